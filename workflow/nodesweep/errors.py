@@ -1,0 +1,32 @@
+"""Errors a user can meet; each message says what is wrong, where, and the way out."""
+
+
+class NodesweepError(Exception):
+    """Anything nodesweep refuses to go on with; printed as one message, never as a traceback."""
+
+
+class ConfigError(NodesweepError):
+    """A sweep, model, machine or workload file that cannot be used."""
+
+
+class LayoutError(NodesweepError):
+    """A layout that breaks one of its laws.
+
+    Attributes: `law`, the short name of the broken law, as it stands in the plan.
+    """
+
+    def __init__(self, law: str, message: str):
+        super().__init__(message)
+        self.law = law
+
+
+class JournalError(NodesweepError):
+    """A journal that cannot be read or does not make sense."""
+
+
+class LockError(NodesweepError):
+    """Another launcher works on the same sweep."""
+
+
+class SchedulerError(NodesweepError):
+    """A scheduler that refused or failed a request in a way that retrying does not mend."""
