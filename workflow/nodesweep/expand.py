@@ -1,0 +1,173 @@
+"""Sweep → layouts and rejected points, each with the law it broke."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from .config import Block, Sweep, Variant
+from .errors import ConfigError, LayoutError
+from .expressions import compile_condition
+from .layout import Layout, identity_of, multiples, nearest
+from .sources import merge
+
+_MOST_POINTS = 100_000
+_PARTS = ("model", "machine", "workload")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A point that cannot run: its fields, the law it breaks, the reason with its numbers and the way out."""
+
+    fields: dict[str, Any]
+    law: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """All points of a sweep in the order of the config."""
+
+    layouts: tuple[Layout, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def expand(sweep: Sweep) -> Expansion:
+    """Write out every block, derive DP, apply conditions, sort lawful layouts from rejected points.
+
+    Raises ConfigError when two layouts are the same run, when nothing is left to run, or for a change under `when`
+    that its target does not take.
+    """
+    for entry in sweep.when:
+        for name in _PARTS:
+            _changed(sweep, name, getattr(entry, name))
+    layouts: dict[str, tuple[Layout, int]] = {}
+    rejected: list[Rejected] = []
+    for number, fields in _points(sweep):
+        try:
+            layout = _layout(sweep, fields)
+        except LayoutError as error:
+            rejected.append(Rejected(_readable(fields), error.law, str(error)))
+            continue
+        if layout.slug in layouts:
+            other = layouts[layout.slug][1]
+            place = f"layouts[{number}]" + (f" and layouts[{other}]" if other != number else "")
+            raise ConfigError(
+                f"{place}: two identical layouts, {layout.slug}; take one out, or tell them apart with variants"
+            )
+        layouts[layout.slug] = (layout, number)
+    if not layouts:
+        reasons = "; ".join(f"{one.law}: {one.reason}" for one in rejected[:3])
+        raise ConfigError(f"layouts: none of {len(rejected)} points can run ({reasons}); change the axes or exclude")
+    return Expansion(tuple(layout for layout, _ in layouts.values()), tuple(rejected))
+
+
+def _points(sweep: Sweep) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every point with the number of its block, in the order of the config."""
+    total = 0
+    variants: tuple[Variant | None, ...] = sweep.variants or (None,)
+    for number, block in enumerate(sweep.layouts):
+        names, values = _axes(block)
+        size = len(variants)
+        for axis in values:
+            size *= len(axis)
+        total += size
+        if total > _MOST_POINTS:
+            raise ConfigError(f"layouts[{number}]: the sweep has over {_MOST_POINTS} points; shorten its axes")
+        for point in itertools.product(*values):
+            for variant in variants:
+                yield number, {**dict(zip(names, point, strict=True)), "variant": variant, "note": block.note}
+
+
+def _axes(block: Block) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Names and values of a block's axes, in the order of the type: nodes slowest."""
+    names = [name for name in Block.model_fields if name != "note"]
+    return names, [getattr(block, name) or (None,) for name in names]
+
+
+def _layout(sweep: Sweep, fields: dict[str, Any]) -> Layout:
+    """One point as a layout; raises LayoutError with the broken law."""
+    machine = sweep.machine
+    tensor, pipeline, nodes = fields["tensor"], fields["pipeline"], fields["nodes"]
+    data = fields["data"] or _data(nodes, machine.ranks_per_node, tensor, pipeline)
+    known = {
+        **fields,
+        "data": data,
+        "ranks_per_node": machine.ranks_per_node,
+        "ranks": nodes * machine.ranks_per_node,
+    }
+    known["micro_batches"] = fields["global_batch"] // (data * fields["micro_batch"])
+    known["variant"] = fields["variant"].name if fields["variant"] else ""
+    changes = _changes(sweep, known)
+    parts = {name: _changed(sweep, name, changes[name]) for name in _PARTS}
+    _exclude(sweep, known)
+    return Layout(
+        **{**fields, "data": data},
+        **parts,
+        identity=identity_of(
+            model=parts["model"].model_dump(exclude_defaults=True, exclude={"name", "size"}),
+            iterations=sweep.iterations.total,
+            machine=changes["machine"],
+            workload=changes["workload"],
+            environment=fields["variant"].env if fields["variant"] else {},
+        ),
+    )
+
+
+def _data(nodes: int, ranks_per_node: int, tensor: int, pipeline: int) -> int:
+    """DP = ranks / (MP x PP); raises LayoutError where that is no whole number."""
+    ranks, one_replica = nodes * ranks_per_node, tensor * pipeline
+    if ranks % one_replica:
+        near = [count for count in multiples(one_replica, ranks) if count % ranks_per_node == 0]
+        way_out = (
+            f"nearest ranks: {nearest(near, ranks)}" if near else f"nodes x ranks must be a multiple of {one_replica}"
+        )
+        raise LayoutError(
+            "world size",
+            f"{nodes} nodes x {ranks_per_node} ranks = {ranks} ranks do not hold whole replicas of "
+            f"MP {tensor} x PP {pipeline} = {one_replica}; {way_out}",
+        )
+    return ranks // one_replica
+
+
+def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """All settings that `when` changes for these fields, later entries over earlier ones."""
+    changes: dict[str, dict[str, Any]] = {name: {} for name in _PARTS}
+    for number, entry in enumerate(sweep.when):
+        if _holds(entry.if_, fields, f"when[{number}].if"):
+            for name in _PARTS:
+                changes[name] = merge(changes[name], getattr(entry, name))
+    return changes
+
+
+def _changed(sweep: Sweep, name: str, changes: dict[str, Any]) -> BaseModel:
+    """The sweep's model, machine or workload with changes over it."""
+    part: BaseModel = getattr(sweep, name)
+    if not changes:
+        return part
+    try:
+        return type(part).model_validate(merge(part.model_dump(exclude_unset=True), changes))
+    except ValidationError as error:
+        item = error.errors(include_url=False)[0]
+        key = ".".join(str(step) for step in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"when: {name}.{key}: {message}; check the keys and values of the {name}") from None
+
+
+def _exclude(sweep: Sweep, fields: dict[str, Any]) -> None:
+    for number, condition in enumerate(sweep.exclude):
+        if _holds(condition, fields, f"exclude[{number}]"):
+            raise LayoutError("excluded", f"exclude[{number}] holds: {condition}")
+
+
+def _holds(condition: str, fields: dict[str, Any], key: str) -> bool:
+    try:
+        return compile_condition(condition)(fields)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def _readable(fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, "variant": fields["variant"].name if fields["variant"] else ""}

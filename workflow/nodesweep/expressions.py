@@ -1,0 +1,105 @@
+"""Conditions and templates over a layout, in Jinja2's sandbox: hostile text can compute nothing harmful."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+
+from .errors import ConfigError
+
+LAYOUT_NAMES = (
+    "nodes",
+    "ranks_per_node",
+    "ranks",
+    "data",
+    "tensor",
+    "pipeline",
+    "micro_batch",
+    "global_batch",
+    "micro_batches",
+    "sequence_length",
+    "activation_checkpointing",
+    "frequency_ghz",
+    "variant",
+)
+WORD_NAMES = (*LAYOUT_NAMES, "model", "machine", "iterations", "slug", "python", "repository", "directory")
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox without powers and without repeated sequences, which could eat the memory of the launcher."""
+
+    intercepted_binops = frozenset(["**", "*"])
+
+    def call_binop(self, context, operator, left, right):
+        if operator == "**" or not all(isinstance(value, int | float) for value in (left, right)):
+            raise SecurityError(f"'{operator}' is not allowed between {left!r:.40} and {right!r:.40}")
+        return super().call_binop(context, operator, left, right)
+
+
+_ENVIRONMENT = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+_ENVIRONMENT.globals.clear()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _check_names(source: str, known: tuple[str, ...]) -> None:
+    """Raise ConfigError for a Jinja2 source that does not parse, loops, or asks for unknown names."""
+    try:
+        tree = _ENVIRONMENT.parse(source)
+    except TemplateError as error:
+        raise ConfigError(f"not a valid expression: {_one_line(error)}") from None
+    statement = next(tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import)), None)
+    if statement is not None:
+        raise ConfigError(f"a '{type(statement).__name__.lower()}' block is not allowed here; write an expression")
+    unknown = sorted(meta.find_undeclared_variables(tree) - set(known))
+    if unknown:
+        raise ConfigError(f"unknown name '{unknown[0]}'; known here: {', '.join(known)}")
+
+
+@lru_cache(maxsize=1024)
+def compile_condition(source: str) -> Callable[[Mapping[str, Any]], bool]:
+    """A condition over the fields of a layout, e.g. `tensor == 4 and pipeline > 1`.
+
+    Raises ConfigError when it does not parse, asks for unknown names, or cannot be evaluated.
+
+    >>> compile_condition("tensor == 4 and pipeline > 1")({"tensor": 4, "pipeline": 2})
+    True
+    """
+    _check_names("{{ (" + source + ") }}", LAYOUT_NAMES)
+    try:
+        evaluate = _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
+    except TemplateError as error:
+        raise ConfigError(f"not a valid expression: {_one_line(error)}") from None
+
+    def condition(fields: Mapping[str, Any]) -> bool:
+        try:
+            return bool(evaluate(**fields))
+        except (TemplateError, TypeError, ArithmeticError, ValueError) as error:
+            raise ConfigError(f"cannot evaluate {source!r}: {_one_line(error)}") from None
+
+    return condition
+
+
+@lru_cache(maxsize=4096)
+def compile_template(source: str) -> Callable[[Mapping[str, Any]], str]:
+    """A text with `{{ }}` holes over a layout, its model and machine.
+
+    Raises ConfigError when it does not parse, asks for unknown names, or cannot be rendered.
+
+    >>> compile_template("--nproc-per-node={{ ranks }}")({"ranks": 8})
+    '--nproc-per-node=8'
+    """
+    _check_names(source, WORD_NAMES)
+    template = _ENVIRONMENT.from_string(source)
+
+    def render(context: Mapping[str, Any]) -> str:
+        try:
+            return template.render(**context)
+        except (TemplateError, TypeError, ArithmeticError, ValueError) as error:
+            raise ConfigError(f"cannot render {source!r}: {_one_line(error)}") from None
+
+    return render

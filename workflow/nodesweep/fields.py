@@ -1,0 +1,123 @@
+"""Kinds of text a config may hold; each kind refuses what could do harm where it is used."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from .errors import ConfigError
+from .expressions import compile_condition, compile_template
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_NOT_TEXT = re.compile(r"[;`$\"'\\{}]")
+_NOT_WORD = re.compile(r"[;`\"'\\|&<>]|\$(?!\{[A-Za-z_][A-Za-z0-9_]*\})")
+_HOLE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+_UPWARDS = re.compile(r"(^|/)\.\.(/|$)")
+_LONGEST = 1000
+
+
+def _check_single_line(value: str) -> str:
+    if len(value) > _LONGEST:
+        raise ValueError(f"is {len(value)} characters long; at most {_LONGEST} are allowed")
+    found = _CONTROL.search(value)
+    if found:
+        raise ValueError(f"holds the control character {found.group()!r}; write one line without any")
+    return value
+
+
+def _check_name(value: str) -> str:
+    if not re.match(_NAME, value) or _CONTROL.search(value) or ".." in value:
+        raise ValueError(
+            f"{value!r:.80} is not a name: use letters, digits and . _ - (first a letter or digit, at most 64, no '..')"
+        )
+    return value
+
+
+def _check_variable(value: str) -> str:
+    if not re.fullmatch(_VARIABLE[1:-1], value):
+        raise ValueError(f"{value!r:.80} is not an environment variable's name: letters, digits and _")
+    return value
+
+
+def _check_text(value: str) -> str:
+    _check_single_line(value)
+    found = _NOT_TEXT.search(value) or _UPWARDS.search(value)
+    if found:
+        raise ValueError(
+            f"holds {found.group()!r}, which is not allowed in text that reaches scripts and tables; "
+            "leave out quotes, ; $ ` \\ { } and '..' as a path"
+        )
+    return value
+
+
+def _check_word(value: str) -> str:
+    _check_single_line(value)
+    plain = _HOLE.sub("", value)
+    found = _NOT_WORD.search(plain)
+    if found:
+        raise ValueError(
+            f"holds {found.group()!r}: this is one word of a command, not shell code; write one list item "
+            "per argument, ${NAME} for an environment variable, and put shell code into 'setup' or a script"
+        )
+    if _UPWARDS.search(plain):
+        raise ValueError("holds '..' as a path; start from {{ repository }} or give the full path")
+    return _check_template(value)
+
+
+def _check_template(value: str) -> str:
+    try:
+        compile_template(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def _check_shell_line(value: str) -> str:
+    return _check_template(_check_single_line(value))
+
+
+def _check_condition(value: str) -> str:
+    try:
+        compile_condition(_check_single_line(value))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def as_list(value: Any) -> Any:
+    """A scalar as a list of one: `tensor: 2` means `tensor: [2]`."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Name = Annotated[str, Field(pattern=_NAME), AfterValidator(_check_name)]
+Variabledef _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Name = Annotated[str, AfterValidator(_check_variable)]
+Text = Annotated[str, AfterValidator(_check_text)]
+Word = Annotated[str, AfterValidator(_check_word)]
+Setting = Annotated[
+    Word, BeforeValidator(_number_as_text), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}]})
+]
+ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
+Condition = Annotated[str, AfterValidator(_check_condition)]
+
+
+def axis(item: Any, schema: dict[str, Any]) -> Any:
+    """The type of an axis: one value or a list of at least one, kept as a tuple."""
+    one_or_many = {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
+    return Annotated[tuple[item, ...], BeforeValidator(as_list), Field(min_length=1), WithJsonSchema(one_or_many)]
+
+
+PositiveAxis = axis(
+    Annotated[int, Field(strict=True, ge=1, le=10**9)], {"type": "integer", "minimum": 1, "maximum": 10**9}
+)
+BooleanAxis = axis(Annotated[bool, Field(strict=True)], {"type": "boolean"})
+FrequencyAxis = axis(Annotated[float, Field(gt=0, le=100)], {"type": "number", "exclusiveMinimum": 0})

@@ -1,0 +1,253 @@
+"""YAML files → checked config: references resolved, overrides merged, every complaint with file, line and key."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from .config import Machine, Model, Sweep, Workload
+from .errors import ConfigError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_KINDS: dict[str, type[BaseModel]] = {"model": Model, "machine": Machine, "workload": Workload}
+_MOST_BYTES = 4 * 2**20
+_MOST_VALUES = 500_000
+_MOST_COMPLAINTS = 20
+
+Key = tuple[str | int, ...]
+
+
+@dataclass
+class Source:
+    """A mapping read from a file: its values, and the line each key stands on."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: dict[Key, int] = field(default_factory=dict)
+
+    def where(self, key: Key) -> str:
+        """`file:line: key` of a key, or of the nearest key above it that stands in the file."""
+        above = key
+        while above and above not in self.lines:
+            above = above[:-1]
+        line = f":{self.lines[above]}" if above in self.lines else ""
+        return f"{shown(self.path)}{line}: {dotted(key)}" if key else f"{shown(self.path)}"
+
+
+def shown(path: Path) -> str:
+    """A path as a user would type it: relative to the working directory where it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def dotted(key: Key) -> str:
+    """A key as people write it.
+
+    >>> dotted(("layouts", 0, "nodes"))
+    'layouts[0].nodes'
+    """
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def read_yaml(path: Path) -> Source:
+    """Read one YAML mapping; raises ConfigError for anything else, with the line."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{shown(path)}: cannot be read ({error.strerror}); check the name") from None
+    if len(data) > _MOST_BYTES:
+        raise ConfigError(f"{shown(path)}: is {len(data)} bytes; at most {_MOST_BYTES} are read as a config")
+    try:
+        root = yaml.compose(data.decode("utf-8"), Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{shown(path)}: is not UTF-8 text ({error.reason} at byte {error.start}); save it so"
+        ) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{shown(path)}{_mark(error)}: is not valid YAML: {_problem(error)}") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{shown(path)}: holds no mapping of keys; see config/README.md for its keys")
+    source = Source(path, {})
+    try:
+        _check_size(root, path, {}, ())
+        _index(root, source, (), {})
+        source.values = yaml.constructor.SafeConstructor().construct_document(root)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{shown(path)}{_mark(error)}: is not valid YAML: {_problem(error)}") from None
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"{shown(path)}: holds a value that cannot be read: {error}") from None
+    return source
+
+
+def _mark(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}" if mark is not None else ""
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    return " ".join(str(getattr(error, "problem", None) or error).split())
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def _check_size(node: yaml.Node, path: Path, sizes: dict[int, int], above: tuple[int, ...]) -> int:
+    """How many values a node stands for with its aliases written out; refuses endless and explosive ones."""
+    if id(node) in above or len(above) > 100:
+        raise ConfigError(f"{shown(path)}:{node.start_mark.line + 1}: refers to itself or nests too deep; write it out")
+    if id(node) not in sizes:
+        size = 1 + sum(_check_size(child, path, sizes, (*above, id(node))) for child in _children(node))
+        if size > _MOST_VALUES:
+            line = node.start_mark.line + 1
+            raise ConfigError(f"{shown(path)}:{line}: stands for over {_MOST_VALUES} values; make it smaller")
+        sizes[id(node)] = size
+    return sizes[id(node)]
+
+
+def _index(node: yaml.Node, source: Source, key: Key, seen: dict[int, Key]) -> None:
+    """Note the line of every key; refuse a key written twice."""
+    source.lines[key] = node.start_mark.line + 1
+    if id(node) in seen:
+        return
+    seen[id(node)] = key
+    if isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            _index(item, source, (*key, position), seen)
+    elif isinstance(node, yaml.MappingNode):
+        names: set[str] = set()
+        for name_node, value in node.value:
+            name = str(name_node.value)
+            if name in names:
+                line = name_node.start_mark.line + 1
+                raise ConfigError(f"{shown(source.path)}:{line}: {dotted((*key, name))} stands twice; keep one")
+            names.add(name)
+            _index(value, source, (*key, name), seen)
+            source.lines[(*key, name)] = name_node.start_mark.line + 1
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` over it, mappings inside merged key by key, everything else replaced.
+
+    >>> merge({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4}})
+    {'a': 1, 'b': {'c': 4, 'd': 3}}
+    """
+    merged = dict(base)
+    for name, value in changes.items():
+        below = merged.get(name)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[name] = merge(below, value) if both else value
+    return merged
+
+
+def load_sweep(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Sweep:
+    """Read a sweep from its files, later ones over earlier ones, and `overrides` over all.
+
+    Raises ConfigError with file, line and key for anything that cannot be used.
+    """
+    sources = [read_yaml(Path(path)) for path in paths]
+    if not sources:
+        raise ConfigError("no sweep was named: give --configfile config/quickstart.yaml or another sweep")
+    source = sources[0]
+    for later in sources[1:]:
+        source = Source(later.path, merge(source.values, later.values), {**source.lines, **later.lines})
+    source.values = merge(source.values, overrides or {})
+    parts = {kind: _resolve(kind, source) for kind in _KINDS if kind in source.values}
+    for kind, part in parts.items():
+        source.values[kind] = part.values
+    return _validate(Sweep, source, parts)
+
+
+def _resolve(kind: str, source: Source) -> Source:
+    """The mapping a sweep means by its `model`, `machine` or `workload`: in place, or a named file's."""
+    value = source.values[kind]
+    if isinstance(value, Mapping):
+        lines = {key[1:]: line for key, line in source.lines.items() if key[:1] == (kind,)}
+        return Source(source.path, {"name": "in-place", **value}, lines)
+    folders = [source.path.resolve().parent / f"{kind}s", REPOSITORY / "config" / f"{kind}s"]
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    way_out = f"known: {', '.join(known) or 'none'}; or write the mapping in place"
+    if not isinstance(value, str) or not value or not set(value) <= _NAME_CHARACTERS or ".." in value:
+        raise ConfigError(f"{source.where((kind,))}: {value!r:.80} is not the name of a {kind}; {way_out}")
+    found = next((path for folder in folders if (path := folder / f"{value}.yaml").is_file()), None)
+    if found is None:
+        raise ConfigError(f"{source.where((kind,))}: there is no {kind} file {value}.yaml; {way_out}")
+    part = read_yaml(found)
+    part.values = {"name": value, **part.values}
+    return part
+
+
+_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+
+
+def _validate(kind: type[Sweep], source: Source, parts: Mapping[str, Source]) -> Sweep:
+    """Check the whole; complaints about a part name the part's own file."""
+    try:
+        return kind.model_validate(source.values)
+    except ValidationError as error:
+        complaints = []
+        for item in error.errors(include_url=False):
+            key = tuple(part for part in item["loc"] if not (isinstance(part, str) and "[" in part))
+            part = parts.get(str(key[0])) if key else None
+            where = part.where(key[1:]) if part and part.path != source.path else source.where(key)
+            complaints.append(f"{where} {_complaint(item, key)}")
+        left = len(complaints) - _MOST_COMPLAINTS
+        more = [f"... and {left} more"] if left > 0 else []
+        raise ConfigError("\n".join(complaints[:_MOST_COMPLAINTS] + more)) from None
+
+
+_PLAIN = {
+    "missing": "is missing; it has no default",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text; put it in quotes",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping of keys",
+    "model_type": "must be a mapping of keys",
+    "model_attributes_type": "must be a mapping of keys",
+    "too_short": "is empty; give at least one value",
+}
+
+
+def _complaint(item: Any, key: Key) -> str:
+    kind, given = item["type"], item.get("input")
+    if kind == "extra_forbidden":
+        known = sorted(_keys_at(key[:-1]))
+        near = difflib.get_close_matches(str(key[-1]), known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        return f"is an unknown key; {hint}known here: {', '.join(known)}"
+    text = _PLAIN.get(kind)
+    if text is None:
+        text = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "should")
+    shows = kind not in ("missing", "value_error", "too_short") and isinstance(given, str | int | float | bool)
+    return f"{text}, not {given!r:.80}" if shows else text
+
+
+def _keys_at(key: Key) -> list[str]:
+    """The keys the type at a place of a sweep knows."""
+    kind: Any = Sweep
+    for part in key:
+        if isinstance(part, int):
+            continue
+        annotation = kind.model_fields[part].annotation if part in kind.model_fields else None
+        kind = _model_in(annotation) or kind
+    return [info.alias or name for name, info in kind.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((model for model in found if model), None)
