@@ -70,6 +70,11 @@ def compile_condition(source: str) -> Callable[[Mapping[str, Any]], bool]:
     True
     """
     _check_names("{{ (" + source + ") }}", LAYOUT_NAMES)
+    reached = next(
+        _ENVIRONMENT.parse("{{ (" + source + ") }}").find_all((nodes.Getattr, nodes.Getitem, nodes.Call)), None
+    )
+    if reached is not None:
+        raise ConfigError("a condition compares fields of a layout; it calls and looks into nothing")
     try:
         evaluate = _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
     except TemplateError as error:

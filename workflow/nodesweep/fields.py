@@ -95,12 +95,8 @@ def _number_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-Name = Annotated[str, Field(pattern=_NAME), AfterValidator(_check_name)]
-Variabledef _number_as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-Name = Annotated[str, AfterValidator(_check_variable)]
+Name = Annotated[str, AfterValidator(_check_name), WithJsonSchema({"type": "string", "pattern": _NAME})]
+VariableName = Annotated[str, AfterValidator(_check_variable)]
 Text = Annotated[str, AfterValidator(_check_text)]
 Word = Annotated[str, AfterValidator(_check_word)]
 Setting = Annotated[

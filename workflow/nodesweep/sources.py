@@ -197,7 +197,7 @@ def _validate(kind: type[Sweep], source: Source, parts: Mapping[str, Source]) ->
         return kind.model_validate(source.values)
     except ValidationError as error:
         complaints = []
-        for item in error.errors(include_url=False):
+        for item in _without_echoes(error.errors(include_url=False)):
             key = tuple(part for part in item["loc"] if not (isinstance(part, str) and "[" in part))
             part = parts.get(str(key[0])) if key else None
             where = part.where(key[1:]) if part and part.path != source.path else source.where(key)
@@ -205,6 +205,17 @@ def _validate(kind: type[Sweep], source: Source, parts: Mapping[str, Source]) ->
         left = len(complaints) - _MOST_COMPLAINTS
         more = [f"... and {left} more"] if left > 0 else []
         raise ConfigError("\n".join(complaints[:_MOST_COMPLAINTS] + more)) from None
+
+
+def _without_echoes(items: list[Any]) -> list[Any]:
+    """Complaints without the "is empty" of a list whose items are what is wrong."""
+    keys = [item["loc"] for item in items]
+
+    def echo(item: Any) -> bool:
+        above = item["loc"]
+        return item["type"] == "too_short" and any(key != above and key[: len(above)] == above for key in keys)
+
+    return [item for item in items if not echo(item)]
 
 
 _PLAIN = {
