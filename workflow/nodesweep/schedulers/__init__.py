@@ -1,0 +1,8 @@
+"""The schedulers nodesweep can submit to, by the name a machine gives."""
+
+from collections.abc import Callable
+
+from .base import Scheduler
+from .local import Local
+
+SCHEDULERS: dict[str, Callable[[], Scheduler]] = {"local": Local}

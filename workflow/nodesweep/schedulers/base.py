@@ -40,13 +40,16 @@ class Scheduler(Protocol):
         """Submit a job script under `key`; raises SchedulerError when it was certainly not accepted."""
 
     def find(self, directory: Path, key: str) -> Job | None:
-        """Look a key up: the job submitted under it, running or ended; None when there never was one."""
+        """Look a key up: the job submitted under it, running or ended; None when it never started."""
 
     def poll(self, jobs: list[Job]) -> dict[str, End | None]:
         """One bulk query: per key its End, or None while it is queued or running; a key left out is no news."""
 
     def wait(self, jobs: list[Job], seconds: float) -> None:
-        """Sleep until some job may have ended, at most `seconds`."""
+        """Sleep until some job may have ended or `wake` is called, at most `seconds`."""
+
+    def wake(self) -> None:
+        """End a `wait` in another thread."""
 
     def cancel(self, jobs: list[Job]) -> None:
         """Ask for the end of these jobs; ended ones are no error."""

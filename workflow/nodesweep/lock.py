@@ -1,0 +1,46 @@
+"""One launcher a sweep: a lock of the operating system, gone with the process that held it."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from .errors import LockError
+
+
+class SweepLock:
+    """Held from construction until `release`, or until the process ends in whatever way; raises LockError."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(self._descriptor)
+            os.close(self._descriptor)
+            raise LockError(
+                f"another launcher works on {folder} ({holder}); wait for it, or stop it: its running jobs are kept"
+            ) from None
+        except OSError as error:
+            os.close(self._descriptor)
+            raise LockError(
+                f"{folder} cannot be locked ({error.strerror}); use a results folder on a file system with flock"
+            ) from None
+        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, json.dumps(who).encode(), 0)
+
+    def release(self) -> None:
+        """Let the next launcher in."""
+        os.close(self._descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        who = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {int(who['pid'])} on {who['host']!s:.80}, since {who['since']!s:.40}"
+    except (ValueError, KeyError, TypeError):
+        return "it has just started"

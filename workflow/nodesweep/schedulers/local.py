@@ -1,0 +1,165 @@
+"""The launcher's own machine as a scheduler: each job a process group of its own that outlives the launcher."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from ..errors import SchedulerError
+from .base import End, Job
+
+_VARIABLE = "NODESWEEP_KEY"
+_EXIT_SECONDS = 10.0
+
+
+class Local:
+    """Runs `bash job.sh`; a job's id is its process id and start time, its key stands in its environment."""
+
+    def __init__(self) -> None:
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def submit(self, script: Path, key: str) -> Job:
+        """Start the script in a session of its own, its output appended to <key>.log beside it."""
+        directory = script.parent
+        try:
+            with (directory / f"{key}.log").open("ab") as log:
+                child = subprocess.Popen(
+                    ["bash", str(script)],
+                    env={**os.environ, _VARIABLE: key},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise SchedulerError(f"{script} cannot be started ({error.strerror}); is bash installed?") from None
+        self._children[key] = child
+        return Job(key, _identity(child.pid), directory)
+
+    def find(self, directory: Path, key: str) -> Job | None:
+        """The job of a key: its process while it lives, else what it left in its folder."""
+        leader = next((process.pid for process in _processes_of(key) if os.getsid(process.pid) == process.pid), None)
+        if leader is not None:
+            return Job(key, _identity(leader), directory)
+        log = directory / f"{key}.log"
+        started = (directory / f"{key}.exit").exists() or (log.exists() and log.stat().st_size > 0)
+        return Job(key, "", directory) if started else None
+
+    def poll(self, jobs: list[Job]) -> dict[str, End | None]:
+        """Per key its end, or None while its process lives."""
+        return {job.key: None if self._alive(job) else self._end(job) for job in jobs}
+
+    def wait(self, jobs: list[Job], seconds: float) -> None:
+        """Sleep until a job's process ends or `wake` is called, at most `seconds`."""
+        poller = select.poll()
+        poller.register(self._wake_reader, select.POLLIN)
+        descriptors = [descriptor for job in jobs if (descriptor := _open_process(job)) is not None]
+        try:
+            for descriptor in descriptors:
+                poller.register(descriptor, select.POLLIN)
+            if len(descriptors) == len(jobs):
+                poller.poll(seconds * 1000)
+            if select.select([self._wake_reader], [], [], 0)[0]:
+                os.read(self._wake_reader, 4096)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def wake(self) -> None:
+        """End a `wait` in another thread."""
+        os.write(self._wake_writer, b".")
+
+    def cancel(self, jobs: list[Job]) -> None:
+        """Terminate each job with all it started, and kill what does not go."""
+        _end_all([process for job in jobs for process in _processes_of(job.key)])
+
+    def _alive(self, job: Job) -> bool:
+        child = self._children.get(job.key)
+        if child is not None:
+            return child.poll() is None
+        return bool(job.id) and _identity(_process_id(job)) == job.id
+
+    def _end(self, job: Job) -> End:
+        """How a job ended: from the marker its script left, else from its exit status, else unknown."""
+        _end_all(list(_processes_of(job.key)))  # what a killed script left behind would disturb the next run
+        child = self._children.pop(job.key, None)
+        marker = _marker(job.directory / f"{job.key}.exit")
+        if marker is not None:
+            return marker
+        if child is None:
+            return End(None, "lost", "its process is gone and left no exit marker")
+        status = child.returncode
+        if status < 0:
+            return End(128 - status, None, f"its script was killed by {signal.Signals(-status).name}")
+        return End(status, None, f"its script exited with {status} and left no exit marker")
+
+
+def _identity(process_id: int) -> str:
+    """`<process id>@<start>`, the start in clock ticks since boot; empty when there is no such living process."""
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    state, start = status[0], status[19]
+    return "" if state in "ZX" else f"{process_id}@{start}"
+
+
+def _process_id(job: Job) -> int:
+    return int(job.id.partition("@")[0])
+
+
+def _open_process(job: Job) -> int | None:
+    """A descriptor that becomes readable when the job's process ends; None when it has ended."""
+    if not job.id or _identity(_process_id(job)) != job.id:
+        return None
+    try:
+        return os.pidfd_open(_process_id(job))
+    except ProcessLookupError:
+        return None
+
+
+def _processes_of(key: str) -> Iterator[psutil.Process]:
+    """All living processes a job of this key started."""
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(_VARIABLE) == key:
+                yield process
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # gone meanwhile, or another user's: not ours
+            continue
+
+
+def _end_all(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    for process in psutil.wait_procs(processes, timeout=_EXIT_SECONDS)[1]:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _marker(path: Path) -> End | None:
+    """The exit marker of a job script; None where it is absent."""
+    try:
+        marker = json.loads(path.read_text())
+        cause = "time_limit" if marker["cause"] == "time_limit" else None
+        return End(
+            int(marker["exit_code"]),
+            cause,
+            f"exit code {int(marker['exit_code'])}" + (", time limit reached" if cause else ""),
+            float(marker["started"]),
+            float(marker["ended"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return End(None, "lost", f"{path.name} is damaged")

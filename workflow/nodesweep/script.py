@@ -1,0 +1,100 @@
+"""Layout + machine + workload → the text of one native batch script."""
+
+import hashlib
+import re
+import shlex
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .expressions import compile_template
+from .layout import Layout
+from .sources import REPOSITORY
+
+TEMPLATES = REPOSITORY / "workflow" / "templates"
+_REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
+
+
+def quote_word(word: str) -> str:
+    """One shell word meaning exactly `word`, but for `${NAME}`, which the job's shell fills in.
+
+    >>> print(quote_word("a b"), quote_word("host=${MASTER_ADDR}:29500"), quote_word("$(id)"))
+    'a b' host="${MASTER_ADDR}":29500 '$(id)'
+    """
+    parts = _REFERENCE.split(word)
+    quoted = [f'"{part}"' if _REFERENCE.fullmatch(part) else shlex.quote(part) if part else "" for part in parts]
+    return "".join(quoted) or "''"
+
+
+def key_of(folder: Path, slug: str) -> str:
+    """What all submissions of one layout in one results folder are called: a letter first, at most 33 characters.
+
+    >>> key_of(Path("/data/results/quickstart"), "n1-dp1")
+    'quickstart-a3fa2d3bdc84'
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", folder.name)[:18]
+    digest = hashlib.sha256(f"{folder.absolute()}\0{slug}".encode()).hexdigest()[:12]
+    return f"{name if name[0].isalpha() else 's' + name}-{digest}"
+
+
+def render(layout: Layout, sweep: str, iterations: int, folder: Path) -> str:
+    """The batch script of a layout whose files live in `folder`/layouts/<slug>; raises ConfigError."""
+    directory = (folder / "layouts" / layout.slug).absolute()
+    machine, workload = layout.machine, layout.workload
+    context = {
+        **layout.fields(),
+        "model": layout.model,
+        "machine": machine,
+        "iterations": iterations,
+        "slug": layout.slug,
+        "python": sys.executable,
+        "repository": str(REPOSITORY),
+        "directory": str(directory),
+    }
+    words = [compile_template(word)(context) for word in (*machine.launcher, *workload.command)]
+    environment = machine.environment | workload.environment | (layout.variant.env if layout.variant else {})
+    return _template(machine.scheduler).render(
+        sweep=sweep,
+        layout=layout,
+        key=key_of(folder, layout.slug),
+        directory=str(directory),
+        working_directory=str(Path.cwd()),
+        setup=[_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
+        environment={name: compile_template(value)(context) for name, value in sorted(environment.items())},
+        command=[word for word in words if word],
+        rank_memory_kib=rank_memory_kib(layout) if machine.enforce_memory else None,
+        elapse_limit_seconds=machine.elapse_limit_seconds,
+    )
+
+
+def rank_memory_kib(layout: Layout) -> int | None:
+    """A rank's share of its node's memory in KiB; None where the machine names no limit."""
+    node = layout.machine.memory_mib_per_node
+    return None if node is None else int(node * 1024 / layout.ranks_per_node)
+
+
+def _shell_line(line: str, context: dict[str, Any]) -> str:
+    """A set-up line with its holes filled by quoted words."""
+    return compile_template(line)({name: _quoted(value) for name, value in context.items()})
+
+
+def _quoted(value: Any) -> Any:
+    return shlex.quote(value) if isinstance(value, str) else value
+
+
+@lru_cache
+def _template(scheduler: str) -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES / "job"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # shell, not HTML: every value goes through quote or quote_word
+    )
+    environment.filters["quote"] = lambda value: shlex.quote(str(value))
+    environment.filters["quote_word"] = quote_word
+    return environment.get_template(f"{scheduler}.sh.j2")

@@ -1,0 +1,58 @@
+"""A sweep as it lies on disk: its config, its layouts, and where each of their files is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .config import Sweep
+from .errors import NodesweepError
+from .expand import Expansion, expand
+from .layout import Layout
+from .sources import load_sweep
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked and expanded sweep with its folder, results/<sweep>."""
+
+    sweep: Sweep
+    expansion: Expansion
+    folder: Path
+
+    @classmethod
+    def load(
+        cls, paths: Iterable[Path], overrides: Mapping[str, Any] | None = None, results: Path = Path("results")
+    ) -> "Study":
+        """Read, check and expand a sweep; raises ConfigError."""
+        sweep = load_sweep(paths, overrides)
+        return cls(sweep, expand(sweep), results / sweep.sweep)
+
+    @cached_property
+    def layouts(self) -> dict[str, Layout]:
+        """Layouts by slug, in the order of the config."""
+        return {layout.slug: layout for layout in self.expansion.layouts}
+
+    def directory(self, slug: str) -> Path:
+        """The folder of one layout's files."""
+        return self.folder / "layouts" / slug
+
+    def script(self, slug: str) -> Path:
+        """Its job script."""
+        return self.directory(slug) / "job.sh"
+
+    def journal(self, slug: str) -> Path:
+        """Its journal of submissions."""
+        return self.directory(slug) / "journal.jsonl"
+
+    def record(self, slug: str) -> Path:
+        """Its terminal record; exists only when the layout needs no more runs."""
+        return self.directory(slug) / "job.json"
+
+    def layout(self, slug: str) -> Layout:
+        """The layout of a slug; raises NodesweepError with the way out for an unknown one."""
+        if slug not in self.layouts:
+            known = ", ".join(sorted(self.layouts)[:5])
+            raise NodesweepError(f"{self.sweep.sweep} has no layout {slug!r:.80}; its layouts: {known}, ... (plan.md)")
+        return self.layouts[slug]
