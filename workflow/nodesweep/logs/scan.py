@@ -1,0 +1,242 @@
+"""Read a trainer's log once, in constant memory, and never fail on what it holds."""
+
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from .formats import Figure, Format, Line
+from .memory import MemoryPeaks, NodeMemory, RankMemory
+from .signatures import SIGNATURES, Signature
+from .text import plain, without_escapes
+
+READER_VERSION = 1
+BLOCK_BYTES = 1 << 20
+LINE_BYTES = 1 << 16
+SIGNATURE_HEAD = 1500
+SIGNATURE_TAIL = 500
+ARGUMENT_LINES = 2000
+FOUND_PER_KIND = 4
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One record of a log: the mean over the iterations since the record before it, ending with `number`.
+
+    `loss` is None where the log has none or no finite one; `tflops` is per rank, as the log counts them.
+    """
+
+    number: int
+    total: int
+    seconds: float
+    line: int
+    loss: float | None = None
+    tflops: float | None = None
+    samples_per_second: float | None = None
+    skipped: int = 0
+    nan: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """A failure signature seen in a log; `text` is its line, plain and at most 300 characters."""
+
+    signature: Signature
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class LogReading:
+    """All that one pass over a log gives; lines count from 1.
+
+    `iterations` rise in number; of a repeated one the last is kept, and `restarts` counts how often numbers went back.
+    `signatures` are those that fewer than two further records followed, in order of lines: what a run survived is
+    no cause of its end. `size_bytes`, `modified_ns`: of the file when it was opened.
+    """
+
+    format: str
+    iterations: tuple[Iteration, ...] = ()
+    restarts: int = 0
+    training_started_line: int | None = None
+    training_finished_line: int | None = None
+    rank_memory: tuple[RankMemory, ...] = ()
+    node_memory: NodeMemory | None = None
+    signatures: tuple[Found, ...] = ()
+    world_size: int | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+    lines: int = 0
+    size_bytes: int = 0
+    modified_ns: int = 0
+
+
+def scan(path: Path, form: Format) -> LogReading:
+    """Read the log at `path`; an unterminated last line is still being written and is left out. Raises OSError."""
+    reader = _Reader(form)
+    with path.open("rb") as stream:
+        status = os.fstat(stream.fileno())
+        for block in _complete_lines(stream):
+            reader.read(block)
+    return replace(reader.reading(), size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+
+
+def _complete_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield blocks of whole lines without their last newline; a line longer than a block loses its middle."""
+    tail = b""
+    while block := stream.read(BLOCK_BYTES):
+        head, newline, rest = block.rpartition(b"\n")
+        if newline:
+            yield tail + head
+            tail = rest[:LINE_BYTES]
+        else:
+            tail = (tail + rest)[:LINE_BYTES]
+
+
+class _Reader:
+    """The state of one pass: what the lines so far have given."""
+
+    def __init__(self, form: Format):
+        self._form = form
+        self._iterations: dict[int, Iteration] = {}
+        self._latest: Iteration | None = None
+        self._restarts = 0
+        self._memory = MemoryPeaks()
+        self._found: list[Found] = []
+        self._marked: dict[str, int] = {}
+        self._world_size: int | None = None
+        self._arguments: dict[str, str] = {}
+        self._argument_lines_left = 0
+        self._lines = 0
+        self._actions: list[tuple[Line, Callable[[re.Match[str], int], None]]] = [
+            (form.iteration, self._take_iteration),
+            *((line, partial(self._take_trailing, figure)) for line, figure in form.trailing),
+            (form.node_memory, self._take_node_memory),
+            (form.rank_memory, self._take_rank_memory),
+            (form.started, partial(self._take_mark, "started")),
+            (form.finished, partial(self._take_mark, "finished")),
+            (form.world_size, self._take_world_size),
+            (form.arguments_start, self._open_arguments),
+            (form.arguments_end, self._close_arguments),
+        ]
+        markers = {line.marker for line, _ in self._actions} | {row.marker for row in SIGNATURES}
+        self._markers = sorted(marker.encode() for marker in markers)
+
+    def read(self, block: bytes) -> None:
+        """Take whole lines; only those that hold some marker are decoded and looked at."""
+        markers = [marker for marker in self._markers if marker in block]
+        for raw in block.split(b"\n"):
+            self._lines += 1
+            if self._argument_lines_left or any(marker in raw for marker in markers):
+                self._read_line(without_escapes(raw[:LINE_BYTES].decode(errors="replace")), self._lines)
+
+    def reading(self) -> LogReading:
+        """What all lines have given."""
+        return LogReading(
+            format=self._form.name,
+            iterations=tuple(self._iterations[number] for number in sorted(self._iterations)),
+            restarts=self._restarts,
+            training_started_line=self._marked.get("started"),
+            training_finished_line=self._marked.get("finished"),
+            rank_memory=tuple(self._memory.ranks[rank] for rank in sorted(self._memory.ranks)),
+            node_memory=self._memory.node,
+            signatures=tuple(self._found),
+            world_size=self._world_size,
+            arguments=tuple(sorted(self._arguments.items())),
+            lines=self._lines,
+        )
+
+    def _read_line(self, text: str, line: int) -> None:
+        known = False
+        for row, action in self._actions:
+            if row.marker in text:
+                for match in row.pattern.finditer(text):
+                    known = True
+                    action(match, line)
+        known = known or (self._argument_lines_left > 0 and self._take_argument(text))
+        if not known:
+            self._take_signature(text, line)
+
+    def _take_iteration(self, match: re.Match[str], line: int) -> None:
+        figures = _figures(self._form.figures, match.string)
+        seconds = figures.get("seconds", 0.0)
+        if 0 < seconds < math.inf:
+            loss = figures.get("loss")
+            self._keep(
+                Iteration(
+                    number=int(match[1]),
+                    total=int(match[2]),
+                    seconds=seconds,
+                    line=line,
+                    loss=_finite(loss),
+                    tflops=_finite(figures.get("tflops")),
+                    samples_per_second=_finite(figures.get("samples_per_second")),
+                    skipped=int(figures.get("skipped", 0)),
+                    nan=max(int(figures.get("nan", 0)), int(loss is not None and not math.isfinite(loss))),
+                )
+            )
+
+    def _keep(self, record: Iteration) -> None:
+        before = self._latest
+        if before is not None:
+            if replace(record, line=before.line) == before:
+                return  # printed twice
+            self._restarts += record.number <= before.number
+            self._found = [found for found in self._found if found.line > before.line]
+        self._iterations[record.number] = self._latest = record
+
+    def _take_trailing(self, figure: Figure, match: re.Match[str], line: int) -> None:
+        latest = self._latest
+        if latest is not None:
+            value = _finite(float(match[1]) * figure.scale)
+            self._latest = self._iterations[latest.number] = replace(latest, **{figure.name: value})
+
+    def _take_rank_memory(self, match: re.Match[str], line: int) -> None:
+        allocated, reserved = (_finite(float(match[group])) for group in ("allocated", "reserved"))
+        if allocated is not None and reserved is not None:
+            self._memory.add_rank(int(match["rank"] or 0), allocated, reserved, line)
+
+    def _take_node_memory(self, match: re.Match[str], line: int) -> None:
+        used = _finite(float(match[1]))
+        if used is not None:
+            self._memory.add_node(used, line)
+
+    def _take_mark(self, name: str, match: re.Match[str], line: int) -> None:
+        self._marked[name] = line
+
+    def _take_world_size(self, match: re.Match[str], line: int) -> None:
+        self._world_size = int(match[1])
+
+    def _open_arguments(self, match: re.Match[str], line: int) -> None:
+        self._argument_lines_left = ARGUMENT_LINES
+
+    def _close_arguments(self, match: re.Match[str], line: int) -> None:
+        self._argument_lines_left = 0
+
+    def _take_argument(self, text: str) -> bool:
+        self._argument_lines_left -= 1
+        match = self._form.argument.search(text)
+        if match:
+            self._arguments[match[1]] = plain(match[2])
+        return match is not None
+
+    def _take_signature(self, text: str, line: int) -> None:
+        if len(text) > SIGNATURE_HEAD + SIGNATURE_TAIL:
+            text = f"{text[:SIGNATURE_HEAD]} … {text[-SIGNATURE_TAIL:]}"
+        row = next((row for row in SIGNATURES if row.marker in text and row.pattern.search(text)), None)
+        if row is not None and Counter(found.signature.kind for found in self._found)[row.kind] < FOUND_PER_KIND:
+            self._found.append(Found(row, line, plain(text)))
+
+
+def _figures(rows: tuple[Figure, ...], text: str) -> dict[str, float]:
+    """The figures a record's line holds, by name, in their units."""
+    matches = ((row, row.pattern.search(text)) for row in rows)
+    return {row.name: float(match[1]) * row.scale for row, match in matches if match}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

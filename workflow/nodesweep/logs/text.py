@@ -1,0 +1,25 @@
+"""Text out of a log made safe to keep and to show."""
+
+import re
+
+_ESCAPE_SEQUENCE = re.compile(
+    r"\x1b\[[0-?]{0,32}[ -/]{0,8}[@-~]"  # colours and cursor moves
+    r"|\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)?"  # window titles and links
+    r"|\x1b[@-_]?"
+)
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
+
+
+def without_escapes(text: str) -> str:
+    """`text` without the escape sequences of terminals."""
+    return _ESCAPE_SEQUENCE.sub("", text) if "\x1b" in text else text
+
+
+def plain(text: str, limit: int = 300) -> str:
+    """`text` as one line of at most `limit` characters without escapes, controls or marks that turn its direction.
+
+    >>> plain("\\x1b[31mred\\x1b[0m\\n  and\\tblue\\x00")
+    'red and blue'
+    """
+    line = " ".join(_UNSEEN.sub(" ", without_escapes(text)).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,203 @@
+"""Why a job ended: scheduler record, exit code and log together, with the line that decided it.
+
+Rules are asked in the order of RULES and the first answer stands. Where the sources disagree, the work done decides;
+then what the scheduler alone can know (a node failed, the job was preempted); then a cause in the log (out of memory,
+not a number), because ranks that wait for a dead one end in a time limit; then the scheduler; then the rest of the log.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .logs.scan import Found, LogReading
+from .logs.signatures import KILLED, ROOT, SCHEDULER, SIGKILL_NOTE
+from .schedulers.base import End
+
+SIGKILL_EXIT_CODES = (137, -9)
+COMMAND_EXIT_CODES = {126: "a command could not be executed", 127: "a command was not found"}
+OUTCOME_OF_CAUSE = {
+    "time_limit": "timeout",
+    "node_failure": "node_failure",
+    "preempted": "preempted",
+    "cancelled": "cancelled",
+    "out_of_memory": "oom",
+    "launch_failed": "launch_failed",
+    "lost": "lost",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run ended.
+
+    `outcome`: ok, oom, timeout, nan, hang, node_failure, preempted, cancelled, launch_failed, crash or lost.
+    `where`: "while building", "in iteration 1" or "after iteration k"; empty for runs that did their work or never
+    started. `evidence`: the deciding line of the log with its number, or the scheduler's word.
+    """
+
+    outcome: str
+    where: str = ""
+    evidence: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Case:
+    end: End
+    reading: LogReading
+    iterations_requested: int
+
+    @property
+    def last_iteration(self) -> int:
+        return self.reading.iterations[-1].number if self.reading.iterations else 0
+
+    @property
+    def where(self) -> str:
+        if self.reading.iterations:
+            return f"after iteration {self.last_iteration}"
+        return "while building" if self.reading.training_started_line is None else "in iteration 1"
+
+    @property
+    def scheduler_word(self) -> str:
+        """What the scheduler says, as evidence."""
+        code = "no exit code" if self.end.exit_code is None else f"exit code {self.end.exit_code}"
+        return f"scheduler: {self.end.state or self.end.cause or 'ended'}, {code}"
+
+    def root(self, highest: int) -> Found | None:
+        """The signature nearest to the root, if its precedence is at most `highest`."""
+        found = [found for found in self.reading.signatures if found.signature.precedence <= highest]
+        return min(found, key=lambda item: (item.signature.precedence, item.line), default=None)
+
+
+def decide(end: End, reading: LogReading, iterations_requested: int) -> Verdict:
+    """Name the outcome of one ended job."""
+    case = _Case(end, reading, iterations_requested)
+    return next(verdict for rule in RULES if (verdict := rule(case)) is not None)
+
+
+def _work_done(case: _Case) -> Verdict | None:
+    """All requested iterations are there, or the trainer says that it finished."""
+    reading = case.reading
+    finished_line = reading.training_finished_line or 0
+    marked = bool(reading.iterations) and finished_line > (reading.training_started_line or 0)
+    if not marked and case.last_iteration < case.iterations_requested:
+        return None
+    if reading.iterations[-1].nan:
+        return _not_a_number(case)
+    nan = sum(record.nan for record in reading.iterations)
+    notes = (
+        _how_it_ended(case),
+        f"{nan} nan iterations" if nan else "",
+        f"iteration numbers went back {reading.restarts} times" if reading.restarts else "",
+    )
+    line = reading.iterations[-1].line
+    evidence = f"line {line}: iteration {case.last_iteration} of {case.iterations_requested}"
+    return Verdict("ok", "", evidence, "; ".join(note for note in notes if note))
+
+
+def _not_a_number(case: _Case) -> Verdict | None:
+    """The loss is not a number at the end; times measured before hold, the training does not."""
+    records = case.reading.iterations
+    if not records or not records[-1].nan:
+        return None
+    first = next(record for record in records if record.nan)
+    evidence = f"line {first.line}: iteration {first.number} has nan iterations"
+    return Verdict("nan", case.where, evidence)
+
+
+def _how_it_ended(case: _Case) -> str:
+    """What a reader should know of the end of a run whose iterations are all there."""
+    if case.end.cause is not None:
+        return f"scheduler says {case.end.state or case.end.cause}"
+    if case.end.exit_code is None:
+        return "exit code unknown"
+    return f"crashed in cleanup (exit code {case.end.exit_code})" if case.end.exit_code else ""
+
+
+def _scheduler_alone_knows(case: _Case) -> Verdict | None:
+    if case.end.cause in ("node_failure", "preempted"):
+        return _from_cause(case)
+    return None
+
+
+def _root_in_log(case: _Case) -> Verdict | None:
+    """Out of memory or not a number, unless the log says that the scheduler had ended the job before."""
+    roots = [found for found in case.reading.signatures if found.signature.precedence == ROOT]
+    ended_by = [found for found in case.reading.signatures if found.signature.precedence == SCHEDULER]
+    first = min(roots, key=lambda found: found.line, default=None)
+    if first is None or any(found.line < first.line for found in ended_by):
+        return None
+    note = f"scheduler says {case.end.state or case.end.cause}" if case.end.cause else ""
+    return _from_log(case, first, "" if case.end.cause == "out_of_memory" else note)
+
+
+def _scheduler_says(case: _Case) -> Verdict | None:
+    return _from_cause(case) if case.end.cause not in (None, "lost") else None
+
+
+def _command_unusable(case: _Case) -> Verdict | None:
+    said = COMMAND_EXIT_CODES.get(case.end.exit_code) if case.end.exit_code is not None else None
+    if said is None or case.reading.iterations or case.root(SCHEDULER):
+        return None
+    missing = next((found for found in case.reading.signatures if found.signature.kind == "command_missing"), None)
+    return Verdict("launch_failed", "", _line(missing) if missing else case.scheduler_word, said)
+
+
+def _rest_of_log(case: _Case) -> Verdict | None:
+    found = case.root(KILLED)
+    if found is None:
+        return None
+    killed = found.signature.precedence != KILLED and case.end.exit_code in SIGKILL_EXIT_CODES
+    return _from_log(case, found, SIGKILL_NOTE if killed else "")
+
+
+def _killed(case: _Case) -> Verdict | None:
+    if case.end.exit_code not in SIGKILL_EXIT_CODES:
+        return None
+    return Verdict("crash", case.where, case.scheduler_word, SIGKILL_NOTE)
+
+
+def _terminated(case: _Case) -> Verdict | None:
+    """Only consequences are in the log: the earliest is the best evidence there is."""
+    found = min(case.reading.signatures, key=lambda found: (found.signature.precedence, found.line), default=None)
+    return None if found is None or case.end.cause == "lost" else _from_log(case, found)
+
+
+def _nothing_known(case: _Case) -> Verdict | None:
+    if case.end.exit_code is not None and case.end.cause != "lost":
+        return None
+    return Verdict("lost", case.where, case.scheduler_word, "nobody recorded how the job ended")
+
+
+def _bare_exit(case: _Case) -> Verdict:
+    missing = f"{case.last_iteration} of {case.iterations_requested} iterations in the log"
+    return Verdict("crash", case.where, case.scheduler_word, missing)
+
+
+def _from_cause(case: _Case) -> Verdict:
+    outcome = OUTCOME_OF_CAUSE[str(case.end.cause)]
+    return Verdict(outcome, "" if outcome == "launch_failed" else case.where, case.scheduler_word)
+
+
+def _from_log(case: _Case, found: Found, note: str = "") -> Verdict:
+    outcome = found.signature.outcome
+    notes = "; ".join(part for part in (found.signature.note, note) if part)
+    return Verdict(outcome, "" if outcome == "launch_failed" else case.where, _line(found), notes)
+
+
+def _line(found: Found) -> str:
+    return f"line {found.line}: {found.text}"
+
+
+RULES: tuple[Callable[[_Case], Verdict | None], ...] = (
+    _work_done,
+    _scheduler_alone_knows,
+    _root_in_log,
+    _not_a_number,
+    _scheduler_says,
+    _command_unusable,
+    _rest_of_log,
+    _killed,
+    _nothing_known,
+    _terminated,
+    _bare_exit,
+)
