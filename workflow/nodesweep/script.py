@@ -85,6 +85,11 @@ def _quoted(value: Any) -> Any:
     return shlex.quote(value) if isinstance(value, str) else value
 
 
+def job_templates() -> list[Path]:
+    """The templates scripts are rendered from."""
+    return sorted((TEMPLATES / "job").glob("*.j2"))
+
+
 @lru_cache
 def _template(scheduler: str) -> Any:
     environment = Environment(

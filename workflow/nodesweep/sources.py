@@ -63,7 +63,9 @@ def read_yaml(path: Path) -> Source:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{shown(path)}: cannot be read ({error.strerror}); check the name") from None
+        raise ConfigError(
+            f"{shown(path)}: cannot be read ({error.strerror}); check the name, and put targets before --configfile"
+        ) from None
     if len(data) > _MOST_BYTES:
         raise ConfigError(f"{shown(path)}: is {len(data)} bytes; at most {_MOST_BYTES} are read as a config")
     try:
@@ -129,8 +131,10 @@ def _index(node: yaml.Node, source: Source, key: Key, seen: dict[int, Key]) -> N
         names: set[str] = set()
         for name_node, value in node.value:
             name = str(name_node.value)
+            line = name_node.start_mark.line + 1
+            if name == "__use_yte__":
+                raise ConfigError(f"{shown(source.path)}:{line}: {name} would run code; a sweep is plain YAML")
             if name in names:
-                line = name_node.start_mark.line + 1
                 raise ConfigError(f"{shown(source.path)}:{line}: {dotted((*key, name))} stands twice; keep one")
             names.add(name)
             _index(value, source, (*key, name), seen)
@@ -151,8 +155,8 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def load_sweep(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Sweep:
-    """Read a sweep from its files, later ones over earlier ones, and `overrides` over all.
+def load_sweep(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> tuple[Sweep, tuple[Path, ...]]:
+    """Read a sweep from its files, later ones over earlier ones, and `overrides` over all; gives all files read.
 
     Raises ConfigError with file, line and key for anything that cannot be used.
     """
@@ -162,11 +166,27 @@ def load_sweep(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None
     source = sources[0]
     for later in sources[1:]:
         source = Source(later.path, merge(source.values, later.values), {**source.lines, **later.lines})
-    source.values = merge(source.values, overrides or {})
+    source.values = merge(source.values, _typed(overrides or {}))
     parts = {kind: _resolve(kind, source) for kind in _KINDS if kind in source.values}
     for kind, part in parts.items():
         source.values[kind] = part.values
-    return _validate(Sweep, source, parts)
+    files = [one.path for one in sources] + [part.path for part in parts.values() if part.path != source.path]
+    return _validate(source, parts), tuple(files)
+
+
+def _typed(value: Any) -> Any:
+    """An override with its types: Snakemake gives the scalars inside `--config key={...}` as text."""
+    if isinstance(value, Mapping):
+        return {name: _typed(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    if isinstance(value, str):
+        try:
+            scalar = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            return value
+        return scalar if isinstance(scalar, bool | int | float) else value
+    return value
 
 
 def _resolve(kind: str, source: Source) -> Source:
@@ -191,10 +211,10 @@ def _resolve(kind: str, source: Source) -> Source:
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
-def _validate(kind: type[Sweep], source: Source, parts: Mapping[str, Source]) -> Sweep:
+def _validate(source: Source, parts: Mapping[str, Source]) -> Sweep:
     """Check the whole; complaints about a part name the part's own file."""
     try:
-        return kind.model_validate(source.values)
+        return Sweep.model_validate(source.values)
     except ValidationError as error:
         complaints = []
         for item in _without_echoes(error.errors(include_url=False)):

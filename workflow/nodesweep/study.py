@@ -10,7 +10,9 @@ from .config import Sweep
 from .errors import NodesweepError
 from .expand import Expansion, expand
 from .layout import Layout
-from .sources import load_sweep
+from .sources import REPOSITORY, load_sweep
+
+DEFAULT_SWEEP = REPOSITORY / "config" / "quickstart.yaml"
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,30 @@ class Study:
     sweep: Sweep
     expansion: Expansion
     folder: Path
+    sources: tuple[Path, ...]
 
     @classmethod
     def load(
         cls, paths: Iterable[Path], overrides: Mapping[str, Any] | None = None, results: Path = Path("results")
     ) -> "Study":
         """Read, check and expand a sweep; raises ConfigError."""
-        sweep = load_sweep(paths, overrides)
-        return cls(sweep, expand(sweep), results / sweep.sweep)
+        sweep, sources = load_sweep(paths, overrides)
+        return cls(sweep, expand(sweep), results / sweep.sweep, sources)
 
     @cached_property
     def layouts(self) -> dict[str, Layout]:
         """Layouts by slug, in the order of the config."""
         return {layout.slug: layout for layout in self.expansion.layouts}
+
+    @property
+    def scripts(self) -> list[Path]:
+        """All job scripts."""
+        return [self.script(slug) for slug in self.layouts]
+
+    @property
+    def records(self) -> list[Path]:
+        """All terminal records."""
+        return [self.record(slug) for slug in self.layouts]
 
     def directory(self, slug: str) -> Path:
         """The folder of one layout's files."""

@@ -44,7 +44,7 @@ class Local:
 
     def find(self, directory: Path, key: str) -> Job | None:
         """The job of a key: its process while it lives, else what it left in its folder."""
-        leader = next((process.pid for process in _processes_of(key) if os.getsid(process.pid) == process.pid), None)
+        leader = min((process.pid for process in _processes_of(key)), key=_start, default=None)
         if leader is not None:
             return Job(key, _identity(leader), directory)
         log = directory / f"{key}.log"
@@ -108,6 +108,12 @@ def _identity(process_id: int) -> str:
         return ""
     state, start = status[0], status[19]
     return "" if state in "ZX" else f"{process_id}@{start}"
+
+
+def _start(process_id: int) -> tuple[int, int]:
+    """Sorts processes by their start; one that has ended meanwhile comes last."""
+    start = _identity(process_id).partition("@")[2]
+    return (0, int(start)) if start else (1, 0)
 
 
 def _process_id(job: Job) -> int:

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# A stand-in for a trainer of somebody else's: prints Megatron-DeepSpeed iteration lines and does nothing.
+# Arguments: iterations, seconds an iteration, and optionally how it ends (crash or oom, after one iteration).
+set -eu
+iterations=$1 seconds=$2 ending=${3:-ok}
+echo "started as process $$" >>"${STARTS:-/dev/null}"
+echo "[before the start of training step] datetime: 2026-01-01 00:00:00 "
+for ((i = 1; i <= iterations; i++)); do
+    sleep "$seconds"
+    printf ' iteration %8d/%8d | consumed samples: %12d | elapsed time per iteration (ms): %.1f |' \
+        "$i" "$iterations" "$((i * 16))" "$((i == 1 ? 900 : 500))"
+    printf ' learning rate: 1.000E-04 | global batch size: %5d | lm loss: %.6E | TFLOPs: 0.05 |\n' 16 9
+    case $ending in
+        oom) echo "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes." && exit 1 ;;
+        crash) echo "ValueError: made to fail" && exit 1 ;;
+    esac
+done
+echo "[after training is done] datetime: 2026-01-01 00:00:10 "

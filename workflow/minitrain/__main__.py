@@ -1,0 +1,28 @@
+"""`python -m minitrain --num-layers 4 ...`: one rank; how many there are is read from the launcher."""
+
+import os
+import sys
+
+from minitrain.arguments import ArgumentError, read_arguments
+from minitrain.launch import LaunchError, Place, place_from_environment
+
+
+def main() -> int:
+    """Check everything that can be checked before torch is loaded, then train; the exit status."""
+    place = Place()
+    try:
+        place = place_from_environment(os.environ)
+        given = read_arguments(sys.argv[1:], place.world_size)
+    except (ArgumentError, LaunchError) as error:
+        if place.rank == 0:
+            print(f"minitrain: {error}", file=sys.stderr)
+        return 2
+
+    from minitrain.train import run
+
+    run(given, place)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The log: every line that minitrain prints, in Megatron's formats."""
+
+import math
+import os
+import resource
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+
+from minitrain.arguments import Arguments
+
+PROCESS_STATUS = Path("/proc/self/status")
+MEBIBYTE = 2**20
+
+
+def write_line(text: str) -> None:
+    """One line to stdout by one system call, so that the lines of many ranks do not tear each other."""
+    os.write(1, f"{text}\n".encode())
+
+
+def world_line(given: Arguments) -> str:
+    """The layout as Megatron announces it."""
+    return (
+        f"using world size: {given.world_size}, data-parallel-size: {given.data_parallel_size}, "
+        f"tensor-model-parallel size: {given.tensor_model_parallel_size}, "
+        f"pipeline-model-parallel size: {given.pipeline_model_parallel_size} "
+    )
+
+
+def argument_lines(given: Arguments) -> list[str]:
+    """Megatron's dump of the arguments, sorted, names dotted to 48 columns."""
+    values = {entry.name: getattr(given, entry.name) for entry in fields(given)}
+    values["data_parallel_size"] = given.data_parallel_size
+    return [
+        "------------------------ arguments ------------------------",
+        *(f"  {name} {'.' * (48 - len(name))} {values[name]}" for name in sorted(values)),
+        "-------------------- end of arguments ---------------------",
+    ]
+
+
+def event_line(event: str, now: datetime) -> str:
+    """A named moment, e.g. `[after training is done] datetime: 2026-11-22 20:30:01 `."""
+    return f"[{event}] datetime: {now:%Y-%m-%d %H:%M:%S} "
+
+
+def iteration_flops(given: Arguments) -> float:
+    """Floating-point operations of one iteration over all ranks, recomputation counted.
+
+    Narayanan et al. 2021, equation 3: four passes of the forward's cost with recomputation, three without.
+    """
+    factor = 4 if given.recompute_granularity == "full" else 3
+    batch, length, layers = given.global_batch_size, given.seq_length, given.num_layers
+    hidden, vocabulary = given.hidden_size, given.vocab_size
+    correction = 1 + length / (6 * hidden) + vocabulary / (16 * layers * hidden)
+    return 24 * factor * batch * length * layers * hidden**2 * correction
+
+
+@dataclass
+class Interval:
+    """What happened since the last iteration line."""
+
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def line(self, given: Arguments, iteration: int, gradient_norm: float) -> str:
+        """The iteration line (Megatron-DeepSpeed's); times and losses are means over the interval.
+
+        The loss is left out when no iteration had a finite-or-infinite one (NaN), as Megatron does.
+        """
+        numbers = [loss for loss in self.losses if not math.isnan(loss)]
+        seconds = self.seconds / len(self.losses)
+        batch, tokens = given.global_batch_size, given.global_batch_size * given.seq_length
+        rate = 1 / (seconds * given.world_size)
+        loss = [f"lm loss: {sum(numbers) / len(numbers):.6E}"] if numbers else []
+        parts = [
+            f" iteration {iteration:8d}/{given.train_iters:8d}",
+            f"consumed samples: {iteration * batch:12d}",
+            f"consumed tokens: {iteration * tokens:12d}",
+            f"elapsed time per iteration (ms): {seconds * 1000:.1f}",
+            f"learning rate: {given.lr:.3E}",
+            f"global batch size: {batch:5d}",
+            *loss,
+            "loss scale: 1.0",
+            f"grad norm: {gradient_norm:.3f}",
+            f"actual seqlen: {given.seq_length:5d}",
+            "number of skipped iterations:   0",
+            f"number of nan iterations: {len(self.losses) - len(numbers):3d}",
+            f"samples per second: {batch / seconds:.3f}",
+            f"tokens per gpu per second (tgs): {tokens * rate:.3f}",
+            f"TFLOPs: {iteration_flops(given) * rate / 1e12:.2f} |",
+        ]
+        return " | ".join(parts)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One rank's memory, in MiB ("MB" in the log, as in Megatron)."""
+
+    allocated: float
+    max_allocated: float
+    reserved: float
+    max_reserved: float
+
+    def line(self, rank: int, iteration: int) -> str:
+        """Megatron's memory line."""
+        return (
+            f"[Rank {rank}] (after {iteration} iterations) memory (MB) | allocated: {self.allocated:.1f} | "
+            f"max allocated: {self.max_allocated:.1f} | reserved: {self.reserved:.1f} | "
+            f"max reserved: {self.max_reserved:.1f}"
+        )
+
+
+class MemoryWatch:
+    """Memory of this process.
+
+    On CUDA the allocator's own figures. On the CPU "allocated" is the resident set now (VmRSS) and "max
+    allocated" its peak (VmHWM, kept by the kernel); "reserved" is the data segment (VmData: what `ulimit -d`
+    limits, thread stacks included) and "max reserved" the largest seen by `look`. Without /proc the peak
+    resident set (getrusage) stands for all four.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.largest_data = 0.0
+
+    def look(self) -> None:
+        """Note the data segment now; called where it is large (the kernel keeps no peak of it)."""
+        if self.device == "cpu" and PROCESS_STATUS.exists():
+            self.largest_data = max(self.largest_data, process_status()["VmData"])
+
+    def now(self) -> Memory:
+        """The figures of this moment."""
+        if self.device == "cuda":
+            from torch import cuda
+
+            numbers = (
+                cuda.memory_allocated(),
+                cuda.max_memory_allocated(),
+                cuda.memory_reserved(),
+                cuda.max_memory_reserved(),
+            )
+            return Memory(*(number / MEBIBYTE for number in numbers))
+        if not PROCESS_STATUS.exists():
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            return Memory(peak, peak, peak, peak)
+        self.look()
+        status = process_status()
+        return Memory(status["VmRSS"], status["VmHWM"], status["VmData"], self.largest_data)
+
+
+def process_status() -> dict[str, float]:
+    """The sizes that the kernel states for this process: MiB by name (VmRSS, VmHWM, VmData, ...)."""
+    rows = (line.split() for line in PROCESS_STATUS.read_text().splitlines())
+    return {row[0].rstrip(":"): int(row[1]) / 1024 for row in rows if row and row[-1] == "kB"}

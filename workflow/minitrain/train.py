@@ -1,0 +1,102 @@
+"""The training loop of one rank."""
+
+import platform
+import time
+from datetime import datetime
+
+import torch
+import torch.distributed as dist
+
+from minitrain import report
+from minitrain.arguments import Arguments
+from minitrain.data import NoisyChain
+from minitrain.launch import Place
+from minitrain.optimizer import Adam, clip, combine
+from minitrain.parallel import Grid, build_stages, local_gradient, make_grid, make_step
+from minitrain.report import write_line
+
+
+def run(given: Arguments, place: Place) -> None:
+    """Build, train and report; the whole life of one rank."""
+    if place.rank == 0:
+        announce(given)
+    grid = make_grid(given, place)
+    trainer = Trainer(given, grid)
+    wait_for_all(grid)
+    if grid.rank == 0:
+        write_line(report.event_line("before the start of training step", datetime.now()))
+    trainer.train()
+    wait_for_all(grid)
+    if grid.rank == 0:
+        write_line(report.event_line("after training is done", datetime.now()))
+    if grid.mesh is not None:
+        dist.destroy_process_group()
+
+
+def announce(given: Arguments) -> None:
+    """What rank 0 says before anything is built."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    write_line(f"software: python {platform.python_version()}, torch {torch.__version__}, device {device}")
+    write_line(report.world_line(given))
+    for line in report.argument_lines(given):
+        write_line(line)
+
+
+def wait_for_all(grid: Grid) -> None:
+    """Return when every rank has done its work so far."""
+    if grid.device.type == "cuda":
+        torch.cuda.synchronize()
+    if grid.mesh is not None:
+        dist.barrier()
+
+
+class Trainer:
+    """The model, the data and Adam of one rank."""
+
+    def __init__(self, given: Arguments, grid: Grid) -> None:
+        self.given, self.grid = given, grid
+        self.memory = report.MemoryWatch(grid.device.type)
+        stages = build_stages(given, grid)
+        for stage in stages:
+            stage.register_forward_hook(lambda *_: self.memory.look())
+        self.parameters = [parameter for stage in stages for parameter in stage.parameters()]
+        self.step = make_step(given, grid, stages)
+        self.adam = Adam(self.parameters, given.lr)
+        self.data = NoisyChain(given.vocab_size, given.seq_length, given.seed)
+
+    def train(self) -> None:
+        """All iterations, with their lines; the last rank writes the iteration lines, as in Megatron."""
+        interval, start = report.Interval(), time.perf_counter()
+        for iteration in range(1, self.given.train_iters + 1):
+            norm, loss = self.iterate(iteration)
+            interval.losses.append(loss)
+            if iteration % self.given.log_interval == 0 or iteration == self.given.train_iters:
+                wait_for_all(self.grid)
+                interval.seconds = time.perf_counter() - start
+                if self.grid.rank == self.given.world_size - 1:
+                    write_line(interval.line(self.given, iteration, norm))
+                interval, start = report.Interval(), time.perf_counter()
+            if iteration in (1, self.given.train_iters):
+                write_line(self.memory.now().line(self.grid.rank, iteration))
+
+    def iterate(self, iteration: int) -> tuple[float, float]:
+        """One iteration: the global gradient norm and the mean loss of the global batch."""
+        loss = self.step(*self.batch(iteration))
+        norm, mean_loss = combine(self.grid, self.parameters, loss, self.given.shards_data)
+        gradients = [local_gradient(parameter) for parameter in self.parameters]
+        clip(gradients, norm)
+        self.adam.step(gradients)
+        self.memory.look()
+        for parameter in self.parameters:
+            parameter.grad = None
+        return norm, mean_loss
+
+    def batch(self, iteration: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """This replica's tokens and targets, [samples, sequence], where this rank needs them."""
+        if not (self.grid.first_stage or self.grid.last_stage):
+            return None, None
+        count = self.given.global_batch_size // self.given.data_parallel_size
+        first = (iteration - 1) * self.given.global_batch_size + self.grid.index("data") * count
+        samples = self.data.samples(first, count).to(self.grid.device)
+        tokens = samples[:, :-1] if self.grid.first_stage else None
+        return tokens, samples[:, 1:] if self.grid.last_stage else None

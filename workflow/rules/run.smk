@@ -1,0 +1,8 @@
+rule run:
+    """One layout, submitted and watched by the nodesweep executor; a new script never runs a finished layout again."""
+    input:
+        script=ancient(study.folder / "layouts" / "{slug}" / "job.sh"),
+    output:
+        record=study.folder / "layouts" / "{slug}" / "job.json",
+    run:
+        raise WorkflowError("layouts are run by the nodesweep executor: add --profile profiles/local")

@@ -1,0 +1,13 @@
+rule scripts:
+    """One native job script per layout; those of running and finished layouts stay as they were submitted."""
+    input:
+        study.sources,
+        job_templates(),
+    output:
+        update(study.scripts),
+    params:
+        nodesweep=NODESWEEP,
+    log:
+        study.folder / "logs" / "scripts.log",
+    shell:
+        "{params.nodesweep} scripts 2>&1 | tee {log}"

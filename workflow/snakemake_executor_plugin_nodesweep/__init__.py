@@ -1,0 +1,118 @@
+"""Snakemake's door to nodesweep: hands layouts to the runner, reports what became of them."""
+
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from snakemake_interface_common.exceptions import ApiError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
+
+from nodesweep.errors import NodesweepError
+from nodesweep.lock import SweepLock
+from nodesweep.runner import Finished, Runner, summary
+from nodesweep.schedulers import SCHEDULERS
+from nodesweep.workflow import check_command_line, study_of
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """What a profile decides about submitting."""
+
+    jobs_at_once: int = field(
+        default=1, metadata={"help": "How many jobs may be queued or running at the same time.", "type": int}
+    )
+    poll_seconds: float = field(
+        default=10.0, metadata={"help": "Longest time between two looks at the running jobs.", "type": float}
+    )
+    on_interrupt: str = field(
+        default="leave",
+        metadata={
+            "help": "What happens to running jobs on Ctrl-C: `leave` them to be taken over, or `cancel` them.",
+            "choices": ["leave", "cancel"],
+        },
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            check_command_line(sys.argv[1:])
+        except NodesweepError as error:
+            raise ApiError(str(error)) from None
+
+
+common_settings = CommonSettings(
+    non_local_exec=True, implies_no_shared_fs=False, job_deploy_sources=False, pass_envvar_declarations_to_cmd=False
+)
+
+
+class Executor(RemoteExecutor):
+    """Hands each ready job to the runner, which decides what is submitted when."""
+
+    runner: Runner | None = None
+
+    def __post_init__(self) -> None:
+        settings = self.workflow.executor_settings
+        try:
+            study = study_of(self.workflow)
+            self._lock = SweepLock(study.folder)
+            scheduler = SCHEDULERS[study.sweep.machine.scheduler]()
+            runner = Runner(study, scheduler, settings.jobs_at_once, self.logger.info)
+            runner.recover()
+        except NodesweepError as error:
+            self.wait = False
+            raise ApiError(str(error)) from None
+        self._poll_seconds = settings.poll_seconds
+        self._cancels = settings.on_interrupt == "cancel"
+        self._finished: dict[str, Finished] = {}
+        self.runner = runner
+
+    def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
+        """Queue layouts; the runner submits their scripts when their turn comes."""
+        for job in jobs:
+            self.run_job_pre(job)
+            self.run_job(job)
+        self.runner.add([job.wildcards.slug for job in jobs])
+        self.runner.wake()
+
+    def run_job(self, job: JobExecutorInterface) -> None:
+        """Take a job over from Snakemake."""
+        self.report_job_submission(SubmittedJobInfo(job), register_job=False)
+
+    async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
+        """Report the jobs whose layout the runner is done with; give back the others."""
+        if self.runner is not None:
+            self._finished |= {done.slug: done for done in self.runner.step()}
+        for info in active_jobs:
+            done = self._finished.get(info.job.wildcards.slug)
+            if done is None:
+                yield info
+            elif done.final:
+                self.report_job_success(info)
+            else:
+                self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; the next run tries again. ")
+
+    async def sleep(self) -> None:
+        """Wait for a job's end, a new job, or the next look."""
+        if self.runner is None:
+            await super().sleep()
+        else:
+            self.runner.wait(self._poll_seconds)
+
+    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+        """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""
+        running = self.runner.running
+        if self._cancels:
+            self.runner.cancel()
+        elif running:
+            ids = ", ".join(job.id for job in running)
+            self.logger.info(f"left running: job {ids}; the same command takes over from here")
+
+    def shutdown(self) -> None:
+        """Stop looking; the lock goes last."""
+        self.wait = False
+        if self.runner is not None:
+            self.runner.wake()
+        super().shutdown()
+        self._lock.release()
