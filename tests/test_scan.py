@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodesweep.logs import scan as scanning
-from nodesweep.logs.formats import FORMATS, MEGATRON_DEEPSPEED
+from nodesweep.logs.formats import FORMATS, MEGATRON_DEEPSPEED, Line
 from nodesweep.logs.memory import NodeMemory, RankMemory, highest
 from nodesweep.logs.scan import Iteration, scan
 from nodesweep.logs.signatures import SIGNATURES
@@ -50,7 +50,7 @@ def test_every_row_of_a_format_has_an_example(form):
     """Each pattern of a format matches some line of the example logs named after it."""
     lines = [line for path in sorted(LOGS.glob(f"{form.name}*.log")) for line in path.read_text().splitlines()]
     rows = [getattr(form, field.name) for field in dataclasses.fields(form)]
-    patterns = [row.pattern for row in rows if hasattr(row, "pattern")]
+    patterns = [row.pattern for row in rows if isinstance(row, Line)]
     patterns += [figure.pattern for figure in form.figures] + [line.pattern for line, _ in form.trailing]
     assert [pattern for pattern in patterns if not any(pattern.search(line) for line in lines)] == []
     assert any(form.argument.search(line) for line in lines)
@@ -71,7 +71,7 @@ def test_iterations_of_the_example():
 
 
 def test_memory_is_the_peak_over_ranks_and_lines():
-    """Two reports glued on one line both count and a later, lower peak does not; each figure has its own highest rank."""
+    """Reports glued on one line both count; a later, lower peak does not; each figure has its own highest rank."""
     reading = scan(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED)
     assert reading.rank_memory == (RankMemory(0, 310.5, 405.0, 20), RankMemory(1, 290.25, 420.0, 20))
     assert highest(reading.rank_memory, "peak_allocated_mib").rank == 0

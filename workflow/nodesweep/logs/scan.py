@@ -192,7 +192,7 @@ class _Reader:
     def _take_trailing(self, figure: Figure, match: re.Match[str], line: int) -> None:
         latest = self._latest
         if latest is not None:
-            value = _finite(float(match[1]) * figure.scale)
+            value = _finite(float(match[1]) / figure.printed_per_unit)
             self._latest = self._iterations[latest.number] = replace(latest, **{figure.name: value})
 
     def _take_rank_memory(self, match: re.Match[str], line: int) -> None:
@@ -235,7 +235,7 @@ class _Reader:
 def _figures(rows: tuple[Figure, ...], text: str) -> dict[str, float]:
     """The figures a record's line holds, by name, in their units."""
     matches = ((row, row.pattern.search(text)) for row in rows)
-    return {row.name: float(match[1]) * row.scale for row, match in matches if match}
+    return {row.name: float(match[1]) / row.printed_per_unit for row, match in matches if match}
 
 
 def _finite(value: float | None) -> float | None:
