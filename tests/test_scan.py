@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodesweep.logs import scan as scanning
 from nodesweep.logs.formats import FORMATS, MEGATRON_DEEPSPEED, Line
 from nodesweep.logs.memory import NodeMemory, RankMemory, highest
-from nodesweep.logs.scan import Iteration, scan
+from nodesweep.logs.scan import Iteration, LogReading, scan
 from nodesweep.logs.signatures import SIGNATURES
 
 LOGS = Path(__file__).parent / "logs"
@@ -156,6 +156,11 @@ def test_colours_are_peeled(read):
     reading = read(f"\x1b[31m{record(1)}\x1b[0m\n\x1b[1m{OOM}\x1b[0m\x07\n")
     assert len(reading.iterations) == 1
     assert reading.signatures[0].text == OOM
+
+
+def test_no_log_reads_as_an_empty_one(tmp_path):
+    """A job that never started has no log, and nothing was read from it."""
+    assert scan(tmp_path / "absent.log", MEGATRON_DEEPSPEED) == LogReading("megatron-deepspeed")
 
 
 def test_hostile_log_in_bounded_time(read):

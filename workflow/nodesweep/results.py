@@ -1,5 +1,7 @@
 """Measurements and states of all layouts -> one tidy table, one row per layout, units in the column names."""
 
+import csv
+import io
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,13 +9,19 @@ import pandas
 
 from . import flops
 from .config import Model
+from .errors import NodesweepError
 from .layout import Layout
+from .logs.text import plain
 from .measure import Measurement
 
 WORD = "string"
 COUNT = "Int64"
 NUMBER = "Float64"
 YES_NO = "boolean"
+
+_PARSE = {WORD: str, COUNT: int, NUMBER: float, YES_NO: lambda text: text == "True"}
+
+CELL_CHARACTERS = 1000
 
 COLUMNS = {
     "slug": WORD,
@@ -92,7 +100,8 @@ class Run(NamedTuple):
 def build(runs: Iterable[Run]) -> pandas.DataFrame:
     """The tidy table of a sweep, in an order that depends on the layouts alone."""
     rows = [{**_layout(run.layout), **_state(run), **_figures(run)} for run in runs]
-    table = pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    words = [name for name, kind in COLUMNS.items() if kind == WORD]
+    table = _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
     keyed = table.assign(not_checkpointing=~table["activation_checkpointing"])
     return keyed.sort_values(ORDER, kind="stable", ignore_index=True, na_position="first")[list(COLUMNS)]
 
@@ -100,6 +109,20 @@ def build(runs: Iterable[Run]) -> pandas.DataFrame:
 def to_csv(table: pandas.DataFrame) -> str:
     """The text of results.csv: shortest exact numbers, empty cells for what is not known."""
     return table.to_csv(index=False, lineterminator="\n")
+
+
+def from_csv(text: str) -> pandas.DataFrame:
+    """The tidy table again, exactly as `to_csv` wrote it; raises NodesweepError for any other text."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if reader.fieldnames != list(COLUMNS):
+        raise NodesweepError("results.csv has other columns than this version writes; run `nodesweep measure` again")
+    try:
+        rows = [
+            {name: _PARSE[kind](row[name]) if row[name] else None for name, kind in COLUMNS.items()} for row in reader
+        ]
+    except ValueError as error:
+        raise NodesweepError(f"results.csv: {error}; run `nodesweep measure` again") from None
+    return _typed(rows)
 
 
 def size_label(model: Model) -> str:
@@ -116,6 +139,15 @@ def size_label(model: Model) -> str:
     scale, suffix = next((scale, suffix) for scale, suffix in ((1e9, "B"), (1e6, "M"), (1, "")) if parameters >= scale)
     value = parameters / scale
     return f"{value:.1f}{suffix}" if value < 9.95 else f"{value:.0f}{suffix}"
+
+
+def _typed(rows: list[dict[str, Any]]) -> pandas.DataFrame:
+    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _one_line(value: Any) -> str | None:
+    """Text as it may stand in a table; None for an empty one."""
+    return (plain(str(value), CELL_CHARACTERS) or None) if value is not None else None
 
 
 def _layout(layout: Layout) -> dict[str, Any]:
@@ -139,7 +171,7 @@ def _layout(layout: Layout) -> dict[str, Any]:
         "hidden_size": layout.model.hidden_size,
         "attention_heads": layout.model.attention_heads,
         "vocab_size": layout.model.vocab_size,
-        "note": layout.note or None,
+        "note": layout.note,
     }
 
 
@@ -150,11 +182,11 @@ def _state(run: Run) -> dict[str, Any]:
     return {
         "state": run.status,
         "outcome": ended.get("outcome"),
-        "where": ended.get("where") or None,
-        "evidence": ended.get("evidence") or None,
-        "outcome_note": ended.get("note") or None,
+        "where": ended.get("where"),
+        "evidence": ended.get("evidence"),
+        "outcome_note": ended.get("note"),
         "attempt": record.get("attempt"),
-        "job_id": None if record.get("job_id") is None else str(record["job_id"]),
+        "job_id": record.get("job_id"),
         "log": record.get("log"),
     }
 
@@ -166,7 +198,7 @@ def _figures(run: Run) -> dict[str, Any]:
         return {}
     memory, statistics = measurement.memory, measurement.statistics
     figures: dict[str, Any] = {
-        "flags": "; ".join(measurement.flags) or None,
+        "flags": "; ".join(measurement.flags),
         "first_loss": measurement.first_loss,
         "last_loss": measurement.last_loss,
         "statistic": measurement.settings.statistic,

@@ -191,19 +191,16 @@ def _notations(sweep: Sweep) -> list[tuple[str, str]]:
     machine, warmup = sweep.machine, sweep.iterations.warmup
     ranks = "1 rank" if machine.ranks_per_node == 1 else f"{machine.ranks_per_node} ranks"
     node = f"{machine.description} ({ranks})" if machine.description else f"a node of {machine.name} ({ranks})"
+    after = f"(the first {warmup}, or more where the times show it)" if warmup else "(where the times show any)"
     return [
-        ("Node", node),
-        ("Size", f"parameters of the model ({size_label(sweep.model)})"),
+        ("Node", inert(node)),
+        ("Size", f"parameters of the model ({inert(size_label(sweep.model))})"),
         ("DP, MP, PP", "data, tensor model and pipeline parallel size"),
         ("MBS", "micro batch size"),
         ("GBS", "global batch size"),
         ("AC", "activation checkpointing"),
         ("Mem", MEMORY_MEANING[sweep.workload.memory_source]),
-        (
-            "Sec/it",
-            f"seconds per iteration, {sweep.table.statistic} of the logged iterations after warm-up "
-            f"(the first {warmup}, or more where the times show it)",
-        ),
+        ("Sec/it", f"seconds per iteration, {sweep.table.statistic} of the logged iterations after warm-up {after}"),
         ("TFLOPs", f"floating point operations per node, recomputation counted, vocabulary {sweep.model.vocab_size}"),
         ("Est. Aggr. PetaFLOPs", "TFLOPs * Nodes / 1024"),
     ]

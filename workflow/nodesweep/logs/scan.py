@@ -76,12 +76,18 @@ class LogReading:
 
 
 def scan(path: Path, form: Format) -> LogReading:
-    """Read the log at `path`; an unterminated last line is still being written and is left out. Raises OSError."""
+    """Read the log at `path`; a log nobody has written yet reads as an empty one. Raises OSError.
+
+    An unterminated last line is still being written and is left out.
+    """
     reader = _Reader(form)
-    with path.open("rb") as stream:
-        status = os.fstat(stream.fileno())
-        for block in _complete_lines(stream):
-            reader.read(block)
+    try:
+        with path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            for block in _complete_lines(stream):
+                reader.read(block)
+    except FileNotFoundError:
+        return reader.reading()
     return replace(reader.reading(), size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
