@@ -14,15 +14,16 @@ END_OF_FIELD = r"\s{0,12}\|"
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of an iteration: the number in its pattern's one group, times `scale`, is in `unit`.
+    """A figure of an iteration: the number in its pattern's one group.
 
     `name`: a field of the record. `pattern`: where in the record's line it stands; None on a line of its own.
+    `printed_per_unit`: how much of what is printed makes one `unit`.
     """
 
     name: str
     unit: str
     pattern: re.Pattern[str] | None = None
-    scale: float = 1.0
+    printed_per_unit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ MEGATRON_DEEPSPEED = Format(
     name="megatron-deepspeed",
     iteration=Line("iteration", re.compile(rf"(?<!\w)iteration\s{{1,12}}{COUNT}/\s{{0,12}}{COUNT}{END_OF_FIELD}")),
     figures=(
-        Figure("seconds", "s", _field(r"elapsed time per iteration \(ms\)"), scale=1e-3),
+        Figure("seconds", "s", _field(r"elapsed time per iteration \(ms\)"), printed_per_unit=1000.0),
         Figure("seconds", "s", _field(r"elapsed time per iteration \(s\)")),
         Figure("loss", "nats per token", _field("lm[ -]loss")),
         Figure("tflops", "TFLOP/s per rank", _field("TFLOPs")),

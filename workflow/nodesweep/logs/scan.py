@@ -76,12 +76,18 @@ class LogReading:
 
 
 def scan(path: Path, form: Format) -> LogReading:
-    """Read the log at `path`; an unterminated last line is still being written and is left out. Raises OSError."""
+    """Read the log at `path`; a log nobody has written yet reads as an empty one. Raises OSError.
+
+    An unterminated last line is still being written and is left out.
+    """
     reader = _Reader(form)
-    with path.open("rb") as stream:
-        status = os.fstat(stream.fileno())
-        for block in _complete_lines(stream):
-            reader.read(block)
+    try:
+        with path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            for block in _complete_lines(stream):
+                reader.read(block)
+    except FileNotFoundError:
+        return reader.reading()
     return replace(reader.reading(), size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
@@ -192,7 +198,7 @@ class _Reader:
     def _take_trailing(self, figure: Figure, match: re.Match[str], line: int) -> None:
         latest = self._latest
         if latest is not None:
-            value = _finite(float(match[1]) * figure.scale)
+            value = _finite(float(match[1]) / figure.printed_per_unit)
             self._latest = self._iterations[latest.number] = replace(latest, **{figure.name: value})
 
     def _take_rank_memory(self, match: re.Match[str], line: int) -> None:
@@ -235,7 +241,7 @@ class _Reader:
 def _figures(rows: tuple[Figure, ...], text: str) -> dict[str, float]:
     """The figures a record's line holds, by name, in their units."""
     matches = ((row, row.pattern.search(text)) for row in rows)
-    return {row.name: float(match[1]) * row.scale for row, match in matches if match}
+    return {row.name: float(match[1]) / row.printed_per_unit for row, match in matches if match}
 
 
 def _finite(value: float | None) -> float | None:

@@ -60,8 +60,9 @@ SIGNATURES = (
         "oom",
         ROOT,
         "out of memory",
-        r"(?:CUDA|HIP|XPU|NPU|MPS backend) out of memory|RESOURCE_EXHAUSTED: Out of memory",
+        r"(?:CUDA|HIP|XPU|NPU|MPS backend) out of memory",
     ),
+    _row("jax_oom", "oom", ROOT, "RESOURCE_EXHAUSTED: Out of memory"),
     _row("torch_oom", "oom", ROOT, "OutOfMemoryError", r"(?:^|[\s.])OutOfMemoryError: "),
     _row("cublas_alloc", "oom", ROOT, "CUBLAS_STATUS_ALLOC_FAILED"),
     _row("cpu_allocator", "oom", ROOT, "DefaultCPUAllocator: "),
@@ -72,7 +73,7 @@ SIGNATURES = (
     _row("cpp_bad_alloc", "oom", ROOT, "std::bad_alloc"),
     _row("os_cannot_allocate", "oom", ROOT, "Cannot allocate memory"),
     _row("slurm_oom_kill", "oom", ROOT, "oom", r"Detected \d{1,9} oom[-_]kill event"),
-    _row("srun_oom", "oom", ROOT, "Out Of Memory", r"task \d{1,9}(?:[-,\d]{0,200}): Out Of Memory"),
+    _row("srun_oom", "oom", ROOT, "Out Of Memory", r"tasks? \d[-,\d]{0,200}: Out Of Memory"),
     _row("kubernetes_oom", "oom", ROOT, "OOMKilled"),
     _row("shared_memory", "oom", ROOT, "killed by signal: Bus error", r"DataLoader worker .{0,80}Bus error"),
     # Not a number.
@@ -109,10 +110,10 @@ SIGNATURES = (
     _row("plexec_sigkill", "crash", KILLED, "[WARN] PLE 0610", r"PLE 0610 .{0,120}\(sig=9\)", note=SIGKILL_NOTE),
     _row("plexec_signal", "crash", KILLED, "[WARN] PLE 0610"),
     _row("plexec_abort", "crash", KILLED, "[WARN] PLE 0608"),
+    _row("mpirun_signal", "crash", KILLED, "exited on signal "),
     _row("fatal_signal", "crash", KILLED, "Fatal Python error: "),
     _row("segmentation_fault", "crash", KILLED, "egmentation fault"),
     _row("exit_signal", "crash", KILLED, "code", rf"{_CODE}-\d{{1,2}}\b"),
-    _row("mpirun_signal", "crash", KILLED, "exited on signal "),
     _row("launcher_terminated", "cancelled", TERMINATED, "Main process received SIGTERM, exiting"),
     # Anything Python says before it ends, and commands that are not there.
     _row("keyboard_interrupt", "cancelled", EXCEPTION, "KeyboardInterrupt", rf"{_PREFIX}KeyboardInterrupt\s*$"),
@@ -132,5 +133,5 @@ SIGNATURES = (
         "Exception",
         rf"{_PREFIX}(?:[A-Za-z_]\w{{0,60}}\.){{0,6}}\w{{0,60}}Exception: ",
     ),
-    _row("exit_code", "crash", TERMINATED, "exitcode", r"exitcode ?: ?[1-9]\d{0,2}\b"),
+    _row("exit_code", "crash", TERMINATED, "exitcode", r"exitcode {0,4}: {0,4}[1-9]\d{0,2}\b"),
 )

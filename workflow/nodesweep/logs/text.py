@@ -7,7 +7,6 @@ _ESCAPE_SEQUENCE = re.compile(
     r"|\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)?"  # window titles and links
     r"|\x1b[@-_]?"
 )
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
 
 
 def without_escapes(text: str) -> str:
@@ -16,10 +15,11 @@ def without_escapes(text: str) -> str:
 
 
 def plain(text: str, limit: int = 300) -> str:
-    """`text` as one line of at most `limit` characters without escapes, controls or marks that turn its direction.
+    """`text` as one line of at most `limit` printable characters: no escapes, no controls, no marks of direction.
 
     >>> plain("\\x1b[31mred\\x1b[0m\\n  and\\tblue\\x00")
     'red and blue'
     """
-    line = " ".join(_UNSEEN.sub(" ", without_escapes(text)).split())
+    printable = (character if character.isprintable() else " " for character in without_escapes(text))
+    line = " ".join("".join(printable).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

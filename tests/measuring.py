@@ -1,0 +1,75 @@
+"""A sweep and logs of our own writing for the tests of measure, results and tables."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nodesweep.config import Sweep
+from nodesweep.expand import expand
+from nodesweep.layout import Layout
+from nodesweep.logs.formats import FORMATS
+from nodesweep.logs.scan import scan
+from nodesweep.measure import Measurement, Settings, measure
+from nodesweep.outcome import decide
+from nodesweep.results import Run
+from nodesweep.schedulers.base import End
+
+SUCCESS = End(0)
+STARTED = "[before the start of training step] datetime: 2026-02-03 04:05:06 "
+OUT_OF_MEMORY = "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."
+
+BIG_MODEL = {"name": "gpt-30b", "layers": 48, "hidden_size": 7168, "attention_heads": 56, "vocab_size": 50304}
+
+
+def sweep_of(layouts: list[dict[str, Any]], **changes: Any) -> Sweep:
+    """A sweep of the big model with one rank a node; `changes` replace whole keys."""
+    values = {
+        "sweep": "study",
+        "title": "30B model benchmarking results",
+        "model": BIG_MODEL,
+        "machine": {"name": "m", "description": "one processor", "scheduler": "local", "frequencies_ghz": [2.0]},
+        "workload": {"command": ["train"], "log_format": "megatron-deepspeed", "memory_source": "log-node-used"},
+        "iterations": {"total": 3, "warmup": 0},
+        "layouts": layouts,
+        "table": {"statistic": "mean"},
+    }
+    return Sweep.model_validate(values | changes)
+
+
+def layouts_of(sweep: Sweep) -> tuple[Layout, ...]:
+    """The layouts that can run, in the order of the config."""
+    return expand(sweep).layouts
+
+
+def settings_of(sweep: Sweep) -> Settings:
+    """The settings its measurements are made with."""
+    workload = sweep.workload
+    return Settings(sweep.iterations.warmup, sweep.table.statistic, workload.memory_source, workload.log_format)
+
+
+def record_line(number: int, total: int, seconds: float, extra: str = "") -> str:
+    """One iteration line."""
+    return f" iteration {number:8d}/{total:8d} | elapsed time per iteration (ms): {seconds * 1000:.1f} |{extra}"
+
+
+def node_memory_line(mib: float) -> str:
+    """A node's memory report."""
+    return f"(after 1 iterations) CPU memory (MB) | used: {mib} | total: 32768.0 | avail: 1.0 | used percent: 1.0"
+
+
+def run_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end: End = SUCCESS) -> Run:
+    """A layout whose job wrote `lines` and ended so, recorded and measured."""
+    log = folder / f"{layout.slug}.log"
+    log.write_text("".join(f"{line}\n" for line in lines))
+    reading = scan(log, FORMATS[sweep.workload.log_format])
+    verdict = decide(end, reading, sweep.iterations.total)
+    record = {"schema": 1, "slug": layout.slug, "attempt": 1, "job_id": "77", **asdict(verdict), "log": log.name}
+    return Run(layout, "ended", record, measure(layout, record, reading, settings_of(sweep)))
+
+
+def measurement_of(*arguments: Any, **keywords: Any) -> Measurement:
+    """The measurement of `run_of`."""
+    measurement = run_of(*arguments, **keywords).measurement
+    assert measurement is not None
+    return measurement

@@ -1,0 +1,118 @@
+"""Why a job ended, decided from scheduler, exit code and log together."""
+
+import pytest
+
+from nodesweep.logs.formats import MEGATRON_DEEPSPEED
+from nodesweep.logs.scan import scan
+from nodesweep.outcome import OUTCOME_OF_CAUSE, Verdict, decide
+from nodesweep.schedulers.base import End
+
+STARTED = "[before the start of training step] datetime: 2026-02-03 04:05:06 "
+FINISHED = "[after training is done] datetime: 2026-02-03 04:05:11 "
+CPU_OOM = (
+    "[rank1]: RuntimeError: [enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory"
+)
+PEER = "[rank0]: RuntimeError: [../gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:41233"
+TIME_LIMIT = "slurmstepd: error: *** STEP 77.0 ON n1 CANCELLED AT 2026-02-03T04:05:06 DUE TO TIME LIMIT ***"
+REPORT = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
+KEY_ERROR = "[rank2]: KeyError: 'hidden'"
+
+
+def record(number: int, extra: str = "") -> str:
+    return f" iteration {number:8d}/       3 | elapsed time per iteration (ms): 1000.0 |{extra}"
+
+
+NAN = record(2, " number of nan iterations:   1 |")
+DONE = (STARTED, record(1), record(2), record(3))
+
+
+@pytest.fixture
+def verdict(tmp_path):
+    """Decide an end and the lines of a log, of a run asked for three iterations."""
+
+    def verdict(end: End, *lines: str) -> Verdict:
+        path = tmp_path / "run.log"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return decide(end, scan(path, MEGATRON_DEEPSPEED), 3)
+
+    return verdict
+
+
+CASES = {
+    "all done": (End(0), DONE, "ok", ""),
+    "fewer iterations but the end is marked": (End(0), (STARTED, record(2), FINISHED), "ok", ""),
+    "end marked, restarted since": (End(1), (STARTED, record(1), FINISHED, STARTED), "crash", "after iteration 1"),
+    "oom while building": (End(1), (CPU_OOM,), "oom", "while building"),
+    "oom in iteration 1": (End(1), (STARTED, CPU_OOM), "oom", "in iteration 1"),
+    "oom after iteration 2": (End(1), (STARTED, record(1), record(2), CPU_OOM), "oom", "after iteration 2"),
+    "oom is the root, the peer's end its consequence": (End(1), (STARTED, PEER, CPU_OOM), "oom", "in iteration 1"),
+    "oom though the script hid it": (End(0), (STARTED, CPU_OOM), "oom", "in iteration 1"),
+    "oom by the scheduler": (End(137, "out_of_memory", "OUT_OF_MEMORY"), (STARTED,), "oom", "in iteration 1"),
+    "oom, then others waited": (End(124, "time_limit"), (STARTED, CPU_OOM), "oom", "in iteration 1"),
+    "time limit, then noise": (End(1), (STARTED, TIME_LIMIT, CPU_OOM), "timeout", "in iteration 1"),
+    "time limit": (End(124, "time_limit"), (STARTED, record(1)), "timeout", "after iteration 1"),
+    "time limit by the log": (End(1), (STARTED, TIME_LIMIT), "timeout", "in iteration 1"),
+    "nan": (End(1), (STARTED, record(1), NAN), "nan", "after iteration 2"),
+    "nan in a gradient": (End(1), (STARTED, "AssertionError: Rank 1: found NaN in local"), "nan", "in iteration 1"),
+    "nan to the end": (End(0), (STARTED, record(3, " lm loss: NAN |")), "nan", "after iteration 3"),
+    "node failure beats oom": (End(None, "node_failure"), (STARTED, CPU_OOM), "node_failure", "in iteration 1"),
+    "preempted": (End(143, "preempted"), (STARTED, record(1)), "preempted", "after iteration 1"),
+    "cancelled": (End(143, "cancelled"), (STARTED,), "cancelled", "in iteration 1"),
+    "interrupted": (End(1), (STARTED, "KeyboardInterrupt"), "cancelled", "in iteration 1"),
+    "hang": (End(1), (STARTED, "RuntimeError: Socket Timeout"), "hang", "in iteration 1"),
+    "command not found": (End(127), ("job.sh: line 3: trainer: command not found",), "launch_failed", ""),
+    "command not executable": (End(126), (), "launch_failed", ""),
+    "launch failed": (End(None, "launch_failed"), (), "launch_failed", ""),
+    "crash": (End(1), (STARTED, PEER, KEY_ERROR, REPORT), "crash", "in iteration 1"),
+    "bare kill": (End(137), (STARTED, record(1)), "crash", "after iteration 1"),
+    "bare exit": (End(3), (), "crash", "while building"),
+    "too few iterations": (End(0), (STARTED, record(1)), "crash", "after iteration 1"),
+    "nothing known": (End(None), (), "lost", "while building"),
+    "lost": (End(None, "lost"), (STARTED, PEER), "lost", "in iteration 1"),
+    "lost by the scheduler, told by the log": (End(None, "lost"), (CPU_OOM,), "oom", "while building"),
+}
+
+
+@pytest.mark.parametrize(("end", "lines", "outcome", "where"), CASES.values(), ids=CASES)
+def test_outcome_and_where(verdict, end, lines, outcome, where):
+    """Each way to end has its outcome, and the place where the work stopped."""
+    decided = verdict(end, *lines)
+    assert (decided.outcome, decided.where) == (outcome, where)
+
+
+def test_work_done_beats_the_exit_code(verdict):
+    """All iterations there: ok, whatever came after, and the note says what."""
+    assert verdict(End(0), *DONE) == Verdict("ok", "", "line 4: iteration 3 of 3", "")
+    assert verdict(End(1), *DONE, KEY_ERROR).note == "crashed in cleanup (exit code 1)"
+    assert verdict(End(137, "out_of_memory", "OUT_OF_MEMORY"), *DONE).note == "scheduler says OUT_OF_MEMORY"
+    assert verdict(End(124, "time_limit"), *DONE).note == "scheduler says time_limit"
+
+
+def test_evidence_is_the_root_line(verdict):
+    """The line of the first failing rank is shown, not the broken connections and reports around it."""
+    assert verdict(End(1), STARTED, PEER, KEY_ERROR, REPORT).evidence == f"line 3: {KEY_ERROR}"
+    assert verdict(End(1), STARTED, PEER, CPU_OOM).evidence == f"line 3: {CPU_OOM}"
+
+
+def test_only_consequences_are_better_than_nothing(verdict):
+    """Where no root is in the log, the first consequence is the evidence."""
+    assert verdict(End(1), STARTED, PEER, REPORT).evidence == f"line 2: {PEER}"
+
+
+def test_evidence_of_the_scheduler(verdict):
+    """Without a line in the log, the scheduler's word is the evidence."""
+    assert verdict(End(124, "time_limit", "TIMEOUT")).evidence == "scheduler: TIMEOUT, exit code 124"
+    assert verdict(End(None, "lost")).evidence == "scheduler: lost, no exit code"
+
+
+@pytest.mark.parametrize("lines", [(), (STARTED, "  exitcode  : -9 (pid: 8158)"), (STARTED, PEER, REPORT)])
+def test_a_bare_kill_is_no_proof_of_oom(verdict, lines):
+    """SIGKILL by an unknown hand is a crash whose note names the likely one."""
+    decided = verdict(End(137), *lines)
+    assert (decided.outcome, decided.note) == ("crash", "killed by SIGKILL; the host's OOM killer is likely")
+
+
+def test_every_cause_has_an_outcome(verdict):
+    """Whatever a scheduler can give as cause is decided."""
+    for cause in OUTCOME_OF_CAUSE:
+        assert verdict(End(1, cause)).outcome == OUTCOME_OF_CAUSE[cause]

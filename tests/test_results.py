@@ -1,0 +1,115 @@
+"""The tidy table: one row per layout, whatever became of it."""
+
+import doctest
+
+import pandas
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from measuring import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
+
+from nodesweep import results
+from nodesweep.errors import NodesweepError
+from nodesweep.logs.text import plain
+from nodesweep.results import COLUMNS, Run, build, from_csv, size_label, to_csv
+from nodesweep.schedulers.base import End
+
+POINT = {"pipeline": 48, "tensor": 4, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
+SWEEP = sweep_of([POINT | {"nodes": [384, 192, 768, 1536, 3072], "note": "4/23"}])
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A layout in each state: queued, finished, running, out of memory, crashed before it measured anything."""
+    queued, finished, running, out_of_memory, crashed = layouts_of(SWEEP)
+    rows = [record_line(number, 3, 3720.0, " lm loss: 9.5 | TFLOPs: 1.10 |") for number in (1, 2, 3)]
+    died = [STARTED, record_line(1, 3, 1000.0), node_memory_line(29138.6), OUT_OF_MEMORY]
+    record = {
+        "outcome": "crash",
+        "where": "while building",
+        "evidence": "scheduler: exit code 1",
+        "note": "",
+        "log": "",
+    }
+    return [
+        Run(queued, "queued", None, None),
+        run_of(SWEEP, finished, tmp_path, [STARTED, node_memory_line(16622.7), *rows]),
+        Run(running, "running", None, None),
+        run_of(SWEEP, out_of_memory, tmp_path, died, End(1)),
+        Run(crashed, "ended", record, None),
+    ]
+
+
+def test_doctests():
+    """The example of a size label holds."""
+    assert doctest.testmod(results).failed == 0
+
+
+def test_rows_by_hand(runs):
+    """Rows are sorted by nodes; each has its state, and the figures that exist."""
+    table = build(runs)
+    assert list(table["nodes"]) == [192, 384, 768, 1536, 3072]
+    assert list(table["state"]) == ["ended", "queued", "running", "ended", "ended"]
+    row = table.iloc[0]
+    assert (row["outcome"], row["memory_mib"], row["iteration_seconds"]) == ("ok", 16622.7, 3720.0)
+    assert (row["tflops_per_node"].round(2), row["log_tflops_per_node"]) == (1.1, 1.1)
+    assert (row["data"], row["model_size"], row["records_used"], row["last_loss"]) == (1, "30B", 3, 9.5)
+    assert (table.iloc[3]["outcome"], table.iloc[3]["where"]) == ("oom", "after iteration 1")
+    assert table.iloc[[1, 2, 4]]["iteration_seconds"].isna().all()
+    assert table.iloc[4]["evidence"] == "scheduler: exit code 1"
+
+
+def test_csv_is_stable(runs, golden):
+    """The same runs give the same bytes, whatever order they come in."""
+    text = to_csv(build(runs))
+    assert text == to_csv(build(runs[::-1]))
+    golden("results.csv", text)
+
+
+def test_csv_round_trip(runs):
+    """The table is read back exactly: types, numbers to the last digit, and what is missing."""
+    table = build(runs)
+    pandas.testing.assert_frame_equal(from_csv(to_csv(table)), table)
+
+
+def test_another_table_is_refused():
+    """A CSV without the columns is no result table."""
+    with pytest.raises(NodesweepError, match="columns"):
+        from_csv("a,b\n1,2\n")
+    with pytest.raises(NodesweepError, match="measure"):
+        from_csv(to_csv(build([Run(layouts_of(SWEEP)[0], "pending", None, None)])).replace(",1536,", ",many,"))
+
+
+@settings(deadline=None)
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+def test_any_text_survives_the_csv(text):
+    """Whatever stands in a verdict is one printable line of the table, and the table keeps its one row."""
+    layout = layouts_of(SWEEP)[0]
+    run = Run(layout, "ended", {"outcome": "crash", "evidence": text}, None)
+    table = from_csv(to_csv(build([run])))
+    assert len(table) == 1
+    assert table["evidence"].fillna("")[0] == plain(text)
+
+
+def test_an_earlier_attempt_does_not_speak_for_a_running_one(runs):
+    """A layout that runs again has neither the outcome nor the figures of the attempt before."""
+    table = build([runs[1]._replace(status="running")])
+    assert pandas.isna(table["outcome"][0])
+    assert pandas.isna(table["iteration_seconds"][0])
+    assert table["attempt"][0] == 1
+
+
+def test_no_layouts():
+    """An empty sweep gives a table with its columns and no rows."""
+    assert to_csv(build([])) == ",".join(COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("layers", "hidden", "label"), [(4, 256, "5.3M"), (12, 768, "124M"), (48, 7168, "30B"), (96, 12288, "175B")]
+)
+def test_size_labels(layers, hidden, label):
+    """Sizes as the models are known by."""
+    model = SWEEP.model.model_copy(
+        update={"layers": layers, "hidden_size": hidden, "vocab_size": 8192 if layers == 4 else 50257}
+    )
+    assert size_label(model) == label

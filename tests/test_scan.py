@@ -1,0 +1,226 @@
+"""Reading logs: what a careful reader would write down, and nothing that hostile bytes could do."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nodesweep.logs import scan as scanning
+from nodesweep.logs.formats import FORMATS, MEGATRON_DEEPSPEED, Line
+from nodesweep.logs.memory import NodeMemory, RankMemory, highest
+from nodesweep.logs.scan import Iteration, LogReading, scan
+from nodesweep.logs.signatures import SIGNATURES
+
+LOGS = Path(__file__).parent / "logs"
+SIGNATURE_LINES = [line.split("\t", 1) for line in (LOGS / "signatures.tsv").read_text().splitlines()]
+OOM = "[rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.16 GiB."
+
+
+def record(number: int, milliseconds: float = 1000.0, extra: str = "") -> str:
+    """One iteration line of 10."""
+    return f" iteration {number:8d}/      10 | elapsed time per iteration (ms): {milliseconds:.1f} |{extra}"
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Scan a log with the given content."""
+
+    def read(content: str | bytes):
+        path = tmp_path / "run.log"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return scan(path, MEGATRON_DEEPSPEED)
+
+    return read
+
+
+@pytest.mark.parametrize("name", ["megatron-deepspeed", "megatron-deepspeed-forks"])
+def test_reading_of_an_example_log(name, golden):
+    """Everything the example logs say is read, as the golden file lists it."""
+    reading = dataclasses.replace(scan(LOGS / f"{name}.log", MEGATRON_DEEPSPEED), size_bytes=0, modified_ns=0)
+    lines = [json.dumps({key: value}, default=str) for key, value in dataclasses.asdict(reading).items()]
+    golden(f"{name}.reading.jsonl", "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_every_row_of_a_format_has_an_example(form):
+    """Each pattern of a format matches some line of the example logs named after it."""
+    lines = [line for path in sorted(LOGS.glob(f"{form.name}*.log")) for line in path.read_text().splitlines()]
+    rows = [getattr(form, field.name) for field in dataclasses.fields(form)]
+    patterns = [row.pattern for row in rows if isinstance(row, Line)]
+    patterns += [figure.pattern for figure in form.figures] + [line.pattern for line, _ in form.trailing]
+    assert [pattern for pattern in patterns if not any(pattern.search(line) for line in lines)] == []
+    assert any(form.argument.search(line) for line in lines)
+
+
+def test_iterations_of_the_example():
+    """The finished example has four iterations of 1500, 1001, 1000 and 999 ms and losses from 9.01 to 8.125."""
+    reading = scan(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED)
+    assert [(row.number, row.seconds, row.loss) for row in reading.iterations] == [
+        (1, 1.5, 9.01),
+        (2, 1.001, 8.5),
+        (3, 1.0, 8.25),
+        (4, 0.999, 8.125),
+    ]
+    assert reading.iterations[1] == Iteration(2, 4, 1.001, 23, 8.5, 0.07, 15.984, 0, 0)
+    assert (reading.training_started_line, reading.training_finished_line) == (18, 27)
+    assert (reading.lines, reading.world_size) == (27, 2)
+
+
+def test_memory_is_the_peak_over_ranks_and_lines():
+    """Reports glued on one line both count; a later, lower peak does not; each figure has its own highest rank."""
+    reading = scan(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED)
+    assert reading.rank_memory == (RankMemory(0, 310.5, 405.0, 20), RankMemory(1, 290.25, 420.0, 20))
+    assert highest(reading.rank_memory, "peak_allocated_mib").rank == 0
+    assert highest(reading.rank_memory, "peak_reserved_mib").rank == 1
+
+
+def test_node_memory_is_the_highest_use():
+    """Of two nodes' reports the higher one is kept, with its line."""
+    assert scan(LOGS / "megatron-deepspeed-forks.log", MEGATRON_DEEPSPEED).node_memory == NodeMemory(16622.7, 3)
+
+
+def test_arguments_with_blanks_and_without_dots():
+    """A value with blanks is kept whole, and a name too long for dots is still a name."""
+    arguments = dict(scan(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED).arguments)
+    assert arguments["data_path"] == "['a path with blanks', 'b']"
+    assert arguments["init_method_of_the_very_first_embedding_of_tokens"] == "normal"
+
+
+def test_an_unfinished_dump_of_arguments_hides_nothing(read):
+    """A dump cut off before its end does not keep the failure after it from being seen."""
+    reading = read(f"------------------------ arguments ------------------------\n  bf16 ... True\n{OOM}\n")
+    assert reading.arguments == (("bf16", "True"),)
+    assert [found.signature.kind for found in reading.signatures] == ["device_oom"]
+
+
+@pytest.mark.parametrize(("kind", "line"), SIGNATURE_LINES)
+def test_signature_examples(read, kind, line):
+    """Every example line is known by its own row, alone and behind prefixes; harmless lines by none."""
+    for prefix in ("", "0: ", "[default3]:"):
+        found = read(f"{prefix if kind else ''}{line}\n").signatures
+        assert [item.signature.kind for item in found] == ([kind] if kind else [])
+
+
+def test_every_signature_has_an_example():
+    """No row without a line that shows it, and no two rows of one name."""
+    kinds = [row.kind for row in SIGNATURES]
+    assert set(kinds) == {kind for kind, _ in SIGNATURE_LINES} - {""}
+    assert len(kinds) == len(set(kinds))
+
+
+def test_an_unterminated_line_is_still_being_written(read):
+    """The last line counts only once its newline is there."""
+    torn = record(1) + "\n" + record(2)
+    assert [row.number for row in read(torn).iterations] == [1]
+    assert [row.number for row in read(torn + "\n").iterations] == [1, 2]
+
+
+@pytest.mark.parametrize("cut", range(len(record(2))))
+def test_a_torn_record_never_gives_a_wrong_number(read, cut):
+    """A line cut anywhere by a dying writer gives the whole record or none."""
+    rows = read(f"{record(1)}\n{record(2)[:cut]}\n").iterations
+    assert [(row.number, row.seconds) for row in rows] == [(1, 1.0)]
+
+
+def test_a_repeated_iteration_keeps_its_last_value(read):
+    """After a restart from iteration 2 the numbers go back once and the later times stand."""
+    reading = read("\n".join(record(n, t) for n, t in ((1, 10), (2, 20), (3, 30), (2, 21), (3, 31))) + "\n")
+    assert [row.seconds for row in reading.iterations] == [0.010, 0.021, 0.031]
+    assert reading.restarts == 1
+
+
+def test_a_line_printed_twice_is_one_record(read):
+    """The same record by two loggers is no restart."""
+    reading = read(f"{record(1)}\n{record(1)}\n")
+    assert (len(reading.iterations), reading.restarts, reading.iterations[0].line) == (1, 0, 1)
+
+
+def test_nan_losses(read):
+    """A loss printed as NAN or INF is no number and counts as a nan iteration."""
+    reading = read(f"{record(1, 5, ' lm loss: NAN |')}\n{record(2, 5, ' lm loss: INF |')}\n")
+    assert [(row.loss, row.nan) for row in reading.iterations] == [(None, 1), (None, 1)]
+
+
+def test_what_a_run_survived_is_no_signature(read):
+    """A signature two further iterations followed is dropped; with one it stays, for ranks print out of order."""
+    assert len(read(f"{record(1)}\n{OOM}\n{record(2)}\n").signatures) == 1
+    assert read(f"{record(1)}\n{OOM}\n{record(2)}\n{record(3)}\n").signatures == ()
+
+
+def test_colours_are_peeled(read):
+    """Escape sequences inside a line hide nothing and do not reach the kept text."""
+    reading = read(f"\x1b[31m{record(1)}\x1b[0m\n\x1b[1m{OOM}\x1b[0m\x07\n")
+    assert len(reading.iterations) == 1
+    assert reading.signatures[0].text == OOM
+
+
+def test_no_log_reads_as_an_empty_one(tmp_path):
+    """A job that never started has no log, and nothing was read from it."""
+    assert scan(tmp_path / "absent.log", MEGATRON_DEEPSPEED) == LogReading("megatron-deepspeed")
+
+
+def test_hostile_log_in_bounded_time(read):
+    """A line of 50 MB, NUL bytes and lines made to slow patterns down take seconds; the record after them is read."""
+    slow = b"E" * 30_000 + b"Error: " * 5_000 + b"exitcode " * 1_000 + b" iteration " * 2_000
+    started = time.monotonic()
+    reading = read(b"Error" + b"x" * 50_000_000 + b"\n" + b"\0\n" + (slow + b"\n") * 50 + record(1).encode() + b"\n")
+    assert time.monotonic() - started < 20
+    assert [row.line for row in reading.iterations] == [53]
+    assert reading.lines == 53
+
+
+def test_kept_signatures_are_bounded(read):
+    """A log that repeats one failure a thousand times keeps a handful, each at most 300 characters."""
+    reading = read((OOM + "x" * 1000 + "\n") * 1000)
+    assert len(reading.signatures) == scanning.FOUND_PER_KIND
+    assert all(len(found.text) <= 300 for found in reading.signatures)
+
+
+def test_long_logs_are_read_in_blocks(read, monkeypatch):
+    """Lines that straddle the blocks of reading are whole, and their numbers right."""
+    monkeypatch.setattr(scanning, "BLOCK_BYTES", 7)
+    reading = read(f"first\n\n{record(1)}\n{OOM}\n")
+    assert ([row.line for row in reading.iterations], [found.line for found in reading.signatures]) == ([3], [4])
+
+
+PIECES = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from(
+        [
+            b"\n",
+            b" | ",
+            b"\x1b[31m",
+            b"\0",
+            b"nan",
+            b"1e999",
+            b"9" * 400,
+            b"[Rank ",
+            b"Error: ",
+            b"exitcode : -",
+            b"------------------------ arguments ------------------------",
+            b"Effective Tera Flops per GPU: 1 and ",
+            b" iteration 1/1 | elapsed time per iteration (ms): 1.0 | lm loss: ",
+            b" iteration        2/       9 | elapsed time per iteration (s): 1E+300 | number of nan iterations: 9 |",
+            b"(after 1 iterations) memory (MB) | allocated: 1 | max allocated: inf | reserved: 1 | max reserved: nan",
+            b"(after 1 iterations) CPU memory (MB) | used: nan |",
+            *(line.encode() for _, line in SIGNATURE_LINES),
+        ]
+    ),
+)
+
+
+@settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces=st.lists(PIECES, max_size=30))
+def test_no_bytes_break_the_reader(read, pieces):
+    """Any bytes give a reading: rising numbers, finite positive times, plain evidence."""
+    content = b"".join(pieces)
+    reading = read(content)
+    numbers = [row.number for row in reading.iterations]
+    assert numbers == sorted(set(numbers))
+    assert all(0 < row.seconds < float("inf") for row in reading.iterations)
+    assert all(found.text.isprintable() for found in reading.signatures)
+    assert reading.lines == content.count(b"\n")

@@ -1,0 +1,267 @@
+"""tables.md: the study's form, its formats, and text that stays text."""
+
+import doctest
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from measuring import (
+    OUT_OF_MEMORY,
+    STARTED,
+    layouts_of,
+    node_memory_line,
+    record_line,
+    run_of,
+    sweep_of,
+)
+
+from nodesweep import tables
+from nodesweep.results import Run, build, from_csv, to_csv
+from nodesweep.schedulers.base import End
+from nodesweep.tables import inert, render, rounded
+
+BASE = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "frequency_ghz": 2.0}
+STUDY = {
+    (48, 1, True): ("4/22", 29138.6, 17212.8),
+    (192, 4, True): ("4/23", 16622.7, 3720.0),
+    (384, 8, True): ("4/23", 14356.7, 2338.8),
+    (384, 8, False): ("4/23", 29087.7, None),
+    (3072, 4, True): ("4/23", 16632.9, 313.6),
+}
+"""Nodes, MP and AC of the study's first table -> its note, MiB and seconds per iteration."""
+
+STUDY_CELLS = """
+48   | 2.0GHz | 30B | 1  | 1 | 48 | 1 | 1536 | Yes | 29138.6 MiB (OOM after iteration 1) | 17212.8 | 0.95 | 0.04 | 4/22
+192  | 2.0GHz | 30B | 1  | 4 | 48 | 1 | 1536 | Yes | 16622.7 MiB                         | 3720.0  | 1.10 | 0.2  | 4/23
+384  | 2.0GHz | 30B | 1  | 8 | 48 | 1 | 1536 | Yes | 14356.7 MiB                         | 2338.8  | 0.88 | 0.3  | 4/23
+384  | 2.0GHz | 30B | 1  | 8 | 48 | 1 | 1536 | No  | 29087.7 MiB (OOM in iteration 1)    | -       | -    | -    | 4/23
+3072 | 2.0GHz | 30B | 16 | 4 | 48 | 1 | 1536 | Yes | 16632.9 MiB                         | 313.6   | 0.82 | 2.5  | 4/23
+"""
+
+
+def cells(markdown: str) -> list[list[str]]:
+    """The cells of all table rows, headings first, the lines under them left out."""
+    rows = [line for line in markdown.splitlines() if line.startswith("|") and not set(line) <= set("|-: ")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in rows]
+
+
+def study_run(study, layout, folder) -> Run:
+    """A run that wrote the log from which the study's author typed a row."""
+    key = (layout.nodes, layout.tensor, layout.activation_checkpointing)
+    _, mib, seconds = STUDY[key]
+    dies = key in ((48, 1, True), (384, 8, False))
+    done = [] if seconds is None else [1] if dies else [1, 2, 3]
+    lines = [STARTED, node_memory_line(mib), *(record_line(number, 3, seconds) for number in done)]
+    return run_of(study, layout, folder, [*lines, OUT_OF_MEMORY] if dies else lines, End(int(dies)))
+
+
+@pytest.fixture
+def study_table(tmp_path):
+    """The sweep of the study's first table, and its tidy table."""
+    blocks = [
+        BASE | {"nodes": nodes, "tensor": tensor, "activation_checkpointing": checkpointing, "note": note}
+        for (nodes, tensor, checkpointing), (note, _, _) in STUDY.items()
+    ]
+    study = sweep_of(blocks)
+    return study, build(study_run(study, layout, tmp_path) for layout in layouts_of(study))
+
+
+def one_cell(heading: str, run: Run, study) -> str:
+    """The cell under `heading` in the table of one run."""
+    headings, row = cells(render(study, build([run])))
+    return dict(zip(headings, row, strict=True))[heading]
+
+
+def simple(**changes):
+    """A sweep of one layout on one node, its layout, and the sweep's settings changed."""
+    study = sweep_of([{"nodes": 1, "global_batch": 8, "sequence_length": 256}], **changes)
+    return study, layouts_of(study)[0]
+
+
+def test_doctests():
+    """The examples of the formats hold."""
+    assert doctest.testmod(tables).failed == 0
+
+
+def test_the_studys_first_table(study_table):
+    """Every cell of the study's first table comes out of logs, but for the two OOM cells, which now say where."""
+    headings, *rows = cells(render(*study_table))
+    assert ",".join(headings) == "Nodes,Freq,Size,DP,MP,PP,MBS,GBS,AC,Mem,Sec/it,TFLOPs,Est. Aggr. PetaFLOPs,Notes"
+    assert rows == [[cell.strip() for cell in line.split("|")] for line in STUDY_CELLS.strip().splitlines()]
+
+
+def test_document(study_table, golden):
+    """The whole document, byte for byte."""
+    golden("tables.md", render(*study_table))
+
+
+def test_same_inputs_same_bytes(study_table):
+    """The table from results.csv is the table from the measurements."""
+    study, table = study_table
+    assert render(study, from_csv(to_csv(table))) == render(study, table) == render(study, table)
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "significant", "text"),
+    [
+        (17212.8, 1, 3, "17212.8"),
+        (12.345, 1, 3, "12.3"),
+        (5.123, 1, 3, "5.12"),
+        (0.5124, 1, 3, "0.512"),
+        (0.0062, 2, 2, "0.0062"),
+        (0.95, 2, 2, "0.95"),
+        (1.1, 2, 2, "1.10"),
+        (0.0445, 1, 1, "0.04"),
+        (0.206, 1, 1, "0.2"),
+        (2.46, 1, 1, "2.5"),
+        (0.00047, 1, 1, "0.0005"),
+        (0.0, 1, 1, "0.0"),
+        (None, 1, 1, "-"),
+        (float("nan"), 1, 1, "-"),
+    ],
+)
+def test_numbers(value, decimals, significant, text):
+    """So many decimals, and at least so many figures."""
+    assert rounded(value, decimals, significant) == text
+
+
+@pytest.mark.parametrize("status", ["pending", "queued", "running"])
+def test_states(status):
+    """A layout without an end keeps its row and says what it is waiting for."""
+    study, layout = simple()
+    assert one_cell("Notes", Run(layout, status, None, None), study) == status
+    assert one_cell("Mem", Run(layout, status, None, None), study) == "-"
+
+
+@pytest.mark.parametrize(
+    ("record", "notes", "memory"),
+    [
+        ({"outcome": "ok", "note": "crashed in cleanup (exit code 1)"}, "crashed in cleanup (exit code 1)", "-"),
+        ({"outcome": "timeout", "where": "after iteration 3"}, "timeout after iteration 3", "-"),
+        ({"outcome": "launch_failed", "where": ""}, "launch_failed", "-"),
+        ({"outcome": "oom", "where": "while building"}, "", "- (OOM while building)"),
+        ({"outcome": "pruned", "note": "needs as much as n1"}, "pruned; needs as much as n1", "-"),
+    ],
+)
+def test_ends_without_a_measurement(record, notes, memory):
+    """An end other than ok stands in the notes, out of memory in the memory cell."""
+    study, layout = simple()
+    run = Run(layout, "ended", record, None)
+    assert (one_cell("Notes", run, study), one_cell("Mem", run, study)) == (notes, memory)
+
+
+def test_one_iteration_only(tmp_path):
+    """A figure of one iteration says so, unless the memory cell says why there is one."""
+    study, layout = simple()
+    once = run_of(study, layout, tmp_path, [STARTED, record_line(1, 3, 0.5123)], End(124, "time_limit"))
+    assert one_cell("Notes", once, study) == "timeout after iteration 1; 1 iteration only"
+    assert one_cell("Sec/it", once, study) == "0.512"
+    died = run_of(study, layout, tmp_path, [STARTED, record_line(1, 3, 0.5), OUT_OF_MEMORY], End(1))
+    assert one_cell("Notes", died, study) == ""
+
+
+def test_clock_and_checkpointing_of_a_plain_machine():
+    """A machine without clocks shows none; no recomputation is No."""
+    study, layout = simple(machine={"scheduler": "local"})
+    run = Run(layout, "pending", None, None)
+    assert (one_cell("Freq", run, study), one_cell("AC", run, study)) == ("-", "No")
+
+
+def test_sections_by_sequence_length():
+    """Each sequence length has its section, shortest first, all with the same columns."""
+    study = sweep_of([{"nodes": 1, "global_batch": 8, "sequence_length": [2048, 512]}])
+    text = render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study)))
+    assert re.findall("### Sequence Length=.*", text) == ["### Sequence Length=512", "### Sequence Length=2048"]
+    assert text.count("| Nodes |") == 2
+
+
+def test_hyperparameters_that_differ_become_columns():
+    """Where MP 6 asks for another width, hidden-size and num-attention-heads are columns, as in the study."""
+    point = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "nodes": [192, 288], "tensor": [4, 6]}
+    change = {"if": "tensor == 6", "model": {"hidden_size": 7176, "attention_heads": 78}}
+    study = sweep_of([point], when=[change])
+    headings, *rows = cells(render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study))))
+    index = headings.index("hidden-size")
+    assert headings[index:] == ["hidden-size", "num-attention-heads", "Notes"]
+    assert [row[index : index + 2] for row in rows] == [["7168", "56"], ["7176", "78"]]
+
+
+def test_variants_have_a_column():
+    """Layouts told apart by a named environment show its name."""
+    study = sweep_of([{"nodes": 1, "global_batch": 8, "sequence_length": 256}], variants=[{"name": "a"}, {"name": "b"}])
+    headings, *rows = cells(render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study))))
+    assert [row[headings.index("Variant")] for row in rows] == ["a", "b"]
+
+
+def test_the_document_says_what_a_node_is():
+    """The machine's own words, the ranks, the statistic and the warm-up are in the notations."""
+    study, layout = simple(iterations={"total": 6, "warmup": 2})
+    text = render(study, build([Run(layout, "pending", None, None)]))
+    assert "- Node = one processor (1 rank)\n" in text
+    assert "mean of the logged iterations after warm-up (the first 2, or more where the times show it)" in text
+
+
+HOSTILE = [
+    "a | b",
+    "<script>alert(1)</script>",
+    "`code` **bold** ~~gone~~",
+    "\x1b[31mred\x1b[0m",
+    "one\ntwo\r\n\n# three",
+    "[x](javascript:alert(1)) ![y](http://z)",
+    "\\| \\",
+    "&lt;b&gt;",
+    "\u202eturned",
+    "{{ 7 * 7 }} {% raw %}",
+]
+
+
+def check_inert(text: str, markdown: str) -> None:
+    """Nothing in `markdown` but its own structure: as many lines and cells as with a harmless text."""
+    harmless = "harmless"
+    assert "<" not in markdown
+    assert all(character.isprintable() or character == "\n" for character in markdown)
+    assert "49" not in markdown or "49" in text
+    assert [len(row) for row in cells(markdown)] == [len(row) for row in cells(document(harmless))]
+    assert markdown.count("\n") == document(harmless).count("\n")
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`\[\]]", markdown)
+
+
+def document(text: str) -> str:
+    """The document of a sweep in which `text` stands wherever a user's or a log's words can."""
+    study, layout = simple()
+    record = {"outcome": text, "where": text, "evidence": text, "note": text, "log": text}
+    run = Run(layout, "ended", record, None)
+    machine = study.machine.model_copy(update={"description": text})
+    model = study.model.model_copy(update={"size": text})
+    changed = study.model_copy(update={"title": text, "machine": machine, "model": model})
+    table = build([run])
+    table.loc[0, ["note", "flags", "model_size"]] = text
+    return render(changed, table)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_text(text):
+    """No mark-up, template, escape sequence or line break in any text does anything."""
+    check_inert(text, document(text))
+
+
+def test_inert_by_hand():
+    """What the escapes look like."""
+    assert inert("a|b\n<i>") == r"a\|b &lt;i&gt;"
+
+
+@settings(deadline=None)
+@given(st.text(max_size=50))
+def test_any_text_is_text(text):
+    """Inert text is one printable line without a bare bar or tag."""
+    line = inert(text)
+    assert line.isprintable()
+    assert "<" not in line
+    assert not re.search(r"(?<!\\)(?:\\\\)*\|", line)
+
+
+def test_nothing_to_run():
+    """A sweep without rows still gives a document."""
+    study, _ = simple()
+    assert "No layout can run." in render(study, build([]))

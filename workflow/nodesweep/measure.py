@@ -1,0 +1,292 @@
+"""One ended run -> its Measurement: series, steady-state statistics, memory, rates, and where each came from.
+
+Statistics are derived from the series and never replace it. A measurement knows the settings and the log it was made
+from, so that it is made again exactly when one of them has changed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from statistics import fmean, median, quantiles
+from typing import Any, Literal
+
+from . import flops
+from .layout import Layout
+from .logs.memory import highest
+from .logs.scan import READER_VERSION, Iteration, LogReading
+
+SCHEMA = 1
+PRINTED_TFLOPS_STEP = 0.01
+TFLOPS_TOLERANCE = 0.02
+WARM_UP_DEVIATION = 0.1
+WARM_UP_SPREADS = 5.0
+ARGUMENTS = {
+    "num_layers": lambda layout: layout.model.layers,
+    "hidden_size": lambda layout: layout.model.hidden_size,
+    "num_attention_heads": lambda layout: layout.model.attention_heads,
+    "seq_length": lambda layout: layout.sequence_length,
+    "micro_batch_size": lambda layout: layout.micro_batch,
+    "global_batch_size": lambda layout: layout.global_batch,
+    "tensor_model_parallel_size": lambda layout: layout.tensor,
+    "pipeline_model_parallel_size": lambda layout: layout.pipeline,
+    "data_parallel_size": lambda layout: layout.data,
+}
+"""Arguments a trainer prints, by Megatron's names, and what the layout says they are."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a measurement depends on beside the log; `warmup` in iterations."""
+
+    warmup: int
+    statistic: Literal["median", "mean"]
+    memory_source: str
+    log_format: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The figure shown as memory: the highest over ranks (`rank` is None for a node's own figure) and its line."""
+
+    peak_mib: float
+    source: str
+    rank: int | None
+    line: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """The records of a log, one entry each; `loss` is None where the log has no finite one."""
+
+    iteration: tuple[int, ...]
+    seconds: tuple[float, ...]
+    loss: tuple[float | None, ...]
+    log_tflops_per_rank: tuple[float | None, ...]
+    line: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What stands for the records `first_iteration` to `last_iteration`, the first `records_dropped` left out.
+
+    `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
+    `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none.
+    """
+
+    records_dropped: int
+    records_used: int
+    first_iteration: int
+    last_iteration: int
+    iteration_seconds: float
+    iteration_seconds_median: float
+    iteration_seconds_mean: float
+    iteration_seconds_half_interquartile_range: float | None
+    tokens_per_second: float
+    tflops_per_node: float
+    model_tflops_per_node: float
+    log_tflops_per_node: float | None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All that is known of one ended run.
+
+    `record`: the job's terminal record as the executor wrote it, verdict included. `flags`: what a reader of the
+    table must know, one short phrase each. `first_loss`, `last_loss`: of the whole series, nats per token.
+    """
+
+    slug: str
+    record: dict[str, Any]
+    settings: Settings
+    reader_version: int
+    log_name: str
+    log_size_bytes: int
+    log_modified_ns: int
+    series: Series
+    statistics: Statistics | None
+    memory: Memory | None
+    first_loss: float | None
+    last_loss: float | None
+    flags: tuple[str, ...]
+    schema: int = SCHEMA
+
+    def made_from(self, record: Mapping[str, Any], settings: Settings, size_bytes: int, modified_ns: int) -> bool:
+        """Whether measuring again would give the same: same reader, settings, record and unchanged log."""
+        return (self.schema, self.reader_version, self.record, self.settings) == (
+            SCHEMA,
+            READER_VERSION,
+            dict(record),
+            settings,
+        ) and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
+
+    def to_json(self) -> str:
+        """The text of measurement.json."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Measurement":
+        """Read what `to_json` wrote; raises ValueError, KeyError or TypeError on anything else."""
+        values = json.loads(text)
+        statistics, memory = values.pop("statistics"), values.pop("memory")
+        return cls(
+            settings=Settings(**values.pop("settings")),
+            series=Series(**{name: tuple(column) for name, column in values.pop("series").items()}),
+            statistics=Statistics(**statistics) if statistics else None,
+            memory=Memory(**memory) if memory else None,
+            flags=tuple(values.pop("flags")),
+            **values,
+        )
+
+
+def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: Settings) -> Measurement:
+    """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
+    records = reading.iterations
+    statistics = _statistics(layout, records, settings) if records else None
+    losses = [row.loss for row in records if row.loss is not None]
+    return Measurement(
+        slug=layout.slug,
+        record=dict(record),
+        settings=settings,
+        reader_version=READER_VERSION,
+        log_name=str(record.get("log") or ""),
+        log_size_bytes=reading.size_bytes,
+        log_modified_ns=reading.modified_ns,
+        series=_series(records),
+        statistics=statistics,
+        memory=_memory(reading, settings.memory_source),
+        first_loss=losses[0] if losses else None,
+        last_loss=losses[-1] if losses else None,
+        flags=_flags(layout, reading, statistics),
+    )
+
+
+def warm_up_records(records: tuple[Iteration, ...], warmup: int) -> int:
+    """How many leading records to drop: those with a warm-up iteration in them, or more where times say so.
+
+    Detected are leading records whose time is off the median of the later half by more than 10 % and by more than
+    5 times its median absolute deviation; at most half of the records. One record at least is always left.
+    """
+    interval = records[1].number - records[0].number if len(records) > 1 else 1
+    first = max(records[0].number - interval, 0)
+    starts = [first, *(row.number for row in records[:-1])]
+    configured = sum(start < first + warmup for start in starts)
+    later = [row.seconds for row in records[len(records) // 2 :]]
+    typical = median(later)
+    deviation = median(abs(seconds - typical) for seconds in later)
+    allowed = max(WARM_UP_DEVIATION * typical, WARM_UP_SPREADS * deviation)
+    leading = records[: len(records) // 2]
+    steady = (index for index, row in enumerate(leading) if abs(row.seconds - typical) <= allowed)
+    return min(max(configured, next(steady, len(leading))), len(records) - 1)
+
+
+def _statistics(layout: Layout, records: tuple[Iteration, ...], settings: Settings) -> Statistics:
+    dropped = warm_up_records(records, settings.warmup)
+    used = records[dropped:]
+    seconds = [row.seconds for row in used]
+    values = {"median": median(seconds), "mean": fmean(seconds)}
+    chosen = values[settings.statistic]
+    log_tflops = [row.tflops for row in used if row.tflops is not None]
+    typical = {"median": median, "mean": fmean}[settings.statistic]
+    return Statistics(
+        records_dropped=dropped,
+        records_used=len(used),
+        first_iteration=used[0].number,
+        last_iteration=used[-1].number,
+        iteration_seconds=chosen,
+        iteration_seconds_median=values["median"],
+        iteration_seconds_mean=values["mean"],
+        iteration_seconds_half_interquartile_range=_half_interquartile_range(seconds),
+        tokens_per_second=layout.global_batch * layout.sequence_length / chosen,
+        tflops_per_node=flops.tflops_per_node(_hardware_flops(layout), chosen, layout.nodes),
+        model_tflops_per_node=flops.tflops_per_node(flops.model_flops(**_shape(layout)), chosen, layout.nodes),
+        log_tflops_per_node=typical(log_tflops) * layout.ranks_per_node if log_tflops else None,
+    )
+
+
+def _half_interquartile_range(values: list[float]) -> float | None:
+    """Half the distance between the quartiles, interpolated between the values.
+
+    >>> _half_interquartile_range([1.0, 2.0, 3.0, 4.0, 5.0])
+    1.0
+    """
+    if len(values) < 2:
+        return None
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return (high - low) / 2
+
+
+def _shape(layout: Layout) -> dict[str, int]:
+    return {
+        "layers": layout.model.layers,
+        "hidden_size": layout.model.hidden_size,
+        "sequence_length": layout.sequence_length,
+        "vocab_size": layout.model.vocab_size,
+        "global_batch": layout.global_batch,
+        "tensor": layout.tensor,
+    }
+
+
+def _hardware_flops(layout: Layout) -> int:
+    return flops.hardware_flops(**_shape(layout), activation_checkpointing=layout.activation_checkpointing)
+
+
+def _series(records: tuple[Iteration, ...]) -> Series:
+    return Series(
+        iteration=tuple(row.number for row in records),
+        seconds=tuple(row.seconds for row in records),
+        loss=tuple(row.loss for row in records),
+        log_tflops_per_rank=tuple(row.tflops for row in records),
+        line=tuple(row.line for row in records),
+    )
+
+
+def _memory(reading: LogReading, source: str) -> Memory | None:
+    if source == "log-node-used" and reading.node_memory is not None:
+        return Memory(reading.node_memory.peak_used_mib, source, None, reading.node_memory.line)
+    figure = {"log-max-allocated": "peak_allocated_mib", "log-max-reserved": "peak_reserved_mib"}.get(source)
+    rank = highest(reading.rank_memory, figure) if figure else None
+    return Memory(getattr(rank, str(figure)), source, rank.rank, rank.line) if rank else None
+
+
+def _flags(layout: Layout, reading: LogReading, statistics: Statistics | None) -> tuple[str, ...]:
+    flags = []
+    if statistics is not None:
+        flags += _few_records(reading.iterations, statistics)
+        flags += _tflops_differ(layout, reading.iterations[statistics.records_dropped :])
+    if reading.restarts:
+        flags.append(f"restarted {reading.restarts} times")
+    flags += _arguments_differ(layout, reading)
+    return tuple(flags)
+
+
+def _few_records(records: tuple[Iteration, ...], statistics: Statistics) -> list[str]:
+    if len(records) == 1:
+        return ["1 iteration only"]
+    return [f"iteration {statistics.last_iteration} only"] if statistics.records_used == 1 else []
+
+
+def _tflops_differ(layout: Layout, used: tuple[Iteration, ...]) -> list[str]:
+    """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
+    work = _hardware_flops(layout)
+    pairs = [
+        (row.tflops, flops.tflops_per_node(work, row.seconds, layout.ranks)) for row in used if row.tflops is not None
+    ]
+    differing = [
+        (logged, counted)
+        for logged, counted in pairs
+        if abs(logged - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted
+    ]
+    if not differing:
+        return []
+    logged, counted = differing[0]
+    return [f"log says {logged:g} TFLOPs per rank, formula {counted:.3g}"]
+
+
+def _arguments_differ(layout: Layout, reading: LogReading) -> list[str]:
+    """A flag for each argument in the log that is not what the layout says."""
+    logged = dict(reading.arguments)
+    said = {name: logged[name] for name in ARGUMENTS if logged.get(name, "").isdecimal()}
+    if reading.world_size is not None:
+        said["world_size"] = str(reading.world_size)
+    meant = {**{name: of(layout) for name, of in ARGUMENTS.items()}, "world_size": layout.ranks}
+    return [f"log says {name} {value}, not {meant[name]}" for name, value in said.items() if int(value) != meant[name]]

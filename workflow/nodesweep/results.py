@@ -1,0 +1,213 @@
+"""Measurements and states of all layouts -> one tidy table, one row per layout, units in the column names."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import pandas
+
+from . import flops
+from .config import Model
+from .errors import NodesweepError
+from .layout import Layout
+from .logs.text import plain
+from .measure import Measurement
+
+WORD = "string"
+COUNT = "Int64"
+NUMBER = "Float64"
+YES_NO = "boolean"
+
+_PARSE = {WORD: str, COUNT: int, NUMBER: float, YES_NO: lambda text: text == "True"}
+
+CELL_CHARACTERS = 1000
+
+COLUMNS = {
+    "slug": WORD,
+    "nodes": COUNT,
+    "ranks_per_node": COUNT,
+    "ranks": COUNT,
+    "data": COUNT,
+    "tensor": COUNT,
+    "pipeline": COUNT,
+    "micro_batch_samples": COUNT,
+    "global_batch_samples": COUNT,
+    "sequence_length_tokens": COUNT,
+    "activation_checkpointing": YES_NO,
+    "frequency_ghz": NUMBER,
+    "variant": WORD,
+    "model": WORD,
+    "model_size": WORD,
+    "layers": COUNT,
+    "hidden_size": COUNT,
+    "attention_heads": COUNT,
+    "vocab_size": COUNT,
+    "note": WORD,
+    "state": WORD,
+    "outcome": WORD,
+    "where": WORD,
+    "evidence": WORD,
+    "outcome_note": WORD,
+    "flags": WORD,
+    "attempt": COUNT,
+    "job_id": WORD,
+    "memory_mib": NUMBER,
+    "memory_rank": COUNT,
+    "memory_source": WORD,
+    "iterations": COUNT,
+    "records_used": COUNT,
+    "records_dropped": COUNT,
+    "statistic": WORD,
+    "iteration_seconds": NUMBER,
+    "iteration_seconds_median": NUMBER,
+    "iteration_seconds_mean": NUMBER,
+    "iteration_seconds_half_interquartile_range": NUMBER,
+    "tokens_per_second": NUMBER,
+    "tflops_per_node": NUMBER,
+    "model_tflops_per_node": NUMBER,
+    "log_tflops_per_node": NUMBER,
+    "aggregate_petaflops": NUMBER,
+    "first_loss": NUMBER,
+    "last_loss": NUMBER,
+    "log": WORD,
+}
+"""Names of the columns in order, and the pandas type of each; losses are in nats per token."""
+
+ORDER = [
+    "sequence_length_tokens",
+    "nodes",
+    "tensor",
+    "pipeline",
+    "micro_batch_samples",
+    "global_batch_samples",
+    "not_checkpointing",
+    "frequency_ghz",
+    "variant",
+    "slug",
+]
+
+
+class Run(NamedTuple):
+    """What is known of one layout: `status` is pending, queued, running or ended; `record` is of its last job."""
+
+    layout: Layout
+    status: str
+    record: Mapping[str, Any] | None
+    measurement: Measurement | None
+
+
+def build(runs: Iterable[Run]) -> pandas.DataFrame:
+    """The tidy table of a sweep, in an order that depends on the layouts alone."""
+    rows = [{**_layout(run.layout), **_state(run), **_figures(run)} for run in runs]
+    words = [name for name, kind in COLUMNS.items() if kind == WORD]
+    table = _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
+    keyed = table.assign(not_checkpointing=~table["activation_checkpointing"])
+    return keyed.sort_values(ORDER, kind="stable", ignore_index=True, na_position="first")[list(COLUMNS)]
+
+
+def to_csv(table: pandas.DataFrame) -> str:
+    """The text of results.csv: shortest exact numbers, empty cells for what is not known."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def from_csv(text: str) -> pandas.DataFrame:
+    """The tidy table again, exactly as `to_csv` wrote it; raises NodesweepError for any other text."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if reader.fieldnames != list(COLUMNS):
+        raise NodesweepError("results.csv has other columns than this version writes; run `nodesweep measure` again")
+    try:
+        rows = [
+            {name: _PARSE[kind](row[name]) if row[name] else None for name, kind in COLUMNS.items()} for row in reader
+        ]
+    except ValueError as error:
+        raise NodesweepError(f"results.csv: {error}; run `nodesweep measure` again") from None
+    return _typed(rows)
+
+
+def size_label(model: Model) -> str:
+    """The model's size as people say it: its own label, or its number of parameters to two figures.
+
+    >>> size_label(Model(layers=48, hidden_size=7168, attention_heads=56, vocab_size=50304))
+    '30B'
+    """
+    if model.size:
+        return model.size
+    width = model.hidden_size
+    layer = 4 * width**2 + 2 * width * model.ffn_width + 2 * model.ffn_width + 10 * width
+    parameters = model.layers * layer + model.vocab_size * width
+    scale, suffix = next((scale, suffix) for scale, suffix in ((1e9, "B"), (1e6, "M"), (1, "")) if parameters >= scale)
+    value = parameters / scale
+    return f"{value:.1f}{suffix}" if value < 9.95 else f"{value:.0f}{suffix}"
+
+
+def _typed(rows: list[dict[str, Any]]) -> pandas.DataFrame:
+    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _one_line(value: Any) -> str | None:
+    """Text as it may stand in a table; None for an empty one."""
+    return (plain(str(value), CELL_CHARACTERS) or None) if value is not None else None
+
+
+def _layout(layout: Layout) -> dict[str, Any]:
+    return {
+        "slug": layout.slug,
+        "nodes": layout.nodes,
+        "ranks_per_node": layout.ranks_per_node,
+        "ranks": layout.ranks,
+        "data": layout.data,
+        "tensor": layout.tensor,
+        "pipeline": layout.pipeline,
+        "micro_batch_samples": layout.micro_batch,
+        "global_batch_samples": layout.global_batch,
+        "sequence_length_tokens": layout.sequence_length,
+        "activation_checkpointing": layout.activation_checkpointing,
+        "frequency_ghz": layout.frequency_ghz,
+        "variant": layout.variant.name if layout.variant else None,
+        "model": layout.model.name,
+        "model_size": size_label(layout.model),
+        "layers": layout.model.layers,
+        "hidden_size": layout.model.hidden_size,
+        "attention_heads": layout.model.attention_heads,
+        "vocab_size": layout.model.vocab_size,
+        "note": layout.note,
+    }
+
+
+def _state(run: Run) -> dict[str, Any]:
+    """State and verdict; only an ended job has an outcome, whatever an earlier attempt came to."""
+    record = run.record or {}
+    ended = record if run.status == "ended" else {}
+    return {
+        "state": run.status,
+        "outcome": ended.get("outcome"),
+        "where": ended.get("where"),
+        "evidence": ended.get("evidence"),
+        "outcome_note": ended.get("note"),
+        "attempt": record.get("attempt"),
+        "job_id": record.get("job_id"),
+        "log": record.get("log"),
+    }
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    """The figures of the measured run; none for a layout that is not ended, or whose job left no log."""
+    measurement = run.measurement
+    if measurement is None or run.status != "ended":
+        return {}
+    memory, statistics = measurement.memory, measurement.statistics
+    figures: dict[str, Any] = {
+        "flags": "; ".join(measurement.flags),
+        "first_loss": measurement.first_loss,
+        "last_loss": measurement.last_loss,
+        "statistic": measurement.settings.statistic,
+    }
+    if memory is not None:
+        figures |= {"memory_mib": memory.peak_mib, "memory_rank": memory.rank, "memory_source": memory.source}
+    if statistics is not None:
+        names = [name for name in COLUMNS if hasattr(statistics, name)]
+        figures |= {name: getattr(statistics, name) for name in names}
+        figures["iterations"] = statistics.last_iteration
+        figures["aggregate_petaflops"] = flops.aggregate_petaflops(statistics.tflops_per_node, run.layout.nodes)
+    return figures
