@@ -10,7 +10,11 @@ from typing import Any
 from . import journal
 from .errors import NodesweepError
 from .files import write_atomic
+from .layout import Layout
 from .lock import SweepLock
+from .logs.formats import FORMATS
+from .logs.scan import scan
+from .measure import Measurement, Settings, measure
 from .plan import plan_csv, plan_markdown
 from .runner import request_rerun
 from .schemas import SCHEMAS, schemas
@@ -39,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, room, text in (
         ("plan", _plan, "write plan.csv and plan.md: what runs, and what does not and why"),
         ("scripts", _scripts, "render the job scripts of all layouts that do not run and have not finished"),
+        ("measure", _measure, "read all logs and records into results.csv"),
+        ("tables", _tables, "write tables.md from results.csv"),
+        ("show", _show, "print the tables and where the files are"),
         ("rerun", _rerun, "let finished layouts run again with the next invocation"),
         ("schema", _schema, "write the JSON Schemas of the config files"),
     ):
@@ -99,6 +106,70 @@ def _scripts(options: argparse.Namespace) -> None:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, render(layout, study.sweep.sweep, study.sweep.iterations.total, study.folder))
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from .results import Run, build, to_csv  # pandas takes 0.4 s to import, which the other rooms need not pay
+
+    study = _study(options)
+    runs = []
+    for slug, layout in study.layouts.items():
+        state = journal.state(study.journal(slug))
+        status = {"unclear": "queued"}.get(state.status, state.status)
+        measurement = _measurement(study, layout, state.record) if state.record else None
+        runs.append(Run(layout, status, state.record, measurement))
+    study.folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(study.folder / "results.csv", to_csv(build(runs)))
+
+
+def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
+    """The measurement of an ended run: the one on disk where it still holds, else from its log; None without a log."""
+    log, path = study.directory(layout.slug) / record["log"], study.directory(layout.slug) / "measurement.json"
+    if not log.is_file():
+        return None
+    settings = Settings(
+        warmup=study.sweep.iterations.warmup,
+        statistic=study.sweep.table.statistic,
+        memory_source=layout.workload.memory_source,
+        log_format=layout.workload.log_format,
+    )
+    status = log.stat()
+    try:
+        known = Measurement.from_json(path.read_text())
+        if known.made_from(record, settings, status.st_size, status.st_mtime_ns):
+            return known
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # none yet, or one of another version: it is made from the log again
+    measurement = measure(layout, record, scan(log, FORMATS[settings.log_format]), settings)
+    write_atomic(path, measurement.to_json())
+    return measurement
+
+
+def _tables(options: argparse.Namespace) -> None:
+    from .results import from_csv
+    from .tables import render as render_tables
+
+    study = _study(options)
+    write_atomic(study.folder / "tables.md", render_tables(study.sweep, from_csv(_read(study.folder / "results.csv"))))
+
+
+def _show(options: argparse.Namespace) -> None:
+    study = _study(options)
+    print(_read(study.folder / "tables.md"))
+    for name, text in (
+        ("tables.md", "these tables"),
+        ("results.csv", "all figures, one row per layout"),
+        ("plan.md", "every point of the sweep, rejected ones with their reasons"),
+        ("layouts/", "per layout: job.sh, logs, journal, job.json, measurement.json"),
+    ):
+        print(f"{study.folder / name}: {text}")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise NodesweepError(f"{path} does not exist yet; run the sweep, or `nodesweep measure`, first") from None
 
 
 def _rerun(options: argparse.Namespace) -> None:
