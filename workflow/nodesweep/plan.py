@@ -43,8 +43,8 @@ def plan_markdown(study: Study) -> str:
     headings = [_COLUMNS[name] for name in shown]
     parts = [
         f"# Plan: {_inert(study.sweep.title or study.sweep.sweep)}",
-        f"{len(runs) + len(rejected)} points: {len(runs)} run, {len(rejected)} rejected.",
-        f"## Runs ({len(runs)})",
+        f"{len(runs) + len(rejected)} points: {len(runs)} to run, {len(rejected)} rejected.",
+        f"## To run ({len(runs)})",
         _table([*headings, "Layout"], [[*_cells(layout, shown), f"`{layout.slug}`"] for layout in runs]),
     ]
     if rejected:

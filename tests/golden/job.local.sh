@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# quickstart: n8-dp2-mp2-pp2-mbs1-gbs16-s256-ac-b9a704
+# key:     quickstart-0123456789ab
+# layout:  8 nodes x 1 ranks = DP 2 x MP 2 x PP 2
+# batch:   MBS 1, GBS 16, 256 tokens a sample, AC on
+set -euo pipefail
+
+directory=/WORK/results/quickstart/layouts/n8-dp2-mp2-pp2-mbs1-gbs16-s256-ac-b9a704
+# A launcher gives each submission a key of its own; a run by hand makes one.
+if [[ -z "${NODESWEEP_KEY:-}" ]]; then
+    export NODESWEEP_KEY=quickstart-0123456789ab-byhand-$(date -u +%Y%m%dT%H%M%S)-$$
+    echo "output goes to ${directory}/${NODESWEEP_KEY}.log"
+    exec >>"${directory}/${NODESWEEP_KEY}.log" 2>&1
+fi
+cd -- /WORK
+
+now() { printf '%s' "${EPOCHREALTIME/,/.}"; }
+started=$(now)
+launched=null
+returned=null
+cause=null
+# The exit marker: how this run ended, for whoever asks after scheduler and launcher have forgotten.
+finish() {
+    local exit_code=$? marker="${directory}/${NODESWEEP_KEY}.exit"
+    trap - EXIT
+    printf '{"key": "%s", "exit_code": %d, "started": %s, "launched": %s, "returned": %s, "ended": %s, "cause": %s}\n' \
+        "$NODESWEEP_KEY" "$exit_code" "$started" "$launched" "$returned" "$(now)" "$cause" >"${marker}.tmp"
+    mv -- "${marker}.tmp" "$marker"
+    exit "$exit_code"
+}
+trap finish EXIT
+# The launch runs in the background, so that a signal to this script is dealt with at once and passed on.
+launch=
+pass_on() {
+    [[ -z "$launch" ]] || { kill -TERM "$launch" && wait "$launch"; } 2>/dev/null || :
+    exit "$1"
+}
+trap 'pass_on 143' TERM
+trap 'pass_on 130' INT
+echo "nodesweep: ${NODESWEEP_KEY} starts on $(uname -n) at $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+export OMP_NUM_THREADS=1
+
+launched=$(now)
+SECONDS=0
+(
+    ulimit -d 921600  # KiB of data segment, for each process
+    exec timeout --kill-after=10 600 \
+        /VENV/bin/python \
+        -m \
+        torch.distributed.run \
+        --standalone \
+        --no-python \
+        --nproc-per-node=8 \
+        /VENV/bin/python \
+        -m \
+        minitrain \
+        --num-layers=4 \
+        --hidden-size=256 \
+        --ffn-hidden-size=1024 \
+        --num-attention-heads=8 \
+        --vocab-size=8192 \
+        --seq-length=256 \
+        --micro-batch-size=1 \
+        --global-batch-size=16 \
+        --train-iters=6 \
+        --tensor-model-parallel-size=2 \
+        --pipeline-model-parallel-size=2 \
+        --recompute-granularity=full
+) &
+launch=$!
+exit_code=0
+wait "$launch" || exit_code=$?
+returned=$(now)
+if ((SECONDS >= 600 && (exit_code == 124 || exit_code == 137))); then
+    cause='"time_limit"'
+fi
+echo "nodesweep: the launch ended with exit code ${exit_code}"
+exit "$exit_code"

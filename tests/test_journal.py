@@ -1,0 +1,75 @@
+"""The journal keeps whole events only, through a crash at any byte, and says where a layout stands."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodesweep import journal
+from nodesweep.errors import JournalError, LockError
+from nodesweep.journal import State
+from nodesweep.lock import SweepLock
+
+
+def full(path: Path) -> None:
+    """A layout submitted once and ended."""
+    journal.append(path, "intent", key="k-a1", attempt=1, script_sha256="0")
+    journal.append(path, "submitted", key="k-a1", job_id="7@9")
+    journal.append(path, "adopted", key="k-a1", job_id="7@9")
+    journal.append(path, "ended", record={"outcome": "ok"})
+
+
+def test_state_after_each_event(tmp_path: Path) -> None:
+    """intent → unclear, submitted → running, ended → ended, rerun → pending; refused → pending."""
+    path = tmp_path / "journal.jsonl"
+    assert journal.state(path) == State()
+    journal.append(path, "intent", key="k-a1", attempt=1, script_sha256="0")
+    assert (journal.state(path).status, journal.state(path).key) == ("unclear", "k-a1")
+    journal.append(path, "refused", key="k-a1", reason="was never started")
+    assert journal.state(path).status == "pending"
+    journal.append(path, "intent", key="k-a2", attempt=2, script_sha256="0")
+    journal.append(path, "submitted", key="k-a2", job_id="7@9")
+    assert (journal.state(path).status, journal.state(path).job_id, journal.state(path).attempt) == (
+        "running",
+        "7@9",
+        2,
+    )
+    journal.append(path, "ended", record={"outcome": "oom"})
+    assert (journal.state(path).status, journal.state(path).record) == ("ended", {"outcome": "oom"})
+    journal.append(path, "rerun")
+    assert (journal.state(path).status, journal.state(path).record, journal.state(path).attempt) == ("pending", None, 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 2000))
+def test_a_write_torn_anywhere_costs_at_most_its_own_event(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    """After a crash in mid-write the whole lines before it stand, and the next event goes on a line of its own."""
+    path = tmp_path_factory.mktemp("torn") / "journal.jsonl"
+    full(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:cut])
+    whole = data[:cut].count(b"\n")
+    assert len(journal.read(path)) == whole
+    journal.append(path, "rerun")
+    assert [event["event"] for event in journal.read(path)][whole:] == ["rerun"]
+
+
+@pytest.mark.parametrize("line", ["not json", "[]", '{"event": "unheard"}', '{"no": "event"}', "\x00\x00"])
+def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
+    """A whole line that is no event is an error with file and line, never passed over."""
+    path = tmp_path / "journal.jsonl"
+    full(path)
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(JournalError, match=r"journal\.jsonl:5: is no journal event"):
+        journal.read(path)
+
+
+def test_lock_admits_one_launcher(tmp_path: Path) -> None:
+    """The second is refused in one line naming the first; after release the next is let in."""
+    lock = SweepLock(tmp_path / "results")
+    with pytest.raises(LockError) as caught:
+        SweepLock(tmp_path / "results")
+    assert len(str(caught.value).splitlines()) == 1 and "another launcher works on" in str(caught.value)
+    lock.release()
+    SweepLock(tmp_path / "results").release()

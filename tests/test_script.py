@@ -1,0 +1,141 @@
+"""Job scripts are complete, runnable by hand, and hold nothing unquoted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sweeps import REPOSITORY, toy, write
+
+from nodesweep.script import key_of, quote_word, render
+from nodesweep.study import Study
+
+
+def script(folder: Path, sweep: dict[str, Any], number: int = 0) -> Path:
+    """The written job script of one layout of a sweep."""
+    study = Study.load([write(folder / "sweep.yaml", sweep)], results=folder / "results")
+    slug = list(study.layouts)[number]
+    path = study.script(slug)
+    path.parent.mkdir(parents=True)
+    path.write_text(render(study.layouts[slug], study.sweep.sweep, study.sweep.iterations.total, study.folder))
+    return path
+
+
+def run(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script by hand."""
+    return subprocess.run(
+        ["bash", str(path)], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
+    )
+
+
+def marker(path: Path, key: str) -> dict[str, Any]:
+    """The exit marker of a key."""
+    return json.loads((path.parent / f"{key}.exit").read_text())
+
+
+def test_script_of_the_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Any) -> None:
+    """The rendered script of an 8-rank layout, paths of this machine replaced by their meaning."""
+    monkeypatch.chdir(tmp_path)
+    study = Study.load([REPOSITORY / "config" / "quickstart.yaml"])
+    layout = next(
+        layout for layout in study.layouts.values() if (layout.data, layout.tensor, layout.pipeline) == (2, 2, 2)
+    )
+    text = render(layout, "quickstart", 6, study.folder)
+    for path, name in ((str(tmp_path), "/WORK"), (sys.executable, "/VENV/bin/python"), (str(REPOSITORY), "/NODESWEEP")):
+        text = text.replace(path, name)
+    key = key_of(study.folder, layout.slug)
+    golden("job.local.sh", text.replace(key, "quickstart-0123456789ab"))
+
+
+def test_by_hand(tmp_path: Path) -> None:
+    """`bash job.sh` makes a key, puts all output into one log, and leaves an exit marker."""
+    path = script(tmp_path, toy(seconds=0.01))
+    shown = run(path).stdout
+    log = Path(shown.removeprefix("output goes to ").strip())
+    assert log.parent == path.parent and "-byhand-" in log.name
+    assert log.read_text().count("elapsed time per iteration") == 3
+    end = marker(path, log.stem)
+    assert (end["exit_code"], end["cause"]) == (0, None)
+    assert end["started"] <= end["launched"] <= end["returned"] <= end["ended"]
+
+
+def test_failure_is_passed_on_and_marked(tmp_path: Path) -> None:
+    """The launch's exit code is the script's; a failing set-up line ends it before the launch."""
+    path = script(tmp_path, toy(seconds=0.01, ending="crash"))
+    assert run(path, NODESWEEP_KEY="k").returncode == 1
+    assert marker(path, "k")["exit_code"] == 1
+    sweep = toy(sweep="second")
+    sweep["workload"]["setup"] = ["false"]
+    path = script(tmp_path, sweep)
+    assert run(path, NODESWEEP_KEY="k").returncode == 1
+    assert marker(path, "k")["launched"] is None
+
+
+def test_time_limit_is_marked(tmp_path: Path) -> None:
+    """A launch over the machine's limit is ended and the marker says why."""
+    sweep = toy(seconds=30)
+    sweep["machine"]["elapse_limit_seconds"] = 1
+    path = script(tmp_path, sweep)
+    assert run(path, NODESWEEP_KEY="k").returncode == 124
+    assert marker(path, "k")["cause"] == "time_limit"
+
+
+def test_terminated_script_ends_its_launch_and_leaves_a_marker(tmp_path: Path) -> None:
+    """SIGTERM to the script reaches the trainer, and the marker says 143."""
+    path = script(tmp_path, toy(seconds=30))
+    process = subprocess.Popen(["bash", str(path)], env={**os.environ, "NODESWEEP_KEY": "k"}, stdout=subprocess.PIPE)
+    while not (path.parent / "starts").exists():
+        time.sleep(0.02)
+    trainer = int((path.parent / "starts").read_text().split()[-1])
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 143
+    assert marker(path, "k")["exit_code"] == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(trainer, 0)
+
+
+def test_memory_share_is_enforced(tmp_path: Path) -> None:
+    """Each process may use its share of the node: 600 MiB over 2 ranks is 307200 KiB each."""
+    sweep = toy()
+    sweep["machine"] |= {"ranks_per_node": 2, "memory_mib_per_node": 600, "enforce_memory": True}
+    sweep["workload"]["command"] = ["bash", "-c", "ulimit -d"]
+    path = script(tmp_path, sweep)
+    assert "\n307200\n" in run(path, NODESWEEP_KEY="k").stdout
+
+
+def test_environment_and_references(tmp_path: Path) -> None:
+    """Values are exported as they are; the job's shell fills in ${NAME}, and the word stays one word."""
+    sweep = toy(variants=[{"name": "v", "env": {"FROM_VARIANT": "{{ nodes }} nodes"}}])
+    sweep["machine"]["environment"] = {"FROM_MACHINE": "a  b", "FROM_VARIANT": "machine"}
+    sweep["workload"]["setup"] = ["export MASTER='two words'"]
+    sweep["workload"]["command"] = ["printf", "[%s]", "host=${MASTER}:1", "{{ '' }}", "a  b"]
+    path = script(tmp_path, sweep)
+    assert "[host=two words:1][a  b]" in run(path, NODESWEEP_KEY="k").stdout
+    text = path.read_text()
+    assert "export FROM_MACHINE='a  b'" in text and "export FROM_VARIANT='1 nodes'" in text
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    words=st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])), min_size=1, max_size=4)
+)
+def test_any_word_reaches_the_program_as_it_is(words: list[str]) -> None:
+    """Whatever text a word holds, the shell hands over exactly it and runs nothing of it."""
+    words = [word.replace("${", "$ {") for word in words]
+    line = "printf '%s\\0' " + " ".join(quote_word(word) for word in words)
+    shown = subprocess.run(["bash", "-c", line], capture_output=True, timeout=20).stdout
+    assert shown.decode(errors="surrogateescape").split("\0")[:-1] == words
+
+
+def test_keys_differ_by_folder_and_layout_and_keep_to_the_schedulers_limits() -> None:
+    """A key is at most 33 characters, starts with a letter, and tells folders and layouts apart."""
+    keys = {key_of(Path(folder), slug) for folder in ("/a/30b", "/b/30b", "/a/" + "x" * 60) for slug in ("n1", "n2")}
+    assert len(keys) == 6
+    assert all(len(key) <= 33 and key[0].isalpha() and key.replace("-", "").replace("_", "").isalnum() for key in keys)
