@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nodesweep.logs import lines
 from nodesweep.logs import scan as scanning
 from nodesweep.logs.formats import FORMATS, MEGATRON_DEEPSPEED, Line
 from nodesweep.logs.memory import NodeMemory, RankMemory, highest
@@ -182,9 +183,16 @@ def test_kept_signatures_are_bounded(read):
 
 def test_long_logs_are_read_in_blocks(read, monkeypatch):
     """Lines that straddle the blocks of reading are whole, and their numbers right."""
-    monkeypatch.setattr(scanning, "BLOCK_BYTES", 7)
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 7)
     reading = read(f"first\n\n{record(1)}\n{OOM}\n")
     assert ([row.line for row in reading.iterations], [found.line for found in reading.signatures]) == ([3], [4])
+
+
+@given(block=st.text("a\0\n", max_size=30).map(str.encode), markers=st.sets(st.sampled_from([b"a", b"\0", b"aa"])))
+def test_lines_with_markers(block, markers):
+    """The lines found by marker are those a plain split would give."""
+    expected = [(index, line) for index, line in enumerate(block.split(b"\n")) if any(m in line for m in markers)]
+    assert list(lines.lines_with(markers, block)) == expected
 
 
 PIECES = st.one_of(
