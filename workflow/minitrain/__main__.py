@@ -1,5 +1,6 @@
 """`python -m minitrain --num-layers 4 ...`: one rank; how many there are is read from the launcher."""
 
+import gc
 import os
 import sys
 
@@ -18,6 +19,7 @@ def main() -> int:
             print(f"minitrain: {error}", file=sys.stderr)
         return 2
 
+    gc.disable()  # a quarter of the time torch needs to load is the collector; train.run turns it on again
     from minitrain.train import run
 
     run(given, place)

@@ -75,9 +75,7 @@ def _check_layout(given: Arguments) -> None:
             f"start a multiple of {tensor * pipeline} ranks (torchrun --nproc-per-node, srun or mpirun -n)"
         )
     if given.hidden_size % given.num_attention_heads:
-        raise _indivisible(
-            "--hidden-size", given.hidden_size, "--num-attention-heads", given.num_attention_heads
-        )
+        raise _indivisible("--hidden-size", given.hidden_size, "--num-attention-heads", given.num_attention_heads)
     for name, value in (
         ("--num-attention-heads", given.num_attention_heads),
         ("--vocab-size", given.vocab_size),
@@ -180,9 +178,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--tensor-model-parallel-size", default=1, **number)
     parser.add_argument("--pipeline-model-parallel-size", default=1, **number)
     parser.add_argument("--pipeline-schedule", default="1f1b", choices=("1f1b", "gpipe", "interleaved"))
-    parser.add_argument(
-        "--num-layers-per-virtual-pipeline-stage", help="interleaved: layers of a chunk", **number
-    )
+    parser.add_argument("--num-layers-per-virtual-pipeline-stage", help="interleaved: layers of a chunk", **number)
     parser.add_argument("--recompute-granularity", choices=("full",), help="absent: no recomputation")
     parser.add_argument(
         "--data-parallel-sharding-strategy", default="no_shard", choices=("no_shard", "optim_grads_params")

@@ -52,9 +52,7 @@ def place_from_environment(environment: Mapping[str, str]) -> Place:
     if world_size == 1:
         return Place()
     if rank >= world_size:
-        raise LaunchError(
-            f"{rank_name}={rank} is not below {size_name}={world_size}; check the launcher's environment"
-        )
+        raise LaunchError(f"{rank_name}={rank} is not below {size_name}={world_size}; check the launcher's environment")
     return Place(
         rank,
         world_size,

@@ -160,9 +160,7 @@ def initialise(stage: Stage, given: Arguments) -> None:
 
 def make_step(given: Arguments, grid: Grid, stages: list[Stage]) -> Step:
     """The function that runs forward and backward of one iteration and leaves averaged gradients."""
-    step = (
-        _pipeline_step(given, grid, stages) if grid.sizes["pipeline"] > 1 else _plain_step(given, stages[0])
-    )
+    step = _pipeline_step(given, grid, stages) if grid.sizes["pipeline"] > 1 else _plain_step(given, stages[0])
     averages = grid.sizes["data"] > 1 and not given.shards_data
     parameters = [parameter for stage in stages for parameter in stage.parameters()]
 
@@ -214,9 +212,7 @@ def _pipeline_step(given: Arguments, grid: Grid, stages: list[Stage]) -> Step:
             given.stages,
             grid.device,
             input_args=_example(given, index == 0),
-            output_args=_example(given, False)
-            if index < given.stages - 1
-            else torch.empty((), device="meta"),
+            output_args=_example(given, False) if index < given.stages - 1 else torch.empty((), device="meta"),
             group=group,
         )
         for stage, index in zip(

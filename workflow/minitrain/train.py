@@ -1,5 +1,6 @@
 """The training loop of one rank."""
 
+import gc
 import platform
 import time
 from datetime import datetime
@@ -22,6 +23,8 @@ def run(given: Arguments, place: Place) -> None:
         announce(given)
     grid = make_grid(given, place)
     trainer = Trainer(given, grid)
+    gc.freeze()  # what torch loaded stays to the end: no collection, the last one included, need walk it
+    gc.enable()
     wait_for_all(grid)
     if grid.rank == 0:
         write_line(report.event_line("before the start of training step", datetime.now()))

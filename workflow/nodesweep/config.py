@@ -12,6 +12,7 @@ from .fields import (
     Condition,
     FrequencyAxis,
     Name,
+    Option,
     PositiveAxis,
     Setting,
     ShellLine,
@@ -97,7 +98,7 @@ class Machine(_Strict):
     """Shell lines run as they are before anything of the workload, such as module loads."""
     environment: dict[VariableName, Setting] = {}
     """Environment of every job on this machine."""
-    options: dict[Name, Text | int] = {}
+    options: dict[Name, Option] = {}
     """Directives for the scheduler, as it names them; the local scheduler has none."""
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """Sweep → layouts and rejected points, each with the law it broke."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from .config import Block, Sweep, Variant
 from .errors import ConfigError, LayoutError
 from .expressions import compile_condition
 from .layout import Layout, identity_of, multiples, nearest
-from .sources import merge
+from .sources import dotted, merge
 
 _MOST_POINTS = 100_000
 _PARTS = ("model", "machine", "workload")
@@ -40,9 +41,9 @@ def expand(sweep: Sweep) -> Expansion:
     Raises ConfigError when two layouts are the same run, when nothing is left to run, or for a change under `when`
     that its target does not take.
     """
-    for entry in sweep.when:
+    for number, entry in enumerate(sweep.when):
         for name in _PARTS:
-            _changed(sweep, name, getattr(entry, name))
+            _changed(sweep, name, getattr(entry, name), f"when[{number}]")
     layouts: dict[str, tuple[Layout, int]] = {}
     rejected: list[Rejected] = []
     for number, fields in _points(sweep):
@@ -120,14 +121,12 @@ def _data(nodes: int, ranks_per_node: int, tensor: int, pipeline: int) -> int:
     """DP = ranks / (MP x PP); raises LayoutError where that is no whole number."""
     ranks, one_replica = nodes * ranks_per_node, tensor * pipeline
     if ranks % one_replica:
-        near = [count for count in multiples(one_replica, ranks) if count % ranks_per_node == 0]
-        way_out = (
-            f"nearest ranks: {nearest(near, ranks)}" if near else f"nodes x ranks must be a multiple of {one_replica}"
-        )
+        step = one_replica // math.gcd(one_replica, ranks_per_node)
         raise LayoutError(
             "world size",
             f"{nodes} nodes x {ranks_per_node} ranks = {ranks} ranks do not hold whole replicas of "
-            f"MP {tensor} x PP {pipeline} = {one_replica}; {way_out}",
+            f"MP {tensor} x PP {pipeline} = {one_replica}; "
+            f"nearest nodes: {nearest(multiples(step, nodes), nodes)}",
         )
     return ranks // one_replica
 
@@ -142,7 +141,7 @@ def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return changes
 
 
-def _changed(sweep: Sweep, name: str, changes: dict[str, Any]) -> BaseModel:
+def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: str = "when") -> BaseModel:
     """The sweep's model, machine or workload with changes over it."""
     part: BaseModel = getattr(sweep, name)
     if not changes:
@@ -151,9 +150,10 @@ def _changed(sweep: Sweep, name: str, changes: dict[str, Any]) -> BaseModel:
         return type(part).model_validate(merge(part.model_dump(exclude_unset=True), changes))
     except ValidationError as error:
         item = error.errors(include_url=False)[0]
-        key = ".".join(str(step) for step in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"when: {name}.{key}: {message}; check the keys and values of the {name}") from None
+        raise ConfigError(
+            f"{place}.{dotted((name, *item['loc']))}: {message}; check the keys and values of the {name}"
+        ) from None
 
 
 def _exclude(sweep: Sweep, fields: dict[str, Any]) -> None:

@@ -99,9 +99,9 @@ Name = Annotated[str, AfterValidator(_check_name), WithJsonSchema({"type": "stri
 VariableName = Annotated[str, AfterValidator(_check_variable)]
 Text = Annotated[str, AfterValidator(_check_text)]
 Word = Annotated[str, AfterValidator(_check_word)]
-Setting = Annotated[
-    Word, BeforeValidator(_number_as_text), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}]})
-]
+_TEXT_OR_NUMBER = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}]})
+Setting = Annotated[Word, BeforeValidator(_number_as_text), _TEXT_OR_NUMBER]
+Option = Annotated[Text, BeforeValidator(_number_as_text), _TEXT_OR_NUMBER]
 ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
 Condition = Annotated[str, AfterValidator(_check_condition)]
 

@@ -1,6 +1,7 @@
 """YAML files → checked config: references resolved, overrides merged, every complaint with file, line and key."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ _KINDS: dict[str, type[BaseModel]] = {"model": Model, "machine": Machine, "workl
 _MOST_BYTES = 4 * 2**20
 _MOST_VALUES = 500_000
 _MOST_COMPLAINTS = 20
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 Key = tuple[str | int, ...]
 
@@ -47,14 +49,17 @@ def shown(path: Path) -> str:
 
 
 def dotted(key: Key) -> str:
-    """A key as people write it.
+    """A key as people write it; what is no plain name is quoted.
 
     >>> dotted(("layouts", 0, "nodes"))
     'layouts[0].nodes'
     """
     text = ""
     for part in key:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + (part if _PLAIN_KEY.fullmatch(part) else f"{part!r:.80}")
     return text
 
 

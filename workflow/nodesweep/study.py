@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .config import Sweep
-from .errors import NodesweepError
+from .errors import ConfigError, NodesweepError
 from .expand import Expansion, expand
 from .layout import Layout
-from .sources import REPOSITORY, load_sweep
+from .sources import REPOSITORY, load_sweep, shown
 
 DEFAULT_SWEEP = REPOSITORY / "config" / "quickstart.yaml"
 
@@ -30,7 +30,10 @@ class Study:
     ) -> "Study":
         """Read, check and expand a sweep; raises ConfigError."""
         sweep, sources = load_sweep(paths, overrides)
-        return cls(sweep, expand(sweep), results / sweep.sweep, sources)
+        try:
+            return cls(sweep, expand(sweep), results / sweep.sweep, sources)
+        except ConfigError as error:
+            raise ConfigError(f"{shown(sources[0])}: {error}") from None
 
     @cached_property
     def layouts(self) -> dict[str, Layout]:

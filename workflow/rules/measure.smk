@@ -5,6 +5,8 @@ rule measure:
         records=study.records,
     output:
         study.folder / "results.csv",
+    conda:
+        "../envs/nodesweep.yaml"
     params:
         nodesweep=NODESWEEP,
     log:

@@ -5,6 +5,8 @@ rule plan:
     output:
         csv=study.folder / "plan.csv",
         markdown=study.folder / "plan.md",
+    conda:
+        "../envs/nodesweep.yaml"
     params:
         nodesweep=NODESWEEP,
     log:

@@ -5,6 +5,8 @@ rule tables:
         results=study.folder / "results.csv",
     output:
         study.folder / "tables.md",
+    conda:
+        "../envs/nodesweep.yaml"
     params:
         nodesweep=NODESWEEP,
     log:

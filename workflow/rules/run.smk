@@ -4,5 +4,7 @@ rule run:
         script=ancient(study.folder / "layouts" / "{slug}" / "job.sh"),
     output:
         record=study.folder / "layouts" / "{slug}" / "job.json",
+    log:
+        study.folder / "logs" / "run" / "{slug}.log",
     run:
         raise WorkflowError("layouts are run by the nodesweep executor: add --profile profiles/local")

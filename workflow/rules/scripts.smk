@@ -5,6 +5,8 @@ rule scripts:
         job_templates(),
     output:
         update(study.scripts),
+    conda:
+        "../envs/nodesweep.yaml"
     params:
         nodesweep=NODESWEEP,
     log:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from snakemake_interface_common.exceptions import ApiError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -11,6 +12,7 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
 from nodesweep.errors import NodesweepError
+from nodesweep.files import write_atomic
 from nodesweep.lock import SweepLock
 from nodesweep.runner import Finished, Runner, summary
 from nodesweep.schedulers import SCHEDULERS
@@ -91,6 +93,7 @@ class Executor(RemoteExecutor):
             elif done.final:
                 self.report_job_success(info)
             else:
+                _write_log(Path(info.job.log[0]), done)
                 self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; the next run tries again. ")
 
     async def sleep(self) -> None:
@@ -116,3 +119,9 @@ class Executor(RemoteExecutor):
             self.runner.wake()
         super().shutdown()
         self._lock.release()
+
+
+def _write_log(path: Path, done: Finished) -> None:
+    """Where Snakemake points its users after an error: what happened, and where the run's own log is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, f"{summary(done.record)}\nthe run's own log: layouts/{done.slug}/{done.record['log']}\n")

@@ -1,0 +1,55 @@
+# make quickstart: install, run the default sweep, print its table.   make test: install what tests need, run all.
+PYTHON ?= python3
+VENV ?= .venv
+# Passed to pip, e.g. PIP_OPTIONS="--index-url <where torch's CPU build comes from>".
+PIP_OPTIONS ?=
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS)
+
+.PHONY: install quickstart test check format schemas bench clean
+
+# The base install, for login nodes: no torch.
+install: $(VENV)/.installed
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("nodesweep needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/.installed-trainer: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) --editable '.[trainer]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) --editable '.[trainer,test]'
+	touch $@ $(VENV)/.installed $(VENV)/.installed-trainer
+
+quickstart: $(VENV)/.installed-trainer
+	$(BIN)/snakemake --profile profiles/local --configfile config/quickstart.yaml
+	@$(BIN)/nodesweep show --configfile config/quickstart.yaml
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check --compact-diff Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+schemas: $(VENV)/.installed
+	$(BIN)/nodesweep schema
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python tests/bench/trainer.py
+
+clean:
+	rm -rf $(VENV) build .snakemake .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,79 @@
+"""Small sweeps for tests, and the real snakemake run on them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TOY_TRAINER = REPOSITORY / "tests" / "programs" / "toy_trainer.sh"
+
+
+def toy(seconds: float = 0.05, ending: str = "ok", **changes: Any) -> dict[str, Any]:
+    """A sweep of two layouts that runs the toy trainer; each start leaves a line in <layout>/starts."""
+    return {
+        "sweep": "toy",
+        "title": "Toy sweep",
+        "model": {"name": "toy", "layers": 4, "hidden_size": 64, "attention_heads": 4, "vocab_size": 1024},
+        "machine": {"name": "here", "scheduler": "local", "elapse_limit_seconds": 120},
+        "workload": {
+            "name": "toy",
+            "command": ["bash", str(TOY_TRAINER), "{{ iterations }}", f"{seconds}", ending],
+            "environment": {"STARTS": "{{ directory }}/starts"},
+            "log_format": "megatron-deepspeed",
+        },
+        "iterations": {"total": 3, "warmup": 1},
+        "layouts": [{"nodes": [1, 2], "global_batch": 16, "sequence_length": 128}],
+        **changes,
+    }
+
+
+def write(path: Path, sweep: Any) -> Path:
+    """Write a sweep as YAML."""
+    path.write_text(yaml.safe_dump(sweep, sort_keys=False, allow_unicode=True))
+    return path
+
+
+def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY) -> list[str]:
+    """The command a user types, from any folder."""
+    return [
+        *(sys.executable, "-m", "snakemake", *words),
+        *("--snakefile", str(repository / "Snakefile"), "--profile", str(repository / "profiles" / "local")),
+        *("--configfile", str(config)),
+    ]
+
+
+def run_snakemake(
+    folder: Path, config: Path, *words: str, repository: Path = REPOSITORY
+) -> subprocess.CompletedProcess[str]:
+    """Run the whole workflow in `folder`; stderr is merged into stdout."""
+    return subprocess.run(
+        snakemake_command(config, *words, repository=repository),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(repository / "workflow")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+
+
+def run_nodesweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the nodesweep command in `folder`; stderr is merged into stdout."""
+    return subprocess.run(
+        [sys.executable, "-m", "nodesweep", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+
+
+def starts(folder: Path) -> dict[str, int]:
+    """How often each layout below results/ was started, by the trainer's own count."""
+    return {path.parent.name: len(path.read_text().splitlines()) for path in folder.glob("results/*/layouts/*/starts")}

@@ -1,0 +1,280 @@
+"""Every file a user may write is read as meant, or refused with file, line, key and way out."""
+
+import copy
+import json
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import BaseModel
+from sweeps import REPOSITORY, run_snakemake, toy, write
+
+from nodesweep import schemas
+from nodesweep.config import Sweep
+from nodesweep.errors import ConfigError
+from nodesweep.sources import load_sweep
+from nodesweep.study import Study
+
+HOSTILE = ["; rm -rf x", "$(id)", "a\nb", 'it\'s "quoted"', "../..", "{{ }}"]
+
+# Every place of a sweep that takes text. Set-up lines are shell code by nature and have a test of their own.
+TEXT_FIELDS = {
+    "sweep": ["sweep"],
+    "title": ["title"],
+    "model": ["model"],
+    "model.name": ["model", "name"],
+    "model.size": ["model", "size"],
+    "machine": ["machine"],
+    "machine.name": ["machine", "name"],
+    "machine.description": ["machine", "description"],
+    "machine.scheduler": ["machine", "scheduler"],
+    "machine.launcher": ["machine", "launcher", 0],
+    "machine.environment": ["machine", "environment", "NAME"],
+    "machine.environment key": ["machine", "environment", "<key>"],
+    "machine.options": ["machine", "options", "partition"],
+    "machine.options key": ["machine", "options", "<key>"],
+    "machine.peak_tflops.precision": ["machine", "peak_tflops", 0, "precision"],
+    "workload": ["workload"],
+    "workload.name": ["workload", "name"],
+    "workload.command": ["workload", "command", 0],
+    "workload.environment": ["workload", "environment", "NAME"],
+    "workload.environment key": ["workload", "environment", "<key>"],
+    "workload.log_format": ["workload", "log_format"],
+    "workload.memory_source": ["workload", "memory_source"],
+    "workload.precision": ["workload", "precision"],
+    "layouts.note": ["layouts", 0, "note"],
+    "exclude": ["exclude", 0],
+    "when.if": ["when", 0, "if"],
+    "when.model": ["when", 0, "model", "size"],
+    "when.model key": ["when", 0, "model", "<key>"],
+    "when.machine": ["when", 0, "machine", "name"],
+    "when.workload": ["when", 0, "workload", "name"],
+    "variants.name": ["variants", 0, "name"],
+    "variants.env": ["variants", 0, "env", "NAME"],
+    "variants.env key": ["variants", 0, "env", "<key>"],
+    "rerun": ["rerun", 0],
+    "table.statistic": ["table", "statistic"],
+}
+SHELL_FIELDS = {"machine.setup", "workload.setup"}
+
+
+def full_sweep() -> dict[str, Any]:
+    """A sweep in which every optional text stands."""
+    sweep = toy(
+        exclude=["tensor == 4"],
+        when=[{"if": "tensor == 2", "model": {"layers": 8}, "machine": {}, "workload": {}}],
+        variants=[{"name": "plain", "env": {"NAME": "value"}}],
+        rerun=["crash"],
+        table={"statistic": "mean"},
+    )
+    sweep["model"]["size"] = "1M"
+    sweep["machine"] |= {
+        "description": "this machine",
+        "launcher": ["env"],
+        "environment": {"NAME": "value"},
+        "options": {},
+        "peak_tflops": [{"precision": "fp32", "tflops_per_node": 1}],
+    }
+    sweep["workload"] |= {"memory_source": "none", "precision": "fp32"}
+    sweep["layouts"][0]["note"] = "a note"
+    return sweep
+
+
+def placed(sweep: dict[str, Any], key: list[str | int], text: str) -> dict[str, Any]:
+    """The sweep with `text` at a place, or as a key where the place says so."""
+    sweep = copy.deepcopy(sweep)
+    target: Any = sweep
+    for step in key[:-1]:
+        target = target[step]
+    if key[-1] == "<key>":
+        target[text] = "value"
+    else:
+        target[key[-1]] = text
+    return sweep
+
+
+def refusal(tmp_path: Path, sweep: Any) -> str:
+    """The one message a sweep is refused with."""
+    path = write(tmp_path / "sweep.yaml", sweep)
+    with pytest.raises(ConfigError) as caught:
+        Study.load([path])
+    return str(caught.value)
+
+
+def test_full_sweep_is_accepted(tmp_path: Path) -> None:
+    """The sweep the hostile tests start from is itself in order."""
+    sweep, files = load_sweep([write(tmp_path / "sweep.yaml", full_sweep())])
+    assert (sweep.title, sweep.layouts[0].note, files) == ("Toy sweep", "a note", (tmp_path / "sweep.yaml",))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("field", TEXT_FIELDS)
+def test_hostile_text_is_refused_everywhere(tmp_path: Path, field: str, text: str) -> None:
+    """Shell, template and path tricks are refused in every field of text, by file and key."""
+    message = refusal(tmp_path, placed(full_sweep(), TEXT_FIELDS[field], text))
+    assert "sweep.yaml" in message
+    assert str(next(step for step in TEXT_FIELDS[field])) in message
+    assert len(message.splitlines()) == 1
+
+
+def test_no_text_field_is_forgotten() -> None:
+    """The list of text fields above is that of the types."""
+    listed = {name.removesuffix(" key") for name in TEXT_FIELDS} - {"model", "machine", "workload"}
+    assert listed | SHELL_FIELDS == set(text_fields(Sweep, ""))
+
+
+def text_fields(kind: type[BaseModel], above: str) -> list[str]:
+    """Dotted names of all fields below a type that hold text."""
+    names = []
+    for name, info in kind.model_fields.items():
+        here = f"{above}{info.alias or name}"
+        for part in parts(info.annotation):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                names += text_fields(part, f"{here}.")
+            elif part is str:
+                names.append(here)
+    return names
+
+
+def parts(annotation: Any) -> set[Any]:
+    """The plain types an annotation is made of; a choice of words counts as text."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Literal:
+        return {str}
+    if origin is typing.Annotated or origin is types.UnionType or typing.get_args(annotation):
+        found = set()
+        for part in typing.get_args(annotation):
+            found |= parts(part) if not isinstance(part, str) else set()
+        return found
+    return {annotation} if isinstance(annotation, type) else set()
+
+
+def test_setup_lines_are_shell_but_one_line_each(tmp_path: Path) -> None:
+    """A set-up line may hold shell code; a newline or an unknown template name in it is refused."""
+    sweep = full_sweep()
+    sweep["workload"]["setup"] = ["module load lang; export HOST=$(hostname)"]
+    write(tmp_path / "sweep.yaml", sweep)
+    assert load_sweep([tmp_path / "sweep.yaml"])[0].workload.setup == tuple(sweep["workload"]["setup"])
+    for text, reason in (("a\nb", "control character"), ("echo {{ user }}", "unknown name 'user'")):
+        assert reason in refusal(tmp_path, placed(sweep, ["workload", "setup", 0], text))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        (["layuots"], [], "layuots is an unknown key; did you mean 'layouts'?"),
+        (["layouts", 0, "tensro"], 2, "layouts[0].tensro is an unknown key; did you mean 'tensor'?"),
+        (["iterations", "total"], "6", "iterations.total must be a whole number, not '6'"),
+        (["layouts", 0, "nodes"], [], "layouts[0].nodes is empty; give at least one value"),
+        (["layouts", 0, "nodes"], [1, "two"], "layouts[0].nodes[1] must be a whole number, not 'two'"),
+        (["layouts", 0, "nodes"], 0, "layouts[0].nodes[0] should be greater than or equal to 1, not 0"),
+        (["layouts", 0, "activation_checkpointing"], "yes", "must be true or false, not 'yes'"),
+        (["layouts"], [], "layouts is empty; give at least one value"),
+        (["iterations", "warmup"], 3, "iterations warmup 3 leaves none of 3 iterations"),
+        (["model"], "gpt-unheard-of", "model: there is no model file gpt-unheard-of.yaml; known: "),
+        (["machine", "enforce_memory"], True, "enforce_memory needs memory_mib_per_node"),
+        (["machine", "options"], {"partition": "debug"}, "'local' takes none"),
+        (["exclude"], ["tensor =="], "exclude[0] not a valid expression"),
+        (["exclude"], ["tensors > 1"], "exclude[0] unknown name 'tensors'; known here: nodes"),
+        (["exclude"], ["tensor.__class__"], "exclude[0] a condition compares fields"),
+        (["exclude"], ["tensor.__class__.__mro__[1].__subclasses__()"], "exclude[0] a condition compares fields"),
+        (["when"], [{"if": "tensor == 2"}], "when[0] changes nothing"),
+        (["variants"], [{"name": "a"}, {"name": "a"}], "variants has two named 'a'"),
+    ],
+)
+def test_complaints_name_the_key_and_the_way_out(tmp_path: Path, key: list[Any], value: Any, says: str) -> None:
+    """Each kind of mistake has a message a user can act on."""
+    sweep: Any = toy()
+    target = sweep
+    for step in key[:-1]:
+        target = target[step]
+    target[key[-1]] = value
+    assert says in refusal(tmp_path, sweep)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sweep: [1\nx: 2\n", "sweep.yaml:2: is not valid YAML"),
+        ("- 1\n", "sweep.yaml: holds no mapping"),
+        ("", "sweep.yaml: holds no mapping"),
+        ("sweep: a\nsweep: b\n", "sweep.yaml:2: sweep stands twice"),
+        ("a: &a [*a]\n", "refers to itself"),
+        ("__use_yte__: true\n?print(1): 2\n", "sweep.yaml:1: __use_yte__ would run code"),
+        ("sweep: !!python/object/apply:os.system ['id']\n", "is not valid YAML: could not determine a constructor"),
+        ("a: 2026-99-99\n", "cannot be read"),
+        ("b: \x00\n", "is not valid YAML"),
+    ],
+)
+def test_unusable_files(tmp_path: Path, text: str, says: str) -> None:
+    """A file that is no plain YAML mapping is refused with its line."""
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_sweep([path])
+    assert says in str(caught.value)
+
+
+def test_exploding_aliases_are_refused(tmp_path: Path) -> None:
+    """Nine aliases of ten aliases each do not fill the memory."""
+    lines = ["a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    (tmp_path / "sweep.yaml").write_text("\n".join(lines) + "\n")
+    with pytest.raises(ConfigError, match="stands for over"):
+        load_sweep([tmp_path / "sweep.yaml"])
+
+
+def test_complaint_about_a_named_part_names_its_file_and_line(tmp_path: Path) -> None:
+    """A mistake in a model's own file is reported there, not in the sweep."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine.yaml").write_text("layers: 4\nhidden_size: wide\nattention_heads: 4\nvocab_size: 9\n")
+    message = refusal(tmp_path, toy(model="mine"))
+    assert "models/mine.yaml:2: hidden_size must be a whole number, not 'wide'" in message
+
+
+def test_overrides_go_over_the_file(tmp_path: Path) -> None:
+    """`--config` values, which Snakemake gives as text inside mappings, win and keep their types."""
+    path = write(tmp_path / "sweep.yaml", toy())
+    sweep, _ = load_sweep([path], {"iterations": {"total": "5"}, "title": "Other"})
+    assert (sweep.iterations.total, sweep.iterations.warmup, sweep.title) == (5, 1, "Other")
+
+
+def test_schemas_are_those_of_the_types() -> None:
+    """The JSON Schemas on disk are generated; `make schemas` writes them anew."""
+    for name, text in schemas.schemas().items():
+        assert (schemas.SCHEMAS / name).read_text() == text
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config").rglob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_configs_obey_the_schema_they_name(path: Path) -> None:
+    """Every shipped file names its schema for editors and obeys it."""
+    name = path.read_text().splitlines()[0].partition("$schema=")[2]
+    schema = json.loads((path.parent / name).read_text())
+    jsonschema.validate(yaml.safe_load(path.read_text()), schema)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "says"),
+    [
+        (toy(sweep="$(touch pwned)"), "sweep.yaml:1: sweep"),
+        (toy(model="no-such-model"), "sweep.yaml:3: model: there is no model file"),
+        (
+            toy(layouts=[{"nodes": 3, "tensor": 2, "global_batch": 16, "sequence_length": 1}]),
+            "none of 1 points can run",
+        ),
+        (toy(layouts=toy()["layouts"] * 2), "layouts[1] and layouts[0]: two identical layouts"),
+    ],
+    ids=["hostile name", "missing model", "impossible law", "identical layouts"],
+)
+def test_snakemake_refuses_with_one_message_and_writes_nothing(tmp_path: Path, sweep: Any, says: str) -> None:
+    """Bad input ends the real command at once: exit code not 0, no traceback, no file, nothing run."""
+    path = write(tmp_path / "sweep.yaml", sweep)
+    run = run_snakemake(tmp_path, path)
+    assert run.returncode != 0
+    assert says in run.stdout
+    assert "Traceback" not in run.stdout and 'File "' not in run.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.yaml"]
