@@ -39,7 +39,8 @@ class Format:
     """How one family of trainers writes its log.
 
     `iteration`: groups number, total; the line is a record when it also has a figure named seconds.
-    `figures`: looked for in an iteration's line. `trailing`: figures of the last record on lines of their own.
+    `figures`: looked for in the rest of an iteration's line.
+    `trailing`: figures of the last record on lines of their own.
     `rank_memory`: groups rank (may be missing: rank 0), allocated, reserved: peaks in MiB; several in a line.
     `node_memory`: group used, in MiB, of one node. `started`, `finished`: no groups.
     `world_size`: group ranks. `arguments`: the lines around the dump, and its lines with groups name and value.

@@ -167,7 +167,8 @@ class _Reader:
             self._take_signature(text, line)
 
     def _take_iteration(self, match: re.Match[str], line: int) -> None:
-        figures = _figures(self._form.figures, match.string)
+        glued = self._form.iteration.pattern.search(match.string, match.end())
+        figures = _figures(self._form.figures, match.string[match.start() : glued.start() if glued else None])
         seconds = figures.get("seconds", 0.0)
         if 0 < seconds < math.inf:
             loss = figures.get("loss")
