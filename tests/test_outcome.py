@@ -105,6 +105,14 @@ def test_evidence_of_the_scheduler(verdict):
     assert verdict(End(None, "lost")).evidence == "scheduler: lost, no exit code"
 
 
+def test_last_words(verdict):
+    """A crash without any signature shows the last line of its log and how far it came."""
+    decided = verdict(End(2), STARTED, record(1), "trainer: 3 is not a size")
+    assert decided.evidence == "line 3: trainer: 3 is not a size"
+    assert decided.note == "exit code 2, 1 of 3 iterations in the log"
+    assert verdict(End(2)).evidence == "scheduler: ended, exit code 2"
+
+
 @pytest.mark.parametrize("lines", [(), (STARTED, "  exitcode  : -9 (pid: 8158)"), (STARTED, PEER, REPORT)])
 def test_a_bare_kill_is_no_proof_of_oom(verdict, lines):
     """SIGKILL by an unknown hand is a crash whose note names the likely one."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nodesweep.logs import lines
 from nodesweep.logs import scan as scanning
 from nodesweep.logs.formats import FORMATS, MEGATRON_DEEPSPEED, Line
 from nodesweep.logs.memory import NodeMemory, RankMemory, highest
@@ -139,6 +140,11 @@ def test_a_line_printed_twice_is_one_record(read):
     assert (len(reading.iterations), reading.restarts, reading.iterations[0].line) == (1, 0, 1)
 
 
+def test_records_glued_on_one_line(read):
+    """Two records without a newline between them keep each its own time."""
+    assert [row.seconds for row in read(record(1, 10) + record(2, 20) + "\n").iterations] == [0.010, 0.020]
+
+
 def test_nan_losses(read):
     """A loss printed as NAN or INF is no number and counts as a nan iteration."""
     reading = read(f"{record(1, 5, ' lm loss: NAN |')}\n{record(2, 5, ' lm loss: INF |')}\n")
@@ -165,11 +171,13 @@ def test_no_log_reads_as_an_empty_one(tmp_path):
 
 def test_hostile_log_in_bounded_time(read):
     """A line of 50 MB, NUL bytes and lines made to slow patterns down take seconds; the record after them is read."""
+    glued = record(1).encode() * 1_000
     slow = b"E" * 30_000 + b"Error: " * 5_000 + b"exitcode " * 1_000 + b" iteration " * 2_000
     started = time.monotonic()
-    reading = read(b"Error" + b"x" * 50_000_000 + b"\n" + b"\0\n" + (slow + b"\n") * 50 + record(1).encode() + b"\n")
+    long = b"Error" + b"x" * 50_000_000
+    reading = read(b"\n".join([long, b"\0", *[slow] * 25, *[glued] * 25, record(2).encode(), b""]))
     assert time.monotonic() - started < 20
-    assert [row.line for row in reading.iterations] == [53]
+    assert reading.iterations[-1].line == 53
     assert reading.lines == 53
 
 
@@ -182,9 +190,16 @@ def test_kept_signatures_are_bounded(read):
 
 def test_long_logs_are_read_in_blocks(read, monkeypatch):
     """Lines that straddle the blocks of reading are whole, and their numbers right."""
-    monkeypatch.setattr(scanning, "BLOCK_BYTES", 7)
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 7)
     reading = read(f"first\n\n{record(1)}\n{OOM}\n")
     assert ([row.line for row in reading.iterations], [found.line for found in reading.signatures]) == ([3], [4])
+
+
+@given(block=st.text("a\0\n", max_size=30).map(str.encode), markers=st.sets(st.sampled_from([b"a", b"\0", b"aa"])))
+def test_lines_with_markers(block, markers):
+    """The lines found by marker are those a plain split would give."""
+    expected = [(index, line) for index, line in enumerate(block.split(b"\n")) if any(m in line for m in markers)]
+    assert list(lines.lines_with(markers, block)) == expected
 
 
 PIECES = st.one_of(

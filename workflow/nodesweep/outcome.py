@@ -169,8 +169,11 @@ def _nothing_known(case: _Case) -> Verdict | None:
 
 
 def _bare_exit(case: _Case) -> Verdict:
-    missing = f"{case.last_iteration} of {case.iterations_requested} iterations in the log"
-    return Verdict("crash", case.where, case.scheduler_word, missing)
+    """Nobody says why: the last words of the log are the evidence."""
+    reading = case.reading
+    done = f"exit code {case.end.exit_code}, {case.last_iteration} of {case.iterations_requested} iterations in the log"
+    said = f"line {reading.lines}: {reading.last_text}" if reading.last_text else case.scheduler_word
+    return Verdict("crash", case.where, said, done)
 
 
 def _from_cause(case: _Case) -> Verdict:

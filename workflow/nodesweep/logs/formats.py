@@ -23,7 +23,7 @@ class Figure:
     name: str
     unit: str
     pattern: re.Pattern[str] | None = None
-    printed_per_unit: float = 1.0
+    printed_per_unit: int = 1
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Format:
     """How one family of trainers writes its log.
 
     `iteration`: groups number, total; the line is a record when it also has a figure named seconds.
-    `figures`: looked for in an iteration's line. `trailing`: figures of the last record on lines of their own.
+    `figures`: looked for in the rest of an iteration's line.
+    `trailing`: figures of the last record on lines of their own.
     `rank_memory`: groups rank (may be missing: rank 0), allocated, reserved: peaks in MiB; several in a line.
     `node_memory`: group used, in MiB, of one node. `started`, `finished`: no groups.
     `world_size`: group ranks. `arguments`: the lines around the dump, and its lines with groups name and value.
@@ -60,20 +61,22 @@ class Format:
 
 
 def _field(label: str, value: str = NUMBER) -> re.Pattern[str]:
-    """A field `label: value |` of a line whose fields are divided by bars.
+    """A field `| label: value |` of a line whose fields are divided by bars.
 
-    The bar is asked for, so that a number torn in the middle is not taken for a whole one.
+    The second bar is asked for, so that a number torn in the middle is not taken for a whole one.
     """
-    return re.compile(rf"(?<![\w\]-]){label}:\s{{0,12}}{value}{END_OF_FIELD}")
+    return re.compile(rf"\| {label}:\s{{0,12}}{value}{END_OF_FIELD}")
 
 
 # Source: Megatron-DeepSpeed (microsoft, bigscience, DeepSpeedFugaku) and Megatron-LM up to v2, training_log() and
 # report_memory(). Figures are of one device; "MB" is 2^20 bytes. TFLOPs count recomputation.
 MEGATRON_DEEPSPEED = Format(
     name="megatron-deepspeed",
-    iteration=Line("iteration", re.compile(rf"(?<!\w)iteration\s{{1,12}}{COUNT}/\s{{0,12}}{COUNT}{END_OF_FIELD}")),
+    iteration=Line(
+        "iteration", re.compile(rf"iteration(?<!\witeration)\s{{1,12}}{COUNT}/\s{{0,12}}{COUNT}{END_OF_FIELD}")
+    ),
     figures=(
-        Figure("seconds", "s", _field(r"elapsed time per iteration \(ms\)"), printed_per_unit=1000.0),
+        Figure("seconds", "s", _field(r"elapsed time per iteration \(ms\)"), printed_per_unit=1000),
         Figure("seconds", "s", _field(r"elapsed time per iteration \(s\)")),
         Figure("loss", "nats per token", _field("lm[ -]loss")),
         Figure("tflops", "TFLOP/s per rank", _field("TFLOPs")),

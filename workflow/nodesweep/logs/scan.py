@@ -4,20 +4,19 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from .formats import Figure, Format, Line
+from .lines import LINE_BYTES, complete_lines, lines_with
 from .memory import MemoryPeaks, NodeMemory, RankMemory
 from .signatures import SIGNATURES, Signature
 from .text import plain, without_escapes
 
 READER_VERSION = 1
-BLOCK_BYTES = 1 << 20
-LINE_BYTES = 1 << 16
 SIGNATURE_HEAD = 1500
 SIGNATURE_TAIL = 500
 ARGUMENT_LINES = 2000
@@ -57,7 +56,8 @@ class LogReading:
 
     `iterations` rise in number; of a repeated one the last is kept, and `restarts` counts how often numbers went back.
     `signatures` are those that fewer than two further records followed, in order of lines: what a run survived is
-    no cause of its end. `size_bytes`, `modified_ns`: of the file when it was opened.
+    no cause of its end. `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it
+    was opened.
     """
 
     format: str
@@ -70,6 +70,7 @@ class LogReading:
     signatures: tuple[Found, ...] = ()
     world_size: int | None = None
     arguments: tuple[tuple[str, str], ...] = ()
+    last_text: str = ""
     lines: int = 0
     size_bytes: int = 0
     modified_ns: int = 0
@@ -84,23 +85,11 @@ def scan(path: Path, form: Format) -> LogReading:
     try:
         with path.open("rb") as stream:
             status = os.fstat(stream.fileno())
-            for block in _complete_lines(stream):
+            for block in complete_lines(stream):
                 reader.read(block)
     except FileNotFoundError:
         return reader.reading()
     return replace(reader.reading(), size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
-
-
-def _complete_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield blocks of whole lines without their last newline; a line longer than a block loses its middle."""
-    tail = b""
-    while block := stream.read(BLOCK_BYTES):
-        head, newline, rest = block.rpartition(b"\n")
-        if newline:
-            yield tail + head
-            tail = rest[:LINE_BYTES]
-        else:
-            tail = (tail + rest)[:LINE_BYTES]
 
 
 class _Reader:
@@ -117,6 +106,7 @@ class _Reader:
         self._world_size: int | None = None
         self._arguments: dict[str, str] = {}
         self._argument_lines_left = 0
+        self._last = b""
         self._lines = 0
         self._actions: list[tuple[Line, Callable[[re.Match[str], int], None]]] = [
             (form.iteration, self._take_iteration),
@@ -129,16 +119,24 @@ class _Reader:
             (form.arguments_start, self._open_arguments),
             (form.arguments_end, self._close_arguments),
         ]
-        markers = {line.marker for line, _ in self._actions} | {row.marker for row in SIGNATURES}
-        self._markers = sorted(marker.encode() for marker in markers)
+        self._active = self._actions
+        self._signatures: list[Signature] = []
 
     def read(self, block: bytes) -> None:
         """Take whole lines; only those that hold some marker are decoded and looked at."""
-        markers = [marker for marker in self._markers if marker in block]
-        for raw in block.split(b"\n"):
-            self._lines += 1
-            if self._argument_lines_left or any(marker in raw for marker in markers):
-                self._read_line(without_escapes(raw[:LINE_BYTES].decode(errors="replace")), self._lines)
+        self._active = [(row, action) for row, action in self._actions if row.marker.encode() in block]
+        self._signatures = [row for row in SIGNATURES if row.marker.encode() in block]
+        if self._argument_lines_left or self._form.arguments_start.marker.encode() in block:
+            lines = enumerate(block.split(b"\n"))
+        else:
+            markers = {row.marker.encode() for row, _ in self._active} | {
+                row.marker.encode() for row in self._signatures
+            }
+            lines = lines_with(markers, block)
+        for index, raw in lines:
+            self._read_line(_decoded(raw), self._lines + index + 1)
+        self._lines += block.count(b"\n") + 1
+        self._last = block[block.rfind(b"\n") + 1 :]
 
     def reading(self) -> LogReading:
         """What all lines have given."""
@@ -153,12 +151,13 @@ class _Reader:
             signatures=tuple(self._found),
             world_size=self._world_size,
             arguments=tuple(sorted(self._arguments.items())),
+            last_text=plain(_decoded(self._last)),
             lines=self._lines,
         )
 
     def _read_line(self, text: str, line: int) -> None:
         known = False
-        for row, action in self._actions:
+        for row, action in self._active:
             if row.marker in text:
                 for match in row.pattern.finditer(text):
                     known = True
@@ -168,7 +167,8 @@ class _Reader:
             self._take_signature(text, line)
 
     def _take_iteration(self, match: re.Match[str], line: int) -> None:
-        figures = _figures(self._form.figures, match.string)
+        glued = self._form.iteration.pattern.search(match.string, match.end())
+        figures = _figures(self._form.figures, match.string[match.start() : glued.start() if glued else None])
         seconds = figures.get("seconds", 0.0)
         if 0 < seconds < math.inf:
             loss = figures.get("loss")
@@ -198,7 +198,7 @@ class _Reader:
     def _take_trailing(self, figure: Figure, match: re.Match[str], line: int) -> None:
         latest = self._latest
         if latest is not None:
-            value = _finite(float(match[1]) / figure.printed_per_unit)
+            value = _finite(_number(figure, match[1]))
             self._latest = self._iterations[latest.number] = replace(latest, **{figure.name: value})
 
     def _take_rank_memory(self, match: re.Match[str], line: int) -> None:
@@ -233,15 +233,24 @@ class _Reader:
     def _take_signature(self, text: str, line: int) -> None:
         if len(text) > SIGNATURE_HEAD + SIGNATURE_TAIL:
             text = f"{text[:SIGNATURE_HEAD]} … {text[-SIGNATURE_TAIL:]}"
-        row = next((row for row in SIGNATURES if row.marker in text and row.pattern.search(text)), None)
+        row = next((row for row in self._signatures if row.marker in text and row.pattern.search(text)), None)
         if row is not None and Counter(found.signature.kind for found in self._found)[row.kind] < FOUND_PER_KIND:
             self._found.append(Found(row, line, plain(text)))
+
+
+def _decoded(raw: bytes) -> str:
+    return without_escapes(raw[:LINE_BYTES].decode(errors="replace"))
 
 
 def _figures(rows: tuple[Figure, ...], text: str) -> dict[str, float]:
     """The figures a record's line holds, by name, in their units."""
     matches = ((row, row.pattern.search(text)) for row in rows)
-    return {row.name: float(match[1]) / row.printed_per_unit for row, match in matches if match}
+    return {row.name: _number(row, match[1]) for row, match in matches if match}
+
+
+def _number(figure: Figure, text: str) -> float:
+    """A printed number in the figure's unit, exact to the last digit: 1001.0 ms are 1.001 s."""
+    return float(Decimal(text) / figure.printed_per_unit)
 
 
 def _finite(value: float | None) -> float | None:

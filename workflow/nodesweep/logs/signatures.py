@@ -133,5 +133,6 @@ SIGNATURES = (
         "Exception",
         rf"{_PREFIX}(?:[A-Za-z_]\w{{0,60}}\.){{0,6}}\w{{0,60}}Exception: ",
     ),
+    _row("usage_error", "crash", EXCEPTION, ": error: ", rf"{_PREFIX}(?!srun|slurm)[\w.-]{{1,60}}: error: "),
     _row("exit_code", "crash", TERMINATED, "exitcode", r"exitcode {0,4}: {0,4}[1-9]\d{0,2}\b"),
 )

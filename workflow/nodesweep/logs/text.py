@@ -20,6 +20,8 @@ def plain(text: str, limit: int = 300) -> str:
     >>> plain("\\x1b[31mred\\x1b[0m\\n  and\\tblue\\x00")
     'red and blue'
     """
-    printable = (character if character.isprintable() else " " for character in without_escapes(text))
-    line = " ".join("".join(printable).split())
+    text = without_escapes(text)
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
