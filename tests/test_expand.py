@@ -131,7 +131,7 @@ def test_plan_lists_every_point(tmp_path: Path) -> None:
     lines = plan_csv(study).splitlines()
     assert [line.partition(",")[0] for line in lines] == ["verdict", "runs", "rejected", "rejected", "rejected"]
     text = plan_markdown(study)
-    assert text.startswith("# Plan: A \\| \\<b\\>title\\</b\\>\n\n4 points: 1 to run, 3 rejected.")
+    assert text.startswith("# Plan: A \\| &lt;b&gt;title&lt;/b&gt;\n\n4 points: 1 to run, 3 rejected.")
     assert "GBS 16 does not split over DP 3 x MBS 1; nearest GBS: 15 or 18" in text
 
 

@@ -4,12 +4,12 @@ import csv
 import io
 from typing import Any
 
-from tabulate import tabulate
-
 from .expand import Rejected
 from .layout import Layout
+from .markdown import inert, pipe_table
 from .study import Study
 
+LEFT = frozenset({"Layout", "Law", "Reason and way out"})
 _COLUMNS = {
     "nodes": "Nodes",
     "frequency_ghz": "Freq [GHz]",
@@ -42,14 +42,14 @@ def plan_markdown(study: Study) -> str:
     shown = [name for name in _COLUMNS if any(_field(point, name) not in (None, "") for point in (*runs, *rejected))]
     headings = [_COLUMNS[name] for name in shown]
     parts = [
-        f"# Plan: {_inert(study.sweep.title or study.sweep.sweep)}",
+        f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
         f"{len(runs) + len(rejected)} points: {len(runs)} to run, {len(rejected)} rejected.",
         f"## To run ({len(runs)})",
-        _table([*headings, "Layout"], [[*_cells(layout, shown), f"`{layout.slug}`"] for layout in runs]),
+        pipe_table([*headings, "Layout"], [[*_cells(layout, shown), layout.slug] for layout in runs], LEFT),
     ]
     if rejected:
-        rows = [[*_cells(point, shown), point.law, _inert(point.reason)] for point in rejected]
-        parts += [f"## Rejected ({len(rejected)})", _table([*headings, "Law", "Reason and way out"], rows)]
+        rows = [[*_cells(point, shown), point.law, inert(point.reason)] for point in rejected]
+        parts += [f"## Rejected ({len(rejected)})", pipe_table([*headings, "Law", "Reason and way out"], rows, LEFT)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -68,13 +68,4 @@ def _cells(point: Layout | Rejected, names: list[str]) -> list[str]:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
-    return "-" if value in (None, "") else _inert(str(value))
-
-
-def _table(headings: list[str], rows: list[list[str]]) -> str:
-    return tabulate(rows, headers=headings, tablefmt="pipe", stralign="right", disable_numparse=True)
-
-
-def _inert(text: str) -> str:
-    """Text that means itself in a markdown table."""
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#" else sign for sign in text)
+    return "-" if value in (None, "") else inert(str(value))

@@ -11,8 +11,8 @@ from . import flops
 from .config import Model
 from .errors import NodesweepError
 from .layout import Layout
-from .logs.text import plain
 from .measure import Measurement
+from .text import plain
 
 WORD = "string"
 COUNT = "Int64"
@@ -74,19 +74,6 @@ COLUMNS = {
 }
 """Names of the columns in order, and the pandas type of each; losses are in nats per token."""
 
-ORDER = [
-    "sequence_length_tokens",
-    "nodes",
-    "tensor",
-    "pipeline",
-    "micro_batch_samples",
-    "global_batch_samples",
-    "not_checkpointing",
-    "frequency_ghz",
-    "variant",
-    "slug",
-]
-
 
 class Run(NamedTuple):
     """What is known of one layout: `status` is pending, queued, running or ended; `record` is of its last job."""
@@ -98,12 +85,10 @@ class Run(NamedTuple):
 
 
 def build(runs: Iterable[Run]) -> pandas.DataFrame:
-    """The tidy table of a sweep, in an order that depends on the layouts alone."""
+    """The tidy table of a sweep, in the order of its config."""
     rows = [{**_layout(run.layout), **_state(run), **_figures(run)} for run in runs]
     words = [name for name, kind in COLUMNS.items() if kind == WORD]
-    table = _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
-    keyed = table.assign(not_checkpointing=~table["activation_checkpointing"])
-    return keyed.sort_values(ORDER, kind="stable", ignore_index=True, na_position="first")[list(COLUMNS)]
+    return _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
 
 
 def to_csv(table: pandas.DataFrame) -> str:

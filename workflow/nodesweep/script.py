@@ -33,7 +33,7 @@ def key_of(folder: Path, slug: str) -> str:
     """What all submissions of one layout in one results folder are called: a letter first, at most 33 characters.
 
     >>> key_of(Path("/data/results/quickstart"), "n1-dp1")
-    'quickstart-a3fa2d3bdc84'
+    'quickstart-ef601c70dadc'
     """
     name = re.sub(r"[^A-Za-z0-9_-]", "_", folder.name)[:18]
     digest = hashlib.sha256(f"{folder.absolute()}\0{slug}".encode()).hexdigest()[:12]

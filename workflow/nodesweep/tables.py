@@ -1,8 +1,7 @@
 """Tidy table -> tables.md, in the form of a hand-kept benchmarking document; the only place that rounds."""
 
 import math
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,12 +11,12 @@ import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .config import Model, Sweep
-from .logs.text import plain
+from .markdown import inert, pipe_table
 from .results import size_label
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "tables"
 UNKNOWN = "-"
-CELL_CHARACTERS = 400
+LEFT = frozenset({"Notes"})
 Row = dict[str, Any]
 
 
@@ -46,17 +45,6 @@ def rounded(value: float | None, decimals: int, significant: int) -> str:
         return UNKNOWN
     magnitude = math.floor(math.log10(abs(value))) if value else 0
     return f"{value:.{max(decimals, significant - 1 - magnitude)}f}"
-
-
-def inert(text: str) -> str:
-    """`text` as one line that is nothing but text in markdown, in a table too.
-
-    >>> inert("a|b <script>\\n`x` [y](z)")
-    'a\\\\|b &lt;script&gt; \\\\`x\\\\` \\\\[y\\\\](z)'
-    """
-    line = plain(text, CELL_CHARACTERS)
-    escaped = re.sub(r"([\\`*\[\]|~$])", r"\\\1", line)
-    return re.sub("[&<>]", lambda match: {"&": "&amp;", "<": "&lt;", ">": "&gt;"}[match[0]], escaped)
 
 
 def count(value: int | None) -> str:
@@ -160,22 +148,16 @@ def render(sweep: Sweep, table: pandas.DataFrame) -> str:
 def _sections(rows: list[Row]) -> list[dict[str, str]]:
     """One section per sequence length; all have the same columns."""
     columns = [column for column in COLUMNS if column.shown(rows)]
+    headings = [column.heading for column in columns]
+
+    def cells(row: Row) -> list[str]:
+        return [column.cell(*(row[source] for source in column.sources)) for column in columns]
+
     ordered = sorted(rows, key=lambda row: row["sequence_length_tokens"])
     return [
-        {"heading": f"Sequence Length={length}", "table": pipe_table(columns, group)}
+        {"heading": f"Sequence Length={length}", "table": pipe_table(headings, map(cells, group), LEFT)}
         for length, group in groupby(ordered, key=lambda row: row["sequence_length_tokens"])
     ]
-
-
-def pipe_table(columns: Iterable[Column], rows: Iterable[Row]) -> str:
-    """A markdown table, right-aligned; widths count characters, so that they depend on the text alone."""
-    columns = list(columns)
-    cells = [[column.heading for column in columns]]
-    cells += [[column.cell(*(row[source] for source in column.sources)) for column in columns] for row in rows]
-    widths = [max(4, *(len(cell) for cell in column)) for column in zip(*cells, strict=True)]
-    lines = [" | ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-    lines.insert(1, " | ".join("-" * (width - 1) + ":" for width in widths))
-    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _hyperparameters(model: Model) -> list[tuple[str, int]]:

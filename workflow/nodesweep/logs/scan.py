@@ -10,11 +10,11 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+from ..text import plain, without_escapes
 from .formats import Figure, Format, Line
 from .lines import LINE_BYTES, complete_lines, lines_with
 from .memory import MemoryPeaks, NodeMemory, RankMemory
 from .signatures import SIGNATURES, Signature
-from .text import plain, without_escapes
 
 READER_VERSION = 1
 SIGNATURE_HEAD = 1500
