@@ -17,6 +17,7 @@ localrules:
 rule all:
     input:
         study.folder / "plan.md",
+        study.records,
         study.folder / "tables.md",
 
 

@@ -9,7 +9,7 @@ for ((i = 1; i <= iterations; i++)); do
     sleep "$seconds"
     printf ' iteration %8d/%8d | consumed samples: %12d | elapsed time per iteration (ms): %.1f |' \
         "$i" "$iterations" "$((i * 16))" "$((i == 1 ? 900 : 500))"
-    printf ' learning rate: 1.000E-04 | global batch size: %5d | lm loss: %.6E | TFLOPs: 0.05 |\n' 16 9
+    printf ' learning rate: 1.000E-04 | global batch size: %5d | lm loss: %.6E |\n' 16 9
     case $ending in
         oom) echo "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes." && exit 1 ;;
         crash) echo "ValueError: made to fail" && exit 1 ;;

@@ -2,14 +2,15 @@ rule plan:
     """Every point of the sweep: what runs, and what does not and why."""
     input:
         study.sources,
+        job_templates(),  # whatever renews a script renews the plan, which measure hangs on: see run.smk
     output:
         csv=study.folder / "plan.csv",
         markdown=study.folder / "plan.md",
+    log:
+        study.folder / "logs" / "plan.log",
     conda:
         "../envs/nodesweep.yaml"
     params:
         nodesweep=NODESWEEP,
-    log:
-        study.folder / "logs" / "plan.log",
     shell:
         "{params.nodesweep} plan 2>&1 | tee {log}"

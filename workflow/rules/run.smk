@@ -1,3 +1,5 @@
+# The script is `ancient`: a new one alone runs nothing again. Snakemake then looks no further downstream of a renewed
+# script, so that measure, which needs all records, must have a reason of its own to be looked at: the plan.
 rule run:
     """One layout, submitted and watched by the nodesweep executor; a new script never runs a finished layout again."""
     input:

@@ -1,15 +1,14 @@
 rule scripts:
     """One native job script per layout; those of running and finished layouts stay as they were submitted."""
     input:
-        study.sources,
-        job_templates(),
+        study.folder / "plan.csv",
     output:
         update(study.scripts),
+    log:
+        study.folder / "logs" / "scripts.log",
     conda:
         "../envs/nodesweep.yaml"
     params:
         nodesweep=NODESWEEP,
-    log:
-        study.folder / "logs" / "scripts.log",
     shell:
         "{params.nodesweep} scripts 2>&1 | tee {log}"

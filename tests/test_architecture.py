@@ -1,0 +1,95 @@
+"""The house keeps its shape: imports go one way, modules stay small, nothing names the machine it was built on."""
+
+import ast
+from pathlib import Path
+
+from sweeps import REPOSITORY
+
+from nodesweep.config import Workload
+from nodesweep.logs.formats import FORMATS
+
+PACKAGE = REPOSITORY / "workflow" / "nodesweep"
+# Top to bottom: a module imports only from those above it.
+ROOMS = [
+    "errors text markdown files expressions fields config sources layout expand study flops plan script schemas",
+    "schedulers.base schedulers.local schedulers journal lock",
+    "logs logs.formats logs.signatures logs.lines logs.memory logs.scan outcome runner",
+    "measure results tables workflow __main__",
+]
+ORDER = [name for line in ROOMS for name in line.split()]
+# Rooms that are functions of values: they neither open files nor start processes.
+PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {"outcome", "measure", "results", "tables"}
+PURE -= {"files", "sources", "study"}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name below the package → file."""
+    names = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        if name:
+            names[name] = path
+    return names
+
+
+def imported(name: str, path: Path) -> set[str]:
+    """Modules of the package that one of them imports."""
+    known = set(modules())
+    level_zero = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = level_zero[: len(level_zero) - (node.level - 1)] + (node.module or "").split(".")
+            base = [part for part in base if part]
+            candidates = {".".join([*base, alias.name]) for alias in node.names} | {".".join(base)}
+            found |= candidates & known
+    return found - {name}
+
+
+def test_every_module_has_its_place() -> None:
+    """The list above names all modules of the package, and no others."""
+    assert set(modules()) == set(ORDER)
+
+
+def test_no_back_arrows() -> None:
+    """A module imports only from modules above it."""
+    for name, path in modules().items():
+        below = {other for other in imported(name, path) if ORDER.index(other) >= ORDER.index(name)}
+        assert not below, f"{name} imports {below} from below"
+
+
+def test_pandas_stays_in_its_rooms() -> None:
+    """Only results and tables import pandas, which costs every process that does 0.4 s."""
+    users = {name for name, path in modules().items() if "pandas" in path.read_text().replace("pandas takes", "")}
+    assert users <= {"results", "tables"}
+
+
+def test_rooms_are_functions_of_values() -> None:
+    """Rooms that compute do not open files or start processes."""
+    for name in PURE:
+        calls = {
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            for node in ast.walk(ast.parse(modules()[name].read_text()))
+            if isinstance(node, ast.Call)
+        }
+        assert not calls & {"open", "write_text", "write_bytes", "Popen", "run", "system"}, name
+
+
+def test_modules_fit_in_a_head() -> None:
+    """No module is longer than 350 lines."""
+    for path in sorted((REPOSITORY / "workflow").rglob("*.py")):
+        assert len(path.read_text().splitlines()) <= 350, path
+
+
+def test_trainer_and_nodesweep_do_not_know_each_other() -> None:
+    """minitrain is a trainer like any other: neither package imports the other."""
+    for path in sorted((REPOSITORY / "workflow" / "minitrain").rglob("*.py")):
+        assert "nodesweep" not in path.read_text(), path
+    for path in modules().values():
+        assert "import minitrain" not in path.read_text(), path
+
+
+def test_config_offers_the_formats_there_are() -> None:
+    """A workload may name exactly the log formats that can be read."""
+    assert set(Workload.model_fields["log_format"].annotation.__args__) == set(FORMATS)
