@@ -143,7 +143,7 @@ def compare(device: str, rounds: int, iterations: int) -> bool:
     """Print the table; whether every row reaches the required ratio."""
     threads = os.environ.get("OMP_NUM_THREADS", "default")
     print(
-        f"One rank on {device}, threads: {threads}; {rounds} rounds of {iterations - 2} iterations measured.\n"
+        f"One rank on {device}, threads {threads}; {rounds} rounds of {iterations - 2} measured iterations.\n"
     )
     print("| AC | plain, samples/s | minitrain, samples/s | ratio |")
     print("|---|---:|---:|---:|")

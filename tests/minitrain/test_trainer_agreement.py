@@ -3,7 +3,7 @@
 import pytest
 from trainer_runs import Run, options, train
 
-TENSOR = {"tensor_model_parallel_size": 2}
+TENSOR = {"tensor_model_parallel_size": 2, "micro_batch_size": 4}
 PIPELINE = {"pipeline_model_parallel_size": 2}
 RECOMPUTE = {"recompute_granularity": "full"}
 SHARDED = {"data_parallel_sharding_strategy": "optim_grads_params"}
