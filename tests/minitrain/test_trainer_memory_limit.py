@@ -7,12 +7,13 @@ import time
 from trainer_runs import environment, options, train
 
 ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
-LIMIT = "ulimit -d 700000"
+LIMIT = "ulimit -d 600000"
 LARGE = {
     "hidden_size": 256,
     "seq_length": 512,
     "vocab_size": 1024,
-    "micro_batch_size": 8,
+    "micro_batch_size": 16,
+    "global_batch_size": 32,
     "train_iters": 1,
 }
 
