@@ -46,7 +46,7 @@ def event_line(event: str, now: datetime) -> str:
 def iteration_flops(given: Arguments) -> float:
     """Floating-point operations of one iteration over all ranks, recomputation counted.
 
-    Narayanan et al. 2021, equation 3: four passes of the forward's cost with recomputation, three without.
+    Narayanan et al. 2021, equation 3, with factor 4 with recomputation and 3 without.
     """
     factor = 4 if given.recompute_granularity == "full" else 3
     batch, length, layers = given.global_batch_size, given.seq_length, given.num_layers

@@ -1,0 +1,137 @@
+"""Wrong combinations are refused in one line, quickly, before torch is loaded."""
+
+import subprocess
+import sys
+
+import pytest
+from trainer_runs import environment, options, train
+
+from minitrain.arguments import ArgumentError, read_arguments
+
+WRONG = {
+    "ranks": (6, {"tensor_model_parallel_size": 4}, "6 ranks do not split into tensor 4 x pipeline 1"),
+    "one rank": (1, {"tensor_model_parallel_size": 2}, "start a multiple of 2 ranks (torchrun"),
+    "batch": (
+        4,
+        {"global_batch_size": 18},
+        "does not split over data-parallel 4 x --micro-batch-size 2; nearest: 16 or 24",
+    ),
+    "head size": (
+        1,
+        {"hidden_size": 30},
+        "--hidden-size 30 does not split over --num-attention-heads 4; nearest: 28 or 32",
+    ),
+    "heads": (
+        8,
+        {"tensor_model_parallel_size": 8, "hidden_size": 64},
+        "--num-attention-heads 4 does not split",
+    ),
+    "vocabulary": (2, {"tensor_model_parallel_size": 2, "vocab_size": 65}, "nearest: 64 or 66"),
+    "ffn": (
+        2,
+        {"tensor_model_parallel_size": 2, "ffn_hidden_size": 65},
+        "--ffn-hidden-size 65 does not split",
+    ),
+    "layers": (
+        3,
+        {"pipeline_model_parallel_size": 3, "global_batch_size": 18},
+        "--num-layers 4 does not split over",
+    ),
+    "bubbles": (
+        4,
+        {"pipeline_model_parallel_size": 4, "global_batch_size": 4},
+        "2 micro batches do not fill 4 pipeline stages; --global-batch-size 8 or more",
+    ),
+    "chunks missing": (
+        2,
+        {"pipeline_model_parallel_size": 2, "pipeline_schedule": "interleaved"},
+        "needs --num-layers-per-virtual",
+    ),
+    "chunks alone": (
+        2,
+        {"pipeline_model_parallel_size": 2, "num_layers_per_virtual_pipeline_stage": 1},
+        "means nothing",
+    ),
+    "chunks uneven": (
+        2,
+        {
+            "pipeline_model_parallel_size": 2,
+            "pipeline_schedule": "interleaved",
+            "num_layers_per_virtual_pipeline_stage": 3,
+        },
+        "nearest: 6",
+    ),
+    "interleaved alone": (
+        1,
+        {"pipeline_schedule": "interleaved", "num_layers_per_virtual_pipeline_stage": 1},
+        "use 1f1b",
+    ),
+    "interleaved batch": (
+        2,
+        {
+            "pipeline_model_parallel_size": 2,
+            "pipeline_schedule": "interleaved",
+            "num_layers_per_virtual_pipeline_stage": 1,
+            "global_batch_size": 6,
+        },
+        "micro batches 3 does not split over --pipeline-model-parallel-size 2; "
+        "nearest: --global-batch-size 4 or 8",
+    ),
+    "zero": (1, {"num_layers": 0}, "'0' is not a whole number of at least 1"),
+    "unknown": (1, {"dropout": 0.1}, "unrecognized arguments: --dropout 0.1"),
+    "missing": (1, {"num_layers": None}, "--num-layers"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_combination_is_refused(case: str):
+    """What does not split is refused with the numbers and the way out, in one line."""
+    ranks, changes, message = WRONG[case]
+    with pytest.raises(ArgumentError) as caught:
+        read_arguments(options(**changes), ranks)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_exit_code_and_one_line():
+    """The command says one line on stderr and exits with 2."""
+    run = train(1, *options(global_batch_size=15))
+    assert (run.code, run.out) == (2, "")
+    assert run.errors == (
+        "minitrain: --global-batch-size 15 does not split over data-parallel 1 x --micro-batch-size 2; "
+        "nearest: 14 or 16\n"
+    )
+
+
+def test_other_ranks_are_silent():
+    """Of many ranks only rank 0 speaks; all exit with 2."""
+    place = {"RANK": "1", "WORLD_SIZE": "3", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost"}
+    run = train(1, *options(), **place)
+    assert (run.code, run.out, run.errors) == (2, "", "")
+
+
+def test_refused_without_torch():
+    """The check needs no torch: it answers where torch cannot be imported at all."""
+    program = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['minitrain']; "
+        "from minitrain.__main__ import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode == 2
+    assert done.stderr.startswith("minitrain: the following arguments are required: --num-layers")
+
+
+def test_derived_sizes():
+    """Replicas, micro batches and stages follow from the rest."""
+    given = read_arguments(
+        options(
+            tensor_model_parallel_size=2,
+            pipeline_model_parallel_size=2,
+            pipeline_schedule="interleaved",
+            num_layers_per_virtual_pipeline_stage=1,
+        ),
+        8,
+    )
+    assert (given.data_parallel_size, given.micro_batches, given.stages) == (2, 4, 4)
+    assert given.ffn_hidden_size == 128

@@ -1,0 +1,70 @@
+"""A rank that meets its memory limit dies of it, and the others do not wait for it."""
+
+import subprocess
+import sys
+import time
+
+from trainer_runs import environment, options, train
+
+ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
+LIMIT = "ulimit -d 600000"
+LARGE = {
+    "hidden_size": 256,
+    "seq_length": 512,
+    "vocab_size": 1024,
+    "micro_batch_size": 16,
+    "global_batch_size": 32,
+    "train_iters": 1,
+}
+
+
+def test_limit_ends_a_single_rank():
+    """Beyond the limit torch's own error ends the run."""
+    run = train(1, *options(**LARGE), before=LIMIT)
+    assert run.code not in (0, 2)
+    assert ALLOCATOR in run.errors
+    assert "[after training is done]" not in run.out
+
+
+def test_small_model_lives_under_the_same_limit():
+    """The limit itself is no obstacle."""
+    run = train(1, *options(train_iters=1), before=LIMIT)
+    assert run.code == 0, run.errors
+
+
+def test_limit_on_one_rank_ends_all_without_a_launcher():
+    """Ranks that nobody watches (as under a plain srun) end too when one dies: their connections close."""
+    words = options(**LARGE, pipeline_model_parallel_size=2)
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"}
+    start = time.monotonic()
+    ranks = [
+        subprocess.Popen(
+            [
+                "bash",
+                "-c",
+                f'{LIMIT if rank == 0 else "true"}; exec "$@"',
+                "bash",
+                sys.executable,
+                "-m",
+                "minitrain",
+                *words,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(**common, RANK=str(rank), LOCAL_RANK=str(rank)),
+        )
+        for rank in (0, 1)
+    ]
+    errors = [rank.communicate(timeout=120)[1] for rank in ranks]
+    assert all(rank.returncode not in (0, 2) for rank in ranks)
+    assert ALLOCATOR in errors[0]
+    assert ALLOCATOR not in errors[1]
+    assert time.monotonic() - start < 100
+
+
+def test_limit_ends_a_torchrun_run():
+    """Under torchrun the run ends with an error and the allocator's message."""
+    run = train(2, *options(**LARGE, pipeline_model_parallel_size=2), before=LIMIT)
+    assert run.code not in (0, 2)
+    assert ALLOCATOR in run.errors

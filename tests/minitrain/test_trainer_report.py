@@ -1,0 +1,130 @@
+"""The log lines, to the letter."""
+
+import re
+from datetime import datetime
+
+import pytest
+from trainer_runs import options, train
+
+from minitrain import report
+from minitrain.arguments import read_arguments
+
+GIVEN = read_arguments(options(hidden_size=256, seq_length=256, vocab_size=2048, lr=1e-4, train_iters=6), 8)
+
+
+def test_iteration_line():
+    """The iteration line is Megatron-DeepSpeed's."""
+    line = report.Interval([9.0, 9.5], 2.469).line(GIVEN, 2, 1.2344)
+    assert line == (
+        " iteration        2/       6 | consumed samples:           32 | consumed tokens:         8192 | "
+        "elapsed time per iteration (ms): 1234.5 | learning rate: 1.000E-04 | global batch size:    16 | "
+        "lm loss: 9.250000E+00 | loss scale: 1.0 | grad norm: 1.234 | actual seqlen:   256 | "
+        "number of skipped iterations:   0 | number of nan iterations:   0 | samples per second: 12.961 | "
+        "tokens per gpu per second (tgs): 414.743 | TFLOPs: 0.01 |"
+    )
+
+
+def test_iteration_line_without_a_loss():
+    """A loss that is not a number is left out and counted, as in Megatron."""
+    line = report.Interval([float("nan")], 1.0).line(GIVEN, 1, float("nan"))
+    assert "lm loss" not in line
+    assert "| global batch size:    16 | loss scale: 1.0 | grad norm: nan |" in line
+    assert "| number of nan iterations:   1 |" in line
+
+
+def test_iteration_line_with_one_nan_of_two():
+    """The mean is over the iterations that had a loss."""
+    line = report.Interval([float("nan"), 8.0], 2.0).line(GIVEN, 2, 1.0)
+    assert "| lm loss: 8.000000E+00 |" in line
+    assert "| number of nan iterations:   1 |" in line
+
+
+def test_flops_by_hand():
+    """The FLOPs of an iteration equal the sum over the matrix products, counted by hand.
+
+    Batch 16, sequence 256 (4096 tokens), 4 layers, hidden 256, vocabulary 2048. Forward, per token, in
+    multiply-adds: a layer 12 x 256^2 by weights and 2 x 256 x 256 for scores and mixing, the head 256 x 2048.
+    So layers 2 x 4096 x 4 x 917504 = 30064771072 operations, head 2 x 4096 x 524288 = 4294967296. With
+    recomputation the layers count four times and the head three: 133143986176. Without, the formula takes
+    three quarters of that.
+    """
+    assert report.iteration_flops(GIVEN) == pytest.approx(0.75 * 133143986176)
+    recompute = read_arguments(
+        options(hidden_size=256, seq_length=256, vocab_size=2048, recompute_granularity="full"), 8
+    )
+    assert report.iteration_flops(recompute) == pytest.approx(133143986176)
+
+
+def test_world_line():
+    """The layout is announced in Megatron's words."""
+    assert report.world_line(GIVEN) == (
+        "using world size: 8, data-parallel-size: 8, tensor-model-parallel size: 1, "
+        "pipeline-model-parallel size: 1 "
+    )
+
+
+def test_argument_lines():
+    """The arguments are dumped with dots to 48 columns."""
+    lines = report.argument_lines(GIVEN)
+    assert lines[0] == "------------------------ arguments ------------------------"
+    assert lines[-1] == "-------------------- end of arguments ---------------------"
+    assert "  hidden_size ..................................... 256" in lines
+    assert "  recompute_granularity ........................... None" in lines
+    assert lines[1:-1] == sorted(lines[1:-1])
+    assert {line.index(line.split()[-1]) for line in lines[1:-1]} == {52}
+
+
+def test_memory_line():
+    """Memory is told as Megatron tells it."""
+    assert report.Memory(123.44, 150.25, 300, 301.96).line(3, 1) == (
+        "[Rank 3] (after 1 iterations) memory (MB) | allocated: 123.4 | max allocated: 150.2 | "
+        "reserved: 300.0 | max reserved: 302.0"
+    )
+
+
+def test_event_line():
+    """Moments carry the date in Megatron's form, blank at the end."""
+    moment = datetime(2026, 11, 22, 20, 30, 1)
+    assert report.event_line("after training is done", moment) == (
+        "[after training is done] datetime: 2026-11-22 20:30:01 "
+    )
+
+
+def test_memory_watch_keeps_the_largest():
+    """The largest data segment seen stays after it was given back."""
+    watch = report.MemoryWatch("cpu")
+    block = bytearray(200 * 2**20)
+    watch.look()
+    del block
+    now = watch.now()
+    assert now.max_reserved - now.reserved > 150
+    assert 0 < now.allocated <= now.max_allocated
+
+
+def test_whole_log_of_two_ranks():
+    """A run of two ranks writes all its lines whole, in order, each by the right rank."""
+    run = train(2, *options(train_iters=5, log_interval=2))
+    assert run.code == 0, run.errors
+    lines = run.out.splitlines()
+    assert lines[1].startswith("using world size: 2, data-parallel-size: 2,")
+    before = next(i for i, line in enumerate(lines) if line.startswith("[before the start of training step]"))
+    assert lines[before - 1] == "-------------------- end of arguments ---------------------"
+    assert re.fullmatch(r"\[after training is done\] datetime: [\d-]{10} [\d:]{8} ", lines[-1])
+    training = lines[before + 1 : -1]
+    assert [line.split("|")[0] for line in training if line.startswith(" iteration")] == [
+        " iteration        2/       5 ",
+        " iteration        4/       5 ",
+        " iteration        5/       5 ",
+    ]
+    memory = sorted(line.split(" memory")[0] for line in training if line.startswith("[Rank"))
+    assert memory == [f"[Rank {rank}] (after {count} iterations)" for rank in (0, 1) for count in (1, 5)]
+    assert len(training) == 7
+
+
+def test_nan_run_ends_well():
+    """A run whose loss is no number any more goes on to its end and says so."""
+    run = train(1, *options(lr=1e38))
+    assert run.code == 0, run.errors
+    last = [line for line in run.out.splitlines() if line.startswith(" iteration")][-1]
+    assert "lm loss" not in last
+    assert "number of nan iterations:   1 |" in last

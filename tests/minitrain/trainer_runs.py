@@ -1,0 +1,69 @@
+"""Starts real minitrain processes for the tests and reads their lines."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+
+ITERATION = re.compile(r"^ iteration +(\d+)/.* lm loss: (\S+) .* grad norm: (\S+) ", re.MULTILINE)
+
+MODEL = {
+    "--num-layers": 4,
+    "--hidden-size": 32,
+    "--num-attention-heads": 4,
+    "--seq-length": 32,
+    "--vocab-size": 64,
+    "--micro-batch-size": 2,
+    "--global-batch-size": 16,
+    "--train-iters": 3,
+    "--lr": 0.02,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended and what it wrote."""
+
+    code: int
+    out: str
+    errors: str
+
+    @property
+    def losses(self) -> list[float]:
+        """The loss of each iteration."""
+        return [float(loss) for _, loss, _ in ITERATION.findall(self.out)]
+
+    @property
+    def norms(self) -> list[float]:
+        """The gradient norm of each iteration."""
+        return [float(norm) for _, _, norm in ITERATION.findall(self.out)]
+
+
+def options(**changes: object) -> list[str]:
+    """The small model's arguments; changes by name, where None takes one away and True is a bare flag."""
+    chosen = {**MODEL, **{"--" + name.replace("_", "-"): value for name, value in changes.items()}}
+    words = []
+    for name, value in chosen.items():
+        if value is not None:
+            words += [name] if value is True else [name, str(value)]
+    return words
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment without any launcher's ranks, one thread per process."""
+    launchers = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_", "SLURM_", "OMPI_", "PMIX_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(launchers)}
+    return {**kept, "OMP_NUM_THREADS": "1", **extra}
+
+
+def train(ranks: int, *words: str, before: str = "", **extra: str) -> Run:
+    """Run minitrain on `ranks` ranks: alone, or under torchrun; `before` is shell text to run first."""
+    command = [sys.executable, "-m", "minitrain", *words]
+    if ranks > 1:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
+        command = [*launcher, "--nproc-per-node", str(ranks), *command]
+    if before:
+        command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment(**extra))
+    return Run(done.returncode, done.stdout, done.stderr)
