@@ -244,9 +244,10 @@ def test_overrides_go_over_the_file(tmp_path: Path) -> None:
 
 
 def test_schemas_are_those_of_the_types() -> None:
-    """The JSON Schemas on disk are generated; `make schemas` writes them anew."""
+    """The JSON Schemas and the reference on disk are generated; `make schemas` writes them anew."""
     for name, text in schemas.schemas().items():
         assert (schemas.SCHEMAS / name).read_text() == text
+    assert schemas.REFERENCE.read_text() == schemas.reference()
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config").rglob("*.yaml")), ids=lambda path: path.name)

@@ -133,18 +133,14 @@ def commands(device: str, recompute: bool, iterations: int) -> dict[str, list[st
 def rates(command: list[str], device: str) -> list[float]:
     """Samples per second of each iteration of one process, without the first two (warm-up)."""
     hidden = {} if device == "cuda" else {"CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        command, env=os.environ | hidden, stdout=subprocess.PIPE, text=True, check=True, timeout=1800
-    )
+    done = subprocess.run(command, env=os.environ | hidden, stdout=subprocess.PIPE, text=True, check=True, timeout=1800)
     return [float(rate) for rate in SAMPLES_PER_SECOND.findall(done.stdout)][2:]
 
 
 def compare(device: str, rounds: int, iterations: int) -> bool:
     """Print the table; whether every row reaches the required ratio."""
     threads = os.environ.get("OMP_NUM_THREADS", "default")
-    print(
-        f"One rank on {device}, threads {threads}; {rounds} rounds of {iterations - 2} measured iterations.\n"
-    )
+    print(f"One rank on {device}, threads {threads}; {rounds} rounds of {iterations - 2} measured iterations.\n")
     print("| AC | plain, samples/s | minitrain, samples/s | ratio |")
     print("|---|---:|---:|---:|")
     enough = True
@@ -155,9 +151,7 @@ def compare(device: str, rounds: int, iterations: int) -> bool:
                 seen[name] += rates(command, device)
         plain, mini = statistics.median(seen["plain"]), statistics.median(seen["minitrain"])
         enough = enough and mini / plain >= REQUIRED_RATIO
-        print(
-            f"| {'on' if recompute else 'off'} | {plain:.2f} | {mini:.2f} | {mini / plain:.2f} |", flush=True
-        )
+        print(f"| {'on' if recompute else 'off'} | {plain:.2f} | {mini:.2f} | {mini / plain:.2f} |", flush=True)
     return enough
 
 
@@ -167,9 +161,7 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=8)
-    parser.add_argument(
-        "--plain", choices=("keep", "recompute"), help="one plain loop, for the comparison's own use"
-    )
+    parser.add_argument("--plain", choices=("keep", "recompute"), help="one plain loop, for the comparison's own use")
     given = parser.parse_args()
     if given.plain:
         plain_loop(given.device, given.plain == "recompute", given.iterations)

@@ -74,8 +74,7 @@ WRONG = {
             "num_layers_per_virtual_pipeline_stage": 1,
             "global_batch_size": 6,
         },
-        "micro batches 3 does not split over --pipeline-model-parallel-size 2; "
-        "nearest: --global-batch-size 4 or 8",
+        "micro batches 3 does not split over --pipeline-model-parallel-size 2; nearest: --global-batch-size 4 or 8",
     ),
     "zero": (1, {"num_layers": 0}, "'0' is not a whole number of at least 1"),
     "unknown": (1, {"dropout": 0.1}, "unrecognized arguments: --dropout 0.1"),

@@ -41,9 +41,7 @@ def test_slurm_meets_at_the_first_host():
 
 def test_slurm_step_counts_before_the_job():
     """A step on part of the job's nodes has its own size and hosts."""
-    place = place_from_environment(
-        SLURM | {"SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NODELIST": "gpu[001-002]"}
-    )
+    place = place_from_environment(SLURM | {"SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NODELIST": "gpu[001-002]"})
     assert (place.world_size, place.address) == (6, "gpu001")
 
 

@@ -58,8 +58,7 @@ def test_flops_by_hand():
 def test_world_line():
     """The layout is announced in Megatron's words."""
     assert report.world_line(GIVEN) == (
-        "using world size: 8, data-parallel-size: 8, tensor-model-parallel size: 1, "
-        "pipeline-model-parallel size: 1 "
+        "using world size: 8, data-parallel-size: 8, tensor-model-parallel size: 1, pipeline-model-parallel size: 1 "
     )
 
 

@@ -17,7 +17,7 @@ from .logs.scan import scan
 from .measure import Measurement, Settings, measure
 from .plan import plan_csv, plan_markdown
 from .runner import request_rerun
-from .schemas import SCHEMAS, schemas
+from .schemas import REFERENCE, SCHEMAS, reference, schemas
 from .script import render
 from .study import DEFAULT_SWEEP, Study
 
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         ("tables", _tables, "write tables.md from results.csv"),
         ("show", _show, "print the tables and where the files are"),
         ("rerun", _rerun, "let finished layouts run again with the next invocation"),
-        ("schema", _schema, "write the JSON Schemas of the config files"),
+        ("schema", _schema, "write the JSON Schemas of the config files and config/README.md"),
     ):
         command = rooms.add_parser(name, help=text, description=text)
         command.set_defaults(room=room)
@@ -183,6 +183,7 @@ def _rerun(options: argparse.Namespace) -> None:
 def _schema(_: argparse.Namespace) -> None:
     for name, text in schemas().items():
         write_atomic(SCHEMAS / name, text)
+    write_atomic(REFERENCE, reference())
 
 
 if __name__ == "__main__":

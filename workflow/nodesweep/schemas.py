@@ -1,30 +1,94 @@
-"""JSON Schemas of the config files, for editors; generated from config.py."""
+"""JSON Schemas of the config files, for editors, and the reference of all keys; both generated from config.py."""
 
 import json
 from typing import Any
 
-from .config import Machine, Model, Sweep, Workload
+from pydantic import BaseModel
+
+from .config import Block, Iterations, Machine, Model, Peak, Sweep, Table, Variant, When, Workload
+from .expressions import LAYOUT_NAMES, WORD_NAMES
 from .sources import REPOSITORY
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
+REFERENCE = REPOSITORY / "config" / "README.md"
+_FILES = {"sweep": Sweep, "model": Model, "machine": Machine, "workload": Workload}
+_LAYOUT = ", ".join(f"`{name}`" for name in LAYOUT_NAMES)
+_WORD = ", ".join(f"`{name}`" for name in WORD_NAMES if name not in LAYOUT_NAMES)
+_INTRODUCTION = f"""\
+# Config files
+
+Every key of every file. A sweep names a model, a machine and a workload: a file under `models/`, `machines/` or
+`workloads/` beside the sweep or here, or a mapping in place. Unknown keys are refused by name. Editors complete and
+check these files by the JSON Schemas under `workflow/schemas`, which each file names in its first line. This page is
+generated from the types (`make schemas`).
+
+**Conditions** (`exclude`, `when.if`) are expressions over a layout's fields, such as `tensor == 4 and pipeline > 1`:
+{_LAYOUT}.
+
+**Words** (`command`, `launcher`, values of `environment` and `env`) are templates: `{{{{ name }}}}` is filled in. They
+know the same fields and {_WORD};
+`model` and `machine` have the keys below. A word reaches the program as it is, whatever it holds; only `${{NAME}}` is
+filled in by the job's shell. A word that renders to nothing is left out. `setup` lines alone are shell code.
+
+Text may not hold quotes, `;`, `$`, backticks, backslashes, braces or `..` as a path: it reaches scripts and tables.
+"""
 
 
 def schemas() -> dict[str, str]:
     """File name → text of every schema."""
-    texts = {}
-    for name, kind in (("sweep", Sweep), ("model", Model), ("machine", Machine), ("workload", Workload)):
-        schema: dict[str, Any] = {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            **kind.model_json_schema(by_alias=True),
-        }
-        if kind is Sweep:
-            for part in ("model", "machine", "workload"):
-                schema["properties"][part] = _name_or_mapping(schema["properties"][part])
-        texts[f"{name}.schema.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-    return texts
+    return {f"{name}.schema.json": json.dumps(_schema(kind), indent=2) + "\n" for name, kind in _FILES.items()}
 
 
-def _name_or_mapping(schema: dict[str, Any]) -> dict[str, Any]:
-    """A part of a sweep: the name of a file, or its mapping in place."""
-    reference = {"$ref": schema["$ref"]}
-    return {"anyOf": [{"type": "string"}, reference], "description": schema.get("description", "")}
+def reference() -> str:
+    """The text of config/README.md."""
+    parts = [_INTRODUCTION]
+    for heading, kind in (
+        ("Sweep", Sweep),
+        ("Sweep: a block of `layouts`", Block),
+        ("Sweep: an entry of `when`", When),
+        ("Sweep: an entry of `variants`", Variant),
+        ("Sweep: `iterations`", Iterations),
+        ("Sweep: `table`", Table),
+        ("Model", Model),
+        ("Machine", Machine),
+        ("Machine: an entry of `peak_tflops`", Peak),
+        ("Workload", Workload),
+    ):
+        rows = "".join(_row(name, schema, kind) for name, schema in _schema(kind)["properties"].items())
+        parts.append(f"## {heading}\n\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n{rows}")
+    return "\n".join(parts)
+
+
+def _schema(kind: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **kind.model_json_schema(by_alias=True)}
+    for part in ("model", "machine", "workload") if kind is Sweep else ():
+        whole = schema["properties"][part]
+        name_or_mapping = [{"type": "string"}, {"$ref": whole["$ref"]}]
+        schema["properties"][part] = {"anyOf": name_or_mapping, "description": whole["description"]}
+    return schema
+
+
+def _row(name: str, schema: dict[str, Any], kind: type[BaseModel]) -> str:
+    required = name in kind.model_json_schema(by_alias=True).get("required", [])
+    default = schema.get("default")
+    text = "required" if required else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
+    field = next(field for key, field in kind.model_fields.items() if name in (key, field.alias))
+    meaning = " ".join((field.description or "").split())
+    return f"| `{name}` | {_type(schema)} | {text} | {meaning} |\n"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """A JSON Schema type in words."""
+    if "anyOf" in schema:
+        options = [_type(option) for option in schema["anyOf"] if option.get("type") != "null"]
+        return " or ".join(dict.fromkeys(options))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "$ref" in schema:
+        return "mapping"
+    names = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    return names.get(schema.get("type", ""), "mapping")
