@@ -140,12 +140,13 @@ def test_killed_launcher(tmp_path: Path) -> None:
     assert notes(tmp_path) == ["", "", ""]
 
 
-def test_interrupted_launcher_leaves_its_job_to_the_next(tmp_path: Path) -> None:
-    """Ctrl-C ends the launcher, not the running job; the next launcher takes it over."""
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_interrupted_launcher_leaves_its_job_to_the_next(tmp_path: Path, sent: signal.Signals) -> None:
+    """An interrupt ends the launcher, not the running job; the next launcher takes it over."""
     config = write(tmp_path / "sweep.yaml", toy(seconds=1))
     launcher = launched(tmp_path, config)
     wait_for(lambda: starts(tmp_path))
-    launcher.send_signal(signal.SIGINT)
+    launcher.send_signal(sent)
     shown, _ = launcher.communicate(timeout=60)
     assert launcher.returncode != 0
     assert "left running: job" in shown

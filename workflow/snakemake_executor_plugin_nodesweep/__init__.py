@@ -1,5 +1,7 @@
 """Snakemake's door to nodesweep: hands layouts to the runner, reports what became of them."""
 
+import asyncio
+import signal
 import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -72,6 +74,8 @@ class Executor(RemoteExecutor):
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Queue layouts; the runner submits their scripts when their turn comes."""
+        # Snakemake would answer a SIGTERM by waiting for all it has handed over: here, for the whole sweep.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         for job in jobs:
             self.run_job_pre(job)
             self.run_job(job)
@@ -98,8 +102,8 @@ class Executor(RemoteExecutor):
 
     async def sleep(self) -> None:
         """Wait for a job's end, a new job, or the next look."""
-        if self.runner is None:
-            await super().sleep()
+        if self.runner is None:  # the base class starts looking before this one is set up
+            await asyncio.sleep(0.02)
         else:
             self.runner.wait(self._poll_seconds)
 
