@@ -109,6 +109,24 @@ def test_other_ranks_are_silent():
     assert (run.code, run.out, run.errors) == (2, "", "")
 
 
+def test_missing_address_is_told_once():
+    """Ranks that cannot find each other exit with 2, and rank 0 alone says what to export."""
+    runs = [
+        train(
+            1,
+            *options(),
+            OMPI_COMM_WORLD_RANK=rank,
+            OMPI_COMM_WORLD_SIZE="2",
+            OMPI_COMM_WORLD_LOCAL_RANK=rank,
+        )
+        for rank in "01"
+    ]
+    assert [run.code for run in runs] == [2, 2]
+    assert runs[0].errors.startswith("minitrain: 2 ranks by Open MPI")
+    assert runs[0].errors.count("\n") == 1
+    assert runs[1].errors == ""
+
+
 def test_refused_without_torch():
     """The check needs no torch: it answers where torch cannot be imported at all."""
     program = (

@@ -1,5 +1,6 @@
 """A rank that meets its memory limit dies of it, and the others do not wait for it."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,13 @@ LARGE = {
     "global_batch_size": 32,
     "train_iters": 1,
 }
+
+
+def free_port() -> str:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def test_limit_ends_a_single_rank():
@@ -35,7 +43,7 @@ def test_small_model_lives_under_the_same_limit():
 def test_limit_on_one_rank_ends_all_without_a_launcher():
     """Ranks that nobody watches (as under a plain srun) end too when one dies: their connections close."""
     words = options(**LARGE, pipeline_model_parallel_size=2)
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"}
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     start = time.monotonic()
     ranks = [
         subprocess.Popen(

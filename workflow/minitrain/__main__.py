@@ -5,17 +5,16 @@ import os
 import sys
 
 from minitrain.arguments import ArgumentError, read_arguments
-from minitrain.launch import LaunchError, Place, place_from_environment
+from minitrain.launch import LaunchError, is_rank_0, place_from_environment
 
 
 def main() -> int:
     """Check everything that can be checked before torch is loaded, then train; the exit status."""
-    place = Place()
     try:
         place = place_from_environment(os.environ)
         given = read_arguments(sys.argv[1:], place.world_size)
     except (ArgumentError, LaunchError) as error:
-        if place.rank == 0:
+        if is_rank_0(os.environ):
             print(f"minitrain: {error}", file=sys.stderr)
         return 2
 

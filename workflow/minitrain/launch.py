@@ -37,7 +37,7 @@ def place_from_environment(environment: Mapping[str, str]) -> Place:
 
     Raises LaunchError with the variable to export when the world size or rank 0's address cannot be known.
     """
-    launcher = next((name for name, (rank_name, *_) in LAUNCHERS.items() if rank_name in environment), None)
+    launcher = _launcher(environment)
     if launcher is None:
         return Place()
     rank_name, size_names, local_names = LAUNCHERS[launcher]
@@ -60,6 +60,17 @@ def place_from_environment(environment: Mapping[str, str]) -> Place:
         _master_address(environment, launcher, world_size),
         _master_port(environment, launcher),
     )
+
+
+def is_rank_0(environment: Mapping[str, str]) -> bool:
+    """Whether this process is the one that speaks for all, even where `place_from_environment` fails."""
+    launcher = _launcher(environment)
+    return launcher is None or environment[LAUNCHERS[launcher][0]].strip("0") == ""
+
+
+def _launcher(environment: Mapping[str, str]) -> str | None:
+    """The innermost launcher that started this process, if any."""
+    return next((name for name, (rank_name, *_) in LAUNCHERS.items() if rank_name in environment), None)
 
 
 def _number(environment: Mapping[str, str], name: str) -> int:
