@@ -12,6 +12,8 @@ INTERLEAVED = {"pipeline_schedule": "interleaved", "num_layers_per_virtual_pipel
 LAYOUTS = {
     "AC": (1, RECOMPUTE),
     "DP2": (2, {}),
+    "MP2": (2, TENSOR),
+    "PP2": (2, PIPELINE),
     "MP2 AC": (2, TENSOR | RECOMPUTE),
     "PP4 GPipe": (4, {"pipeline_model_parallel_size": 4, "pipeline_schedule": "gpipe"}),
     "PP2 interleaved AC": (2, PIPELINE | INTERLEAVED | RECOMPUTE),
@@ -43,6 +45,13 @@ def test_layout_agrees_with_single_process(layout: str, single: Run):
     assert run.code == 0, run.errors
     assert run.losses == pytest.approx(single.losses, abs=1e-4)
     assert run.norms == pytest.approx(single.norms, abs=2e-3)
+
+
+def test_ranks_of_torchrun_agree_too(single: Run):
+    """The eight-rank layout under torchrun, as on a cluster, gives the same losses."""
+    run = train(8, *options(**TENSOR, **PIPELINE, **RECOMPUTE), torchrun=True)
+    assert run.code == 0, run.errors
+    assert run.losses == pytest.approx(single.losses, abs=1e-4)
 
 
 def test_micro_batch_size_does_not_change_the_model(single: Run):

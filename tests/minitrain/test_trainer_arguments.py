@@ -97,7 +97,7 @@ def test_exit_code_and_one_line():
     run = train(1, *options(global_batch_size=15))
     assert (run.code, run.out) == (2, "")
     assert run.errors == (
-        "minitrain: --global-batch-size 15 does not split over data-parallel 1 x --micro-batch-size 2; "
+        "minitrain: error: --global-batch-size 15 does not split over data-parallel 1 x --micro-batch-size 2; "
         "nearest: 14 or 16\n"
     )
 
@@ -122,7 +122,7 @@ def test_missing_address_is_told_once():
         for rank in "01"
     ]
     assert [run.code for run in runs] == [2, 2]
-    assert runs[0].errors.startswith("minitrain: 2 ranks by Open MPI")
+    assert runs[0].errors.startswith("minitrain: error: 2 ranks by Open MPI")
     assert runs[0].errors.count("\n") == 1
     assert runs[1].errors == ""
 
@@ -136,7 +136,7 @@ def test_refused_without_torch():
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert done.returncode == 2
-    assert done.stderr.startswith("minitrain: the following arguments are required: --num-layers")
+    assert done.stderr.startswith("minitrain: error: the following arguments are required: --num-layers")
 
 
 def test_derived_sizes():

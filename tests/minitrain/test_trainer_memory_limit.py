@@ -1,10 +1,12 @@
 """A rank that meets its memory limit dies of it, and the others do not wait for it."""
 
+import re
 import socket
 import subprocess
 import sys
 import time
 
+import pytest
 from trainer_runs import environment, options, train
 
 ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
@@ -71,8 +73,12 @@ def test_limit_on_one_rank_ends_all_without_a_launcher():
     assert time.monotonic() - start < 100
 
 
-def test_limit_ends_a_torchrun_run():
-    """Under torchrun the run ends with an error and the allocator's message."""
-    run = train(2, *options(**LARGE, pipeline_model_parallel_size=2), before=LIMIT)
+@pytest.mark.parametrize("torchrun", [False, True], ids=["own ranks", "torchrun"])
+def test_limit_ends_all_ranks(torchrun: bool):
+    """Whoever started the ranks: the run ends with an error, the allocator's message and the memory there was."""
+    run = train(2, *options(**LARGE, pipeline_model_parallel_size=2), before=LIMIT, torchrun=torchrun)
     assert run.code not in (0, 2)
     assert ALLOCATOR in run.errors
+    assert re.search(r"\[Rank \d\] \(after 0 iterations\) memory \(MB\) \| allocated: \d", run.out)
+    if not torchrun:
+        assert re.search(r"^minitrain: rank \d ended with exit code 1; ending the others$", run.errors, re.MULTILINE)

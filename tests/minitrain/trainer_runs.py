@@ -57,12 +57,14 @@ def environment(**extra: str) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", **extra}
 
 
-def train(ranks: int, *words: str, before: str = "", **extra: str) -> Run:
-    """Run minitrain on `ranks` ranks: alone, or under torchrun; `before` is shell text to run first."""
+def train(ranks: int, *words: str, before: str = "", torchrun: bool = False, **extra: str) -> Run:
+    """Run minitrain on `ranks` ranks, its own or torchrun's; `before` is shell text to run first."""
     command = [sys.executable, "-m", "minitrain", *words]
-    if ranks > 1:
+    if torchrun:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
         command = [*launcher, "--nproc-per-node", str(ranks), *command]
+    elif ranks > 1:
+        command += ["--local-ranks", str(ranks)]
     if before:
         command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment(**extra))

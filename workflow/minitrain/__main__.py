@@ -1,28 +1,36 @@
-"""`python -m minitrain --num-layers 4 ...`: one rank; how many there are is read from the launcher."""
+"""`python -m minitrain --num-layers 4 ...`: one rank; how many there are is read from the launcher.
+
+With `--local-ranks 8` it needs no launcher: it starts that many ranks on this machine by itself.
+"""
 
 import gc
 import os
 import sys
 
-from minitrain.arguments import ArgumentError, read_arguments
-from minitrain.launch import LaunchError, is_rank_0, place_from_environment
+from minitrain.arguments import ArgumentError, local_ranks, read_arguments
+from minitrain.launch import LaunchError, Place, is_rank_0, place_from_environment
+from minitrain.local import run_ranks
 
 
 def main() -> int:
     """Check everything that can be checked before torch is loaded, then train; the exit status."""
     try:
-        place = place_from_environment(os.environ)
-        given = read_arguments(sys.argv[1:], place.world_size)
+        count = local_ranks(sys.argv[1:])
+        place = Place() if count else place_from_environment(os.environ)
+        given = read_arguments(sys.argv[1:], count or place.world_size)
     except (ArgumentError, LaunchError) as error:
         if is_rank_0(os.environ):
-            print(f"minitrain: {error}", file=sys.stderr)
+            print(f"minitrain: error: {error}", file=sys.stderr)
         return 2
 
     gc.disable()  # a quarter of the time torch needs to load is the collector; train.run turns it on again
-    from minitrain.train import run
+    from minitrain.train import load, run
 
-    run(given, place)
-    return 0
+    if (count or 1) == 1:
+        run(given, place)
+        return 0
+    load(given)
+    return run_ranks(count, lambda place: run(given, place))
 
 
 if __name__ == "__main__":

@@ -188,11 +188,18 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16, weights in float32")
     parser.add_argument("--log-interval", default=1, help="iterations; times are means over it", **number)
     parser.add_argument("--distributed-timeout-minutes", default=10, **number)
+    parser.add_argument("--local-ranks", help="start so many ranks on this machine, without a launcher", **number)
     return parser
+
+
+def local_ranks(argv: Sequence[str]) -> int | None:
+    """How many ranks this process is to start by itself; None where a launcher starts them. ArgumentError."""
+    return make_parser().parse_args(argv).local_ranks
 
 
 def read_arguments(argv: Sequence[str], world_size: int) -> Arguments:
     """The checked arguments of a run on `world_size` ranks; ArgumentError where they cannot be."""
     given = vars(make_parser().parse_args(argv))
+    del given["local_ranks"]
     given["ffn_hidden_size"] = given["ffn_hidden_size"] or 4 * given["hidden_size"]
     return Arguments(world_size=world_size, **given)

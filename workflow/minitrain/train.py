@@ -36,6 +36,20 @@ def run(given: Arguments, place: Place) -> None:
         dist.destroy_process_group()
 
 
+def load(given: Arguments) -> None:
+    """Load what building this layout would load, so that forks need not."""
+    if given.tensor_model_parallel_size > 1 or given.shards_data:
+        import torch._dynamo
+        import torch.distributed.tensor.parallel
+    if given.shards_data:
+        import torch.distributed.fsdp
+    if given.pipeline_model_parallel_size > 1:
+        import torch.distributed.pipelining
+    if given.recompute_granularity == "full":
+        import torch._dynamo
+        import torch.utils.checkpoint  # noqa: F401
+
+
 def announce(given: Arguments) -> None:
     """What rank 0 says before anything is built."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
@@ -71,7 +85,11 @@ class Trainer:
         """All iterations, with their lines; the last rank writes the iteration lines, as in Megatron."""
         interval, start = report.Interval(), time.perf_counter()
         for iteration in range(1, self.given.train_iters + 1):
-            norm, loss = self.iterate(iteration)
+            try:
+                norm, loss = self.iterate(iteration)
+            except (RuntimeError, MemoryError):  # out of memory among others: say how much there was
+                write_line(self.memory.now().line(self.grid.rank, iteration - 1))
+                raise
             interval.losses.append(loss)
             if iteration % self.given.log_interval == 0 or iteration == self.given.train_iters:
                 wait_for_all(self.grid)

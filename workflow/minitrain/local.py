@@ -1,0 +1,82 @@
+"""Ranks of one machine without a launcher: torch is loaded once, then each rank is a fork of this process."""
+
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+
+from minitrain.launch import Place
+
+END_SECONDS = 5.0
+
+
+def run_ranks(count: int, run: Callable[[Place], None]) -> int:
+    """Run each rank in a process of its own; when one fails the others are ended. The first failure's exit status.
+
+    No thread may run yet and no CUDA device be in use: neither lives on in a fork.
+    """
+    port = free_port()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    ranks: dict[int, int] = {}
+    try:
+        for rank in range(count):
+            process = os.fork()
+            if process == 0:
+                _be_rank(Place(rank, count, rank, "127.0.0.1", port), run)
+            ranks[process] = rank
+        return _watch(ranks)
+    finally:
+        _end(ranks)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _be_rank(place: Place, run: Callable[[Place], None]) -> None:
+    """The life of a fork; it never returns into the parent's code."""
+    status = 1
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        run(place)
+        status = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _watch(ranks: dict[int, int]) -> int:
+    """Wait until all ranks have ended well or one has not; ended ones are taken out."""
+    while ranks:
+        process, ending = os.wait()
+        rank, status = ranks.pop(process), os.waitstatus_to_exitcode(ending)
+        if status:
+            how = f"exit code {status}" if status > 0 else f"signal {-status} ({signal.Signals(-status).name})"
+            print(f"minitrain: rank {rank} ended with {how}; ending the others", file=sys.stderr)
+            return status if status > 0 else 128 - status
+    return 0
+
+
+def _end(ranks: dict[int, int]) -> None:
+    """End the ranks that are left: asked first, then killed."""
+    for process in ranks:
+        os.kill(process, signal.SIGTERM)
+    limit = time.monotonic() + END_SECONDS
+    while ranks:
+        process, _ = os.waitpid(-1, os.WNOHANG)
+        if process:
+            ranks.pop(process, None)
+        elif time.monotonic() > limit:
+            for left in ranks:
+                os.kill(left, signal.SIGKILL)
+            limit = float("inf")
+        else:
+            time.sleep(0.05)
