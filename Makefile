@@ -32,7 +32,7 @@ quickstart: $(VENV)/.installed-trainer
 	@$(BIN)/nodesweep show --configfile config/quickstart.yaml
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

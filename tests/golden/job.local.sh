@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# quickstart: n8-dp2-mp2-pp2-mbs1-gbs16-s256-ac-b9a704
+# quickstart: n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-80880f
 # key:     quickstart-0123456789ab
 # layout:  8 nodes x 1 ranks = DP 2 x MP 2 x PP 2
-# batch:   MBS 1, GBS 16, 256 tokens a sample, AC on
+# batch:   MBS 2, GBS 16, 256 tokens a sample, AC on
 set -euo pipefail
 
-directory=/WORK/results/quickstart/layouts/n8-dp2-mp2-pp2-mbs1-gbs16-s256-ac-b9a704
+directory=/WORK/results/quickstart/layouts/n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-80880f
 # A launcher gives each submission a key of its own; a run by hand makes one.
 if [[ -z "${NODESWEEP_KEY:-}" ]]; then
     export NODESWEEP_KEY=quickstart-0123456789ab-byhand-$(date -u +%Y%m%dT%H%M%S)-$$
@@ -43,29 +43,24 @@ export OMP_NUM_THREADS=1
 launched=$(now)
 SECONDS=0
 (
-    ulimit -d 921600  # KiB of data segment, for each process
+    ulimit -d 524288  # KiB of data segment, for each process
     exec timeout --kill-after=10 600 \
-        /VENV/bin/python \
-        -m \
-        torch.distributed.run \
-        --standalone \
-        --no-python \
-        --nproc-per-node=8 \
         /VENV/bin/python \
         -m \
         minitrain \
         --num-layers=4 \
-        --hidden-size=256 \
-        --ffn-hidden-size=1024 \
+        --hidden-size=128 \
+        --ffn-hidden-size=512 \
         --num-attention-heads=8 \
-        --vocab-size=8192 \
+        --vocab-size=2048 \
         --seq-length=256 \
-        --micro-batch-size=1 \
+        --micro-batch-size=2 \
         --global-batch-size=16 \
         --train-iters=6 \
         --tensor-model-parallel-size=2 \
         --pipeline-model-parallel-size=2 \
-        --recompute-granularity=full
+        --recompute-granularity=full \
+        --local-ranks=8
 ) &
 launch=$!
 exit_code=0
