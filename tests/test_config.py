@@ -279,3 +279,14 @@ def test_snakemake_refuses_with_one_message_and_writes_nothing(tmp_path: Path, s
     assert says in run.stdout
     assert "Traceback" not in run.stdout and 'File "' not in run.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.yaml"]
+
+
+def test_examples_of_the_readme(tmp_path: Path) -> None:
+    """The sweep, workload and machine of the README are accepted as they stand there."""
+    text = (REPOSITORY / "README.md").read_text()
+    blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
+    sweep, workload, machine = (yaml.safe_load(block) for block in blocks)
+    study = Study.load([write(tmp_path / "sweep.yaml", sweep)])
+    assert len(study.layouts) > 10
+    mine = Study.load([write(tmp_path / "mine.yaml", sweep | {"workload": workload, "machine": machine})])
+    assert mine.sweep.machine.launcher[0] == "torchrun"

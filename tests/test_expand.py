@@ -92,6 +92,13 @@ def test_when_changes_model_machine_and_workload() -> None:
     assert narrow.slug.rpartition("-")[2] != wide.slug.rpartition("-")[2]
 
 
+def test_when_may_change_the_ranks_of_a_node() -> None:
+    """MP 4 on one node runs where the condition gives the node four ranks; DP follows from the changed machine."""
+    change = {"if": "tensor == 4", "machine": {"ranks_per_node": 4}}
+    result = expanded(layouts=[block(nodes=[1, 2], tensor=4)], when=[change])
+    assert [(layout.ranks, layout.data) for layout in result.layouts] == [(4, 1), (8, 2)]
+
+
 def test_variants_are_an_axis() -> None:
     """Every layout runs once under each named environment."""
     variants = [{"name": "plain"}, {"name": "tcmalloc", "env": {"LD_PRELOAD": "libtcmalloc.so"}}]

@@ -90,19 +90,10 @@ def _axes(block: Block) -> tuple[list[str], list[tuple[Any, ...]]]:
 
 def _layout(sweep: Sweep, fields: dict[str, Any]) -> Layout:
     """One point as a layout; raises LayoutError with the broken law."""
-    machine = sweep.machine
-    tensor, pipeline, nodes = fields["tensor"], fields["pipeline"], fields["nodes"]
-    data = fields["data"] or _data(nodes, machine.ranks_per_node, tensor, pipeline)
-    known = {
-        **fields,
-        "data": data,
-        "ranks_per_node": machine.ranks_per_node,
-        "ranks": nodes * machine.ranks_per_node,
-    }
-    known["micro_batches"] = fields["global_batch"] // (data * fields["micro_batch"])
-    known["variant"] = fields["variant"].name if fields["variant"] else ""
-    changes = _changes(sweep, known)
+    changes = _changes(sweep, _known(fields, sweep.machine.ranks_per_node))
     parts = {name: _changed(sweep, name, changes[name]) for name in _PARTS}
+    known = _known(fields, parts["machine"].ranks_per_node)
+    data = known["data"] or _data(known["nodes"], known["ranks_per_node"], known["tensor"], known["pipeline"])
     _exclude(sweep, known)
     return Layout(
         **{**fields, "data": data},
@@ -115,6 +106,20 @@ def _layout(sweep: Sweep, fields: dict[str, Any]) -> Layout:
             environment=fields["variant"].env if fields["variant"] else {},
         ),
     )
+
+
+def _known(fields: dict[str, Any], ranks_per_node: int) -> dict[str, Any]:
+    """What conditions see of a point; DP and its micro batches are 0 where DP is no whole number."""
+    ranks, one_replica = fields["nodes"] * ranks_per_node, fields["tensor"] * fields["pipeline"]
+    data = fields["data"] or (0 if ranks % one_replica else ranks // one_replica)
+    return {
+        **fields,
+        "data": data,
+        "ranks_per_node": ranks_per_node,
+        "ranks": ranks,
+        "micro_batches": fields["global_batch"] // (data * fields["micro_batch"]) if data else 0,
+        "variant": fields["variant"].name if fields["variant"] else "",
+    }
 
 
 def _data(nodes: int, ranks_per_node: int, tensor: int, pipeline: int) -> int:
