@@ -28,7 +28,7 @@ def notes(folder: Path) -> list[str]:
 
 
 def launched(folder: Path, config: Path) -> subprocess.Popen[str]:
-    """A launcher in the background."""
+    """A launcher in the background, open to Ctrl-C even where the tests themselves run in the background."""
     return subprocess.Popen(
         snakemake_command(config),
         cwd=folder,
@@ -36,6 +36,7 @@ def launched(folder: Path, config: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
