@@ -142,7 +142,8 @@ def test_cancel_ends_everything(job_script: Path) -> None:
     job = scheduler.submit(job_script, "k-a1")
     trainer = trainer_of(job_script)
     scheduler.cancel([job])
-    assert ended(scheduler, job).exit_code == 143
+    end = ended(scheduler, job)
+    assert (end.exit_code, end.cause) == (143, "cancelled")
     assert not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE
     scheduler.cancel([job])
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from sweeps import REPOSITORY, run_nodesweep, run_snakemake, snakemake_command, starts, toy, write
@@ -27,10 +28,10 @@ def notes(folder: Path) -> list[str]:
     return [row.split("|")[-2].strip() for row in rows]
 
 
-def launched(folder: Path, config: Path) -> subprocess.Popen[str]:
+def launched(folder: Path, config: Path, *words: str) -> subprocess.Popen[str]:
     """A launcher in the background, open to Ctrl-C even where the tests themselves run in the background."""
     return subprocess.Popen(
-        snakemake_command(config),
+        snakemake_command(config, *words),
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
         stdout=subprocess.PIPE,
@@ -155,6 +156,22 @@ def test_interrupted_launcher_leaves_its_job_to_the_next(tmp_path: Path, sent: s
     run = run_snakemake(tmp_path, config)
     assert run.returncode == 0, run.stdout
     assert (len(starts(tmp_path)), set(starts(tmp_path).values())) == (2, {1})
+
+
+def test_a_profile_may_end_running_jobs_on_interrupt(tmp_path: Path) -> None:
+    """With on-interrupt: cancel nothing runs on after Ctrl-C; the layout is cancelled and runs again next time."""
+    config = write(tmp_path / "sweep.yaml", toy(seconds=1))
+    launcher = launched(tmp_path, config, "--nodesweep-on-interrupt", "cancel")
+    wait_for(lambda: starts(tmp_path))
+    trainer = int(next(tmp_path.glob("results/*/layouts/*/starts")).read_text().split()[-1])
+    launcher.send_signal(signal.SIGINT)
+    launcher.communicate(timeout=60)
+    assert not psutil.pid_exists(trainer)
+    run = run_snakemake(tmp_path, config)
+    assert run.returncode == 0, run.stdout
+    assert ": cancelled " in run.stdout
+    first, second = Study.load([config]).layouts
+    assert starts(tmp_path) == {first: 2, second: 1}
 
 
 def test_a_crash_leaves_tables_and_runs_again_next_time(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class Finished:
 class Runner:
     """Runs the layouts of one study exactly once each, at most `at_once` jobs at a time.
 
-    `tell` receives one line per event. `add` may be called from any thread, the others from one.
+    `tell` receives one line per event. `add`, `close` and `wake` may be called from any thread, the others from one.
     """
 
     def __init__(self, study: Study, scheduler: Scheduler, at_once: int, tell: Callable[[str], None]):
@@ -45,6 +45,7 @@ class Runner:
         self._order = {slug: number for number, slug in enumerate(self._slugs)}
         self._queue: list[int] = []
         self._queue_lock = threading.Lock()
+        self._step_lock = threading.Lock()
         self._running: dict[str, Job] = {}
         self._done: set[str] = set()
 
@@ -90,15 +91,16 @@ class Runner:
     def step(self) -> list[Finished]:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
         finished = []
-        ends = self._scheduler.poll(self.running) if self._running else {}
-        for slug, job in list(self._running.items()):
-            end = ends.get(job.key)
-            if end is not None:
-                del self._running[slug]
-                record = self._record(slug, job, end)
-                if slug in self._study.layouts:
-                    finished.append(self._finish(slug, record))
-        return finished + self._submit_waiting()
+        with self._step_lock:
+            ends = self._scheduler.poll(self.running) if self._running else {}
+            for slug, job in list(self._running.items()):
+                end = ends.get(job.key)
+                if end is not None:
+                    del self._running[slug]
+                    record = self._record(slug, job, end)
+                    if slug in self._study.layouts:
+                        finished.append(self._finish(slug, record))
+            return finished + self._submit_waiting()
 
     def wait(self, seconds: float) -> None:
         """Sleep until something may have happened, at most `seconds`."""
@@ -108,9 +110,14 @@ class Runner:
         """End a `wait` in another thread."""
         self._scheduler.wake()
 
-    def cancel(self) -> None:
-        """Ask for the end of all running jobs."""
-        self._scheduler.cancel(self.running)
+    def close(self, cancel: bool) -> list[Job]:
+        """Submit nothing more; the running jobs, which are asked to end where `cancel` says so."""
+        with self._step_lock:
+            with self._queue_lock:
+                self._queue.clear()
+            if cancel:
+                self._scheduler.cancel(self.running)
+            return self.running
 
     def _submit_waiting(self) -> list[Finished]:
         finished = []

@@ -1,8 +1,8 @@
 """Snakemake's door to nodesweep: hands layouts to the runner, reports what became of them."""
 
-import asyncio
 import signal
 import sys
+import threading
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,9 @@ from snakemake_interface_common.exceptions import ApiError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
+from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
 from nodesweep.errors import NodesweepError
 from nodesweep.files import write_atomic
@@ -54,7 +56,14 @@ common_settings = CommonSettings(
 class Executor(RemoteExecutor):
     """Hands each ready job to the runner, which decides what is submitted when."""
 
-    runner: Runner | None = None
+    def __init__(self, workflow: WorkflowExecutorInterface, logger: LoggerExecutorInterface) -> None:
+        self._ready = threading.Event()
+        super().__init__(workflow, logger)
+
+    def _wait_thread(self) -> None:
+        """The base class starts to look for ended jobs before this one is set up."""
+        self._ready.wait()
+        super()._wait_thread()
 
     def __post_init__(self) -> None:
         settings = self.workflow.executor_settings
@@ -62,15 +71,14 @@ class Executor(RemoteExecutor):
             study = study_of(self.workflow)
             self._lock = SweepLock(study.folder)
             scheduler = SCHEDULERS[study.sweep.machine.scheduler]()
-            runner = Runner(study, scheduler, settings.jobs_at_once, self.logger.info)
-            runner.recover()
+            self.runner = Runner(study, scheduler, settings.jobs_at_once, self.logger.info)
+            self.runner.recover()
         except NodesweepError as error:
-            self.wait = False
             raise ApiError(str(error)) from None
         self._poll_seconds = settings.poll_seconds
         self._cancels = settings.on_interrupt == "cancel"
         self._finished: dict[str, Finished] = {}
-        self.runner = runner
+        self._ready.set()
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Queue layouts; the runner submits their scripts when their turn comes."""
@@ -88,8 +96,7 @@ class Executor(RemoteExecutor):
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report the jobs whose layout the runner is done with; give back the others."""
-        if self.runner is not None:
-            self._finished |= {done.slug: done for done in self.runner.step()}
+        self._finished |= {done.slug: done for done in self.runner.step()}
         for info in active_jobs:
             done = self._finished.get(info.job.wildcards.slug)
             if done is None:
@@ -102,25 +109,19 @@ class Executor(RemoteExecutor):
 
     async def sleep(self) -> None:
         """Wait for a job's end, a new job, or the next look."""
-        if self.runner is None:  # the base class starts looking before this one is set up
-            await asyncio.sleep(0.02)
-        else:
-            self.runner.wait(self._poll_seconds)
+        self.runner.wait(self._poll_seconds)
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""
-        running = self.runner.running
-        if self._cancels:
-            self.runner.cancel()
-        elif running:
+        running = self.runner.close(cancel=self._cancels)
+        if running and not self._cancels:
             ids = ", ".join(job.id for job in running)
             self.logger.info(f"left running: job {ids}; the same command takes over from here")
 
     def shutdown(self) -> None:
         """Stop looking; the lock goes last."""
         self.wait = False
-        if self.runner is not None:
-            self.runner.wake()
+        self.runner.wake()
         super().shutdown()
         self._lock.release()
 

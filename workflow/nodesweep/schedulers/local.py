@@ -15,6 +15,7 @@ from .base import End, Job
 
 _VARIABLE = "NODESWEEP_KEY"
 _EXIT_SECONDS = 10.0
+_SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 class Local:
@@ -157,14 +158,13 @@ def _marker(path: Path) -> End | None:
     """The exit marker of a job script; None where it is absent."""
     try:
         marker = json.loads(path.read_text())
-        cause = "time_limit" if marker["cause"] == "time_limit" else None
-        return End(
-            int(marker["exit_code"]),
-            cause,
-            f"exit code {int(marker['exit_code'])}" + (", time limit reached" if cause else ""),
-            float(marker["started"]),
-            float(marker["ended"]),
-        )
+        exit_code, cause = int(marker["exit_code"]), None
+        if marker["cause"] == "time_limit":
+            cause = "time_limit"
+        elif exit_code in _SIGNALLED and marker["returned"] is None:  # the script itself, not its launch
+            cause = "cancelled"
+        said = f"exit code {exit_code}" + (f", {cause.replace('_', ' ')}" if cause else "")
+        return End(exit_code, cause, said, float(marker["started"]), float(marker["ended"]))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
