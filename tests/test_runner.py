@@ -58,9 +58,10 @@ def test_all_layouts_run_once_in_the_order_of_the_config(tmp_path: Path) -> None
     runner = runner_of(study, lines)
     runner.add(list(study.layouts)[::-1])
     drained(runner, 3)
-    assert [line.partition(":")[0] for line in lines if "started" in line] == list(study.layouts)
+    assert [line.partition(":")[0] for line in lines if ": started" in line] == list(study.layouts)
     assert ["started" in line for line in lines] == [True, False] * 3
     assert set(starts(tmp_path).values()) == {1}
+    assert lines[-1].startswith("[3/3] n4-") and lines[-1].endswith(": ok")
     record = json.loads(study.record(next(iter(study.layouts))).read_text())
     assert (record["outcome"], record["attempt"], record["exit_code"]) == ("ok", 1, 0)
 

@@ -94,10 +94,13 @@ def _plan(options: argparse.Namespace) -> None:
     study.folder.mkdir(parents=True, exist_ok=True)
     write_atomic(study.folder / "plan.csv", plan_csv(study))
     write_atomic(study.folder / "plan.md", plan_markdown(study))
+    counts = f"{len(study.layouts)} layouts to run, {len(study.expansion.rejected)} points rejected"
+    print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")
 
 
 def _scripts(options: argparse.Namespace) -> None:
     study = _study(options)
+    rendered = 0
     for slug, layout in study.layouts.items():
         path = study.script(slug)
         started = journal.state(study.journal(slug)).status in ("unclear", "running") or study.record(slug).exists()
@@ -106,6 +109,9 @@ def _scripts(options: argparse.Namespace) -> None:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, render(layout, study.sweep.sweep, study.sweep.iterations.total, study.folder))
+            rendered += 1
+    kept = len(study.layouts) - rendered
+    print(f"{study.sweep.sweep}: {rendered} job scripts written, {kept} kept as they were submitted")
 
 
 def _measure(options: argparse.Namespace) -> None:
@@ -151,6 +157,7 @@ def _tables(options: argparse.Namespace) -> None:
 
     study = _study(options)
     write_atomic(study.folder / "tables.md", render_tables(study.sweep, from_csv(_read(study.folder / "results.csv"))))
+    print(f"{study.sweep.sweep}: tables written: {study.folder / 'tables.md'}")
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -47,6 +47,7 @@ class Runner:
         self._queue_lock = threading.Lock()
         self._step_lock = threading.Lock()
         self._running: dict[str, Job] = {}
+        self._handed: set[str] = set()
         self._done: set[str] = set()
 
     @property
@@ -85,6 +86,7 @@ class Runner:
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over; they are submitted in the order of the config."""
         with self._queue_lock:
+            self._handed |= set(slugs)
             for slug in slugs:
                 heapq.heappush(self._queue, self._order[slug])
 
@@ -185,7 +187,7 @@ class Runner:
         if final:
             write_atomic(self._study.record(slug), json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         self._done.add(slug)
-        self._tell(f"{slug}: {summary(record)}")
+        self._tell(f"[{len(self._done)}/{len(self._handed | self._done)}] {slug}: {summary(record)}")
         return Finished(slug, record, final)
 
     def _again(self, record: dict[str, Any]) -> bool:

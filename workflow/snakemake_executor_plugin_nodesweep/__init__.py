@@ -57,12 +57,12 @@ class Executor(RemoteExecutor):
     """Hands each ready job to the runner, which decides what is submitted when."""
 
     def __init__(self, workflow: WorkflowExecutorInterface, logger: LoggerExecutorInterface) -> None:
-        self._ready = threading.Event()
+        self._needed = threading.Event()
         super().__init__(workflow, logger)
 
     def _wait_thread(self) -> None:
-        """The base class starts to look for ended jobs before this one is set up."""
-        self._ready.wait()
+        """Look for ended jobs once there are any: the base class starts looking before this one is set up."""
+        self._needed.wait()
         super()._wait_thread()
 
     def __post_init__(self) -> None:
@@ -78,7 +78,6 @@ class Executor(RemoteExecutor):
         self._poll_seconds = settings.poll_seconds
         self._cancels = settings.on_interrupt == "cancel"
         self._finished: dict[str, Finished] = {}
-        self._ready.set()
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Queue layouts; the runner submits their scripts when their turn comes."""
@@ -88,6 +87,7 @@ class Executor(RemoteExecutor):
             self.run_job_pre(job)
             self.run_job(job)
         self.runner.add([job.wildcards.slug for job in jobs])
+        self._needed.set()
         self.runner.wake()
 
     def run_job(self, job: JobExecutorInterface) -> None:
@@ -121,6 +121,7 @@ class Executor(RemoteExecutor):
     def shutdown(self) -> None:
         """Stop looking; the lock goes last."""
         self.wait = False
+        self._needed.set()
         self.runner.wake()
         super().shutdown()
         self._lock.release()

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Local:
     """Runs `bash job.sh`; a job's id is its process id and start time, its key stands in its environment."""
 
     def __init__(self) -> None:
+        if not sys.platform.startswith("linux"):
+            raise SchedulerError(f"the local scheduler knows processes by /proc, which {sys.platform} lacks; use Linux")
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
