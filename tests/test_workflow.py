@@ -191,6 +191,25 @@ def test_a_crash_leaves_tables_and_runs_again_next_time(tmp_path: Path) -> None:
     assert (starts(tmp_path), notes(tmp_path)) == ({first: 3, second: 1}, ["", ""])
 
 
+def test_a_damaged_journal_ends_the_launcher_with_one_message(tmp_path: Path) -> None:
+    """A journal spoilt in mid-run stops the launcher, which names file and line; mended, the sweep goes on."""
+    config = write(tmp_path / "sweep.yaml", toy(seconds=1))
+    launcher = launched(tmp_path, config)
+    wait_for(lambda: starts(tmp_path))
+    path = next(tmp_path.glob("results/toy/layouts/*/journal.jsonl"))
+    good = path.read_text()
+    path.write_text(good + "spoilt\n")
+    shown, _ = launcher.communicate(timeout=60)
+    assert launcher.returncode != 0
+    assert "journal.jsonl:3: is no journal event" in shown
+    assert "Traceback" not in shown and 'File "' not in shown
+    again = run_snakemake(tmp_path, config)
+    assert again.returncode != 0 and "journal.jsonl:3: is no journal event" in again.stdout
+    path.write_text(good)
+    assert run_snakemake(tmp_path, config).returncode == 0
+    assert set(starts(tmp_path).values()) == {1}
+
+
 def test_tables_of_a_running_sweep(tmp_path: Path) -> None:
     """measure and tables may be called at any time: running and pending layouts have their rows."""
     config = write(tmp_path / "sweep.yaml", toy(seconds=1))

@@ -96,7 +96,10 @@ class Executor(RemoteExecutor):
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report the jobs whose layout the runner is done with; give back the others."""
-        self._finished |= {done.slug: done for done in self.runner.step()}
+        try:
+            self._finished |= {done.slug: done for done in self.runner.step()}
+        except (NodesweepError, OSError) as error:
+            raise ApiError(f"{error}; running jobs go on, and the same command takes over from here") from None
         for info in active_jobs:
             done = self._finished.get(info.job.wildcards.slug)
             if done is None:
