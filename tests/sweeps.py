@@ -50,28 +50,18 @@ def run_snakemake(
     folder: Path, config: Path, *words: str, repository: Path = REPOSITORY
 ) -> subprocess.CompletedProcess[str]:
     """Run the whole workflow in `folder`; stderr is merged into stdout."""
-    return subprocess.run(
-        snakemake_command(config, *words, repository=repository),
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(repository / "workflow")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
+    return _run(folder, snakemake_command(config, *words, repository=repository), repository)
 
 
 def run_nodesweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the nodesweep command in `folder`; stderr is merged into stdout."""
-    return subprocess.run(
-        [sys.executable, "-m", "nodesweep", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
+    return _run(folder, [sys.executable, "-m", "nodesweep", *words], REPOSITORY)
+
+
+def _run(folder: Path, command: list[str], repository: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(repository / "workflow")}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.run(command, cwd=folder, env=environment, timeout=120, **streams)
 
 
 def starts(folder: Path) -> dict[str, int]:
