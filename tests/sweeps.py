@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TOY_TRAINER = REPOSITORY / "tests" / "programs" / "toy_trainer.sh"
 
 
-def toy(seconds: float = 0.05, ending: str = "ok", **changes: Any) -> dict[str, Any]:
+def toy(seconds: float | str = 0.05, ending: str = "ok", **changes: Any) -> dict[str, Any]:
     """A sweep of two layouts that runs the toy trainer; each start leaves a line in <layout>/starts."""
     return {
         "sweep": "toy",

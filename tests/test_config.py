@@ -10,12 +10,15 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 from sweeps import REPOSITORY, run_snakemake, toy, write
 
 from nodesweep import schemas
 from nodesweep.config import Sweep
 from nodesweep.errors import ConfigError
+from nodesweep.script import render
 from nodesweep.sources import load_sweep
 from nodesweep.study import Study
 
@@ -279,6 +282,62 @@ def test_snakemake_refuses_with_one_message_and_writes_nothing(tmp_path: Path, s
     assert says in run.stdout
     assert "Traceback" not in run.stdout and 'File "' not in run.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.yaml"]
+
+
+ANY_VALUE = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(10**20), 10**20),
+        st.floats(),
+        st.text(max_size=8),
+        st.sampled_from(["gpt-tiny", "tensor == 2", "{{ nodes }}", "2026-01-01", "1e3", "..", "*"]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The keys of all values inside a sweep."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [key for name, item in items for key in ((*above, name), *places(item, (*above, name)))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_value_anywhere_is_accepted_or_refused_in_words(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Whatever stands at whatever place of a sweep: it is read, or refused by one ConfigError; nothing else happens."""
+    sweep: Any = full_sweep()
+    for key in data.draw(st.lists(st.sampled_from(places(sweep)), min_size=1, max_size=3)):
+        target = sweep
+        try:
+            for step in key[:-1]:
+                target = target[step]
+            target[key[-1]] = data.draw(ANY_VALUE)
+        except (KeyError, IndexError, TypeError):  # an earlier change took the place away
+            continue
+    path = write(tmp_path_factory.getbasetemp() / "any.yaml", sweep)
+    try:
+        study = Study.load([path])
+    except ConfigError as error:
+        assert ("any.yaml" in str(error) and str(error).isprintable()) or "\n" in str(error)
+    else:
+        slug, layout = next(iter(study.layouts.items()))
+        text = render(layout, study.sweep.sweep, study.sweep.iterations.total, study.folder)
+        assert slug in text
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=st.one_of(st.binary(max_size=200), st.text(alphabet="ab:-[]{}#&*!|>'\"\n \t%@,?0.", max_size=60)))
+def test_any_file_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, content: bytes | str) -> None:
+    """Whatever bytes a sweep's file holds: one ConfigError that names the file, never a traceback."""
+    path = tmp_path_factory.getbasetemp() / "bytes.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigError, match=r"bytes\.yaml"):
+        Study.load([path])
 
 
 def test_examples_of_the_readme(tmp_path: Path) -> None:

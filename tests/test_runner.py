@@ -150,13 +150,13 @@ def test_rerun_by_hand(tmp_path: Path) -> None:
 
 def test_a_running_layout_that_left_the_sweep_keeps_its_place(tmp_path: Path) -> None:
     """Its job is waited for, so that two never overlap, and its end is recorded."""
-    study = study_in(tmp_path, seconds=0.3)
+    study = study_in(tmp_path, seconds=0.8)
     first, second = study.layouts
     key = f"{key_of(study.folder, first)}-a1"
     journal.append(study.journal(first), "intent", key=key, attempt=1, script_sha256="0")
     journal.append(study.journal(first), "submitted", key=key, job_id=Local().submit(study.script(first), key).id)
     lines: list[str] = []
-    smaller = study_in(tmp_path, seconds=0.3, layouts=[{"nodes": 2, "global_batch": 16, "sequence_length": 128}])
+    smaller = study_in(tmp_path, seconds=0.8, layouts=[{"nodes": 2, "global_batch": 16, "sequence_length": 128}])
     run_all(smaller, lines)
     assert [first in line for line in lines] == [True, False, False]
     state = journal.state(study.journal(first))

@@ -137,7 +137,7 @@ def test_killed_launcher(tmp_path: Path) -> None:
     launcher.communicate()
     third = run_snakemake(tmp_path, config)
     assert third.returncode == 0, third.stdout
-    assert "taken over" in third.stdout
+    assert "taken over" in third.stdout or "while no launcher was there" in third.stdout
     assert starts(tmp_path) == dict.fromkeys(Study.load([config]).layouts, 1)
     assert notes(tmp_path) == ["", "", ""]
 
@@ -212,7 +212,7 @@ def test_a_damaged_journal_ends_the_launcher_with_one_message(tmp_path: Path) ->
 
 def test_tables_of_a_running_sweep(tmp_path: Path) -> None:
     """measure and tables may be called at any time: running and pending layouts have their rows."""
-    config = write(tmp_path / "sweep.yaml", toy(seconds=1))
+    config = write(tmp_path / "sweep.yaml", toy(seconds="{{ 4 if nodes == 1 else 0.05 }}"))
     launcher = launched(tmp_path, config)
     wait_for(lambda: starts(tmp_path))
     for room in ("measure", "tables"):
