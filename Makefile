@@ -4,7 +4,8 @@ VENV ?= .venv
 # Passed to pip, e.g. PIP_OPTIONS="--index-url <where torch's CPU build comes from>".
 PIP_OPTIONS ?=
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS)
+# Bytecode is made on first use: only what is used, which halves the time of an installation.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_OPTIONS)
 
 .PHONY: install quickstart test check format schemas bench clean
 
