@@ -1,7 +1,7 @@
 # make quickstart: install, run the default sweep, print its table.   make test: install what tests need, run all.
 PYTHON ?= python3
 VENV ?= .venv
-# Passed to pip, e.g. PIP_OPTIONS="--index-url <where torch's CPU build comes from>".
+# Passed to pip, e.g. PIP_OPTIONS="--extra-index-url <where torch's CPU build comes from>".
 PIP_OPTIONS ?=
 BIN := $(VENV)/bin
 # Bytecode is made on first use: only what is used, which halves the time of an installation.
