@@ -38,12 +38,13 @@ pass_on() {
 trap 'pass_on 143' TERM
 trap 'pass_on 130' INT
 echo "nodesweep: ${NODESWEEP_KEY} starts on $(uname -n) at $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+export CUDA_VISIBLE_DEVICES=''
 export OMP_NUM_THREADS=1
 
 launched=$(now)
 SECONDS=0
 (
-    ulimit -d 524288  # KiB of data segment, for each process
+    ulimit -d 786432  # KiB of data segment, for each process
     exec timeout --kill-after=10 600 \
         /VENV/bin/python \
         -m \

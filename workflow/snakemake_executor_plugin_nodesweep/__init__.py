@@ -44,7 +44,7 @@ class ExecutorSettings(ExecutorSettingsBase):
     def __post_init__(self) -> None:
         try:
             check_command_line(sys.argv[1:])
-        except NodesweepError as error:
+        except (NodesweepError, ValueError) as error:  # ValueError: a --config that is no KEY=VALUE
             raise ApiError(str(error)) from None
 
 
