@@ -25,6 +25,7 @@ MEMORY_CGROUPS = Path("/sys/fs/cgroup/memory")
 # A node is one core of two threads: a job owns its whole nodes unless it asks for --oversubscribe. The machine may be
 # smaller than a node: config_overrides has Slurm believe this file. A command that finds no controller gives up one
 # second before MessageTimeout. With ReturnToService=1 a node that was set down stays down until it is resumed.
+# A requeued job waits until its old credential has expired, two minutes by default.
 SLURM_CONF = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -32,7 +33,7 @@ SlurmctldPort={controller_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
 StateSaveLocation={folder}/state
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdSpoolDir={folder}/%n.spool
@@ -146,7 +147,7 @@ class Cluster:
         shutil.rmtree(self.folder)
 
     def start_controller(self) -> None:
-        """Start slurmctld; returns when it answers."""
+        """Start slurmctld; returns when it answers. After a restart, new jobs wait a few seconds for their nodes."""
         self._launch("slurmctld", "slurmctld", "-D")
         self._await("slurmctld", lambda: "is UP" in self.run("scontrol", "ping").stdout)
 
