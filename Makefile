@@ -1,4 +1,4 @@
-# make quickstart: install, run the default sweep, print its table.   make test: install what tests need, run all.
+# make quickstart: install, run the default sweep, print its table.   make test: install what tests need, Slurm too, run all.
 PYTHON ?= python3
 VENV ?= .venv
 # Passed to pip, e.g. PIP_OPTIONS="--extra-index-url <where torch's CPU build comes from>".
@@ -33,7 +33,8 @@ quickstart: $(VENV)/.installed-trainer
 	@$(BIN)/nodesweep show --configfile config/quickstart.yaml
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	bash tests/slurm/install.sh
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
