@@ -11,9 +11,11 @@ from nodesweep.logs.formats import FORMATS
 PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 # Top to bottom: a module imports only from those above it.
 ROOMS = [
-    "errors text markdown files expressions fields config sources layout expand study flops plan script schemas",
-    "schedulers.base schedulers.local schedulers journal lock",
-    "logs logs.formats logs.signatures logs.lines logs.memory logs.scan outcome runner",
+    "errors text markdown files expressions fields config sources layout expand study flops plan",
+    "directives script schemas",
+    "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm schedulers",
+    "journal lock",
+    "logs logs.formats logs.signatures logs.lines logs.memory logs.scan outcome records watch runner",
     "measure results tables workflow __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]

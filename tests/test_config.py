@@ -38,6 +38,9 @@ TEXT_FIELDS = {
     "machine.launcher": ["machine", "launcher", 0],
     "machine.environment": ["machine", "environment", "NAME"],
     "machine.environment key": ["machine", "environment", "<key>"],
+    "machine.queues.name": ["machine", "queues", 0, "name"],
+    "machine.node_shapes": ["machine", "node_shapes", 2],
+    "machine.node_allocation": ["machine", "node_allocation"],
     "machine.options": ["machine", "options", "partition"],
     "machine.options key": ["machine", "options", "<key>"],
     "machine.peak_tflops.precision": ["machine", "peak_tflops", 0, "precision"],
@@ -49,6 +52,7 @@ TEXT_FIELDS = {
     "workload.log_format": ["workload", "log_format"],
     "workload.memory_source": ["workload", "memory_source"],
     "workload.precision": ["workload", "precision"],
+    "iterations.expected_seconds": ["iterations", "expected_seconds"],
     "layouts.note": ["layouts", 0, "note"],
     "exclude": ["exclude", 0],
     "when.if": ["when", 0, "if"],
@@ -77,6 +81,9 @@ def full_sweep() -> dict[str, Any]:
     sweep["model"]["size"] = "1M"
     sweep["machine"] |= {
         "description": "this machine",
+        "scheduler": "slurm",
+        "queues": [{"name": "small"}],
+        "node_shapes": {},
         "launcher": ["env"],
         "environment": {"NAME": "value"},
         "options": {},

@@ -14,14 +14,15 @@ import pytest
 from sweeps import toy
 from test_script import script
 
-from nodesweep.schedulers.base import End, Job
+from nodesweep.schedulers.base import End, Job, Sighting
 from nodesweep.schedulers.local import Local
 
+KEY = f"k{os.getpid()}-a1"  # other tests run at the same time and end the processes of their keys
 _SUBMIT = """
 import sys
 from pathlib import Path
 from nodesweep.schedulers.local import Local
-print(Local().submit(Path(sys.argv[1]), "k-a1").id, flush=True)
+print(Local().submit(Path(sys.argv[1]), sys.argv[2]), flush=True)
 """
 
 
@@ -30,7 +31,7 @@ def job_script(tmp_path: Path) -> Iterator[Path]:
     """A job script that would run for a minute; whatever it started is ended with the test."""
     path = script(tmp_path, toy(seconds=20))
     yield path
-    Local().cancel([Job("k-a1", "", path.parent)])
+    Local().cancel([Job(KEY, "", path.parent)])
 
 
 def quick(tmp_path: Path, ending: str = "ok") -> Path:
@@ -40,18 +41,23 @@ def quick(tmp_path: Path, ending: str = "ok") -> Path:
 
 def submitted_by_another(path: Path) -> Job:
     """A job whose launcher is a process that has ended."""
-    words = [sys.executable, "-c", _SUBMIT, str(path)]
+    words = [sys.executable, "-c", _SUBMIT, str(path), KEY]
     run = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-    return Job("k-a1", run.stdout.strip(), path.parent)
+    return Job(KEY, run.stdout.strip(), path.parent)
+
+
+def submitted(scheduler: Local, path: Path) -> Job:
+    """A job of this process."""
+    return Job(KEY, scheduler.submit(path, KEY), path.parent)
 
 
 def ended(scheduler: Local, job: Job, seconds: float = 20) -> End:
     """Wait for a job's end."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
-        end = scheduler.poll([job])[job.key]
-        if end is not None:
-            return end
+        sighting = scheduler.poll([job])[job.key]
+        if sighting.end is not None:
+            return sighting.end
         scheduler.wait([job], 5)
     raise AssertionError(f"{job} did not end")
 
@@ -74,51 +80,50 @@ def kill_at_once(process_id: int) -> None:
 def test_a_job_runs_to_its_end(tmp_path: Path) -> None:
     """Exit code and times come from the marker the script leaves; output is in <key>.log."""
     scheduler, path = Local(), quick(tmp_path)
-    job = scheduler.submit(path, "k-a1")
+    job = submitted(scheduler, path)
     end = ended(scheduler, job)
     assert (end.exit_code, end.cause) == (0, None)
     assert end.started is not None and end.ended is not None and end.started < end.ended
-    assert "[after training is done]" in (path.parent / "k-a1.log").read_text()
+    assert "[after training is done]" in (path.parent / f"{KEY}.log").read_text()
 
 
 def test_a_failing_job_gives_its_exit_code(tmp_path: Path) -> None:
     """A crash is told by the exit code alone."""
     scheduler = Local()
-    assert ended(scheduler, scheduler.submit(quick(tmp_path, "crash"), "k-a1")).exit_code == 1
+    assert ended(scheduler, submitted(scheduler, quick(tmp_path, "crash"))).exit_code == 1
 
 
 def test_a_job_outlives_its_launcher_and_is_found_by_id_and_by_key(job_script: Path) -> None:
     """After the submitting process is gone, another one sees the same job running, by id and by key."""
     run = subprocess.run(
-        [sys.executable, "-c", _SUBMIT, str(job_script)], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", _SUBMIT, str(job_script), KEY], stdout=subprocess.PIPE, text=True, check=True
     )
-    job = Job("k-a1", run.stdout.strip(), job_script.parent)
+    job = Job(KEY, run.stdout.strip(), job_script.parent)
     trainer_of(job_script)
     scheduler = Local()
-    assert scheduler.poll([job]) == {"k-a1": None}
-    assert scheduler.find(job_script.parent, "k-a1") == job
+    assert scheduler.poll([job]) == {KEY: Sighting(job.id, "running")}
+    assert scheduler.poll([Job(KEY, "", job_script.parent)]) == {KEY: Sighting(job.id, "running")}
 
 
 def test_a_reused_process_id_is_not_taken_for_the_job(job_script: Path) -> None:
     """A living process of another start time is not the job."""
-    job = Job("k-a1", f"{os.getpid()}@1", job_script.parent)
-    assert Local().poll([job])["k-a1"] == End(None, "lost", "its process is gone and left no exit marker")
+    job = Job(KEY, f"{os.getpid()}@1", job_script.parent)
+    assert Local().poll([job])[KEY].end == End(None, "lost", "its process is gone and left no exit marker")
 
 
-def test_find_tells_ended_from_never_started(tmp_path: Path) -> None:
-    """A key that left a marker or a log has run; one that left nothing has not."""
+def test_a_key_alone_tells_ended_from_never_started(tmp_path: Path) -> None:
+    """A key whose script has started is found ended; one that left nothing is not found."""
     scheduler, path = Local(), quick(tmp_path)
-    assert scheduler.find(path.parent, "k-a1") is None
-    ended(scheduler, scheduler.submit(path, "k-a1"))
-    found = Local().find(path.parent, "k-a1")
-    assert found == Job("k-a1", "", path.parent)
-    assert ended(Local(), found).exit_code == 0
+    unknown = Job(KEY, "", path.parent)
+    assert scheduler.poll([unknown]) == {}
+    ended(scheduler, submitted(scheduler, path))
+    assert ended(Local(), unknown).exit_code == 0
 
 
 def test_a_killed_script_takes_its_trainer_along(job_script: Path) -> None:
     """When the script is killed its trainer does not go on and disturb the next run."""
     scheduler = Local()
-    job = scheduler.submit(job_script, "k-a1")
+    job = submitted(scheduler, job_script)
     trainer = trainer_of(job_script)
     kill_at_once(int(job.id.partition("@")[0]))
     assert ended(scheduler, job).exit_code == 137
@@ -128,9 +133,9 @@ def test_a_killed_script_takes_its_trainer_along(job_script: Path) -> None:
 def test_killed_while_no_launcher_was_there_is_lost(job_script: Path) -> None:
     """Without marker and exit status nobody knows the end."""
     run = subprocess.run(
-        [sys.executable, "-c", _SUBMIT, str(job_script)], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", _SUBMIT, str(job_script), KEY], stdout=subprocess.PIPE, text=True, check=True
     )
-    job = Job("k-a1", run.stdout.strip(), job_script.parent)
+    job = Job(KEY, run.stdout.strip(), job_script.parent)
     trainer_of(job_script)
     kill_at_once(int(job.id.partition("@")[0]))
     assert ended(Local(), job).cause == "lost"
@@ -139,7 +144,7 @@ def test_killed_while_no_launcher_was_there_is_lost(job_script: Path) -> None:
 def test_cancel_ends_everything(job_script: Path) -> None:
     """Script and trainer are gone after a cancel; cancelling again is no error."""
     scheduler = Local()
-    job = scheduler.submit(job_script, "k-a1")
+    job = submitted(scheduler, job_script)
     trainer = trainer_of(job_script)
     scheduler.cancel([job])
     end = ended(scheduler, job)
@@ -151,16 +156,17 @@ def test_cancel_ends_everything(job_script: Path) -> None:
 def test_an_end_is_noticed_at_once_and_a_wait_can_be_ended(tmp_path: Path) -> None:
     """`wait` returns when a job ends or `wake` is called, long before its time is over."""
     scheduler, path = Local(), quick(tmp_path)
-    job = scheduler.submit(path, "k-a1")
+    job = submitted(scheduler, path)
     began = time.monotonic()
     scheduler.wait([job], 300)
     threading.Timer(0.1, scheduler.wake).start()
     scheduler.wait([], 300)
     assert time.monotonic() - began < 150
-    assert scheduler.poll([job])["k-a1"] is not None
+    assert scheduler.poll([job])[KEY].end is not None
 
 
 def test_a_damaged_marker_is_said_to_be_damaged(tmp_path: Path) -> None:
     """A marker that is no JSON does not end in a traceback."""
-    (tmp_path / "k-a1.exit").write_text("{")
-    assert Local().poll([Job("k-a1", "", tmp_path)])["k-a1"] == End(None, "lost", "k-a1.exit is damaged")
+    (tmp_path / f"{KEY}.exit").write_text("{")
+    (tmp_path / f"{KEY}.started").touch()
+    assert Local().poll([Job(KEY, "", tmp_path)])[KEY].end == End(None, "lost", f"{KEY}.exit is damaged")

@@ -10,7 +10,8 @@ from sweeps import starts, toy, write
 
 from nodesweep import journal
 from nodesweep.errors import NodesweepError
-from nodesweep.runner import Finished, Runner, request_rerun
+from nodesweep.records import request_rerun
+from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.local import Local
 from nodesweep.script import key_of, render
@@ -28,7 +29,7 @@ def study_in(folder: Path, **changes: Any) -> Study:
 
 def runner_of(study: Study, lines: list[str] | None = None, at_once: int = 1) -> Runner:
     """A new launcher's runner, as after a restart."""
-    runner = Runner(study, Local(), at_once, (lines if lines is not None else []).append)
+    runner = Runner(study, Local(), Policy(jobs_at_once=at_once), (lines if lines is not None else []).append)
     runner.recover()
     return runner
 
@@ -84,10 +85,10 @@ def test_a_launcher_killed_after_submitting_costs_no_second_start(
     key = f"{key_of(study.folder, slug)}-a1"
     journal.append(study.journal(slug), "intent", key=key, attempt=1, script_sha256="0")
     scheduler = Local()
-    job = scheduler.submit(study.script(slug), key)
+    job = Job(key, scheduler.submit(study.script(slug), key), study.directory(slug))
     if known == "submitted":
         journal.append(study.journal(slug), "submitted", key=key, job_id=job.id)
-    while ended_meanwhile and scheduler.poll([job])[key] is None:
+    while ended_meanwhile and scheduler.poll([job])[key].end is None:
         scheduler.wait([job], 1)
     done = run_all(study)
     assert {one.record["outcome"] for one in done.values()} == {"ok"}
@@ -154,11 +155,11 @@ def test_a_running_layout_that_left_the_sweep_keeps_its_place(tmp_path: Path) ->
     first, second = study.layouts
     key = f"{key_of(study.folder, first)}-a1"
     journal.append(study.journal(first), "intent", key=key, attempt=1, script_sha256="0")
-    journal.append(study.journal(first), "submitted", key=key, job_id=Local().submit(study.script(first), key).id)
+    journal.append(study.journal(first), "submitted", key=key, job_id=Local().submit(study.script(first), key))
     lines: list[str] = []
     smaller = study_in(tmp_path, seconds=0.8, layouts=[{"nodes": 2, "global_batch": 16, "sequence_length": 128}])
     run_all(smaller, lines)
-    assert [first in line for line in lines] == [True, False, False]
+    assert [first in line for line in lines] == [True, True, False, False]
     state = journal.state(study.journal(first))
     assert (state.status, state.record and state.record["outcome"]) == ("ended", "ok")
     assert starts(tmp_path) == {first: 1, second: 1}
@@ -180,4 +181,4 @@ def test_a_job_of_another_sweep_is_not_taken_over(tmp_path: Path) -> None:
     slug = next(iter(study.layouts))
     other = Job("other-a1", "", tmp_path)
     Local().submit(study.script(slug), other.key)
-    assert Local().find(study.directory(slug), f"{key_of(study.folder, slug)}-a1") is None
+    assert Local().poll([Job(f"{key_of(study.folder, slug)}-a1", "", study.directory(slug))]) == {}

@@ -6,11 +6,19 @@
 set -euo pipefail
 
 directory=/WORK/results/quickstart/layouts/n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-80880f
-# A launcher gives each submission a key of its own; a run by hand makes one.
-if [[ -z "${NODESWEEP_KEY:-}" ]]; then
-    export NODESWEEP_KEY=quickstart-0123456789ab-byhand-$(date -u +%Y%m%dT%H%M%S)-$$
+# Each submission has a name of its own, from its launcher or as the job's name; a run by hand makes one.
+NODESWEEP_KEY="${NODESWEEP_KEY:-}"
+if [[ -z "$NODESWEEP_KEY" ]]; then
+    NODESWEEP_KEY=quickstart-0123456789ab-byhand-$(date -u +%Y%m%dT%H%M%S)-$$
     echo "output goes to ${directory}/${NODESWEEP_KEY}.log"
     exec >>"${directory}/${NODESWEEP_KEY}.log" 2>&1
+fi
+export NODESWEEP_KEY
+# A submission starts once: not again after a requeue, and not at all when its launcher has given it up.
+if ! (set -o noclobber && : >"${directory}/${NODESWEEP_KEY}.started") 2>/dev/null; then
+    echo "nodesweep: ${NODESWEEP_KEY} does not run: it has been given up, or has started before," \
+        "or ${directory} cannot be written to"
+    exit 75
 fi
 cd -- /WORK
 
@@ -44,8 +52,14 @@ export OMP_NUM_THREADS=1
 launched=$(now)
 SECONDS=0
 (
-    ulimit -d 786432  # KiB of data segment, for each process
-    exec timeout --kill-after=10 600 \
+    exec \
+        timeout \
+        --kill-after=10 \
+        600 \
+        bash \
+        -c \
+        'ulimit -d "$0" && exec "$@"' \
+        786432 \
         /VENV/bin/python \
         -m \
         minitrain \

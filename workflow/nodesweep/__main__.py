@@ -16,7 +16,8 @@ from .logs.formats import FORMATS
 from .logs.scan import scan
 from .measure import Measurement, Settings, measure
 from .plan import plan_csv, plan_markdown
-from .runner import request_rerun
+from .records import request_rerun
+from .schedulers.marks import has_started
 from .schemas import REFERENCE, SCHEMAS, reference, schemas
 from .script import render
 from .study import DEFAULT_SWEEP, Study
@@ -121,7 +122,9 @@ def _measure(options: argparse.Namespace) -> None:
     runs = []
     for slug, layout in study.layouts.items():
         state = journal.state(study.journal(slug))
-        status = {"unclear": "queued"}.get(state.status, state.status)
+        status = "running" if state.status == "unclear" else state.status
+        if status == "running" and not has_started(study.directory(slug), state.key):
+            status = "queued"
         measurement = _measurement(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
     study.folder.mkdir(parents=True, exist_ok=True)

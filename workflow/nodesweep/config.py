@@ -3,6 +3,7 @@
 Shape and meaning of every key live here; the JSON Schemas under workflow/schemas are generated from it.
 """
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,8 +14,10 @@ from .fields import (
     FrequencyAxis,
     Name,
     Option,
+    OptionName,
     PositiveAxis,
     Setting,
+    Shape,
     ShellLine,
     Text,
     VariableName,
@@ -67,6 +70,34 @@ class Peak(_Strict):
     """Peak of one node in 1e12 floating-point operations per second."""
 
 
+class Queue(_Strict):
+    """A queue of the batch system: a partition of Slurm, a resource group of PJM, a queue of PBS."""
+
+    name: Name
+    """Its name there."""
+    min_nodes: Count = 1
+    """Smallest node count it takes."""
+    max_nodes: Count | None = None
+    """Largest node count it takes."""
+    elapse_limit_seconds: Count | None = None
+    """Longest time limit it takes, in seconds."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_nodes is not None and self.max_nodes < self.min_nodes:
+            raise ValueError(f"max_nodes {self.max_nodes} is below min_nodes {self.min_nodes}; raise it")
+        return self
+
+    def refusal(self, nodes: int, needed_seconds: float | None) -> str | None:
+        """Why it does not take a job of so many nodes that needs so long; None where it does."""
+        if nodes < self.min_nodes or (self.max_nodes is not None and nodes > self.max_nodes):
+            most = "any number of" if self.max_nodes is None else self.max_nodes
+            return f"{self.name} takes {self.min_nodes} to {most} nodes"
+        if self.elapse_limit_seconds and needed_seconds and needed_seconds > self.elapse_limit_seconds:
+            return f"{self.name} takes at most {self.elapse_limit_seconds} s"
+        return None
+
+
 class Machine(_Strict):
     """Where jobs run and how ranks are started there."""
 
@@ -74,8 +105,8 @@ class Machine(_Strict):
     """Label; the file's name where the machine has a file of its own."""
     description: Text = ""
     """What a node of the sweep is on this machine; printed with the tables."""
-    scheduler: Literal["local"]
-    """Who runs the jobs: `local` runs them on the launcher's own machine."""
+    scheduler: Literal["local", "slurm", "pjm", "pbs"]
+    """Who runs the jobs: `local` runs them on the launcher's own machine, the others through their batch system."""
     ranks_per_node: Count = 1
     """Ranks started on each node."""
     min_nodes: Count = 1
@@ -89,7 +120,9 @@ class Machine(_Strict):
     enforce_memory: bool = False
     """Whether the job script holds each rank to its share of memory_mib_per_node (`ulimit -d`)."""
     elapse_limit_seconds: Count | None = None
-    """Time limit of a job's launch, in seconds."""
+    """Time limit of a job, in seconds; where left out it follows from iterations.expected_seconds or the queue."""
+    queues: tuple[Queue, ...] = ()
+    """Queues in order of preference; a job goes to the first that takes its nodes and its time."""
     peak_tflops: tuple[Peak, ...] = ()
     """Peak FLOP/s of a node per precision and clock."""
     launcher: tuple[Word, ...] = ()
@@ -98,8 +131,12 @@ class Machine(_Strict):
     """Shell lines run as they are before anything of the workload, such as module loads."""
     environment: dict[VariableName, Setting] = {}
     """Environment of every job on this machine."""
-    options: dict[Name, Option] = {}
-    """Directives for the scheduler, as it names them; the local scheduler has none."""
+    options: dict[OptionName, Option] = {}
+    """More directives, as the scheduler names them: a value, true for a bare flag, or a list to give one repeatedly."""
+    node_shapes: dict[Annotated[int, Field(ge=1)], Shape] = {}
+    """PJM: shape of a node count, such as `3072: 8x12x32`; counts not listed are asked for as a plain number."""
+    node_allocation: Literal["torus", "mesh", "noncont"] | None = None
+    """PJM: how nodes must lie to each other."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -107,8 +144,15 @@ class Machine(_Strict):
             raise ValueError(f"max_nodes {self.max_nodes} is below min_nodes {self.min_nodes}; raise it")
         if self.enforce_memory and self.memory_mib_per_node is None:
             raise ValueError("enforce_memory needs memory_mib_per_node; give the node's memory in MiB")
-        if self.scheduler == "local" and self.options:
-            raise ValueError("options are directives for a batch scheduler; 'local' takes none: leave it out")
+        if self.scheduler == "local" and (self.options or self.queues):
+            raise ValueError("options and queues are for a batch scheduler; 'local' takes none: leave them out")
+        if self.scheduler != "pjm" and (self.node_shapes or self.node_allocation):
+            raise ValueError("node_shapes and node_allocation are for scheduler pjm; leave them out")
+        for nodes, shape in self.node_shapes.items():
+            if math.prod(int(side) for side in shape.split("x")) != nodes:
+                raise ValueError(
+                    f"node_shapes gives {nodes} nodes the shape {shape}; the sides must multiply to {nodes}"
+                )
         return self
 
 
@@ -125,8 +169,10 @@ class Workload(_Strict):
     """The command of one rank, word by word; a word that renders to nothing is left out."""
     log_format: Literal["megatron-deepspeed"]
     """Form of the iteration lines the command prints."""
-    memory_source: Literal["log-max-allocated", "log-max-reserved", "log-node-used", "none"] = "log-max-allocated"
-    """Which figure is shown as memory: the trainer's own peaks in its log, the node's use in its log, or none."""
+    memory_source: Literal["log-max-allocated", "log-max-reserved", "log-node-used", "scheduler", "none"] = (
+        "log-max-allocated"
+    )
+    """Figure shown as memory: the log's (a trainer's own peaks, a node's use), the scheduler's accounts, or none."""
     precision: Precision = "fp32"
     """Number format of the matrix products."""
 
@@ -138,6 +184,12 @@ class Iterations(_Strict):
     """Iterations each run trains for."""
     warmup: Annotated[int, Field(strict=True, ge=0)] = 1
     """First iterations left out of the statistics."""
+    expected_seconds: Setting | None = None
+    """Seconds an iteration is expected to take, such as 30 or `{{ 714240 / nodes }}`; gives jobs their time limits."""
+    startup_seconds: Annotated[int, Field(strict=True, ge=0)] = 600
+    """Seconds a job is expected to take beside its iterations."""
+    time_margin: Annotated[float, Field(ge=1, le=100)] = 1.5
+    """Factor between the expected time of a job and its time limit."""
 
     @model_validator(mode="after")
     def _some_left(self) -> Self:

@@ -30,3 +30,22 @@ class LockError(NodesweepError):
 
 class SchedulerError(NodesweepError):
     """A scheduler that refused or failed a request in a way that retrying does not mend."""
+
+
+class Throttled(SchedulerError):
+    """A submission refused only because too many jobs are queued already; later it will do."""
+
+
+class SubmissionUnclear(NodesweepError):
+    """A submission that failed or timed out in a way that may have made a job all the same.
+
+    Attributes: `crowded`, whether its reason is that too many jobs are queued already.
+    """
+
+    def __init__(self, message: str, crowded: bool = False):
+        super().__init__(message)
+        self.crowded = crowded
+
+
+class SchedulerAway(NodesweepError):
+    """A scheduler that does not answer, which says nothing about any job."""

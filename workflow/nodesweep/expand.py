@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from .config import Block, Sweep, Variant
 from .errors import ConfigError, LayoutError
-from .expressions import compile_condition
+from .expressions import compile_condition, compile_template
 from .layout import Layout, identity_of, multiples, nearest
 from .sources import dotted, merge
 
@@ -98,6 +98,8 @@ def _layout(sweep: Sweep, fields: dict[str, Any]) -> Layout:
     return Layout(
         **{**fields, "data": data},
         **parts,
+        expected_seconds=_expected_seconds(sweep, {**known, "model": parts["model"], "machine": parts["machine"]}),
+        time_margin=sweep.iterations.time_margin,
         identity=identity_of(
             model=parts["model"].model_dump(exclude_defaults=True, exclude={"name", "size"}),
             iterations=sweep.iterations.total,
@@ -134,6 +136,23 @@ def _data(nodes: int, ranks_per_node: int, tensor: int, pipeline: int) -> int:
             f"nearest nodes: {nearest(multiples(step, nodes), nodes)}",
         )
     return ranks // one_replica
+
+
+def _expected_seconds(sweep: Sweep, context: dict[str, Any]) -> float | None:
+    """Seconds the whole job is expected to take; None where the config does not say."""
+    iterations = sweep.iterations
+    if iterations.expected_seconds is None:
+        return None
+    try:
+        text = compile_template(iterations.expected_seconds)(context)
+        seconds = float(text)
+    except ConfigError as error:
+        raise ConfigError(f"iterations.expected_seconds: {error}") from None
+    except ValueError:
+        raise ConfigError(f"iterations.expected_seconds: gives {text!r:.80}, which is no number of seconds") from None
+    if not 0 < seconds < 1e9:
+        raise ConfigError(f"iterations.expected_seconds: gives {seconds:g}; an iteration takes more than 0 seconds")
+    return iterations.startup_seconds + iterations.total * seconds
 
 
 def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,8 @@ from .errors import ConfigError
 from .expressions import compile_condition, compile_template
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_OPTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+_SHAPE = r"^[1-9][0-9]{0,4}(x[1-9][0-9]{0,4}){0,2}$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _NOT_TEXT = re.compile(r"[;`$\"'\\{}]")
@@ -74,6 +76,31 @@ def _check_template(value: str) -> str:
     return value
 
 
+def _check_option(value: str) -> str:
+    _check_text(_HOLE.sub("", _check_single_line(value)))
+    return _check_template(value)
+
+
+def check_filled(value: str) -> str:
+    """An option's value once its holes are filled; raises ValueError where it is no longer text."""
+    return _check_text(value)
+
+
+def _check_option_name(value: str) -> str:
+    if not re.fullmatch(_OPTION_NAME[1:-1], value):
+        raise ValueError(
+            f"{value!r:.80} is not an option's name: use the scheduler's own, without dashes before it, such as "
+            "account or constraint"
+        )
+    return value
+
+
+def _check_shape(value: str) -> str:
+    if not re.fullmatch(_SHAPE[1:-1], value):
+        raise ValueError(f"{value!r:.80} is not a shape of nodes: write one to three sides, such as 8x12x32")
+    return value
+
+
 def _check_shell_line(value: str) -> str:
     return _check_template(_check_single_line(value))
 
@@ -95,13 +122,32 @@ def _number_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _flag_as_text(value: Any) -> Any:
+    return "" if value is True else value
+
+
 Name = Annotated[str, AfterValidator(_check_name), WithJsonSchema({"type": "string", "pattern": _NAME})]
 VariableName = Annotated[str, AfterValidator(_check_variable)]
 Text = Annotated[str, AfterValidator(_check_text)]
 Word = Annotated[str, AfterValidator(_check_word)]
 _TEXT_OR_NUMBER = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}]})
 Setting = Annotated[Word, BeforeValidator(_number_as_text), _TEXT_OR_NUMBER]
-Option = Annotated[Text, BeforeValidator(_number_as_text), _TEXT_OR_NUMBER]
+_OPTION_TEXT = Annotated[str, AfterValidator(_check_option), BeforeValidator(_number_as_text)]
+_ONE_OPTION = {"anyOf": [{"type": "string"}, {"type": "number"}, {"const": True}]}
+Option = Annotated[
+    tuple[_OPTION_TEXT, ...],
+    BeforeValidator(lambda value: [_flag_as_text(one) for one in as_list(value)]),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [*_ONE_OPTION["anyOf"], {"type": "array", "items": _ONE_OPTION, "minItems": 1}]}),
+]
+"""The values of a scheduler's option: text with `{{ }}` holes, which is text again once they are filled.
+
+One value, `true` for a bare flag (kept as an empty text), or a list to give the option repeatedly.
+"""
+OptionName = Annotated[
+    str, AfterValidator(_check_option_name), WithJsonSchema({"type": "string", "pattern": _OPTION_NAME})
+]
+Shape = Annotated[str, AfterValidator(_check_shape), WithJsonSchema({"type": "string", "pattern": _SHAPE})]
 ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
 Condition = Annotated[str, AfterValidator(_check_condition)]
 

@@ -1,26 +1,31 @@
 """Append-only record of every submission of a layout: the one truth about what was started and how it ended.
 
 Events: `intent` (before a submission, with its key), `submitted` (with the job's id), `refused` (certainly not
-accepted), `adopted` (found again by a later launcher), `ended` (with the terminal record), `rerun` (asked for by hand).
+accepted), `deferred` (refused only for now), `revoked` (given up: it can never start), `adopted` (found again by a
+later launcher), `hung` (cancelled because it no longer said anything), `ended` (with the terminal record), `rerun`
+(asked for by hand).
 """
 
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from .errors import JournalError
 from .files import sync_folder
 
-Event = Literal["intent", "submitted", "refused", "adopted", "ended", "rerun"]
+Event = Literal["intent", "submitted", "refused", "deferred", "revoked", "adopted", "hung", "ended", "rerun"]
 Status = Literal["pending", "unclear", "running", "ended"]
 _NEXT: dict[str, Status] = {
     "intent": "unclear",
     "submitted": "running",
     "refused": "pending",
+    "deferred": "pending",
+    "revoked": "pending",
     "adopted": "running",
+    "hung": "running",
     "ended": "ended",
     "rerun": "pending",
 }
@@ -31,7 +36,8 @@ class State:
     """Where a layout stands.
 
     `status`: "unclear" means a submission was begun and nothing more is known.
-    `attempt`: number of the last submission, 0 before the first. `record`: that of the last `ended`.
+    `attempt`: number of the last submission, 0 before the first. `hung`: whether that one was cancelled as hanging.
+    `record`: that of the last `ended`.
     """
 
     status: Status = "pending"
@@ -39,6 +45,7 @@ class State:
     key: str = ""
     job_id: str = ""
     submitted: float | None = None
+    hung: bool = False
     record: dict[str, Any] | None = None
 
 
@@ -79,18 +86,25 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def state(path: Path) -> State:
     """Where the layout of a journal stands."""
-    attempt, key, job_id, submitted, record, status = 0, "", "", None, None, "pending"
+    state = State()
     for event in read(path):
         status = _NEXT[event["event"]]
-        if event["event"] == "intent":
-            attempt, key, job_id, submitted = event["attempt"], event["key"], "", event["time"]
-        elif event["event"] in ("submitted", "adopted"):
-            job_id = event["job_id"]
-        elif event["event"] == "ended":
-            record = event["record"]
-        elif event["event"] == "rerun":
-            record = None
-    return State(status, attempt, key, job_id, submitted, record)
+        match event["event"]:
+            case "intent":
+                state = State(status, event["attempt"], event["key"], submitted=event["time"], record=state.record)
+            case "submitted" | "adopted":
+                state = replace(state, status=status, job_id=event["job_id"])
+            case "deferred":  # no job came of it, so that its number can be used again
+                state = replace(state, status=status, attempt=state.attempt - 1)
+            case "hung":
+                state = replace(state, status=status, hung=True)
+            case "ended":
+                state = replace(state, status=status, record=event["record"])
+            case "rerun":
+                state = replace(state, status=status, record=None)
+            case _:
+                state = replace(state, status=status)
+    return state
 
 
 def _whole_length(data: bytes) -> int:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from .config import Machine, Model, Variant, Workload
+from .config import Machine, Model, Queue, Variant, Workload
 from .errors import LayoutError
 
 
@@ -40,7 +41,8 @@ def multiples(step: int, wanted: int) -> list[int]:
 class Layout:
     """One run of a sweep: how many nodes, how the model is split over them, on what batch.
 
-    `micro_batch`, `global_batch` are in samples, `sequence_length` in tokens. `identity` holds what else changes
+    `micro_batch`, `global_batch` are in samples, `sequence_length` in tokens. `expected_seconds` is the time the whole
+    job is expected to take, `time_margin` the factor from there to its time limit. `identity` holds what else changes
     the run (model, iterations, conditional settings), already in canonical form. Raises LayoutError.
     """
 
@@ -58,6 +60,8 @@ class Layout:
     workload: Workload
     variant: Variant | None = None
     note: str = ""
+    expected_seconds: float | None = None
+    time_margin: float = 1.0
     identity: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +84,25 @@ class Layout:
     def micro_batches(self) -> int:
         """Micro batches each replica works through in one iteration."""
         return self.global_batch // (self.data * self.micro_batch)
+
+    @property
+    def queue(self) -> Queue | None:
+        """The first queue that takes its nodes and time; None on machines without queues."""
+        return next((queue for queue in self.machine.queues if not self._refusal(queue)), None)
+
+    @property
+    def elapse_limit_seconds(self) -> int | None:
+        """Its job's time limit: the machine's, else the expected time with a margin up to the queue's, or the queue's.
+
+        Whole minutes where it follows from the expected time; None where nothing says how long the job may take.
+        """
+        if self.machine.elapse_limit_seconds is not None:
+            return self.machine.elapse_limit_seconds
+        most = self.queue.elapse_limit_seconds if self.queue else None
+        if self.expected_seconds is None:
+            return most
+        limit = math.ceil(self.expected_seconds * self.time_margin / 60) * 60
+        return limit if most is None else min(limit, most)
 
     @property
     def slug(self) -> str:
@@ -161,6 +184,21 @@ class Layout:
                 "machine frequency",
                 f"{self.frequency_ghz:g} GHz; clocks {machine.name} lets a job choose: {choice}",
             )
+        if machine.queues and self.queue is None:
+            refusals = "; ".join(str(self._refusal(queue)) for queue in machine.queues)
+            needed = f" for {self._needed_seconds:.0f} s" if self._needed_seconds else ""
+            raise LayoutError(
+                "queue",
+                f"{self.nodes} nodes{needed} fit no queue of {machine.name}: {refusals}; "
+                "change the nodes, run fewer iterations, or add a queue",
+            )
+
+    @property
+    def _needed_seconds(self) -> float | None:
+        return self.machine.elapse_limit_seconds or self.expected_seconds
+
+    def _refusal(self, queue: Queue) -> str | None:
+        return queue.refusal(self.nodes, self._needed_seconds)
 
 
 def identity_of(**parts: Any) -> str:

@@ -46,12 +46,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Memory:
-    """The figure shown as memory: the highest over ranks (`rank` is None for a node's own figure) and its line."""
+    """The figure shown as memory: the highest over ranks and its line.
+
+    `rank` is None for a node's or a job's own figure, `line` for one that the scheduler gives.
+    """
 
     peak_mib: float
     source: str
     rank: int | None
-    line: int
+    line: int | None
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,10 @@ def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, sett
         log_modified_ns=reading.modified_ns,
         series=_series(records),
         statistics=statistics,
-        memory=_memory(reading, settings.memory_source),
+        memory=_memory(record, reading, settings.memory_source),
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
-        flags=_flags(layout, reading, statistics),
+        flags=_flags(layout, record, reading, statistics),
     )
 
 
@@ -240,7 +243,10 @@ def _series(records: tuple[Iteration, ...]) -> Series:
     )
 
 
-def _memory(reading: LogReading, source: str) -> Memory | None:
+def _memory(record: Mapping[str, Any], reading: LogReading, source: str) -> Memory | None:
+    usage = record.get("usage") or {}
+    if source == "scheduler" and usage.get("memory_bytes"):
+        return Memory(usage["memory_bytes"] / 2**20, f"scheduler, of a {usage['memory_of']}", None, None)
     if source == "log-node-used" and reading.node_memory is not None:
         return Memory(reading.node_memory.peak_used_mib, source, None, reading.node_memory.line)
     figure = {"log-max-allocated": "peak_allocated_mib", "log-max-reserved": "peak_reserved_mib"}.get(source)
@@ -248,8 +254,12 @@ def _memory(reading: LogReading, source: str) -> Memory | None:
     return Memory(getattr(rank, str(figure)), source, rank.rank, rank.line) if rank else None
 
 
-def _flags(layout: Layout, reading: LogReading, statistics: Statistics | None) -> tuple[str, ...]:
+def _flags(
+    layout: Layout, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
+) -> tuple[str, ...]:
     flags = []
+    if capped := (record.get("usage") or {}).get("power_capped"):
+        flags.append(f"power was capped at {capped}")
     if statistics is not None:
         flags += _few_records(reading.iterations, statistics)
         flags += _tflops_differ(layout, reading.iterations[statistics.records_dropped :])

@@ -52,6 +52,9 @@ COLUMNS = {
     "flags": WORD,
     "attempt": COUNT,
     "job_id": WORD,
+    "allocated_nodes": WORD,
+    "energy_joules": NUMBER,
+    "power_watts": NUMBER,
     "memory_mib": NUMBER,
     "memory_rank": COUNT,
     "memory_source": WORD,
@@ -173,6 +176,16 @@ def _state(run: Run) -> dict[str, Any]:
         "attempt": record.get("attempt"),
         "job_id": record.get("job_id"),
         "log": record.get("log"),
+        **_usage(ended.get("usage") or {}),
+    }
+
+
+def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scheduler counted, of all nodes of the job together."""
+    return {
+        "allocated_nodes": usage.get("nodes"),
+        "energy_joules": usage.get("energy_joules"),
+        "power_watts": usage.get("power_watts"),
     }
 
 

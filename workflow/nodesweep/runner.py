@@ -4,21 +4,43 @@ import hashlib
 import heapq
 import json
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from . import journal
-from .errors import NodesweepError, SchedulerError
+from .errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from .files import write_atomic
 from .journal import State
 from .logs.formats import FORMATS
 from .logs.scan import scan
 from .outcome import decide
-from .schedulers.base import End, Job, Scheduler
+from .records import needs_run, summary, terminal_record
+from .schedulers.base import End, Job, Scheduler, Sighting
+from .schedulers.marks import end_marker, has_started, revoke
 from .script import key_of
 from .study import Study
+from .watch import Backoff, OutputWatch
+
+RETRIED = ("node_failure", "preempted")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a profile decides about submitting.
+
+    `jobs_at_once`: jobs queued or running at the same time. `poll_seconds`: between two looks at them. `retries`: how
+    often a layout is submitted again on the spot after a failure that was not its own. `hang_seconds`: after how long
+    without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended.
+    """
+
+    jobs_at_once: int = 1
+    poll_seconds: float = 10.0
+    retries: int = 2
+    hang_seconds: float = 0.0
+    on_hang: Literal["report", "cancel"] = "report"
 
 
 @dataclass(frozen=True)
@@ -30,58 +52,61 @@ class Finished:
     final: bool
 
 
+@dataclass
+class _Submission:
+    """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it."""
+
+    slug: str
+    job: Job
+    adopted: bool
+    complaint: str = ""
+    crowded: bool = False
+    missed: int = 0
+    missing_since: float = 0.0
+    told: str = ""
+
+
 class Runner:
-    """Runs the layouts of one study exactly once each, at most `at_once` jobs at a time.
+    """Runs the layouts of one study exactly once each.
 
     `tell` receives one line per event. `add`, `close` and `wake` may be called from any thread, the others from one.
     """
 
-    def __init__(self, study: Study, scheduler: Scheduler, at_once: int, tell: Callable[[str], None]):
+    def __init__(self, study: Study, scheduler: Scheduler, policy: Policy, tell: Callable[[str], None]):
         self._study = study
         self._scheduler = scheduler
-        self._at_once = at_once
+        self._policy = policy
         self._tell = tell
         self._slugs = list(study.layouts)
         self._order = {slug: number for number, slug in enumerate(self._slugs)}
         self._queue: list[int] = []
         self._queue_lock = threading.Lock()
         self._step_lock = threading.Lock()
-        self._running: dict[str, Job] = {}
+        self._open: dict[str, _Submission] = {}
         self._handed: set[str] = set()
         self._done: set[str] = set()
+        self._tried: Counter[str] = Counter()
+        self._looks = Backoff(policy.poll_seconds)
+        self._accepts = Backoff(policy.poll_seconds)
+        self._watch = OutputWatch(scheduler, policy.hang_seconds)
 
     @property
     def running(self) -> list[Job]:
-        """The jobs that run now, in the order they were started."""
-        return list(self._running.values())
+        """The jobs that are queued or running now, in the order they were submitted."""
+        return [submission.job for submission in self._open.values()]
 
     def recover(self) -> None:
         """Find every job an earlier launcher left, also those of layouts the sweep no longer holds.
 
         Those that have ended meanwhile are recorded; whether they run again is decided when their turn comes.
         """
-        found: dict[str, Job] = {}
         for path in sorted(self._study.folder.glob("layouts/*/journal.jsonl")):
             state = journal.state(path)
-            if state.status not in ("unclear", "running"):
-                continue
-            if state.job_id:
-                job = Job(state.key, state.job_id, path.parent)
-            else:
-                job = self._scheduler.find(path.parent, state.key)
-            if job is None:
-                journal.append(path, "refused", key=state.key, reason="was never started")
-            else:
-                found[path.parent.name] = job
-        ends = self._scheduler.poll(list(found.values())) if found else {}
-        for slug, job in found.items():
-            end = ends.get(job.key)
-            if end is not None:
-                self._tell(f"{slug}: {self._record(slug, job, end)['outcome']} while no launcher was there")
-            else:
-                journal.append(self._study.journal(slug), "adopted", key=job.key, job_id=job.id)
-                self._running[slug] = job
-                self._tell(f"{slug}: still runs as job {job.id}; taken over")
+            if state.status in ("unclear", "running"):
+                slug = path.parent.name
+                self._open[slug] = _Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
+        if self._open:
+            self._look()
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over; they are submitted in the order of the config."""
@@ -92,16 +117,10 @@ class Runner:
 
     def step(self) -> list[Finished]:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
-        finished = []
         with self._step_lock:
-            ends = self._scheduler.poll(self.running) if self._running else {}
-            for slug, job in list(self._running.items()):
-                end = ends.get(job.key)
-                if end is not None:
-                    del self._running[slug]
-                    record = self._record(slug, job, end)
-                    if slug in self._study.layouts:
-                        finished.append(self._finish(slug, record))
+            finished = []
+            if self._open and (self._looks.due or (self._scheduler.poll_at_will and not self._looks.failures)):
+                finished = self._look()
             return finished + self._submit_waiting()
 
     def wait(self, seconds: float) -> None:
@@ -121,97 +140,190 @@ class Runner:
                 self._scheduler.cancel(self.running)
             return self.running
 
+    def _look(self) -> list[Finished]:
+        """Ask for all open submissions at once, and act on what is new; no answer is no news."""
+        try:
+            seen = self._scheduler.poll(self.running)
+        except SchedulerAway as error:
+            if not self._looks.failures:
+                self._tell(f"no answer from the scheduler ({error}); asking again until there is one")
+            self._looks.failed()
+            return []
+        if self._looks.failures:
+            self._tell("the scheduler answers again")
+        self._looks.succeeded()
+        finished = []
+        for submission in list(self._open.values()):
+            sighting = seen.get(submission.job.key)
+            if sighting is None:
+                finished += self._missing(submission)
+            elif sighting.end is not None:
+                finished += self._ended(submission, sighting.end, sighting.id)
+            else:
+                self._alive(submission, sighting)
+        return finished
+
+    def _alive(self, submission: _Submission, sighting: Sighting) -> None:
+        """Note what is new about a job that has not ended."""
+        slug, job = submission.slug, submission.job
+        submission.missed = 0
+        if submission.adopted or not job.id:
+            submission.job = job = replace(job, id=sighting.id)
+            journal.append(self._study.journal(slug), "adopted", key=job.key, job_id=job.id)
+            verb = "still runs" if sighting.state == "running" else "still waits"
+            self._tell(f"{slug}: {verb} as job {job.id}; taken over")
+            submission.adopted = False
+        if sighting.state == "held" and submission.told != sighting.word:
+            submission.told = sighting.word
+            self._tell(f"{slug}: job {job.id} does not start by itself: {sighting.word}")
+        if sighting.state == "running" and (silent_seconds := self._watch.silent(job)) is not None:
+            self._hangs(slug, job, silent_seconds)
+
+    def _hangs(self, slug: str, job: Job, silent_seconds: float) -> None:
+        """Report a job that no longer says anything, and end it where the profile says so."""
+        log = f"{job.key}.log"
+        if self._policy.on_hang == "report":
+            self._tell(f"{slug}: job {job.id} has said nothing for {silent_seconds:.0f} s; it may hang [{log}]")
+            return
+        self._tell(f"{slug}: job {job.id} has said nothing for {silent_seconds:.0f} s; cancelled as hanging [{log}]")
+        journal.append(self._study.journal(slug), "hung", key=job.key, silent_seconds=round(silent_seconds))
+        self._cancel(job)
+
+    def _cancel(self, job: Job) -> None:
+        try:
+            self._scheduler.cancel([job])
+        except SchedulerAway as error:
+            self._tell(f"job {job.id} could not be cancelled: {error}")
+
+    def _missing(self, submission: _Submission) -> list[Finished]:
+        """A submission in none of the listings: absence is no end, until nothing else is left to explain it."""
+        job, patience, now = submission.job, self._scheduler.patience, time.monotonic()
+        submission.missed += 1
+        submission.missing_since = submission.missing_since if submission.missed > 1 else now
+        seconds = now - submission.missing_since
+        marker = end_marker(job.directory, job.key)
+        if marker is not None:
+            return self._ended(submission, marker, job.id)
+        if submission.missed < patience.polls:
+            return []
+        if not job.id and seconds >= patience.unclear_seconds and not has_started(job.directory, job.key):
+            return self._give_up(submission)
+        if seconds >= patience.lost_seconds and (job.id or has_started(job.directory, job.key)):
+            revoke(job.directory, job.key)
+            return self._ended(submission, End(None, "lost", "not listed, and no exit marker"), job.id)
+        return []
+
+    def _give_up(self, submission: _Submission) -> list[Finished]:
+        """No job came of a submission: see to it that none ever will, then try again."""
+        slug, job = submission.slug, submission.job
+        if not revoke(job.directory, job.key):  # it has started in this moment
+            return []
+        reason = submission.complaint or "was never started"
+        journal.append(self._study.journal(slug), "revoked", key=job.key, reason=reason)
+        del self._open[slug]
+        if slug not in self._handed:
+            return []
+        if submission.crowded:
+            self._accepts.failed()
+        elif self._tried[slug] >= self._policy.retries:
+            return self._refused(slug, job, f"{self._tried[slug] + 1} submissions came to nothing; the last: {reason}")
+        else:
+            self._tried[slug] += 1
+        self._tell(f"{slug}: no job came of its submission; submitting it again")
+        self.add([slug])
+        return []
+
+    def _ended(self, submission: _Submission, end: End, job_id: str) -> list[Finished]:
+        """Record a job that has ended; after a failure that was not its own, the layout is submitted again."""
+        slug = submission.slug
+        record = self._record(slug, replace(submission.job, id=job_id or submission.job.id), end)
+        del self._open[slug]
+        self._watch.forget(submission.job)
+        if slug not in self._handed:
+            when = "while no launcher was there" if submission.adopted else "as a layout the sweep no longer holds"
+            self._tell(f"{slug}: ended {when}: {summary(record)}")
+            return []
+        if record["outcome"] in RETRIED and self._tried[slug] < self._policy.retries:
+            self._tried[slug] += 1
+            self._tell(f"{slug}: {summary(record)}; submitting it again")
+            self.add([slug])
+            return []
+        return [self._finish(slug, record)]
+
     def _submit_waiting(self) -> list[Finished]:
         finished = []
-        while len(self._running) < self._at_once:
+        while len(self._open) < self._policy.jobs_at_once and not self._looks.failures:
             with self._queue_lock:
                 if not self._queue:
                     break
                 slug = self._slugs[heapq.heappop(self._queue)]
-            if slug in self._running or slug in self._done:  # taken over from an earlier launcher
+            if slug in self._open or slug in self._done:  # taken over from an earlier launcher
                 continue
             state = journal.state(self._study.journal(slug))
-            if state.status == "ended" and state.record and not self._again(state.record):
+            tried_here = self._tried[slug] > 0
+            if state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record):
                 finished.append(self._finish(slug, state.record))
-            else:
+            elif self._accepts.due or not self._accepts.failures:
                 finished.extend(self._submit(slug, state))
+            else:
+                self.add([slug])
+                break
         return finished
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout, intent first; a refusal is its end."""
         script, path = self._study.script(slug), self._study.journal(slug)
         attempt = state.attempt + 1
-        key = f"{key_of(self._study.folder, slug)}-a{attempt}"
+        job = Job(f"{key_of(self._study.folder, slug)}-a{attempt}", "", path.parent)
         digest = hashlib.sha256(script.read_bytes()).hexdigest()
-        journal.append(path, "intent", key=key, attempt=attempt, script_sha256=digest)
+        journal.append(path, "intent", key=job.key, attempt=attempt, script_sha256=digest)
         try:
-            job = self._scheduler.submit(script, key)
+            job_id = self._scheduler.submit(script, job.key)
+        except Throttled as error:
+            journal.append(path, "deferred", key=job.key, reason=str(error))
+            if not self._accepts.failures:
+                self._tell(f"the scheduler takes no more jobs for now ({error}); the others wait")
+            self._accepts.failed()
+            self.add([slug])
+            return []
+        except SubmissionUnclear as error:
+            self._tell(f"{slug}: {error}; looking for its job before anything else")
+            self._open[slug] = _Submission(slug, job, adopted=False, complaint=str(error), crowded=error.crowded)
+            return []
         except SchedulerError as error:
-            journal.append(path, "refused", key=key, reason=str(error))
-            record = self._record(slug, Job(key, "", path.parent), End(None, "launch_failed", str(error)))
-            return [self._finish(slug, record)]
-        journal.append(path, "submitted", key=key, job_id=job.id)
-        self._running[slug] = job
-        self._tell(f"{slug}: started as job {job.id}")
+            journal.append(path, "refused", key=job.key, reason=str(error))
+            return self._refused(slug, job, str(error))
+        self._accepts.succeeded()
+        journal.append(path, "submitted", key=job.key, job_id=job_id)
+        self._open[slug] = _Submission(slug, replace(job, id=job_id), adopted=False)
+        self._tell(f"{slug}: {'started' if self._scheduler.poll_at_will else 'submitted'} as job {job_id}")
         return []
+
+    def _refused(self, slug: str, job: Job, reason: str) -> list[Finished]:
+        return [self._finish(slug, self._record(slug, job, End(None, "launch_failed", reason)))]
 
     def _record(self, slug: str, job: Job, end: End) -> dict[str, Any]:
         """Read a job's log, decide its outcome, and write its end into the journal."""
         path = self._study.journal(slug)
         state = journal.state(path)
+        self._scheduler.collect(job)
         log = job.directory / f"{job.key}.log"
-        workload = self._study.layouts[slug].workload if slug in self._study.layouts else self._study.sweep.workload
+        layout = self._study.layouts.get(slug)
+        workload = layout.workload if layout else self._study.sweep.workload
         reading = scan(log, FORMATS[workload.log_format])
+        if state.hung and end.cause in (None, "cancelled"):
+            end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         verdict = decide(end, reading, self._study.sweep.iterations.total)
-        record = {
-            "schema": 1,
-            "slug": slug,
-            "key": job.key,
-            "attempt": state.attempt,
-            "job_id": job.id,
-            "scheduler": self._study.sweep.machine.scheduler,
-            **asdict(verdict),
-            "exit_code": end.exit_code,
-            "scheduler_state": end.state,
-            "submitted": _timestamp(state.submitted),
-            "started": _timestamp(end.started),
-            "ended": _timestamp(end.ended),
-            "log": log.name,
-        }
+        limit = layout.elapse_limit_seconds if layout else None
+        record = terminal_record(slug, job, state, self._study.sweep.machine.scheduler, end, verdict, limit)
         journal.append(path, "ended", record=record)
         return record
 
     def _finish(self, slug: str, record: dict[str, Any]) -> Finished:
         """Report a layout; one that needs no more runs gets its job.json."""
-        final = not self._again(record)
+        final = not needs_run(self._study, record)
         if final:
             write_atomic(self._study.record(slug), json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         self._done.add(slug)
         self._tell(f"[{len(self._done)}/{len(self._handed | self._done)}] {slug}: {summary(record)}")
         return Finished(slug, record, final)
-
-    def _again(self, record: dict[str, Any]) -> bool:
-        return record["outcome"] in self._study.sweep.rerun
-
-
-def summary(record: dict[str, Any]) -> str:
-    """How a run ended in one line: outcome, where, and, unless all went well, the evidence and the log."""
-    text = " ".join(filter(None, (record["outcome"], record.get("where"))))
-    if record["outcome"] == "ok":
-        return text
-    return f"{text}: {record['evidence'] or record['scheduler_state']} [{record['log']}]"
-
-
-def request_rerun(study: Study, slug: str) -> None:
-    """Ask that a layout runs again; raises NodesweepError while it runs."""
-    study.layout(slug)
-    status = journal.state(study.journal(slug)).status
-    if status in ("unclear", "running"):
-        raise NodesweepError(f"{slug} was submitted and has not been seen to end; let a launcher finish it first")
-    if status == "ended":
-        journal.append(study.journal(slug), "rerun")
-    study.record(slug).unlink(missing_ok=True)
-
-
-def _timestamp(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

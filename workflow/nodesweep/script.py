@@ -10,6 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .directives import OPTION, clock, options, quoted
+from .errors import ConfigError
 from .expressions import compile_template
 from .layout import Layout
 from .sources import REPOSITORY
@@ -43,6 +45,8 @@ def key_of(folder: Path, slug: str) -> str:
 def render(layout: Layout, sweep: str, iterations: int, folder: Path) -> str:
     """The batch script of a layout whose files live in `folder`/layouts/<slug>; raises ConfigError."""
     directory = (folder / "layouts" / layout.slug).absolute()
+    if not str(directory).isprintable():
+        raise ConfigError(f"{str(directory)!r} holds a character that cannot stand in a job script; rename the folder")
     machine, workload = layout.machine, layout.workload
     context = {
         **layout.fields(),
@@ -54,20 +58,36 @@ def render(layout: Layout, sweep: str, iterations: int, folder: Path) -> str:
         "repository": str(REPOSITORY),
         "directory": str(directory),
     }
-    words = [compile_template(word)(context) for word in (*machine.launcher, *workload.command)]
     environment = machine.environment | workload.environment | (layout.variant.env if layout.variant else {})
     return _template(machine.scheduler).render(
         sweep=sweep,
         layout=layout,
+        machine=machine,
         key=key_of(folder, layout.slug),
         directory=str(directory),
         working_directory=str(Path.cwd()),
         setup=[_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
         environment={name: compile_template(value)(context) for name, value in sorted(environment.items())},
-        command=[word for word in words if word],
-        rank_memory_kib=rank_memory_kib(layout) if machine.enforce_memory else None,
-        elapse_limit_seconds=machine.elapse_limit_seconds,
+        command=_command(layout, context),
+        options=options(machine, context),
+        queue=layout.queue.name if layout.queue else None,
+        elapse_limit_seconds=layout.elapse_limit_seconds,
     )
+
+
+def _command(layout: Layout, context: dict[str, Any]) -> list[str]:
+    """The words of the launch: time limit where no scheduler keeps one, launcher, memory limit, workload's command."""
+    machine = layout.machine
+    limits, each_rank = [], []
+    if machine.scheduler == "local" and layout.elapse_limit_seconds is not None:
+        limits = ["timeout", "--kill-after=10", str(layout.elapse_limit_seconds)]
+    if machine.enforce_memory:  # around each rank: a launcher does not hand its own limits to other nodes
+        each_rank = ["bash", "-c", 'ulimit -d "$0" && exec "$@"', str(rank_memory_kib(layout))]
+    launcher, command = (
+        [word for word in (compile_template(word)(context) for word in words) if word]
+        for words in (machine.launcher, layout.workload.command)
+    )
+    return [*limits, *launcher, *each_rank, *command]
 
 
 def rank_memory_kib(layout: Layout) -> int | None:
@@ -102,4 +122,7 @@ def _template(scheduler: str) -> Any:
     )
     environment.filters["quote"] = lambda value: shlex.quote(str(value))
     environment.filters["quote_word"] = quote_word
+    environment.filters["directive"] = quoted
+    environment.filters["clock"] = clock
+    environment.filters["option"] = lambda pair: OPTION[scheduler](*pair)
     return environment.get_template(f"{scheduler}.sh.j2")

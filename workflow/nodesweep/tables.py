@@ -96,6 +96,20 @@ def notes(
     return "; ".join(inert(part) for part in (note, end, outcome_note, *marks) if part)
 
 
+def energy(joules: float | None) -> str:
+    """Watt-hours to three figures.
+
+    >>> energy(5_400_000.0), energy(None)
+    ('1500', '-')
+    """
+    return UNKNOWN if joules is None else rounded(joules / 3600, 0, 3)
+
+
+def known(source: str) -> Callable[[list[Row]], bool]:
+    """Show a column where some row has a value."""
+    return lambda rows: any(row[source] is not None for row in rows)
+
+
 def varies(*sources: str) -> Callable[[list[Row]], bool]:
     """Show a column where the rows differ in one of `sources`."""
     return lambda rows: len({tuple(row[source] for source in sources) for row in rows}) > 1
@@ -115,6 +129,7 @@ COLUMNS = (
     Column("Sec/it", ("iteration_seconds",), lambda seconds: rounded(seconds, 1, 3)),
     Column("TFLOPs", ("tflops_per_node",), lambda tflops: rounded(tflops, 2, 2)),
     Column("Est. Aggr. PetaFLOPs", ("aggregate_petaflops",), lambda petaflops: rounded(petaflops, 1, 1)),
+    Column("Energy [Wh]", ("energy_joules",), energy, known("energy_joules")),
     Column("num-layers", ("layers",), count, varies("layers")),
     Column("hidden-size", ("hidden_size",), count, varies("hidden_size", "attention_heads")),
     Column("num-attention-heads", ("attention_heads",), count, varies("hidden_size", "attention_heads")),
@@ -126,6 +141,7 @@ MEMORY_MEANING = {
     "log-max-allocated": "peak memory of a rank, the highest of all ranks (max allocated, from the log)",
     "log-max-reserved": "peak memory of a rank, the highest of all ranks (max reserved, from the log)",
     "log-node-used": "memory in use on a node, the highest report (from the log)",
+    "scheduler": "peak memory by the scheduler's accounts: of a rank (Slurm), a node (PJM) or the whole job (PBS)",
     "none": "not measured",
 }
 
@@ -140,7 +156,7 @@ def render(sweep: Sweep, table: pandas.DataFrame) -> str:
     return environment.get_template("tables.md.j2").render(
         title=sweep.title or sweep.sweep,
         hyperparameters=_hyperparameters(sweep.model),
-        notations=_notations(sweep),
+        notations=_notations(sweep, rows),
         sections=_sections(rows),
     )
 
@@ -168,13 +184,13 @@ def _hyperparameters(model: Model) -> list[tuple[str, int]]:
     ]
 
 
-def _notations(sweep: Sweep) -> list[tuple[str, str]]:
+def _notations(sweep: Sweep, rows: list[Row]) -> list[tuple[str, str]]:
     """What the headings mean, what a node is here, and how the figures were taken."""
     machine, warmup = sweep.machine, sweep.iterations.warmup
     ranks = "1 rank" if machine.ranks_per_node == 1 else f"{machine.ranks_per_node} ranks"
     node = f"{machine.description} ({ranks})" if machine.description else f"a node of {machine.name} ({ranks})"
     after = f"(the first {warmup}, or more where the times show it)" if warmup else "(where the times show any)"
-    return [
+    notations = [
         ("Node", inert(node)),
         ("Size", f"parameters of the model ({inert(size_label(sweep.model))})"),
         ("DP, MP, PP", "data, tensor model and pipeline parallel size"),
@@ -186,3 +202,6 @@ def _notations(sweep: Sweep) -> list[tuple[str, str]]:
         ("TFLOPs", f"floating point operations per node, recomputation counted, vocabulary {sweep.model.vocab_size}"),
         ("Est. Aggr. PetaFLOPs", "TFLOPs * Nodes / 1024"),
     ]
+    if known("energy_joules")(rows):
+        notations.append(("Energy [Wh]", "of all nodes over the whole job, by the scheduler's accounts"))
+    return notations

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import NodesweepError
+from .records import withdraw_records
 from .study import DEFAULT_SWEEP, Study
 
 
@@ -27,7 +28,7 @@ def check_command_line(words: list[str]) -> None:
     """Check the sweep a snakemake command line names before Snakemake reads its files in its own way.
 
     Snakemake says neither file nor line of broken YAML, and runs code in a file that asks for its YAML extension.
-    Raises NodesweepError.
+    Records that no longer hold go as well: Snakemake runs what lacks its record. Raises NodesweepError.
     """
     from snakemake.cli import parse_config  # it imports the executor plugins, which import this module
 
@@ -37,7 +38,7 @@ def check_command_line(words: list[str]) -> None:
     named = parser.parse_known_args(words)[0]
     if named.configfile:
         paths = tuple(str(path.absolute()) for path in named.configfile)
-        _study(paths, json.dumps(parse_config(named.config), sort_keys=True))
+        withdraw_records(_study(paths, json.dumps(parse_config(named.config), sort_keys=True)))
 
 
 def command_of(workflow: Any) -> str:

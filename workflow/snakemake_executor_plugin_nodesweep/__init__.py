@@ -18,7 +18,8 @@ from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterf
 from nodesweep.errors import NodesweepError
 from nodesweep.files import write_atomic
 from nodesweep.lock import SweepLock
-from nodesweep.runner import Finished, Runner, summary
+from nodesweep.records import summary
+from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.workflow import check_command_line, study_of
 
@@ -38,6 +39,24 @@ class ExecutorSettings(ExecutorSettingsBase):
         metadata={
             "help": "What happens to running jobs on Ctrl-C: `leave` them to be taken over, or `cancel` them.",
             "choices": ["leave", "cancel"],
+        },
+    )
+    retries: int = field(
+        default=2,
+        metadata={
+            "help": "How often a layout is submitted again on the spot after a failed node, a preemption or the like.",
+            "type": int,
+        },
+    )
+    hang_seconds: float = field(
+        default=0.0,
+        metadata={"help": "After how long without output a running job is taken to hang; 0 for never.", "type": float},
+    )
+    on_hang: str = field(
+        default="report",
+        metadata={
+            "help": "What happens to a job that hangs: `report` it, or `cancel` it too.",
+            "choices": ["report", "cancel"],
         },
     )
 
@@ -71,7 +90,14 @@ class Executor(RemoteExecutor):
             study = study_of(self.workflow)
             self._lock = SweepLock(study.folder)
             scheduler = SCHEDULERS[study.sweep.machine.scheduler]()
-            self.runner = Runner(study, scheduler, settings.jobs_at_once, self.logger.info)
+            policy = Policy(
+                jobs_at_once=settings.jobs_at_once,
+                poll_seconds=settings.poll_seconds,
+                retries=settings.retries,
+                hang_seconds=settings.hang_seconds,
+                on_hang=settings.on_hang,
+            )
+            self.runner = Runner(study, scheduler, policy, self.logger.info)
             self.runner.recover()
         except NodesweepError as error:
             raise ApiError(str(error)) from None
@@ -116,9 +142,13 @@ class Executor(RemoteExecutor):
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""
-        running = self.runner.close(cancel=self._cancels)
+        try:
+            running = self.runner.close(cancel=self._cancels)
+        except NodesweepError as error:
+            self.logger.error(f"running jobs could not be cancelled: {error}")
+            return
         if running and not self._cancels:
-            ids = ", ".join(job.id for job in running)
+            ids = ", ".join(job.id or job.key for job in running)
             self.logger.info(f"left running: job {ids}; the same command takes over from here")
 
     def shutdown(self) -> None:

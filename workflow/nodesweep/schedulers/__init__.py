@@ -4,5 +4,6 @@ from collections.abc import Callable
 
 from .base import Scheduler
 from .local import Local
+from .slurm import Slurm
 
-SCHEDULERS: dict[str, Callable[[], Scheduler]] = {"local": Local}
+SCHEDULERS: dict[str, Callable[[], Scheduler]] = {"local": Local, "slurm": Slurm}

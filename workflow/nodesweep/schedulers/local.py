@@ -1,6 +1,5 @@
 """The launcher's own machine as a scheduler: each job a process group of its own that outlives the launcher."""
 
-import json
 import os
 import select
 import signal
@@ -12,15 +11,18 @@ from pathlib import Path
 import psutil
 
 from ..errors import SchedulerError
-from .base import End, Job
+from .base import End, Job, Patience, Sighting
+from .marks import end_marker, has_started
 
 _VARIABLE = "NODESWEEP_KEY"
 _EXIT_SECONDS = 10.0
-_SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 class Local:
     """Runs `bash job.sh`; a job's id is its process id and start time, its key stands in its environment."""
+
+    poll_at_will = True
+    patience = Patience(polls=1, unclear_seconds=0, lost_seconds=0)
 
     def __init__(self) -> None:
         if not sys.platform.startswith("linux"):
@@ -28,11 +30,10 @@ class Local:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def submit(self, script: Path, key: str) -> Job:
+    def submit(self, script: Path, key: str) -> str:
         """Start the script in a session of its own, its output appended to <key>.log beside it."""
-        directory = script.parent
         try:
-            with (directory / f"{key}.log").open("ab") as log:
+            with (script.parent / f"{key}.log").open("ab") as log:
                 child = subprocess.Popen(
                     ["bash", str(script)],
                     env={**os.environ, _VARIABLE: key},
@@ -44,20 +45,19 @@ class Local:
         except OSError as error:
             raise SchedulerError(f"{script} cannot be started ({error.strerror}); is bash installed?") from None
         self._children[key] = child
-        return Job(key, _identity(child.pid), directory)
+        return _identity(child.pid)
 
-    def find(self, directory: Path, key: str) -> Job | None:
-        """The job of a key: its process while it lives, else what it left in its folder."""
-        leader = min((process.pid for process in _processes_of(key)), key=_start, default=None)
-        if leader is not None:
-            return Job(key, _identity(leader), directory)
-        log = directory / f"{key}.log"
-        started = (directory / f"{key}.exit").exists() or (log.exists() and log.stat().st_size > 0)
-        return Job(key, "", directory) if started else None
+    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+        """Each job's process while it lives, else what it left in its folder; left out where it never started."""
+        seen = {job.key: self._look(job) for job in jobs}
+        return {key: sighting for key, sighting in seen.items() if sighting is not None}
 
-    def poll(self, jobs: list[Job]) -> dict[str, End | None]:
-        """Per key its end, or None while its process lives."""
-        return {job.key: None if self._alive(job) else self._end(job) for job in jobs}
+    def outputs(self, job: Job) -> list[Path]:
+        """The job's log."""
+        return [job.directory / f"{job.key}.log"]
+
+    def collect(self, job: Job) -> None:
+        """Nothing to do: all output goes into the log."""
 
     def wait(self, jobs: list[Job], seconds: float) -> None:
         """Sleep until a job's process ends or `wake` is called, at most `seconds`."""
@@ -83,17 +83,28 @@ class Local:
         """Terminate each job with all it started, and kill what does not go."""
         _end_all([process for job in jobs for process in _processes_of(job.key)])
 
+    def _look(self, job: Job) -> Sighting | None:
+        if job.id or job.key in self._children:
+            return Sighting(job.id, "running") if self._alive(job) else Sighting(job.id, "ended", end=self._end(job))
+        leader = min((process.pid for process in _processes_of(job.key)), key=_start, default=None)
+        identity = "" if leader is None else _identity(leader)
+        if identity:
+            return Sighting(identity, "running")
+        if has_started(job.directory, job.key):
+            return Sighting("", "ended", end=self._end(job))
+        return None
+
     def _alive(self, job: Job) -> bool:
         child = self._children.get(job.key)
         if child is not None:
             return child.poll() is None
-        return bool(job.id) and _identity(_process_id(job)) == job.id
+        return _identity(_process_id(job)) == job.id
 
     def _end(self, job: Job) -> End:
         """How a job ended: from the marker its script left, else from its exit status, else unknown."""
         _end_all(list(_processes_of(job.key)))  # what a killed script left behind would disturb the next run
         child = self._children.pop(job.key, None)
-        marker = _marker(job.directory / f"{job.key}.exit")
+        marker = end_marker(job.directory, job.key)
         if marker is not None:
             return marker
         if child is None:
@@ -155,20 +166,3 @@ def _end_all(processes: list[psutil.Process]) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-
-
-def _marker(path: Path) -> End | None:
-    """The exit marker of a job script; None where it is absent."""
-    try:
-        marker = json.loads(path.read_text())
-        exit_code, cause = int(marker["exit_code"]), None
-        if marker["cause"] == "time_limit":
-            cause = "time_limit"
-        elif exit_code in _SIGNALLED and marker["returned"] is None:  # the script itself, not its launch
-            cause = "cancelled"
-        said = f"exit code {exit_code}" + (f", {cause.replace('_', ' ')}" if cause else "")
-        return End(exit_code, cause, said, float(marker["started"]), float(marker["ended"]))
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        return End(None, "lost", f"{path.name} is damaged")

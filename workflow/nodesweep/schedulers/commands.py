@@ -1,0 +1,92 @@
+"""What the batch schedulers share: their commands, run with care, and the wait between two looks."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SchedulerAway, SchedulerError
+from ..text import plain
+from .base import Job
+
+COMMAND_SECONDS = 120.0
+_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a command answered; `code` is None where it did not end in time."""
+
+    code: int | None
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """Its complaint in one line: what it wrote to stderr, else to stdout, else its exit code."""
+        if self.code is None:
+            return f"no answer within {COMMAND_SECONDS:.0f} s"
+        return plain(self.stderr, _SHOWN) or plain(self.stdout, _SHOWN) or f"exit code {self.code}"
+
+
+def ask(words: Sequence[str], environment: Mapping[str, str] = os.environ, directory: Path | None = None) -> Reply:
+    """Run a command of the scheduler to its end, at most COMMAND_SECONDS.
+
+    Raises SchedulerError where there is no such command here.
+    """
+    try:
+        run = subprocess.run(
+            list(words),
+            env=dict(environment),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMMAND_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return Reply(None, "", "")
+    except OSError as error:
+        raise SchedulerError(
+            f"{words[0]} cannot be run here ({error.strerror}); start nodesweep where the scheduler's commands are "
+            "on PATH, or choose another machine"
+        ) from None
+    return Reply(run.returncode, run.stdout, run.stderr)
+
+
+def environment_without(*prefixes: str, keep: Sequence[str] = ()) -> dict[str, str]:
+    """The launcher's environment without what an outer job of the same scheduler may have left in it."""
+    return {name: value for name, value in os.environ.items() if name in keep or not name.startswith(prefixes)}
+
+
+class Batch:
+    """The part of a batch scheduler that is the same everywhere: one log a job, and waiting by the clock."""
+
+    poll_at_will = False
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
+    def outputs(self, job: Job) -> list[Path]:
+        """The job's log."""
+        return [job.directory / f"{job.key}.log"]
+
+    def collect(self, job: Job) -> None:
+        """Nothing to do: the scheduler writes all output into the log."""
+
+    def wait(self, jobs: list[Job], seconds: float) -> None:
+        """Sleep until `wake` is called, at most `seconds`."""
+        self._woken.wait(seconds)
+        self._woken.clear()
+
+    def wake(self) -> None:
+        """End a `wait` in another thread."""
+        self._woken.set()
+
+
+def away(reply: Reply, command: str) -> SchedulerAway:
+    """The error of a query that failed."""
+    return SchedulerAway(f"{command}: {reply.said}")

@@ -1,0 +1,62 @@
+"""What a job script leaves in its layout's folder: the mark of its start and the marker of its end.
+
+A submission starts at most once because `<key>.started` can be made only once: by the job script when it starts, or by
+a launcher that gives the submission up (`revoke`). Whoever comes second stands back. That holds however late a job
+appears, and whatever its scheduler says.
+"""
+
+import json
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+from ..files import sync_folder
+from .base import End
+
+_SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+_REVOKED = "revoked"
+
+
+def revoke(directory: Path, key: str) -> bool:
+    """See to it that the submission of a key never runs; False when it has already started."""
+    path = directory / f"{key}.started"
+    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{_REVOKED}\n")
+            file.flush()
+            os.fsync(descriptor)
+        os.link(temporary, path)  # fails where the name is taken, and is never there without its text
+    except FileExistsError:
+        return not has_started(directory, key)
+    finally:
+        Path(temporary).unlink()
+    sync_folder(directory)
+    return True
+
+
+def has_started(directory: Path, key: str) -> bool:
+    """Whether the job script of a key has started."""
+    try:
+        return (directory / f"{key}.started").read_text(errors="replace").strip() != _REVOKED
+    except FileNotFoundError:
+        return False
+
+
+def end_marker(directory: Path, key: str) -> End | None:
+    """The end as the job script itself recorded it; None where it left no marker."""
+    path = directory / f"{key}.exit"
+    try:
+        marker = json.loads(path.read_text())
+        exit_code, cause = int(marker["exit_code"]), None
+        if marker["cause"] == "time_limit":
+            cause = "time_limit"
+        elif exit_code in _SIGNALLED and marker["returned"] is None:  # the script itself, not its launch
+            cause = "cancelled"
+        said = f"exit code {exit_code}" + (f", {cause.replace('_', ' ')}" if cause else "")
+        return End(exit_code, cause, said, float(marker["started"]), float(marker["ended"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return End(None, "lost", f"{path.name} is damaged")

@@ -1,0 +1,219 @@
+"""Slurm: sbatch, squeue for what is there, sacct for what has been, where the site keeps accounts."""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import SchedulerError, SubmissionUnclear, Throttled
+from ..text import plain
+from .base import Cause, End, Job, Patience, Sighting, Usage
+from .commands import Batch, Reply, ask, away, environment_without
+from .marks import end_marker
+
+ACCOUNTING_SECONDS = 60.0
+"""How long the end of a job may wait for the accounts of it."""
+
+_FIELDS = ("JobID", "State", "exit_code", "StartTime", "EndTime", "RestartCnt", "NodeList", "Reason", "Name")
+_ACCOUNTS = "JobIDRaw,State,ExitCode,Start,End,MaxRSS,ConsumedEnergyRaw,NodeList,JobName"
+_SACCT = ("sacct", "--noheader", "--parsable2", "--noconvert", f"--format={_ACCOUNTS}")
+_QUEUED = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "EXPEDITING", "POWER_UP_NODE"}
+_HELD = {"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+_HELD_REASON = re.compile(
+    r"JobHeld|DependencyNeverSatisfied|BadConstraints|Partition(?:Down|Inactive|NodeLimit|TimeLimit)|launch.failed"
+)
+_ENDED: dict[str, Cause | None] = {
+    "COMPLETED": None,
+    "FAILED": None,
+    "CANCELLED": "cancelled",
+    "TIMEOUT": "time_limit",
+    "DEADLINE": "time_limit",
+    "OUT_OF_MEMORY": "out_of_memory",
+    "NODE_FAIL": "node_failure",
+    "BOOT_FAIL": "node_failure",
+    "LAUNCH_FAILED": "node_failure",
+    "RECONFIG_FAIL": "node_failure",
+    "PREEMPTED": "preempted",
+    "REVOKED": "preempted",
+}
+_REFUSED = re.compile(
+    r"Invalid (?:partition|account|qos|job array|feature|wckey|reservation|license|node name)"
+    r"|Requested (?:node|nodes|time|partition)"
+    r"|node configuration is not available|Node count specification invalid|Job dependency problem"
+    r"|[Pp]ermission denied|More processors requested|Unable to open file|unrecognized option|invalid option"
+    r"|Invalid (?:time|generic resource|Trackable|directive|--\w)|Batch script (?:is empty|contains)|does not exist"
+)
+_CROWDED = re.compile(r"submit limit|job queue full|temporarily unable to accept|creation temporarily disabled", re.I)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A job as a listing of Slurm has it; `end` is how it ended once its state is one of the last ones."""
+
+    id: str
+    state: str
+    reason: str
+    name: str
+    end: End | None
+
+
+class Slurm(Batch):
+    """Submits by sbatch; a job's name is its key."""
+
+    patience = Patience(polls=2, unclear_seconds=30, lost_seconds=900)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._environment = environment_without("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", keep=("SLURM_CONF",))
+        self._queries = {**self._environment, "SLURM_TIME_FORMAT": "%s"}
+        self._accounting = True
+        self._ended_since: dict[str, float] = {}
+
+    def submit(self, script: Path, key: str) -> str:
+        """Submit by sbatch; what it says decides whether there can be a job."""
+        reply = ask(["sbatch", "--parsable", f"--job-name={key}", script.name], self._environment, script.parent)
+        found = re.findall(r"^(\d{1,20})(?:;.*)?$", reply.stdout, re.MULTILINE)
+        if reply.code == 0 and found:
+            return found[-1]
+        crowded = bool(_CROWDED.search(reply.stderr))
+        if reply.code and crowded:
+            raise Throttled(reply.said)
+        if reply.code and _REFUSED.search(reply.stderr):
+            raise SchedulerError(f"sbatch refused it: {reply.said}")
+        raise SubmissionUnclear(f"sbatch: {reply.said}", crowded)
+
+    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+        """One squeue for all jobs, and one sacct for those of them that have ended."""
+        listed = self._squeue()
+        seen = {job.key: listed[job.key] for job in jobs if job.key in listed}
+        over = [job for job in jobs if job.key not in seen or seen[job.key].end is not None]
+        accounts = self._sacct(over) if over and self._accounting else {}
+        return {
+            job.key: sighting
+            for job in jobs
+            if (sighting := self._sighting(job, seen.get(job.key), accounts.get(job.key))) is not None
+        }
+
+    def cancel(self, jobs: list[Job]) -> None:
+        """One scancel for all; raises SchedulerAway where the controller does not answer."""
+        ids = [job.id for job in jobs if job.id]
+        names = ["--name=" + ",".join(job.key for job in jobs if not job.id)] if len(ids) < len(jobs) else []
+        for words in (ids, names):
+            if words:
+                reply = ask(["scancel", *words], self._environment)
+                if reply.code and "Invalid job id" not in reply.stderr:
+                    raise away(reply, "scancel")
+
+    def _squeue(self) -> dict[str, _Listed]:
+        """All of the user's jobs, and those that ended a short while ago; raises SchedulerAway."""
+        form = ",".join(f"{name}:|" for name in _FIELDS[:-1]) + f",{_FIELDS[-1]}:200"
+        reply = ask(["squeue", "--noheader", "--me", "--states=all", f"--Format={form}"], self._queries)
+        if reply.code != 0 or (not reply.stdout.strip() and "error:" in reply.stderr):
+            raise away(reply, "squeue")
+        rows = [line.split("|") for line in reply.stdout.splitlines() if line.count("|") >= len(_FIELDS) - 1]
+        return _indexed(_from_squeue(*(value.strip() for value in [*row[:8], "|".join(row[8:])])) for row in rows)
+
+    def _sacct(self, jobs: list[Job]) -> dict[str, _Listed]:
+        """The accounts of these jobs; none where the site keeps none or they cannot be had now."""
+        listed = []
+        ids = [job.id for job in jobs if job.id]
+        names = [job.key for job in jobs if not job.id]
+        for words in ([f"--jobs={','.join(ids)}"], [f"--name={','.join(names)}", "--starttime=now-30days"]):
+            if words[0].endswith("="):
+                continue  # nobody to ask for in this way
+            reply = ask([*_SACCT, *words], self._queries)
+            if "accounting storage is disabled" in reply.stderr:
+                self._accounting = False
+                return {}
+            listed += _from_sacct(reply) if reply.code == 0 else []
+        return _indexed(listed)
+
+    def _sighting(self, job: Job, listed: _Listed | None, account: _Listed | None) -> Sighting | None:
+        """What the two listings say together; an end waits for its accounts a while."""
+        if account is not None and account.end is not None and (listed is None or listed.end is not None):
+            self._ended_since.pop(job.key, None)
+            return _ended(account.id, _together(account.end, listed, job))
+        if listed is None:
+            return None
+        if listed.end is None:
+            return Sighting(listed.id, _state(listed), f"{listed.state}, {listed.reason}")
+        since = self._ended_since.setdefault(job.key, time.monotonic())
+        if self._accounting and time.monotonic() - since < ACCOUNTING_SECONDS:
+            return Sighting(listed.id, "running", listed.state)
+        self._ended_since.pop(job.key, None)
+        return _ended(listed.id, _together(listed.end, listed, job))
+
+
+def _state(listed: _Listed) -> str:
+    if listed.state in _HELD or (listed.state == "PENDING" and _HELD_REASON.search(listed.reason)):
+        return "held"
+    return "queued" if listed.state in _QUEUED else "running"
+
+
+def _ended(job_id: str, end: End) -> Sighting:
+    return Sighting(job_id, "ended", end.state, end)
+
+
+def _together(end: End, listed: _Listed | None, job: Job) -> End:
+    """An end with what only squeue and the job itself know: restarts, and the times to less than a second."""
+    restarts = listed.end.usage.restarts if listed is not None and listed.end is not None else end.usage.restarts
+    marker = end_marker(job.directory, job.key)
+    end = replace(end, usage=replace(end.usage, restarts=restarts))
+    if marker is not None and marker.started is not None and not restarts:
+        end = replace(end, started=marker.started, ended=marker.ended)
+    if restarts and end.cause is None:
+        return replace(end, cause="preempted", state=f"{end.state} after a requeue")
+    return end
+
+
+def _indexed(listed: Iterable[_Listed]) -> dict[str, _Listed]:
+    """Jobs by name: a controller that was killed may give the id of a job it lost to the next one."""
+    return {one.name: one for one in listed}
+
+
+def _from_squeue(
+    job_id: str, state: str, status: str, started: str, ended: str, restarts: str, nodes: str, reason: str, name: str
+) -> _Listed:
+    """A row of squeue; `status` is the exit status as wait() gives it: exit code x 256 + signal."""
+    end = None
+    if state in _ENDED:
+        number = int(status) if status.isdigit() else None
+        exit_code = None if number is None else _exit_code(number >> 8, number & 0x7F)
+        usage = Usage(nodes=plain(nodes), restarts=int(restarts) if restarts.isdigit() else None)
+        end = _end(state, state, exit_code, started, ended, usage)
+    return _Listed(job_id, plain(state), plain(reason), name, end)
+
+
+def _from_sacct(reply: Reply) -> list[_Listed]:
+    """Jobs of sacct's rows; those of a job's steps give its memory and energy."""
+    rows = [line.split("|", 8) for line in reply.stdout.splitlines() if line.count("|") >= 8]
+    listed = []
+    for job_id, said, code, started, ended, _, _, nodes, name in rows:
+        if "." in job_id or not said.split():
+            continue  # a step: read with its job
+        steps = [row for row in rows if row[0].split(".")[0] == job_id]
+        state, end = said.split()[0].rstrip("+"), None
+        if state == "FAILED" and any(row[1].startswith("OUT_OF_MEMORY") for row in steps):
+            state, said = "OUT_OF_MEMORY", f"{said}, a step OUT_OF_MEMORY"
+        if state in _ENDED:
+            memory = max((int(row[5]) for row in steps if row[5].isdigit()), default=0)
+            energy = max((int(row[6]) for row in steps if row[6].isdigit()), default=0)
+            usage = Usage(
+                nodes=plain(nodes),
+                memory_bytes=memory or None,
+                memory_of="rank" if memory else None,
+                energy_joules=float(energy) if energy else None,
+            )
+            end = _end(state, plain(said), _exit_code(*(int(part) for part in code.split(":"))), started, ended, usage)
+        listed.append(_Listed(job_id, plain(said), "", name, end))
+    return listed
+
+
+def _exit_code(code: int, signal: int) -> int:
+    return 128 + signal if signal else code
+
+
+def _end(state: str, said: str, exit_code: int | None, started: str, ended: str, usage: Usage) -> End:
+    times = (float(text) if text.isdigit() else None for text in (started, ended))
+    return End(exit_code, _ENDED[state], said, *times, usage)

@@ -1,0 +1,64 @@
+"""Clocks of the queue: when to ask again, and for how long a job has said nothing. Both run on monotonic time."""
+
+import time
+
+from .schedulers.base import Job, Scheduler
+
+LONGEST_BACKOFF_SECONDS = 600.0
+
+
+class Backoff:
+    """When something may be tried again: `seconds` after a success, twice as long after each failure in a row."""
+
+    def __init__(self, seconds: float):
+        self._seconds = seconds
+        self._next = 0.0
+        self.failures = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self._next
+
+    def succeeded(self) -> None:
+        """Note a success."""
+        self.failures = 0
+        self._next = time.monotonic() + self._seconds
+
+    def failed(self) -> None:
+        """Note a failure."""
+        self._next = time.monotonic() + min(self._seconds * 2**self.failures, LONGEST_BACKOFF_SECONDS)
+        self.failures = min(self.failures + 1, 30)
+
+
+class OutputWatch:
+    """Notices running jobs whose output does not grow; `seconds` is how long that may last, 0 for ever.
+
+    Sizes are compared from look to look, so that clocks of other machines do not matter.
+    """
+
+    def __init__(self, scheduler: Scheduler, seconds: float):
+        self._scheduler = scheduler
+        self._seconds = seconds
+        self._grown: dict[str, tuple[int, float]] = {}
+
+    def silent(self, job: Job) -> float | None:
+        """For how many seconds a running job has said nothing, once, when that is too long; else None."""
+        if not self._seconds:
+            return None
+        size, now = (
+            sum(path.stat().st_size for path in self._scheduler.outputs(job) if path.is_file()),
+            time.monotonic(),
+        )
+        known_size, since = self._grown.get(job.key, (-1, now))
+        if size != known_size:
+            self._grown[job.key] = (size, now)
+            return None
+        if now - since < self._seconds:
+            return None
+        self._grown[job.key] = (size, now)  # told once, and again after as long a silence
+        return now - since
+
+    def forget(self, job: Job) -> None:
+        """Drop what is known of a job that has ended."""
+        self._grown.pop(job.key, None)
