@@ -3,10 +3,17 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from nodesweep.runner import Finished, Policy, Runner
+from nodesweep.schedulers.base import Scheduler
+from nodesweep.schedulers.local import Local
+from nodesweep.script import render
+from nodesweep.study import Study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TOY_TRAINER = REPOSITORY / "tests" / "programs" / "toy_trainer.sh"
@@ -37,11 +44,40 @@ def write(path: Path, sweep: Any) -> Path:
     return path
 
 
-def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY) -> list[str]:
+def study_in(folder: Path, **changes: Any) -> Study:
+    """A sweep with its scripts written, below `folder`/results."""
+    study = Study.load([write(folder / "sweep.yaml", toy(**changes))], results=folder / "results")
+    for slug, layout in study.layouts.items():
+        study.directory(slug).mkdir(parents=True, exist_ok=True)
+        study.script(slug).write_text(render(layout, study.sweep.sweep, study.sweep.iterations.total, study.folder))
+    return study
+
+
+def runner_of(
+    study: Study, lines: list[str] | None = None, scheduler: Scheduler | None = None, **policy: Any
+) -> Runner:
+    """A new launcher's runner, as after a restart; on this machine unless another scheduler is given."""
+    runner = Runner(study, scheduler or Local(), Policy(**policy), (lines if lines is not None else []).append)
+    runner.recover()
+    return runner
+
+
+def drained(runner: Runner, count: int, seconds: float = 60) -> list[Finished]:
+    """Step until `count` layouts are done with."""
+    done: list[Finished] = []
+    limit = time.monotonic() + seconds
+    while len(done) < count:
+        assert time.monotonic() < limit
+        done += runner.step()
+        runner.wait(0.2)
+    return done
+
+
+def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY, profile: str = "local") -> list[str]:
     """The command a user types, from any folder."""
     return [
         *(sys.executable, "-m", "snakemake", *words),
-        *("--snakefile", str(repository / "Snakefile"), "--profile", str(repository / "profiles" / "local")),
+        *("--snakefile", str(repository / "Snakefile"), "--profile", str(repository / "profiles" / profile)),
         *("--configfile", str(config)),
     ]
 

@@ -1,48 +1,20 @@
 """The queue submits each layout exactly once, whatever moment the launcher before it died at."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeps import starts, toy, write
+from sweeps import drained, runner_of, starts, study_in
 
 from nodesweep import journal
 from nodesweep.errors import NodesweepError
 from nodesweep.records import request_rerun
-from nodesweep.runner import Finished, Policy, Runner
+from nodesweep.runner import Finished
 from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.local import Local
-from nodesweep.script import key_of, render
+from nodesweep.script import key_of
 from nodesweep.study import Study
-
-
-def study_in(folder: Path, **changes: Any) -> Study:
-    """A sweep with its scripts written, below `folder`/results."""
-    study = Study.load([write(folder / "sweep.yaml", toy(**changes))], results=folder / "results")
-    for slug, layout in study.layouts.items():
-        study.directory(slug).mkdir(parents=True, exist_ok=True)
-        study.script(slug).write_text(render(layout, study.sweep.sweep, study.sweep.iterations.total, study.folder))
-    return study
-
-
-def runner_of(study: Study, lines: list[str] | None = None, at_once: int = 1) -> Runner:
-    """A new launcher's runner, as after a restart."""
-    runner = Runner(study, Local(), Policy(jobs_at_once=at_once), (lines if lines is not None else []).append)
-    runner.recover()
-    return runner
-
-
-def drained(runner: Runner, count: int) -> list[Finished]:
-    """Step until `count` layouts are done with."""
-    done: list[Finished] = []
-    limit = time.monotonic() + 60
-    while len(done) < count:
-        assert time.monotonic() < limit
-        done += runner.step()
-        runner.wait(0.2)
-    return done
 
 
 def run_all(study: Study, lines: list[str] | None = None, **options: Any) -> dict[str, Finished]:
@@ -70,7 +42,7 @@ def test_all_layouts_run_once_in_the_order_of_the_config(tmp_path: Path) -> None
 def test_two_at_once(tmp_path: Path) -> None:
     """With room for two, the second starts before the first has ended."""
     study, lines = study_in(tmp_path, seconds=0.3), []
-    run_all(study, lines, at_once=2)
+    run_all(study, lines, jobs_at_once=2)
     assert ["started" in line for line in lines] == [True, True, False, False]
 
 

@@ -74,6 +74,18 @@ def test_pmix():
     assert place_from_environment(given) == Place(2, 4, 2, "head", 5000)
 
 
+def test_a_node_that_only_slurm_knows():
+    """Where the first node's name has no address, rank 0 is taken to be where srun was started: on that node."""
+    environment = {
+        "SLURM_PROCID": "1",
+        "SLURM_NTASKS": "2",
+        "SLURM_LOCALID": "0",
+        "SLURM_JOB_NODELIST": "n[1-2].invalid",
+    }
+    place = place_from_environment(environment | {"SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"})
+    assert place.address == "127.0.0.1"
+
+
 def test_one_rank_needs_no_address():
     """A launcher that starts a single rank is a run of one process."""
     given = {name: value for name, value in OPEN_MPI.items() if name != "MASTER_ADDR"}

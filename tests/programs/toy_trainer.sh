@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A stand-in for a trainer of somebody else's: prints Megatron-DeepSpeed iteration lines and does nothing.
-# Arguments: iterations, seconds an iteration, and optionally how it ends (crash or oom, after one iteration).
+# Arguments: iterations, seconds an iteration, and optionally how it ends after one iteration: crash, once (a crash in its
+# first run only), oom, or silent (it goes on for ever and says nothing).
 set -eu
 iterations=$1 seconds=$2 ending=${3:-ok}
 echo "started as process $$" >>"${STARTS:-/dev/null}"
@@ -12,6 +13,8 @@ for ((i = 1; i <= iterations; i++)); do
     printf ' learning rate: 1.000E-04 | global batch size: %5d | lm loss: %.6E |\n' 16 9
     case $ending in
         oom) echo "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes." && exit 1 ;;
+        silent) sleep 600 ;;
+        once) [[ $(wc -l <"$STARTS") -gt 1 ]] || { echo "ValueError: made to fail once" && exit 1; } ;;
         crash) echo "ValueError: made to fail" && exit 1 ;;
     esac
 done

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -82,19 +83,29 @@ def _number(environment: Mapping[str, str], name: str) -> int:
 
 
 def _master_address(environment: Mapping[str, str], launcher: str, world_size: int) -> str:
-    """The host of rank 0: MASTER_ADDR, else the first host of the Slurm step."""
+    """The host of rank 0: MASTER_ADDR, else the first of the Slurm step, or srun's where only Slurm knows that name."""
     if environment.get("MASTER_ADDR"):
         return environment["MASTER_ADDR"]
     if launcher == "Slurm":
-        for name in ("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"):
-            if environment.get(name):
-                return expand_hosts(environment[name])[0]
-        if environment.get("SLURM_LAUNCH_NODE_IPADDR"):
-            return environment["SLURM_LAUNCH_NODE_IPADDR"]
+        starter = environment.get("SLURM_LAUNCH_NODE_IPADDR", "")
+        hosts = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
+        first = expand_hosts(hosts)[0] if hosts else ""
+        if first and (not starter or _resolves(first)):
+            return first
+        if starter:
+            return starter
     raise LaunchError(
         f"{world_size} ranks by {launcher}, but nothing says where rank 0 runs; "
         "export MASTER_ADDR=<host of rank 0> (and MASTER_PORT) to all ranks"
     )
+
+
+def _resolves(host: str) -> bool:
+    try:
+        socket.gethostbyname(host)
+    except OSError:
+        return False
+    return True
 
 
 def _master_port(environment: Mapping[str, str], launcher: str) -> int:

@@ -21,6 +21,7 @@ OUTCOME_OF_CAUSE = {
     "cancelled": "cancelled",
     "out_of_memory": "oom",
     "launch_failed": "launch_failed",
+    "hang": "hang",
     "lost": "lost",
 }
 
@@ -177,8 +178,11 @@ def _bare_exit(case: _Case) -> Verdict:
 
 
 def _from_cause(case: _Case) -> Verdict:
+    """The scheduler's reason; where it left a line in the log that says the same, that is the better evidence."""
     outcome = OUTCOME_OF_CAUSE[str(case.end.cause)]
-    return Verdict(outcome, "" if outcome == "launch_failed" else case.where, case.scheduler_word)
+    said = [found for found in case.reading.signatures if found.signature.precedence == SCHEDULER]
+    line = next((_line(found) for found in said if found.signature.outcome == outcome), case.scheduler_word)
+    return Verdict(outcome, "" if outcome == "launch_failed" else case.where, line)
 
 
 def _from_log(case: _Case, found: Found, note: str = "") -> Verdict:

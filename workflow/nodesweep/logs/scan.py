@@ -16,7 +16,7 @@ from .lines import LINE_BYTES, complete_lines, lines_with
 from .memory import MemoryPeaks, NodeMemory, RankMemory
 from .signatures import SIGNATURES, Signature
 
-READER_VERSION = 1
+READER_VERSION = 2
 SIGNATURE_HEAD = 1500
 SIGNATURE_TAIL = 500
 ARGUMENT_LINES = 2000

@@ -51,8 +51,17 @@ SIGNATURES = (
     _row("slurm_task_failure", "crash", CONSEQUENCE, "DUE TO TASK FAILURE", rf"{_CANCELLED} DUE TO TASK FAILURE"),
     _row("slurm_signal", "cancelled", TERMINATED, "DUE to SIGNAL", rf"{_CANCELLED} DUE to SIGNAL"),
     _row("slurm_cancelled", "cancelled", SCHEDULER, "CANCELLED AT", rf"{_CANCELLED} \*\*\*"),
+    _row("slurm_memory_limit", "oom", ROOT, "exceeded memory limit", r"exceeded memory limit \(\d{1,20} > \d{1,20}\)"),
     _row("pjm_time_limit", "timeout", SCHEDULER, "ELAPSE LIMIT EXCEEDED"),
+    _row("pjm_elapse_limit", "timeout", SCHEDULER, "[ERR.] PJM 7004 "),
     _row("pjm_memory_limit", "oom", ROOT, "LIMIT OVER MEMORY"),
+    _row("pjm_out_of_memory", "oom", ROOT, "[ERR.] PJM 70", r"\[ERR\.\] PJM (?:7005|7011) "),
+    _row("pjm_node_down", "node_failure", SCHEDULER, "[ERR.] PJM 70", r"\[ERR\.\] PJM (?:7002|7008|7010|7013) "),
+    _row("pjm_deadline", "preempted", SCHEDULER, "[ERR.] PJM 7001 "),
+    _row("pjm_deleted", "cancelled", SCHEDULER, "[INFO] PJM 7090 "),
+    _row("pbs_walltime", "timeout", SCHEDULER, "=>> PBS: job killed: walltime"),
+    _row("pbs_memory", "oom", ROOT, "=>> PBS: job killed: ", r"=>> PBS: job killed: v?mem "),
+    _row("pbs_cgroup_memory", "oom", ROOT, "Cgroup mem", r"Cgroup mem(?:ory|sw) limit exceeded"),
     _row("plexec_refused", "launch_failed", SCHEDULER, "[ERR.] PLE ", r"\[ERR\.\] PLE (?:0005|0008|0080) "),
     # Out of memory.
     _row(

@@ -61,7 +61,7 @@ class _Listed:
 class Slurm(Batch):
     """Submits by sbatch; a job's name is its key."""
 
-    patience = Patience(polls=2, unclear_seconds=30, lost_seconds=900)
+    patience = Patience(polls=2, unclear_seconds=5, lost_seconds=900)
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,0 +1,356 @@
+"""Sweeps on a real Slurm: each job submitted once, each end named rightly, whatever fails in between."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import Cluster
+from sweeps import drained, runner_of, starts
+from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm_study, wait_for
+
+from nodesweep import journal
+from nodesweep.errors import SchedulerAway
+from nodesweep.records import withdraw_records
+from nodesweep.schedulers import commands
+from nodesweep.schedulers.base import Job
+from nodesweep.schedulers.slurm import Slurm
+from nodesweep.study import Study
+
+WITH_AND_WITHOUT_ACCOUNTS = [
+    pytest.param("slurm", marks=pytest.mark.xdist_group("slurm"), id="accounts"),
+    pytest.param("slurm_without_accounting", marks=pytest.mark.xdist_group("slurm-plain"), id="no accounts"),
+]
+
+
+@pytest.fixture(params=WITH_AND_WITHOUT_ACCOUNTS)
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """Slurm's commands speak to a cluster, once with accounts and once without."""
+    cluster = request.getfixturevalue(request.param)
+    enter(cluster, monkeypatch)
+    return cluster
+
+
+@pytest.fixture
+def plain(slurm_without_accounting: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """Slurm's commands speak to a cluster without accounts."""
+    enter(slurm_without_accounting, monkeypatch)
+    return slurm_without_accounting
+
+
+@pytest.fixture
+def accounts(slurm: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """Slurm's commands speak to a cluster with accounts."""
+    enter(slurm, monkeypatch)
+    return slurm
+
+
+@pytest.fixture(scope="session")
+def over_its_limit(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """A study whose job of endless sleep has node8 since a while ago: a minute is the shortest limit there is."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter(slurm, monkeypatch)
+        folder = tmp_path_factory.mktemp("limit")
+        study = slurm_study(folder, seconds=300, machine={"elapse_limit_seconds": 60, "options": {"nodelist": "node8"}})
+        runner = runner_of(study, None, Slurm())
+        runner.add(list(study.layouts))
+        runner.step()
+    yield study
+
+
+@pytest.fixture(autouse=True)
+def submit_early(request: pytest.FixtureRequest) -> None:
+    """The job that runs into its limit is submitted before the first test on its cluster, and looked at by the last."""
+    if "accounts" in request.node.callspec.id if hasattr(request.node, "callspec") else False:
+        request.getfixturevalue("over_its_limit")
+
+
+def submitted(study: Study, **policy: Any) -> Any:
+    """A launcher that has submitted all layouts."""
+    runner = runner_of(study, None, Slurm(), poll_seconds=0.1, jobs_at_once=100, **policy)
+    runner.add(list(study.layouts))
+    runner.step()
+    return runner
+
+
+def test_a_sweep_runs_to_its_end(either: Cluster, tmp_path: Path) -> None:
+    """Layouts of 1 to 7 nodes run once each; records name the nodes, and out of memory and a crash what they are."""
+    study = slurm_study(
+        tmp_path, [1, 2, 4, 7], ending="{{ {2: 'oom', 4: 'crash'}[nodes] if nodes in (2, 4) else 'ok' }}"
+    )
+    done = run_on_slurm(study)
+    assert [done[slug].record["outcome"] for slug in study.layouts] == ["ok", "oom", "crash", "ok"]
+    assert [done[slug].record["exit_code"] for slug in study.layouts] == [0, 1, 1, 0]
+    states = [done[slug].record["scheduler_state"] for slug in study.layouts]
+    assert states == ["COMPLETED", "FAILED", "FAILED", "COMPLETED"]
+    assert done[list(study.layouts)[3]].record["usage"]["nodes"] == "node[1-7]"
+    assert done[list(study.layouts)[2]].record["evidence"].endswith("ValueError: made to fail")
+    assert starts(tmp_path) == dict.fromkeys(study.layouts, 1)
+
+
+def test_accounts_give_the_memory_of_a_rank(accounts: Cluster, tmp_path: Path) -> None:
+    """MaxRSS of a program that holds 100 MiB for two seconds is in the record."""
+    line = " iteration 3/ 3 | elapsed time per iteration (ms): 1.0 |"
+    program = f"import time; data = bytearray(100 << 20); time.sleep(2.5); print({line!r})"
+    workload = {"command": ["srun", "python3", str(tmp_path / "hold.py")], "log_format": "megatron-deepspeed"}
+    (tmp_path / "hold.py").write_text(program)
+    (done,) = run_on_slurm(slurm_study(tmp_path, workload=workload)).values()
+    usage = done.record["usage"]
+    assert done.record["outcome"] == "ok", done.record
+    assert 100 << 20 < usage["memory_bytes"] < 200 << 20 and usage["memory_of"] == "rank"
+
+
+def test_cancelled_while_it_runs_and_while_it_waits(either: Cluster, tmp_path: Path) -> None:
+    """scancel by somebody: cancelled, with Slurm's line as evidence where the job ran; it runs again next time."""
+    study = slurm_study(tmp_path, [7, 6], seconds=30)
+    runner = submitted(study)
+    running, waiting = (journal.state(study.journal(slug)).job_id for slug in study.layouts)
+    wait_for(lambda: len(starts(tmp_path)) == 1)
+    either.run("scancel", waiting)
+    either.run("scancel", running)
+    done = {one.slug: one for one in drained(runner, 2)}
+    first, second = (done[slug] for slug in study.layouts)
+    assert (first.record["outcome"], second.record["outcome"]) == ("cancelled", "cancelled")
+    assert "CANCELLED AT" in first.record["evidence"]
+    assert second.record["evidence"].startswith("scheduler: CANCELLED")
+    assert not first.final and not second.final
+    assert len(starts(tmp_path)) == 1
+
+
+def test_a_node_fails_under_a_job(either: Cluster, tmp_path: Path) -> None:
+    """The layout is submitted again at once; both submissions are in the journal, and it has one record."""
+    study, lines = slurm_study(tmp_path, 2, seconds=2), []
+    runner = runner_of(study, lines, Slurm(), poll_seconds=0.1)
+    (slug,) = study.layouts
+    runner.add([slug])
+    runner.step()
+    wait_for(lambda: starts(tmp_path))
+    node = either.run("squeue", "-h", "-j", job_id(study), "-O", "BatchHost:").stdout.strip()
+    either.set_node(node, "down")
+    try:
+        (done,) = drained(runner, 1)
+    finally:
+        either.set_node(node, "resume")
+        either.wait_idle(7, 30)
+    assert (done.record["outcome"], done.record["attempt"], done.final) == ("ok", 2, True)
+    first = next(event["record"] for event in journal.read(study.journal(slug)) if event["event"] == "ended")
+    assert (first["outcome"], first["scheduler_state"]) == ("node_failure", "NODE_FAIL")
+    assert "DUE TO NODE FAILURE" in first["evidence"]
+    assert [name for name in events(study) if name in ("submitted", "ended")] == ["submitted", "ended"] * 2
+    assert starts(tmp_path) == {slug: 2}
+
+
+def test_requeued_by_an_operator(either: Cluster, tmp_path: Path) -> None:
+    """A job may not be requeued; where an operator does it all the same, its second start does no work."""
+    study = slurm_study(tmp_path, seconds=2)
+    runner = submitted(study)
+    wait_for(lambda: starts(tmp_path))
+    job = job_id(study)
+    assert "disabled" in either.run("scontrol", "requeue", job).stderr
+    assert either.run("scontrol", "update", f"jobid={job}", "requeue=1").returncode == 0
+    assert either.run("scontrol", "requeue", job).returncode == 0
+    (done,) = drained(runner, 1)
+    (slug,) = study.layouts
+    first = next(event["record"] for event in journal.read(study.journal(slug)) if event["event"] == "ended")
+    assert first["outcome"] == "preempted" and "DUE TO JOB REQUEUE" in first["evidence"]
+    assert (done.record["outcome"], done.record["attempt"]) == ("ok", 2)
+    assert starts(tmp_path) == {slug: 2}
+    assert "does not run" in (study.directory(slug) / first["log"]).read_text()
+
+
+def test_no_controller_for_a_while(either: Cluster, tmp_path: Path) -> None:
+    """slurmctld goes away in mid-sweep and comes back: the sweep goes on, and nothing starts twice."""
+    study, lines = slurm_study(tmp_path, [3, 4, 5, 6], seconds=1), []
+    either.wait_idle(6, 30)
+    stop = threading.Timer(1.5, either.stop_controller)
+    start = threading.Timer(12, either.start_controller)
+    stop.start()
+    start.start()
+    done = run_on_slurm(study, lines, seconds=90, jobs_at_once=2)
+    start.join()
+    assert {one.record["outcome"] for one in done.values()} == {"ok"}
+    assert starts(tmp_path) == dict.fromkeys(study.layouts, 1)
+    assert any("no answer from the scheduler" in line for line in lines)
+    assert any("the scheduler answers again" in line for line in lines)
+
+
+@pytest.mark.parametrize("failure", ["error", "time-out"])
+def test_the_answer_is_lost(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
+    """sbatch makes the job, then fails or says nothing: the one job is found by its name and taken over."""
+    wrappers = Wrappers(tmp_path, monkeypatch)
+    says = {
+        "error": 'echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1',
+        "time-out": "sleep 20",
+    }
+    wrappers.wrap("sbatch", f'"$real" "$@" >/dev/null; {says[failure]}')
+    monkeypatch.setattr(commands, "COMMAND_SECONDS", 1.5)
+    study = slurm_study(tmp_path, seconds=1)
+    (done,) = run_on_slurm(study).values()
+    assert (done.record["outcome"], done.record["attempt"]) == ("ok", 1)
+    assert events(study) == ["intent", "adopted", "ended"]
+    assert len(wrappers.calls("sbatch")) == 1
+    assert set(starts(tmp_path).values()) == {1}
+
+
+def test_no_job_came_of_it(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sbatch fails unclearly without having made a job: its key is revoked, and the layout submitted again."""
+    wrappers = Wrappers(tmp_path, monkeypatch)
+    wrappers.wrap("sbatch", f"[[ -e {tmp_path}/once ]] || {{ touch {tmp_path}/once; echo odd >&2; exit 1; }}")
+    study, lines = slurm_study(tmp_path), []
+    (done,) = run_on_slurm(study, lines).values()
+    assert (done.record["outcome"], done.record["attempt"]) == ("ok", 2)
+    assert events(study) == ["intent", "revoked", "intent", "submitted", "ended"]
+    assert any("no job came of its submission" in line for line in lines)
+
+
+def test_a_job_that_appears_after_it_was_given_up_does_nothing(plain: Cluster, tmp_path: Path) -> None:
+    """However late a submission comes through: once another took its place, it ends without a start."""
+    study = slurm_study(tmp_path)
+    (slug,) = study.layouts
+    directory, key = study.directory(slug), "late-a1"
+    journal.append(study.journal(slug), "intent", key=key, attempt=1, script_sha256="0")
+    (done,) = run_on_slurm(study).values()
+    assert (done.record["attempt"], starts(tmp_path)) == (2, {slug: 1})
+    late = plain.run("sbatch", "--parsable", f"--job-name={done.record['key']}", str(study.script(slug))).stdout.strip()
+    wait_for(lambda: plain.run("squeue", "-h", "-t", "all", "-j", late, "-o", "%T").stdout.strip() == "FAILED")
+    assert starts(tmp_path) == {slug: 1}
+    assert "does not run" in (directory / done.record["log"]).read_text()
+
+
+def test_a_stale_listing_is_no_end(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """squeue leaves a running job out ten times: it is neither lost nor submitted again."""
+    wrappers = Wrappers(tmp_path, monkeypatch)
+    wrappers.wrap("squeue", f"[[ $(wc -l <{tmp_path}/wrappers/squeue.calls) -gt 10 ]] || exit 0")
+    study = slurm_study(tmp_path, seconds=1)
+    (done,) = run_on_slurm(study).values()
+    assert (done.record["outcome"], done.record["attempt"]) == ("ok", 1)
+    assert len(wrappers.calls("squeue")) > 10
+    assert set(starts(tmp_path).values()) == {1}
+
+
+def test_forgotten_by_slurm(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that ended while no launcher was there, and that Slurm no longer lists: its exit marker tells."""
+    study = slurm_study(tmp_path)
+    submitted(study)
+    (slug,) = study.layouts
+    wait_for(lambda: list(study.directory(slug).glob("*.exit")))
+    Wrappers(tmp_path, monkeypatch).wrap("squeue", "exit 0")
+    (done,) = run_on_slurm(study).values()
+    assert (done.record["outcome"], done.record["exit_code"], starts(tmp_path)) == ("ok", 0, {slug: 1})
+
+
+def test_too_many_jobs_are_queued_already(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on submissions makes the others wait; none fails, and none uses up a number of attempts."""
+    wrappers = Wrappers(tmp_path, monkeypatch)
+    error = (
+        "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size)"
+    )
+    wrappers.wrap(
+        "sbatch", f'[[ $("${{real%sbatch}}squeue" -h --me | wc -l) -lt 2 ]] || {{ echo "{error}" >&2; exit 1; }}'
+    )
+    study, lines = slurm_study(tmp_path, [1, 2, 3, 4], seconds=0.3), []
+    done = run_on_slurm(study, lines)
+    assert {(one.record["outcome"], one.record["attempt"]) for one in done.values()} == {("ok", 1)}
+    assert any("takes no more jobs for now" in line for line in lines)
+    assert any("deferred" in events(study, slug) for slug in study.layouts)
+
+
+def test_a_refused_submission_says_why(plain: Cluster, tmp_path: Path) -> None:
+    """A partition that does not exist: launch_failed with Slurm's words, at once."""
+    study = slurm_study(tmp_path, machine={"options": {"partition": "none"}})
+    (done,) = run_on_slurm(study).values()
+    assert (done.record["outcome"], done.final) == ("launch_failed", False)
+    assert "invalid partition specified: none" in done.record["evidence"].lower()
+
+
+def test_status_commands_do_not_grow_with_the_jobs(
+    plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six looks at 5 queued jobs and at 500 are six squeue each."""
+    wrappers, counts = Wrappers(tmp_path, monkeypatch), []
+    wrappers.wrap("squeue")
+    wrappers.wrap("sacct")
+    for number in (5, 500):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        variants = [{"name": f"v{index}"} for index in range(number)]
+        study = slurm_study(folder, machine={"options": {"hold": True}}, variants=variants)
+        runner = runner_of(study, None, Slurm(), poll_seconds=0.05, jobs_at_once=1000)
+        runner.add(list(study.layouts))
+        runner.step()
+        assert len(runner.running) == number
+        before = len(wrappers.calls("squeue"))
+        for _ in range(6):
+            time.sleep(0.06)
+            runner.step()
+        counts.append((len(wrappers.calls("squeue")) - before, len(wrappers.calls("sacct"))))
+        plain.run("scancel", "--me")
+    assert counts == [(6, 0), (6, 0)]
+
+
+def test_a_held_job_is_reported_once(plain: Cluster, tmp_path: Path) -> None:
+    """A job that will not start by itself is told of, with Slurm's reason."""
+    study, lines = slurm_study(tmp_path, machine={"options": {"hold": True}}), []
+    runner = runner_of(study, lines, Slurm(), poll_seconds=0)
+    runner.add(list(study.layouts))
+    for _ in range(3):
+        runner.step()
+    runner.close(cancel=True)
+    assert [line for line in lines if "does not start by itself: PENDING, JobHeldUser" in line] == lines[1:]
+
+
+def test_a_job_that_hangs(either: Cluster, tmp_path: Path) -> None:
+    """A running job that says nothing more is cancelled where the profile says so: `hang`; it runs again next time."""
+    study, lines = slurm_study(tmp_path, ending="silent"), []
+    (done,) = run_on_slurm(study, lines, hang_seconds=2, on_hang="cancel").values()
+    assert (done.record["outcome"], done.record["where"], done.final) == ("hang", "after iteration 1", False)
+    assert "hung" in events(study)
+    assert any("has said nothing for" in line and "cancelled as hanging" in line for line in lines)
+
+
+def test_a_hanging_job_is_only_reported(plain: Cluster, tmp_path: Path) -> None:
+    """By default a silent job is told of and left alone."""
+    study, lines = slurm_study(tmp_path, ending="silent"), []
+    runner = runner_of(study, lines, Slurm(), poll_seconds=0.1, hang_seconds=1)
+    runner.add(list(study.layouts))
+    limit = time.monotonic() + 20
+    while not any("it may hang" in line for line in lines):
+        assert time.monotonic() < limit
+        runner.step()
+        runner.wait(0.1)
+    assert events(study) == ["intent", "submitted"]
+    runner.close(cancel=True)
+
+
+def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any controller a look raises SchedulerAway: it is no news of any job."""
+    wrong = tmp_path / "slurm.conf"
+    wrong.write_text("ClusterName=none\nSlurmctldHost=localhost(127.0.0.1)\nSlurmctldPort=9\nMessageTimeout=2\n")
+    monkeypatch.setenv("SLURM_CONF", str(wrong))
+    with pytest.raises(SchedulerAway):
+        Slurm().poll([Job("k-a1", "1", tmp_path)])
+
+
+@pytest.mark.xdist_group("slurm")
+def test_z_a_time_limit_is_a_result_until_it_is_raised(
+    over_its_limit: Study, accounts: Cluster, tmp_path: Path
+) -> None:
+    """Over its limit a job is `timeout` and stays so; once the limit is raised its record goes, and it runs again."""
+    study = over_its_limit
+    (slug,) = study.layouts
+    (done,) = run_on_slurm(study, seconds=120).values()
+    assert (done.record["outcome"], done.record["where"], done.final) == ("timeout", "in iteration 1", True)
+    assert "DUE TO TIME LIMIT" in done.record["evidence"]
+    assert (done.record["scheduler_state"], done.record["elapse_limit_seconds"]) == ("TIMEOUT", 60)
+    withdraw_records(study)
+    assert json.loads(study.record(slug).read_text())["outcome"] == "timeout"
+    raised = slurm_study(study.folder.parents[1], machine={"elapse_limit_seconds": 120}, seconds=300)
+    assert list(raised.layouts) == [slug]
+    withdraw_records(raised)
+    assert not raised.record(slug).exists()
+    runner = submitted(raised)
+    assert journal.state(raised.journal(slug)).attempt == 2
+    runner.close(cancel=True)
