@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.pjm import FakePjm
 from sweeps import REPOSITORY, toy, write
 
 from nodesweep.errors import ConfigError
+from nodesweep.schedulers.pjm import Pjm
 from nodesweep.script import key_of, render
 from nodesweep.study import Study
 
@@ -149,6 +151,27 @@ def test_script_with_everything_in_it(tmp_path: Path, monkeypatch: pytest.Monkey
     for path, name in ((str(tmp_path), "/WORK"), (sys.executable, "/VENV/bin/python"), (str(REPOSITORY), "/NODESWEEP")):
         text = text.replace(path, name)
     golden("job.pjm.sh", text.replace(key_of(study.folder, slug), "pjm-2_x-0123456789ab"))
+
+
+def test_directives_are_read_as_they_were_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the #PJM lines say with all their quotes, and what the command line says over them."""
+    fake = FakePjm(tmp_path / "pjm")
+    fake.set(queue_seconds=60)
+    for name, value in fake.environment().items():
+        monkeypatch.setenv(name, value)
+    study = load(tmp_path, hostile())
+    path = study.script(next(iter(study.layouts)))
+    path.parent.mkdir(parents=True)
+    path.write_text(rendered(study, path.parent.name))
+    Pjm().submit(path, "k-a1")
+    job = fake.jobs()[0]
+    fake.close()
+    assert (job["name"], job["directory"], job["options"]["-o"]) == ("k-a1", str(path.parent), "k-a1.out")
+    assert job["options"]["--comment"] == "50 % of #3, then (a|b) & *"
+    assert job["options"]["-x"] == "A=1,B=two words"
+    assert job["options"]["--mpi"] == {"proc": "24", "max-proc-per-node": "4", "rank-map-bychip": ""}
+    expected = {"rscgrp": "small-s2.x", "node": "6:noncont", "elapse": "25:01:01", "freq": "2200"}
+    assert job["options"]["-L"] == {**expected, "node-mem": "28Gi", "eco_state": "0"}
 
 
 def test_a_folder_whose_name_pjm_would_fill_in(tmp_path: Path) -> None:

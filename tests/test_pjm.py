@@ -472,14 +472,17 @@ def test_cancel(tmp_path: Path, fake: FakePjm) -> None:
 
 
 def test_a_job_in_error_is_an_end_and_is_deleted_once(tmp_path: Path, fake: FakePjm) -> None:
-    """It would stay listed for ever."""
+    """It would stay listed for ever; a pjdel that fails is not tried again with every look."""
     fake.set(ends={"*": {"st": "ERR", "pc": 21, "runs": False}})
+    fake.fail("pjdel", NO_DAEMON["pjdel"])
     scheduler = Pjm()
     job = submitted(scheduler, a_job(tmp_path / "one"))
     end = ended(scheduler, job)
     assert (end.cause, end.state) == ("launch_failed", "ERR, PJM code 21")
     scheduler.poll([job])
     assert fake.calls("pjdel") == [["pjdel", job.id]]
+    Pjm().poll([job])
+    until(lambda: fake.jobs()[0]["st"] == "CCL")
 
 
 def test_a_job_that_waits_for_ever_says_so(tmp_path: Path, fake: FakePjm) -> None:
