@@ -10,6 +10,10 @@ from .expressions import compile_template
 from .fields import check_filled
 
 _PLAIN = re.compile(r"[A-Za-z0-9_=:,./+@%\[\]-]+")
+_PJM_PLAIN = re.compile(r"[A-Za-z0-9_:./+@%-]+")
+_PJM_MOST_OPTIONS = 64
+_PJSUB_OPTIONS = {"appname", "at", "comment", "llio", "mail-list", "mpi", "net-route", "rsc-list", "sparam", "spath"}
+_PJSUB_COMMAND_LINE = {"all-mount-gfscache", "dir-prefix", "no-check-directory", "no-check-gfscache"}
 
 
 def quoted(value: str) -> str:
@@ -20,7 +24,7 @@ def quoted(value: str) -> str:
     """
     if _PLAIN.fullmatch(value):
         return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return in_quotes(value)
 
 
 def clock(seconds: int) -> str:
@@ -51,5 +55,36 @@ def _slurm(name: str, value: str | None) -> str:
     return f"--{name}" if value is None else f"--{name}={quoted(value)}"
 
 
-OPTION: dict[str, Callable[[str, str | None], str]] = {"slurm": _slurm}
+def _pjm(name: str, value: str | None) -> str:
+    """`-n value`, `--name value` for the long options of pjsub, `-L "name=value"` for everything else, resources."""
+    if name in _PJSUB_COMMAND_LINE:
+        raise ConfigError(f"machine.options.{name}: pjsub takes it on its command line only; leave it out")
+    dashed = f"-{name}" if len(name) == 1 else f"--{name}"
+    if value is None:
+        return dashed
+    if len(name) > 1 and name not in _PJSUB_OPTIONS:
+        return f"-L {in_quotes(f'{name}={value}')}"
+    return f"{dashed} {value if _PJM_PLAIN.fullmatch(value) else in_quotes(value)}"
+
+
+def in_quotes(value: str) -> str:
+    """A value between double quotes.
+
+    >>> print(in_quotes("node=8x12x32:torus"))
+    "node=8x12x32:torus"
+    """
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def check_directives(scheduler: str, script: str) -> None:
+    """Raise ConfigError where a script holds more than its scheduler reads, which would be lost without a word."""
+    lines = [line for line in script.splitlines() if line.startswith("#PJM")] if scheduler == "pjm" else []
+    if len(lines) > _PJM_MOST_OPTIONS:
+        raise ConfigError(
+            f"machine.options: make {len(lines)} #PJM lines with nodesweep's own; pjsub reads {_PJM_MOST_OPTIONS}: "
+            "take some out"
+        )
+
+
+OPTION: dict[str, Callable[[str, str | None], str]] = {"slurm": _slurm, "pjm": _pjm}
 """Per scheduler: an option as it stands in a directive line."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .directives import OPTION, clock, options, quoted
+from .directives import OPTION, check_directives, clock, in_quotes, options, quoted
 from .errors import ConfigError
 from .expressions import compile_template
 from .layout import Layout
@@ -59,7 +59,7 @@ def render(layout: Layout, sweep: str, iterations: int, folder: Path) -> str:
         "directory": str(directory),
     }
     environment = machine.environment | workload.environment | (layout.variant.env if layout.variant else {})
-    return _template(machine.scheduler).render(
+    text = _template(machine.scheduler).render(
         sweep=sweep,
         layout=layout,
         machine=machine,
@@ -73,6 +73,8 @@ def render(layout: Layout, sweep: str, iterations: int, folder: Path) -> str:
         queue=layout.queue.name if layout.queue else None,
         elapse_limit_seconds=layout.elapse_limit_seconds,
     )
+    check_directives(machine.scheduler, text)
+    return text
 
 
 def _command(layout: Layout, context: dict[str, Any]) -> list[str]:
@@ -123,6 +125,7 @@ def _template(scheduler: str) -> Any:
     environment.filters["quote"] = lambda value: shlex.quote(str(value))
     environment.filters["quote_word"] = quote_word
     environment.filters["directive"] = quoted
+    environment.filters["in_quotes"] = in_quotes
     environment.filters["clock"] = clock
     environment.filters["option"] = lambda pair: OPTION[scheduler](*pair)
     return environment.get_template(f"{scheduler}.sh.j2")

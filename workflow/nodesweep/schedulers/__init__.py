@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from .base import Scheduler
 from .local import Local
+from .pjm import Pjm
 from .slurm import Slurm
 
-SCHEDULERS: dict[str, Callable[[], Scheduler]] = {"local": Local, "slurm": Slurm}
+SCHEDULERS: dict[str, Callable[[], Scheduler]] = {"local": Local, "pjm": Pjm, "slurm": Slurm}
