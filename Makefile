@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Bytecode is made on first use: only what is used, which halves the time of an installation.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_OPTIONS)
 
-.PHONY: install quickstart test check format schemas bench clean
+.PHONY: install quickstart test chaos check format schemas bench clean
 
 # The base install, for login nodes: no torch.
 install: $(VENV)/.installed
@@ -35,6 +35,13 @@ quickstart: $(VENV)/.installed-trainer
 test: $(VENV)/.installed-test
 	bash tests/slurm/install.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Launchers killed at random moments of real Slurm sweeps: make chaos KILLS=200 SEED=7
+KILLS ?= 200
+SEED ?= $(shell date +%s)
+chaos: $(VENV)/.installed-test
+	bash tests/slurm/install.sh
+	$(BIN)/python tests/chaos/chaos.py --kills $(KILLS) --seed $(SEED)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -83,10 +83,10 @@ def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY, 
 
 
 def run_snakemake(
-    folder: Path, config: Path, *words: str, repository: Path = REPOSITORY
+    folder: Path, config: Path, *words: str, repository: Path = REPOSITORY, profile: str = "local"
 ) -> subprocess.CompletedProcess[str]:
     """Run the whole workflow in `folder`; stderr is merged into stdout."""
-    return _run(folder, snakemake_command(config, *words, repository=repository), repository)
+    return _run(folder, snakemake_command(config, *words, repository=repository, profile=profile), repository)
 
 
 def run_nodesweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .errors import NodesweepError
 from .records import withdraw_records
+from .sources import load_sweep
 from .study import DEFAULT_SWEEP, Study
 
 
@@ -24,12 +25,18 @@ def study_of(workflow: Any) -> Study:
         raise SystemExit(f"Error: {error}") from None
 
 
-def check_command_line(words: list[str]) -> None:
+_profile: dict[str, str] = {}
+"""What the profile of this process says of the sweep: its `machine`, for sweeps written for another scheduler."""
+
+
+def check_command_line(words: list[str], machine: str) -> None:
     """Check the sweep a snakemake command line names before Snakemake reads its files in its own way.
 
     Snakemake says neither file nor line of broken YAML, and runs code in a file that asks for its YAML extension.
-    Records that no longer hold go as well: Snakemake runs what lacks its record. Raises NodesweepError.
+    Records that no longer hold go as well: Snakemake runs what lacks its record. `machine`: the profile's, or empty.
+    Raises NodesweepError.
     """
+    _profile["machine"] = machine
     from snakemake.cli import parse_config  # it imports the executor plugins, which import this module
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -38,7 +45,7 @@ def check_command_line(words: list[str]) -> None:
     named = parser.parse_known_args(words)[0]
     if named.configfile:
         paths = tuple(str(path.absolute()) for path in named.configfile)
-        withdraw_records(_study(paths, json.dumps(parse_config(named.config), sort_keys=True)))
+        withdraw_records(_study(paths, _overrides(paths, parse_config(named.config))))
 
 
 def command_of(workflow: Any) -> str:
@@ -51,7 +58,21 @@ def command_of(workflow: Any) -> str:
 def _arguments(workflow: Any) -> tuple[tuple[str, ...], str]:
     settings = workflow.config_settings
     paths = tuple(str(path) for path in settings.configfiles) or (str(DEFAULT_SWEEP),)
-    return paths, json.dumps(dict(settings.config), sort_keys=True)
+    return paths, _overrides(paths, dict(settings.config))
+
+
+def _overrides(paths: tuple[str, ...], config: dict[str, Any]) -> str:
+    """The keys over those of the files, as JSON: the command line's, and the machine a profile brings along.
+
+    A profile's machine takes the place of one of another scheduler, unless the command line names a machine.
+    """
+    machine = _profile.get("machine")
+    if machine and "machine" not in config:
+        files = [Path(path) for path in paths]
+        own, other = (load_sweep(files, changes)[0].machine for changes in (config, {**config, "machine": machine}))
+        if own.scheduler != other.scheduler:
+            config = {**config, "machine": machine}
+    return json.dumps(config, sort_keys=True)
 
 
 @lru_cache

@@ -28,6 +28,10 @@ from nodesweep.workflow import check_command_line, study_of
 class ExecutorSettings(ExecutorSettingsBase):
     """What a profile decides about submitting."""
 
+    machine: str = field(
+        default="",
+        metadata={"help": "Machine for sweeps that name one of another scheduler: a name under config/machines."},
+    )
     jobs_at_once: int = field(
         default=1, metadata={"help": "How many jobs may be queued or running at the same time.", "type": int}
     )
@@ -62,7 +66,7 @@ class ExecutorSettings(ExecutorSettingsBase):
 
     def __post_init__(self) -> None:
         try:
-            check_command_line(sys.argv[1:])
+            check_command_line(sys.argv[1:], self.machine)
         except (NodesweepError, ValueError) as error:  # ValueError: a --config that is no KEY=VALUE
             raise ApiError(str(error)) from None
 

@@ -1,6 +1,7 @@
 """What the batch schedulers share: their commands, run with care, and the wait between two looks."""
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -66,9 +67,17 @@ class Batch:
     """The part of a batch scheduler that is the same everywhere: one log a job, and waiting by the clock."""
 
     poll_at_will = False
+    commands: tuple[str, ...] = ()
+    """What must be on PATH."""
 
     def __init__(self) -> None:
         self._woken = threading.Event()
+        for name in self.commands:
+            if shutil.which(name) is None:
+                raise SchedulerError(
+                    f"{name} is not on PATH; start nodesweep where the scheduler's commands are, "
+                    "or name another machine"
+                )
 
     def outputs(self, job: Job) -> list[Path]:
         """The job's log."""

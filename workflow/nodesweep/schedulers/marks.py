@@ -29,7 +29,7 @@ def revoke(directory: Path, key: str) -> bool:
             os.fsync(descriptor)
         os.link(temporary, path)  # fails where the name is taken, and is never there without its text
     except FileExistsError:
-        return not has_started(directory, key)
+        return _text(path) == _REVOKED
     finally:
         Path(temporary).unlink()
     sync_folder(directory)
@@ -38,10 +38,16 @@ def revoke(directory: Path, key: str) -> bool:
 
 def has_started(directory: Path, key: str) -> bool:
     """Whether the job script of a key has started."""
+    path = directory / f"{key}.started"
+    return path.exists() and _text(path) != _REVOKED
+
+
+def _text(path: Path) -> str:
+    """What a mark says; nothing where a network file system does not show it yet."""
     try:
-        return (directory / f"{key}.started").read_text(errors="replace").strip() != _REVOKED
+        return path.read_text(errors="replace").strip()
     except FileNotFoundError:
-        return False
+        return ""
 
 
 def end_marker(directory: Path, key: str) -> End | None:

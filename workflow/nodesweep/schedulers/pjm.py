@@ -31,6 +31,7 @@ _NOT_THERE = {"0112", "0113", "0119"}
 class Pjm(Batch):
     """Submits by pjsub; a job's name is its key."""
 
+    commands = ("pjsub", "pjstat", "pjdel")
     patience = Patience(polls=10, unclear_seconds=120, lost_seconds=900)
 
     def __init__(self) -> None:

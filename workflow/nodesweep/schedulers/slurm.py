@@ -61,6 +61,7 @@ class _Listed:
 class Slurm(Batch):
     """Submits by sbatch; a job's name is its key."""
 
+    commands = ("sbatch", "squeue", "scancel")
     patience = Patience(polls=2, unclear_seconds=5, lost_seconds=900)
 
     def __init__(self) -> None:
