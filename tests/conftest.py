@@ -1,9 +1,10 @@
 """What all tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fakes.pbs import FakePbs
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -23,3 +24,13 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text.encode() == path.read_bytes(), f"{path} differs; if that is meant, run pytest --bless"
 
     return compare
+
+
+@pytest.fixture
+def pbs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePbs]:
+    """A fake PBS whose commands are on PATH; its jobs are ended with the test."""
+    fake = FakePbs(tmp_path_factory.mktemp("pbs"))
+    for name, value in fake.environment.items():
+        monkeypatch.setenv(name, value)
+    yield fake
+    fake.stop()
