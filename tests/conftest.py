@@ -1,15 +1,31 @@
 """What all tests share."""
 
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fakes.pbs import FakePbs
+from fakes.pjm import FakePjm
+from slurm.cluster import COMMANDS, Cluster
 
 GOLDEN = Path(__file__).parent / "golden"
+# Real clusters are started once in a session: fixture → the group of tests that pytest-xdist leaves to one worker.
+GROUPS = {"slurm": "slurm", "slurm_without_accounting": "slurm-plain"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bless", action="store_true", help="write what the code gives now as the new golden files")
+
+
+# Before pytest-xdist reads the marks, in its own hook of this name.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that uses a cluster runs where the cluster is."""
+    for item in items:
+        for fixture in GROUPS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(GROUPS[fixture]))
 
 
 @pytest.fixture
@@ -23,3 +39,52 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text.encode() == path.read_bytes(), f"{path} differs; if that is meant, run pytest --bless"
 
     return compare
+
+
+@pytest.fixture
+def pbs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePbs]:
+    """A fake PBS whose commands are on PATH; its jobs are ended with the test."""
+    fake = FakePbs(tmp_path_factory.mktemp("pbs"))
+    for name, value in fake.environment.items():
+        monkeypatch.setenv(name, value)
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def pjm(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePjm]:
+    """A fake PJM whose commands are on PATH; its jobs are ended with the test."""
+    fake = FakePjm(tmp_path_factory.mktemp("pjm") / "fake")
+    for name, value in fake.environment().items():
+        monkeypatch.setenv(name, value)
+    yield fake
+    fake.close()
+
+
+@pytest.fixture(scope="session")
+def slurm_installed() -> None:
+    """Skip where no cluster can be started; with CI=true that is a failure."""
+    missing = [command for command in COMMANDS if not shutil.which(command)]
+    if missing:
+        reason = f"no {', '.join(missing)}: see tests/slurm/install.sh"
+    elif os.geteuid() != 0:
+        reason = "only root can start a Slurm cluster"
+    else:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def slurm(slurm_installed: None) -> Iterator[Cluster]:
+    """A cluster that keeps accounts: sacct works."""
+    with Cluster(accounting=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def slurm_without_accounting(slurm_installed: None) -> Iterator[Cluster]:
+    """A cluster where sacct fails, and ended jobs are known to squeue for five minutes."""
+    with Cluster() as cluster:
+        yield cluster

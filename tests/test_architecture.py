@@ -14,7 +14,7 @@ ROOMS = [
     "errors text markdown files expressions fields config sources layout expand study flops plan",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
-    "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers",
+    "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
     "journal lock",
     "logs logs.formats logs.signatures logs.lines logs.memory logs.scan outcome records watch runner",
     "measure results tables workflow __main__",

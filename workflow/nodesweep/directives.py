@@ -1,6 +1,7 @@
 """Values and options in the words of each batch scheduler's directives."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -86,5 +87,36 @@ def check_directives(scheduler: str, script: str) -> None:
         )
 
 
-OPTION: dict[str, Callable[[str, str | None], str]] = {"slurm": _slurm, "pjm": _pjm}
+def _pbs(name: str, value: str | None) -> str:
+    """`-n value` for a name of one letter, else the resource `-l name=value`; in quotes where qsub would split it."""
+    if len(name) == 1:
+        return f"-{name}" if value is None else f"-{name} {shlex.quote(value)}"
+    resource = "True" if value is None else f'"{value}"' if re.search(r"[,\s]", value) else value
+    return f"-l {shlex.quote(f'{name}={resource}')}"
+
+
+_CHUNK = {"ncpus", "ngpus", "naccelerators", "mem", "vmem", "ompthreads", "arch", "model", "vntype", "aoe"}
+
+
+def with_select(pairs: list[tuple[str, str | None]], nodes: int, ranks_per_node: int) -> list[tuple[str, str | None]]:
+    """PBS: a node's resources gathered into one `select`, and one job on a node, unless the options say otherwise.
+
+    Raises ConfigError.
+
+    >>> with_select([("mem", "180gb"), ("A", "lab")], nodes=4, ranks_per_node=2)
+    [('select', '4:ncpus=2:mpiprocs=2:mem=180gb'), ('place', 'scatter:excl'), ('A', 'lab')]
+    """
+    names = {name for name, _ in pairs}
+    if "select" in names and names & _CHUNK:
+        both = ", ".join(sorted(names & _CHUNK))
+        raise ConfigError(f"machine.options gives select whole and {both} beside it; put all into select")
+    chunk = [f"{name}={'True' if value is None else value}" for name, value in pairs if name in _CHUNK - {"ncpus"}]
+    cores = next((value for name, value in pairs if name == "ncpus"), ranks_per_node)
+    select = ":".join([f"{nodes}:ncpus={cores}:mpiprocs={ranks_per_node}", *chunk])
+    defaults: list[tuple[str, str | None]] = [("select", select), ("place", "scatter:excl")]
+    rest = [(name, value) for name, value in pairs if name not in _CHUNK]
+    return [(name, value) for name, value in defaults if name not in names] + rest
+
+
+OPTION: dict[str, Callable[[str, str | None], str]] = {"slurm": _slurm, "pjm": _pjm, "pbs": _pbs}
 """Per scheduler: an option as it stands in a directive line."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .directives import OPTION, check_directives, clock, in_quotes, options, quoted
+from .directives import OPTION, check_directives, clock, in_quotes, options, quoted, with_select
 from .errors import ConfigError
 from .expressions import compile_template
 from .layout import Layout
@@ -127,5 +127,6 @@ def _template(scheduler: str) -> Any:
     environment.filters["directive"] = quoted
     environment.filters["in_quotes"] = in_quotes
     environment.filters["clock"] = clock
+    environment.filters["with_select"] = with_select
     environment.filters["option"] = lambda pair: OPTION[scheduler](*pair)
     return environment.get_template(f"{scheduler}.sh.j2")

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from .base import Scheduler
 from .local import Local
+from .pbs import Pbs
 from .pjm import Pjm
 from .slurm import Slurm
 
-SCHEDULERS: dict[str, Callable[[], Scheduler]] = {"local": Local, "pjm": Pjm, "slurm": Slurm}
+SCHEDULERS: dict[str, Callable[[], Scheduler]] = {"local": Local, "pbs": Pbs, "pjm": Pjm, "slurm": Slurm}

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# toy: n1-dp4-mp1-pp1-mbs1-gbs16-s128-3cc8d8
+# key:     toy-0123456789ab
+# layout:  1 nodes x 4 ranks = DP 4 x MP 1 x PP 1
+# batch:   MBS 1, GBS 16, 128 tokens a sample, AC off
+#PBS -N toy-0123456789ab
+#PBS -S /bin/bash
+#PBS -o '/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-3cc8d8/toy-0123456789ab.log'
+#PBS -j oe
+#PBS -k oed
+#PBS -r n
+#PBS -q debug
+#PBS -l walltime=1:00:00
+#PBS -l select=1:ncpus=48:mpiprocs=4:ngpus=4:mem=180gb:ompthreads=12
+#PBS -l place=scatter:excl
+#PBS -A 'two words # and 100%, really'
+#PBS -W umask=0027
+#PBS -W sandbox=HOME
+#PBS -V
+#PBS -l filesystems=home:eagle
+#PBS -l 'software="one, two"'
+#PBS -l exclusive=True
+set -euo pipefail
+
+directory='/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-3cc8d8'
+# Each submission has a name of its own, from its launcher or as the job's name; a run by hand makes one.
+NODESWEEP_KEY="${PBS_JOBNAME:-}"
+if [[ "$NODESWEEP_KEY" != toy-0123456789ab-* ]]; then
+    NODESWEEP_KEY=toy-0123456789ab-byhand-$(date -u +%Y%m%dT%H%M%S)-$$
+    echo "output goes to ${directory}/${NODESWEEP_KEY}.log"
+    exec >>"${directory}/${NODESWEEP_KEY}.log" 2>&1
+fi
+export NODESWEEP_KEY
+# A submission starts once: not again after a requeue, and not at all when its launcher has given it up.
+if ! (set -o noclobber && : >"${directory}/${NODESWEEP_KEY}.started") 2>/dev/null; then
+    echo "nodesweep: ${NODESWEEP_KEY} does not run: it has been given up, or has started before," \
+        "or ${directory} cannot be written to"
+    exit 75
+fi
+cd -- /WORK
+
+now() { printf '%s' "${EPOCHREALTIME/,/.}"; }
+started=$(now)
+launched=null
+returned=null
+cause=null
+# The exit marker: how this run ended, for whoever asks after scheduler and launcher have forgotten.
+finish() {
+    local exit_code=$? marker="${directory}/${NODESWEEP_KEY}.exit"
+    trap - EXIT
+    printf '{"key": "%s", "exit_code": %d, "started": %s, "launched": %s, "returned": %s, "ended": %s, "cause": %s}\n' \
+        "$NODESWEEP_KEY" "$exit_code" "$started" "$launched" "$returned" "$(now)" "$cause" >"${marker}.tmp"
+    mv -- "${marker}.tmp" "$marker"
+    exit "$exit_code"
+}
+trap finish EXIT
+# The launch runs in the background, so that a signal to this script is dealt with at once and passed on.
+launch=
+pass_on() {
+    [[ -z "$launch" ]] || { kill -TERM "$launch" && wait "$launch"; } 2>/dev/null || :
+    exit "$1"
+}
+# A scheduler ends a job over its limit by the same signal as one that somebody cancels.
+over_limit() {
+    ((SECONDS < 3595)) || cause='"time_limit"'
+}
+trap 'over_limit; pass_on 143' TERM
+trap 'pass_on 130' INT
+echo "nodesweep: ${NODESWEEP_KEY} starts on $(uname -n) at $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+export STARTS='/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-3cc8d8/starts'
+
+launched=$(now)
+SECONDS=0
+(
+    exec \
+        bash \
+        /NODESWEEP/tests/programs/toy_trainer.sh \
+        3 \
+        0.01 \
+        ok
+) &
+launch=$!
+exit_code=0
+wait "$launch" || exit_code=$?
+returned=$(now)
+echo "nodesweep: the launch ended with exit code ${exit_code}"
+exit "$exit_code"

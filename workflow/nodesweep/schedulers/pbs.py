@@ -1,0 +1,227 @@
+"""PBS Pro and OpenPBS: qsub, and qstat for what is there and, where the server keeps a history, for what has been."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from ..text import plain
+from .base import Cause, End, Job, Patience, Sighting, Usage
+from .commands import Batch, Reply, ask, away, environment_without
+from .marks import end_marker
+
+Attributes = dict[str, str]
+"""A job as qstat lists it: values by name, those of a group by `group.name`."""
+
+# What tells the commands which server to ask; everything else of the name is an outer job's, or changes what qsub does.
+_KEPT = ("PBS_CONF_FILE", "PBS_DEFAULT", "PBS_SERVER", "PBS_EXEC", "PBS_HOME", "PBS_PRIMARY", "PBS_SECONDARY")
+_QUEUED = {"Q", "W", "T", "M"}
+_ENDED = {"F", "X"}
+_NEVER = re.compile(r"Can Never Run")
+_SECOND_START = 75  # how a job script ends that finds its mark: see templates/job/base.sh.j2
+_ABORTED: dict[int, Cause] = {
+    **dict.fromkeys((-28, -29), "time_limit"),
+    **dict.fromkeys((-26, -27), "out_of_memory"),
+    **dict.fromkeys((-3, -4, -5, -6, -7, -11, -14, -15, -16, -18, -20, -30), "node_failure"),
+    **dict.fromkeys((-12,), "preempted"),
+    **dict.fromkeys((-17, -19, -24, -25), "cancelled"),
+    **dict.fromkeys((-1, -2, -10, -13, -21, -22, -23), "launch_failed"),
+}
+"""Exit statuses of jobs that PBS itself ended or could not start."""
+_COMMENTS: tuple[tuple[re.Pattern[str], Cause], ...] = (
+    (re.compile(r"exceeded resource (?:walltime|cput)|walltime \S+ exceeded limit"), "time_limit"),
+    (re.compile(r"exceeded resource v?mem|mem \S+ exceeded limit|Cgroup mem\w* limit exceeded"), "out_of_memory"),
+    (re.compile(r"execution node \S+ down"), "node_failure"),
+    (re.compile(r"\bterminated\b|\bdeleted\b"), "cancelled"),
+)
+"""What the server adds to a job's comment when it ends."""
+_REFUSED = re.compile(
+    r"Unknown (?:queue|resource)|Undefined attribute|Queue is not enabled|Access to queue is denied"
+    r"|Job (?:violates|exceeds) queue and/or server resource limits|Unauthorized Request"
+    r"|Illegal attribute or resource value|illegal -\w value|directive error|usage: qsub|unmatched"
+    r"|cannot be used with|Cannot (?:be used with select|have \"place\")|(?:Resource invalid|duplicated resource)"
+    r"|Bad [UG]ID|Invalid (?:Account|Job Dependency)|name is too long|script (?:not a file|contains cr)"
+    r"|[Nn]o default queue|cannot access script|hook rejected request"
+)
+_CROWDED = re.compile(r"Maximum number of jobs|would exceed .{1,100} limit")
+_UNKNOWN = {153: "Unknown Job Id", 35: "has finished"}
+"""qstat's exit codes when all went well but for jobs that it does not know, with what it says of them."""
+_NO_HISTORY = "not configured to maintain job history"
+_GONE = re.compile(r"Unknown Job Id|has finished|Request invalid for state of job|Delete already in progress")
+_UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
+
+
+class Pbs(Batch):
+    """Submits by qsub; a job's name is its key."""
+
+    patience = Patience(polls=3, unclear_seconds=60, lost_seconds=900)
+    log_seconds = 30.0
+    """How long the end of a job may wait for its log, which PBS may copy only afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._environment = environment_without("PBS_", keep=_KEPT)
+        self._history = ["-x"]
+        self._ended_since: dict[str, float] = {}
+
+    def submit(self, script: Path, key: str) -> str:
+        """Submit by qsub; what it says decides whether there can be a job."""
+        # By bare names: qsub refuses a path with other letters than ASCII's, but not such a folder that it runs in.
+        reply = ask(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
+        found = re.findall(r"^(\d{1,20}(?:\[\])?\.\S+)\s*$", reply.stdout, re.MULTILINE)
+        if reply.code == 0 and found:
+            return found[-1]
+        crowded = bool(_CROWDED.search(reply.stderr))
+        if reply.code and crowded:
+            raise Throttled(reply.said)
+        if reply.code and _REFUSED.search(reply.stderr):
+            raise SchedulerError(f"qsub refused it: {reply.said}")
+        raise SubmissionUnclear(f"qsub: {reply.said}", crowded)
+
+    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+        """One qstat for all jobs, after a qselect for each that has no id."""
+        ids = [found for job in jobs for found in ([job.id] if job.id else self._named(job.key))]
+        listed = self._qstat(ids) if ids else {}
+        by_name = {attributes.get("Job_Name"): (job_id, attributes) for job_id, attributes in listed.items()}
+        return {job.key: self._sighting(job, *by_name[job.key]) for job in jobs if job.key in by_name}
+
+    def cancel(self, jobs: list[Job]) -> None:
+        """One qdel for all; raises SchedulerAway where the server does not answer."""
+        ids = [found for job in jobs for found in ([job.id] if job.id else self._named(job.key))]
+        if not ids:
+            return
+        reply = ask(["qdel", *ids], self._environment)
+        complaints = [line for line in reply.stderr.splitlines() if line.strip() and not _GONE.search(line)]
+        if reply.code is None or (reply.code and (complaints or not reply.stderr.strip())):
+            raise away(reply, "qdel")
+
+    def _ask(self, command: str, *words: str) -> Reply:
+        """Ask for jobs that have ended too, as long as the server does not say that it keeps none."""
+        reply = ask([command, *self._history, *words], self._environment)
+        if self._history and _NO_HISTORY in reply.stderr:
+            self._history = []
+            reply = ask([command, *words], self._environment)
+        return reply
+
+    def _named(self, key: str) -> list[str]:
+        """The ids of the jobs of a name; raises SchedulerAway."""
+        reply = self._ask("qselect", "-N", key)
+        if reply.code != 0:
+            raise away(reply, "qselect")
+        return reply.stdout.split()
+
+    def _qstat(self, ids: list[str]) -> dict[str, Attributes]:
+        """Those of the jobs that the server knows, by id; raises SchedulerAway."""
+        for form, parse in (("json", _from_json), ("dsv", _from_dsv)):  # its JSON is not always valid
+            reply = self._ask("qstat", "-f", "-F", form, *ids)
+            some_unknown = reply.code in _UNKNOWN and _UNKNOWN[reply.code] in reply.stderr
+            if reply.code != 0 and not some_unknown:
+                raise away(reply, "qstat")
+            listed = {} if some_unknown and not reply.stdout.strip() else parse(reply.stdout)
+            if listed is not None:
+                return listed
+        raise SchedulerAway(f"qstat: its answer cannot be read: {plain(reply.stdout, 80) or 'it is empty'}")
+
+    def _sighting(self, job: Job, job_id: str, attributes: Attributes) -> Sighting:
+        """A job as the server has it; an end waits for its log a while."""
+        state, comment = attributes.get("job_state", ""), plain(attributes.get("comment", ""))
+        word = f"{state}, {comment}" if comment else state
+        if state == "M" and (marker := end_marker(job.directory, job.key)) is not None:
+            return Sighting(job_id, "ended", marker.state, marker)  # only the other server could say more
+        if state not in _ENDED:
+            held = state == "H" or (state in _QUEUED and _NEVER.search(comment))
+            return Sighting(job_id, "held" if held else "queued" if state in _QUEUED else "running", word)
+        since = self._ended_since.setdefault(job.key, time.monotonic())
+        awaited = "stime" in attributes and not self.outputs(job)[0].exists()
+        if awaited and time.monotonic() - since < self.log_seconds:
+            return Sighting(job_id, "running", word)
+        del self._ended_since[job.key]
+        end = _end(word, comment, attributes, end_marker(job.directory, job.key))
+        return Sighting(job_id, "ended", end.state, end)
+
+
+def _end(word: str, comment: str, attributes: Attributes, marker: End | None) -> End:
+    """How a job ended by the server's accounts, and by what it left itself where those are silent."""
+    status = _integer(attributes.get("Exit_status", ""))
+    cause = next((cause for pattern, cause in _COMMENTS if pattern.search(comment)), None)
+    exit_code = status
+    if status is None:
+        cause = cause or (None if "stime" in attributes else "cancelled")  # it has none if deleted before its start
+        word = f"{word}, no Exit_status"
+    else:
+        word = f"{word}, Exit_status {status}"
+        if status < 0:
+            cause, exit_code = _ABORTED.get(status, cause), None
+        elif status >= 256:
+            exit_code = 128 + status - 256
+    if marker is not None and (exit_code is None or exit_code > 128):
+        # A signal may come from a time limit or from qdel; the script noted the time when it got it.
+        if cause is None or (cause == "cancelled" and marker.cause == "time_limit"):
+            cause = marker.cause
+        exit_code = marker.exit_code if exit_code is None else exit_code
+    restarts = max((_integer(attributes.get("run_count", "")) or 1) - 1, 0)
+    started, ended = _seconds(attributes, "stime"), _seconds(attributes, "obittime", "mtime")
+    if restarts and exit_code == _SECOND_START:
+        cause, word = cause or "preempted", f"{word}, restarted"
+    elif marker is not None and marker.started is not None:
+        started, ended = marker.started, marker.ended
+    return End(exit_code, cause, word, started, ended, _usage(attributes, restarts))
+
+
+def _usage(attributes: Attributes, restarts: int) -> Usage:
+    memory = re.fullmatch(r"(\d+)([kmgt]?b)", attributes.get("resources_used.mem", ""))
+    memory_bytes = int(memory[1]) * _UNITS[memory[2]] if memory else 0
+    hosts = (chunk.partition("/")[0].strip("()") for chunk in attributes.get("exec_host", "").split("+"))
+    return Usage(
+        nodes=plain(",".join(dict.fromkeys(hosts))),
+        memory_bytes=memory_bytes or None,
+        memory_of="job" if memory_bytes else None,
+        restarts=restarts,
+    )
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text) else None
+
+
+def _seconds(attributes: Attributes, *names: str) -> float | None:
+    """The first of these times that can be read, as ctime() writes it in the launcher's time zone."""
+    for name in names:
+        try:
+            return time.mktime(time.strptime(attributes.get(name, ""), "%a %b %d %H:%M:%S %Y"))
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _from_json(text: str) -> dict[str, Attributes] | None:
+    """The jobs of `qstat -F json`; None where that is no JSON."""
+    try:
+        jobs = json.loads(text).get("Jobs", {})
+        return {str(job_id): _flat(attributes) for job_id, attributes in jobs.items()}
+    except (ValueError, AttributeError):
+        return None
+
+
+def _flat(attributes: dict[str, Any]) -> Attributes:
+    flat = {}
+    for name, value in attributes.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": str(one) for inner, one in value.items()}
+        else:
+            flat[name] = str(value)
+    return flat
+
+
+def _from_dsv(text: str) -> dict[str, Attributes] | None:
+    """The jobs of `qstat -F dsv`, one a line, the bars in values escaped; None where there are none."""
+    jobs = {}
+    for line in text.splitlines():
+        head, *fields = (field.replace(r"\|", "|") for field in re.split(r"(?<!\\)\|", line))
+        name, _, job_id = head.partition(":")
+        if name == "Job Id":
+            pairs = (field.partition("=") for field in fields)
+            jobs[job_id.strip()] = {name.strip(): value.strip() for name, _, value in pairs}
+    return jobs or None
