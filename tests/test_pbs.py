@@ -62,7 +62,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
     def poll(text: str = "", code: int = 0, complaint: str = "", **attributes: Any) -> dict[str, Sighting]:
         text = text or json.dumps({"Jobs": {"7.srv": {"Job_Name": "k-a1", "job_state": "F", **attributes}}})
         (tmp_path / "k-a1.log").touch()
-        monkeypatch.setattr("nodesweep.schedulers.pbs.ask", lambda *words: commands.Reply(code, text, complaint))
+        monkeypatch.setattr("nodesweep.schedulers.pbs.ask", lambda *words: commands.Reply("qstat", code, text, complaint))
         return Pbs().poll([Job("k-a1", "7.srv", tmp_path), Job("k-a2", "8.srv", tmp_path)])
 
     return poll
@@ -305,7 +305,7 @@ def test_what_qsub_says_decides(pbs: FakePbs, tmp_path: Path) -> None:
         submitted(path)
     pbs.clear("refused")
     path.write_text(path.read_text().replace("#PBS -r n", "#PBS -q nowhere"))
-    with pytest.raises(SchedulerError, match="refused it: qsub: Unknown queue"):
+    with pytest.raises(SchedulerError, match="refused: qsub: Unknown queue"):
         submitted(path)
     assert pbs.jobs() == []
 

@@ -152,8 +152,6 @@ def test_a_key_alone_finds_its_job_and_no_other(place: Place) -> None:
 
 def test_a_key_alone_can_be_cancelled(place: Place) -> None:
     """The job of a submission whose answer was lost can be ended all the same; one that never was is no error."""
-    if place.name == "slurm":
-        pytest.xfail("scancel --name takes one name, and no list of them")
     job = place.submit(place.script(seconds=30))
     trainer(job)
     place.cancel(replace(job, id=""), Job("never-submitted-a1", "", job.directory))

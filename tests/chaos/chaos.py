@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "slurm")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import pandas  # noqa: E402
-from cluster import Cluster  # noqa: E402
-from sweeps import REPOSITORY, TOY_TRAINER, snakemake_command, write  # noqa: E402
+import pandas
+from slurm.cluster import Cluster
+from sweeps import REPOSITORY, TOY_TRAINER, snakemake_command, write
 
-from nodesweep import journal  # noqa: E402
-from nodesweep.study import Study  # noqa: E402
+from nodesweep import journal
+from nodesweep.study import Study
 
 LATEST_KILL_SECONDS = 6.0
 LONGEST_LAUNCH_SECONDS = 240

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from chaos import campaign
-from cluster import Cluster
+from slurm.cluster import Cluster
 
 
 @pytest.mark.xdist_group("slurm-chaos")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
+from slurm.cluster import Cluster
 from sweeps import drained, runner_of, study_in
 
 from nodesweep import journal

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from cluster import MEMORY_CGROUPS, NODES, Cluster, memory_cgroups
+from slurm.cluster import MEMORY_CGROUPS, NODES, Cluster, memory_cgroups
 
 
 def submit(cluster: Cluster, script: str, *options: str) -> str:

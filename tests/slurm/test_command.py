@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import Cluster
+from slurm.cluster import Cluster
 from sweeps import REPOSITORY, run_snakemake, snakemake_command, starts, toy, write
 from sweeps_on_slurm import enter, wait_for
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
+from slurm.cluster import Cluster
 from sweeps import drained, runner_of, starts
 from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm_study, wait_for
 

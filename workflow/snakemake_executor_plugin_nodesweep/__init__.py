@@ -20,7 +20,7 @@ from nodesweep.files import write_atomic
 from nodesweep.lock import SweepLock
 from nodesweep.records import summary
 from nodesweep.runner import Finished, Policy, Runner
-from nodesweep.schedulers import SCHEDULERS
+from nodesweep.schedulers import scheduler_of
 from nodesweep.workflow import check_command_line, study_of
 
 
@@ -93,7 +93,7 @@ class Executor(RemoteExecutor):
         try:
             study = study_of(self.workflow)
             self._lock = SweepLock(study.folder)
-            scheduler = SCHEDULERS[study.sweep.machine.scheduler]()
+            scheduler = scheduler_of(study.sweep.machine.scheduler)
             policy = Policy(
                 jobs_at_once=settings.jobs_at_once,
                 poll_seconds=settings.poll_seconds,

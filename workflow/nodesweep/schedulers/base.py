@@ -85,6 +85,8 @@ class Patience:
 class Scheduler(Protocol):
     """The one interface of all schedulers; a job is an idempotent submission under a unique key."""
 
+    commands: tuple[str, ...]
+    """What must be on PATH."""
     poll_at_will: bool
     """Whether looking costs nobody anything; else there is one look a cycle."""
     patience: Patience

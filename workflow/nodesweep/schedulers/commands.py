@@ -1,7 +1,6 @@
 """What the batch schedulers share: their commands, run with care, and the wait between two looks."""
 
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,16 +19,18 @@ _SHOWN = 300
 class Reply:
     """What a command answered; `code` is None where it did not end in time."""
 
+    command: str
     code: int | None
     stdout: str
     stderr: str
 
     @property
     def said(self) -> str:
-        """Its complaint in one line: what it wrote to stderr, else to stdout, else its exit code."""
+        """Its complaint in one line, under its name: what it wrote to stderr, else to stdout, else its exit code."""
         if self.code is None:
-            return f"no answer within {COMMAND_SECONDS:.0f} s"
-        return plain(self.stderr, _SHOWN) or plain(self.stdout, _SHOWN) or f"exit code {self.code}"
+            return f"{self.command}: no answer within {COMMAND_SECONDS:.0f} s"
+        text = plain(self.stderr, _SHOWN) or plain(self.stdout, _SHOWN) or f"exit code {self.code}"
+        return text if text.startswith(self.command) else f"{self.command}: {text}"
 
 
 def ask(words: Sequence[str], environment: Mapping[str, str] = os.environ, directory: Path | None = None) -> Reply:
@@ -49,13 +50,13 @@ def ask(words: Sequence[str], environment: Mapping[str, str] = os.environ, direc
             timeout=COMMAND_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return Reply(None, "", "")
+        return Reply(words[0], None, "", "")
     except OSError as error:
         raise SchedulerError(
             f"{words[0]} cannot be run here ({error.strerror}); start nodesweep where the scheduler's commands are "
             "on PATH, or choose another machine"
         ) from None
-    return Reply(run.returncode, run.stdout, run.stderr)
+    return Reply(words[0], run.returncode, run.stdout, run.stderr)
 
 
 def environment_without(*prefixes: str, keep: Sequence[str] = ()) -> dict[str, str]:
@@ -67,17 +68,9 @@ class Batch:
     """The part of a batch scheduler that is the same everywhere: one log a job, and waiting by the clock."""
 
     poll_at_will = False
-    commands: tuple[str, ...] = ()
-    """What must be on PATH."""
 
     def __init__(self) -> None:
         self._woken = threading.Event()
-        for name in self.commands:
-            if shutil.which(name) is None:
-                raise SchedulerError(
-                    f"{name} is not on PATH; start nodesweep where the scheduler's commands are, "
-                    "or name another machine"
-                )
 
     def outputs(self, job: Job) -> list[Path]:
         """The job's log."""
@@ -96,6 +89,6 @@ class Batch:
         self._woken.set()
 
 
-def away(reply: Reply, command: str) -> SchedulerAway:
+def away(reply: Reply) -> SchedulerAway:
     """The error of a query that failed."""
-    return SchedulerAway(f"{command}: {reply.said}")
+    return SchedulerAway(reply.said)

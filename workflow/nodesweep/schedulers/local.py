@@ -21,6 +21,7 @@ _EXIT_SECONDS = 10.0
 class Local:
     """Runs `bash job.sh`; a job's id is its process id and start time, its key stands in its environment."""
 
+    commands = ("bash",)
     poll_at_will = True
     patience = Patience(polls=1, unclear_seconds=0, lost_seconds=0)
 

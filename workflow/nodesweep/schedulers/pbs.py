@@ -56,6 +56,7 @@ _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
 class Pbs(Batch):
     """Submits by qsub; a job's name is its key."""
 
+    commands = ("qsub", "qstat", "qselect", "qdel")
     patience = Patience(polls=3, unclear_seconds=60, lost_seconds=900)
     log_seconds = 30.0
     """How long the end of a job may wait for its log, which PBS may copy only afterwards."""
@@ -77,8 +78,8 @@ class Pbs(Batch):
         if reply.code and crowded:
             raise Throttled(reply.said)
         if reply.code and _REFUSED.search(reply.stderr):
-            raise SchedulerError(f"qsub refused it: {reply.said}")
-        raise SubmissionUnclear(f"qsub: {reply.said}", crowded)
+            raise SchedulerError(f"refused: {reply.said}")
+        raise SubmissionUnclear(reply.said, crowded)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One qstat for all jobs, after a qselect for each that has no id."""
@@ -95,7 +96,7 @@ class Pbs(Batch):
         reply = ask(["qdel", *ids], self._environment)
         complaints = [line for line in reply.stderr.splitlines() if line.strip() and not _GONE.search(line)]
         if reply.code is None or (reply.code and (complaints or not reply.stderr.strip())):
-            raise away(reply, "qdel")
+            raise away(reply)
 
     def _ask(self, command: str, *words: str) -> Reply:
         """Ask for jobs that have ended too, as long as the server does not say that it keeps none."""
@@ -109,7 +110,7 @@ class Pbs(Batch):
         """The ids of the jobs of a name; raises SchedulerAway."""
         reply = self._ask("qselect", "-N", key)
         if reply.code != 0:
-            raise away(reply, "qselect")
+            raise away(reply)
         return reply.stdout.split()
 
     def _qstat(self, ids: list[str]) -> dict[str, Attributes]:
@@ -118,7 +119,7 @@ class Pbs(Batch):
             reply = self._ask("qstat", "-f", "-F", form, *ids)
             some_unknown = reply.code in _UNKNOWN and _UNKNOWN[reply.code] in reply.stderr
             if reply.code != 0 and not some_unknown:
-                raise away(reply, "qstat")
+                raise away(reply)
             listed = {} if some_unknown and not reply.stdout.strip() else parse(reply.stdout)
             if listed is not None:
                 return listed

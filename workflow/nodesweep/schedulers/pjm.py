@@ -53,8 +53,8 @@ class Pjm(Batch):
         by_site = not errors and _REFUSED_BY_SITE.search(reply.stderr + reply.stdout)
         by_pjm = reply.code and errors and all(_REFUSED.fullmatch(error) for error in errors)
         if not found and (by_site or by_pjm):
-            raise SchedulerError(f"pjsub refused it: {reply.said}")
-        raise SubmissionUnclear(f"pjsub: {reply.said}", bool(errors & _CROWDED))
+            raise SchedulerError(f"refused: {reply.said}")
+        raise SubmissionUnclear(reply.said, bool(errors & _CROWDED))
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One pjstat for all jobs, and one of the history for those of them that are no longer listed.
@@ -84,13 +84,13 @@ class Pjm(Batch):
             reply = ask(["pjdel", *ids], self._environment)
             errors = set(_ERROR.findall(reply.stderr))
             if reply.code != 0 and not (errors and errors <= _NOT_THERE):
-                raise away(reply, "pjdel")
+                raise away(reply)
 
     def _pjstat(self, words: Sequence[str], jobs: list[Job]) -> dict[str, Listed]:
         """What one call says of these jobs, by name; raises SchedulerAway."""
         reply: Reply = ask(words, self._environment)
         if reply.code != 0 or _ERROR.search(reply.stderr):
-            raise away(reply, "pjstat")
+            raise away(reply)
         try:
             return parse(reply.stdout, {job.key for job in jobs})
         except ValueError as error:

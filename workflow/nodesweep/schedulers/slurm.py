@@ -81,8 +81,8 @@ class Slurm(Batch):
         if reply.code and crowded:
             raise Throttled(reply.said)
         if reply.code and _REFUSED.search(reply.stderr):
-            raise SchedulerError(f"sbatch refused it: {reply.said}")
-        raise SubmissionUnclear(f"sbatch: {reply.said}", crowded)
+            raise SchedulerError(f"refused: {reply.said}")
+        raise SubmissionUnclear(reply.said, crowded)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One squeue for all jobs, and one sacct for those of them that have ended."""
@@ -98,20 +98,19 @@ class Slurm(Batch):
 
     def cancel(self, jobs: list[Job]) -> None:
         """One scancel for all; raises SchedulerAway where the controller does not answer."""
-        ids = [job.id for job in jobs if job.id]
-        names = ["--name=" + ",".join(job.key for job in jobs if not job.id)] if len(ids) < len(jobs) else []
-        for words in (ids, names):
-            if words:
-                reply = ask(["scancel", *words], self._environment)
-                if reply.code and "Invalid job id" not in reply.stderr:
-                    raise away(reply, "scancel")
+        listed = self._squeue() if any(not job.id for job in jobs) else {}
+        ids = [job.id or listed[job.key].id for job in jobs if job.id or job.key in listed]
+        if ids:
+            reply = ask(["scancel", *ids], self._environment)
+            if reply.code != 0 and "Invalid job id" not in reply.stderr:
+                raise away(reply)
 
     def _squeue(self) -> dict[str, _Listed]:
         """All of the user's jobs, and those that ended a short while ago; raises SchedulerAway."""
         form = ",".join(f"{name}:|" for name in _FIELDS[:-1]) + f",{_FIELDS[-1]}:200"
         reply = ask(["squeue", "--noheader", "--me", "--states=all", f"--Format={form}"], self._queries)
         if reply.code != 0 or (not reply.stdout.strip() and "error:" in reply.stderr):
-            raise away(reply, "squeue")
+            raise away(reply)
         rows = [line.split("|") for line in reply.stdout.splitlines() if line.count("|") >= len(_FIELDS) - 1]
         return _indexed(_from_squeue(*(value.strip() for value in [*row[:8], "|".join(row[8:])])) for row in rows)
 
