@@ -54,6 +54,39 @@ def test_script_of_the_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     golden("job.local.sh", text.replace(key, "quickstart-0123456789ab"))
 
 
+def test_script_for_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Any) -> None:
+    """Directives with blanks, commas, # and % in paths and values stand quoted at the head of the script."""
+    folder = tmp_path / '50% of #1, a "b" & c'
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    machine = {
+        "name": "cluster",
+        "scheduler": "slurm",
+        "ranks_per_node": 4,
+        "memory_mib_per_node": 2048,
+        "enforce_memory": True,
+        "queues": [{"name": "gpu-s.1", "elapse_limit_seconds": 90061}],
+        "launcher": ["srun", "--ntasks={{ ranks }}", "--kill-on-bad-exit=1"],
+        "environment": {"QUOTED": "a, b # c % d {{ nodes }}", "HOST": "${SLURMD_NODENAME}"},
+        "options": {
+            "A": "my project",
+            "comment": "50 % of #3, then (a|b) & *",
+            "constraint": "[a100&nvlink]",
+            "exclusive": True,
+            "gpus-per-node": "{{ ranks_per_node }}",
+            "mail-type": ["END", "FAIL"],
+            "mem": 0,
+        },
+    }
+    layouts = [{"nodes": 3, "global_batch": 24, "sequence_length": 128}]
+    study = Study.load([write(folder / "sweep.yaml", toy(sweep="s.1", machine=machine, layouts=layouts))])
+    ((slug, layout),) = study.layouts.items()
+    text = render(layout, "s.1", 6, study.folder)
+    for path, name in ((str(tmp_path), "/WORK"), (sys.executable, "/VENV/bin/python"), (str(REPOSITORY), "/NODESWEEP")):
+        text = text.replace(path, name)
+    golden("job.slurm.sh", text.replace(key_of(study.folder, slug), "s_1-0123456789ab"))
+
+
 def test_by_hand(tmp_path: Path) -> None:
     """`bash job.sh` makes a key, puts all output into one log, and leaves an exit marker."""
     path = script(tmp_path, toy(seconds=0.01))

@@ -13,11 +13,15 @@ from measuring import (
     node_memory_line,
     record_line,
     run_of,
+    settings_of,
     sweep_of,
 )
 
 from nodesweep import tables
+from nodesweep.logs.formats import FORMATS
+from nodesweep.logs.scan import scan
 from nodesweep.markdown import inert
+from nodesweep.measure import measure
 from nodesweep.results import Run, build, from_csv, to_csv
 from nodesweep.schedulers.base import End
 from nodesweep.tables import render, rounded
@@ -266,3 +270,40 @@ def test_nothing_to_run():
     """A sweep without rows still gives a document."""
     study, _ = simple()
     assert "No layout can run." in render(study, build([]))
+
+
+USAGE = {
+    "nodes": "n[1-2]",
+    "memory_bytes": 300 << 20,
+    "memory_of": "node",
+    "energy_joules": 5_400_000.0,
+    "power_watts": 180.0,
+    "power_capped": "2026/02/03 04:05:06",
+    "restarts": 0,
+}
+
+
+def test_what_the_scheduler_counted(tmp_path):
+    """Memory and energy of the scheduler's accounts have their cells, and capped power stands in the notes."""
+    workload = {"command": ["t"], "log_format": "megatron-deepspeed", "memory_source": "scheduler"}
+    study, layout = simple(workload=workload)
+    run = run_of(study, layout, tmp_path, [STARTED, *(record_line(number, 3, 2.0) for number in (1, 2, 3))])
+    record = {**run.record, "usage": USAGE}
+    reading = scan(tmp_path / record["log"], FORMATS["megatron-deepspeed"])
+    measurement = measure(layout, record, reading, settings_of(study))
+    run = run._replace(record=record, measurement=measurement)
+    assert one_cell("Mem", run, study) == "300.0 MiB"
+    assert one_cell("Energy [Wh]", run, study) == "1500"
+    assert one_cell("Notes", run, study) == "power was capped at 2026/02/03 04:05:06"
+    text = render(study, build([run]))
+    assert "- Mem = peak memory by the scheduler's accounts" in text and "- Energy [Wh] = of all nodes" in text
+    (row,) = build([run]).to_dict("records")
+    assert (row["allocated_nodes"], row["energy_joules"], row["power_watts"]) == ("n[1-2]", 5_400_000.0, 180.0)
+    assert row["memory_source"] == "scheduler, of a node"
+
+
+def test_no_energy_no_column(tmp_path):
+    """Where no scheduler counts energy, the table has no column for it."""
+    study, layout = simple()
+    run = run_of(study, layout, tmp_path, [STARTED, record_line(1, 3, 2.0)])
+    assert "Energy" not in render(study, build([run]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurm.cluster import Cluster
+from slurm.cluster import Cluster, memory_cgroups
 from sweeps import drained, runner_of, starts
 from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm_study, wait_for
 
@@ -101,6 +101,43 @@ def test_accounts_give_the_memory_of_a_rank(accounts: Cluster, tmp_path: Path) -
     usage = done.record["usage"]
     assert done.record["outcome"] == "ok", done.record
     assert 100 << 20 < usage["memory_bytes"] < 200 << 20 and usage["memory_of"] == "rank"
+
+
+def allocating(folder: Path, **machine: Any) -> Study:
+    """A layout whose program, started by srun, takes 400 MiB after its first iteration."""
+    line = " iteration 1/ 3 | elapsed time per iteration (ms): 1.0 |"
+    (folder / "grow.py").write_text(f"print({line!r}, flush=True); data = bytearray(400 << 20)")
+    workload = {"command": ["srun", "python3", str(folder / "grow.py")], "log_format": "megatron-deepspeed"}
+    return slurm_study(folder, workload=workload, machine=machine)
+
+
+def test_out_of_memory_by_ulimit(either: Cluster, tmp_path: Path) -> None:
+    """Each rank is held to its share of the node, wherever srun starts it: Python's last word is the evidence."""
+    (done,) = run_on_slurm(allocating(tmp_path, memory_mib_per_node=200, enforce_memory=True)).values()
+    assert (done.record["outcome"], done.record["where"], done.final) == ("oom", "after iteration 1", True)
+    assert done.record["evidence"].endswith(": MemoryError")
+
+
+@pytest.mark.usefixtures("slurm_installed")
+@pytest.mark.xdist_group("slurm-plain")
+def test_out_of_memory_by_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step over its cgroup's limit: Slurm calls the job FAILED, its log says why, and the outcome is oom."""
+    if not memory_cgroups():
+        pytest.skip("no memory control groups of version 1 that can be written")
+    with Cluster(memory_enforced="cgroup") as cluster:
+        enter(cluster, monkeypatch)
+        (done,) = run_on_slurm(allocating(tmp_path, options={"mem": "100M"})).values()
+    assert (done.record["outcome"], done.record["where"]) == ("oom", "after iteration 1")
+    assert "oom-kill event" in done.record["evidence"] or "Out Of Memory" in done.record["evidence"]
+
+
+def test_options_reach_slurm_as_they_were_meant(plain: Cluster, tmp_path: Path) -> None:
+    """Blanks, commas, #, % and shell characters in an option's value arrive unchanged."""
+    comment = "50 % of #3, then (a|b) & * in a row"
+    runner = submitted(slurm_study(tmp_path, machine={"options": {"comment": comment, "hold": True}}))
+    shown = plain.run("squeue", "-h", "--me", "-t", "PD", "-o", "%k").stdout.splitlines()
+    runner.close(cancel=True)
+    assert comment in shown
 
 
 def test_cancelled_while_it_runs_and_while_it_waits(either: Cluster, tmp_path: Path) -> None:

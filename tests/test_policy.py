@@ -1,0 +1,175 @@
+"""What the queue does when a scheduler refuses, forgets, or does not answer; the scheduler follows a script."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweeps import runner_of, study_in
+
+from nodesweep import journal, watch
+from nodesweep.errors import SchedulerAway, SubmissionUnclear, Throttled
+from nodesweep.runner import Finished, Runner
+from nodesweep.schedulers.base import End, Job, Patience, Sighting
+from nodesweep.schedulers.commands import Batch
+from nodesweep.study import Study
+from nodesweep.watch import Backoff
+
+RUNNING = Sighting("7", "running", "R")
+OK = End(0, None, "DONE")
+NODE_FAILURE = End(None, "node_failure", "NODE")
+
+
+class Scripted(Batch):
+    """A scheduler of the test's making: each submission and each look takes the next answer, and the last one stays."""
+
+    commands = ()
+    poll_at_will = True
+    patience = Patience(polls=2, unclear_seconds=0, lost_seconds=0)
+
+    def __init__(self, submits: list[Any], looks: list[Any]):
+        super().__init__()
+        self._submits, self._looks = submits, looks
+        self.keys: list[str] = []
+
+    def submit(self, script: Path, key: str) -> str:
+        """The next answer: an id, or an error."""
+        self.keys.append(key)
+        return _next(self._submits)
+
+    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+        """The next answer, the same for each job: a sighting, an end, None for none, or an error."""
+        answer = _next(self._looks)
+        if isinstance(answer, End):
+            answer = Sighting("7", "ended", answer.state, answer)
+        return {job.key: answer for job in jobs if answer is not None}
+
+    def cancel(self, jobs: list[Job]) -> None:
+        """Nothing runs here."""
+
+
+def _next(answers: list[Any]) -> Any:
+    answer = answers.pop(0) if len(answers) > 1 else answers[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Monotonic time that passes only when told to."""
+    now = [1000.0]
+    monkeypatch.setattr(watch.time, "monotonic", lambda: now[0])
+    return lambda seconds: now.__setitem__(0, now[0] + seconds)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """One layout that is never really run."""
+    return study_in(tmp_path, layouts=[{"nodes": 1, "global_batch": 16, "sequence_length": 128}])
+
+
+def steps(runner: Runner, study: Study, count: int) -> list[Finished]:
+    """All layouts handed over, then so many steps."""
+    runner.add(list(study.layouts))
+    return [done for _ in range(count) for done in runner.step()]
+
+
+def events(study: Study) -> list[str]:
+    """The events of the one journal."""
+    return [event["event"] for event in journal.read(study.journal(next(iter(study.layouts))))]
+
+
+def test_failed_nodes_are_tried_again_within_a_cap(study: Study) -> None:
+    """Two retries are three submissions; then the layout is left to the next invocation."""
+    scheduler, lines = Scripted(["7"], [NODE_FAILURE]), []
+    (done,) = steps(runner_of(study, lines, scheduler, retries=2), study, 6)
+    assert (done.record["outcome"], done.record["attempt"], done.final) == ("node_failure", 3, False)
+    assert [key[-3:] for key in scheduler.keys] == ["-a1", "-a2", "-a3"]
+    assert sum("submitting it again" in line for line in lines) == 2
+    (again,) = steps(runner_of(study, [], Scripted(["8"], [OK])), study, 3)
+    assert again.record["attempt"] == 4
+
+
+def test_no_retries(study: Study) -> None:
+    """A profile may leave every failure to the next invocation."""
+    (done,) = steps(runner_of(study, [], Scripted(["7"], [NODE_FAILURE]), retries=0), study, 3)
+    assert (done.record["outcome"], done.record["attempt"]) == ("node_failure", 1)
+
+
+def test_no_answer_is_asked_again_with_back_off(study: Study, clock: Callable[[float], None]) -> None:
+    """Looks follow after 10, 20, 40 s while nobody answers, and every 10 s again once somebody does."""
+    away = SchedulerAway("squeue: no controller")
+    scheduler, lines = Scripted(["7"], [away, away, away, RUNNING]), []
+    scheduler.poll_at_will = False
+    runner = runner_of(study, lines, scheduler, poll_seconds=10)
+    steps(runner, study, 1)
+    looks = []
+    for second in range(120):
+        before = list(scheduler._looks)
+        runner.step()
+        if len(scheduler._looks) < len(before):
+            looks.append(second)
+        clock(1)
+    assert looks == [0, 10, 30]
+    assert [line for line in lines if "answer" in line] == [
+        "no answer from the scheduler (squeue: no controller); asking again until there is one",
+        "the scheduler answers again",
+    ]
+    assert events(study) == ["intent", "submitted"]
+
+
+def test_back_off_has_an_end() -> None:
+    """However often it fails, ten minutes is the longest wait."""
+    backoff = Backoff(60)
+    for _ in range(40):
+        backoff.failed()
+    assert backoff._next - watch.time.monotonic() <= watch.LONGEST_BACKOFF_SECONDS
+
+
+def test_a_full_queue_is_no_failure(study: Study, clock: Callable[[float], None]) -> None:
+    """Refused for now: nothing is submitted until the back-off is over, and the attempt keeps its number."""
+    scheduler, lines = Scripted([Throttled("queue full"), Throttled("queue full"), "7"], [OK]), []
+    runner = runner_of(study, lines, scheduler, poll_seconds=10)
+    done = steps(runner, study, 5)
+    assert (done, len(scheduler.keys)) == ([], 1)
+    for _ in range(40):
+        clock(1)
+        done += runner.step()
+    assert [one.record["attempt"] for one in done] == [1]
+    assert scheduler.keys == [scheduler.keys[0]] * 3
+    assert events(study) == ["intent", "deferred", "intent", "deferred", "intent", "submitted", "ended"]
+    assert sum("takes no more jobs for now" in line for line in lines) == 1
+
+
+def test_submissions_that_come_to_nothing_have_a_cap(study: Study) -> None:
+    """Three unclear submissions without a job: launch_failed with the last complaint, and all keys revoked."""
+    scheduler = Scripted([SubmissionUnclear("sbatch: odd")], [None])
+    (done,) = steps(runner_of(study, [], scheduler, retries=2), study, 12)
+    assert (done.record["outcome"], done.final) == ("launch_failed", False)
+    assert "3 submissions came to nothing; the last: sbatch: odd" in done.record["evidence"]
+    assert events(study) == ["intent", "revoked"] * 3 + ["ended"]
+
+
+def test_a_crowded_queue_does_not_count(study: Study) -> None:
+    """Unclear only because the queue is full: it is tried for as long as that lasts."""
+    crowded = SubmissionUnclear("sbatch: job queue full", crowded=True)
+    runner = runner_of(study, [], Scripted([crowded, crowded, crowded, "7"], [None] * 6 + [OK]), poll_seconds=0)
+    (done,) = steps(runner, study, 12)
+    assert (done.record["outcome"], done.record["attempt"]) == ("crash", 4)  # without a log; what counts is the number
+
+
+def test_a_job_in_no_listing_is_lost_in_the_end(study: Study) -> None:
+    """Missing from two answered looks, which is all the patience there is: lost, and it can never start any more."""
+    scheduler = Scripted(["7"], [None])
+    (done,) = steps(runner_of(study, [], scheduler), study, 3)
+    assert (done.record["outcome"], done.final) == ("lost", False)
+    mark = study.directory(done.slug) / f"{done.record['key']}.started"
+    assert mark.read_text() == "revoked\n"
+
+
+def test_a_look_without_an_answer_is_no_look(study: Study) -> None:
+    """Between two looks that miss a job, any number of failing ones counts for nothing; seen again, it starts over."""
+    away = SchedulerAway("down")
+    scheduler = Scripted(["7"], [None, away, away, RUNNING, None, away, RUNNING])
+    assert steps(runner_of(study, [], scheduler, poll_seconds=0), study, 12) == []
