@@ -193,3 +193,13 @@ def test_every_point_of_any_sweep_is_lawful_or_explained(
         assert layers % one.pipeline == heads % one.tensor == 4 * hidden % one.tensor == hidden % heads == 0
         assert max_nodes is None or one.nodes <= max_nodes
     assert all(point.law and any(sign.isdigit() for sign in point.reason) for point in result.rejected)
+
+
+def test_another_machine_is_another_run() -> None:
+    """The same layout on another machine has another slug; other limits of the same machine change none."""
+    here, there, later = (
+        Sweep.model_validate(toy(machine={"name": name, "scheduler": "local", "elapse_limit_seconds": seconds}))
+        for name, seconds in (("here", 60), ("there", 60), ("here", 120))
+    )
+    slugs = [[layout.slug for layout in expand(sweep).layouts] for sweep in (here, there, later)]
+    assert slugs[0] == slugs[2] and not set(slugs[0]) & set(slugs[1])

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# quickstart: n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-80880f
+# quickstart: n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-474051
 # key:     quickstart-0123456789ab
 # layout:  8 nodes x 1 ranks = DP 2 x MP 2 x PP 2
 # batch:   MBS 2, GBS 16, 256 tokens a sample, AC on
 set -euo pipefail
 
-directory=/WORK/results/quickstart/layouts/n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-80880f
+directory=/WORK/results/quickstart/layouts/n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-474051
 # Each submission has a name of its own, from its launcher or as the job's name; a run by hand makes one.
 NODESWEEP_KEY="${NODESWEEP_KEY:-}"
 if [[ -z "$NODESWEEP_KEY" ]]; then

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# toy: n1-dp4-mp1-pp1-mbs1-gbs16-s128-3cc8d8
+# toy: n1-dp4-mp1-pp1-mbs1-gbs16-s128-12c2ea
 # key:     toy-0123456789ab
 # layout:  1 nodes x 4 ranks = DP 4 x MP 1 x PP 1
 # batch:   MBS 1, GBS 16, 128 tokens a sample, AC off
 #PBS -N toy-0123456789ab
 #PBS -S /bin/bash
-#PBS -o '/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-3cc8d8/toy-0123456789ab.log'
+#PBS -o '/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-12c2ea/toy-0123456789ab.log'
 #PBS -j oe
 #PBS -k oed
 #PBS -r n
@@ -22,7 +22,7 @@
 #PBS -l exclusive=True
 set -euo pipefail
 
-directory='/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-3cc8d8'
+directory='/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-12c2ea'
 # Each submission has a name of its own, from its launcher or as the job's name; a run by hand makes one.
 NODESWEEP_KEY="${PBS_JOBNAME:-}"
 if [[ "$NODESWEEP_KEY" != toy-0123456789ab-* ]]; then
@@ -67,7 +67,7 @@ over_limit() {
 trap 'over_limit; pass_on 143' TERM
 trap 'pass_on 130' INT
 echo "nodesweep: ${NODESWEEP_KEY} starts on $(uname -n) at $(date -u +%Y-%m-%dT%H:%M:%SZ)"
-export STARTS='/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-3cc8d8/starts'
+export STARTS='/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-12c2ea/starts'
 
 launched=$(now)
 SECONDS=0

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# pjm-2.x: n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-3cc8d8
+# pjm-2.x: n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207
 # key:     pjm-2_x-0123456789ab
 # layout:  6 nodes x 4 ranks = DP 12 x MP 2 x PP 1
 # batch:   MBS 1, GBS 24, 128 tokens a sample, AC off
 #PJM -N pjm-2_x-0123456789ab
-#PJM -o "/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-3cc8d8/%n.%j.out"
-#PJM --spath "/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-3cc8d8/%n.%j.stats"
+#PJM -o "/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207/%n.%j.out"
+#PJM --spath "/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207/%n.%j.stats"
 #PJM -j
 #PJM --norestart
 #PJM -L "rscgrp=small-s2.x"
@@ -28,7 +28,7 @@
 #PJM -X
 set -euo pipefail
 
-directory='/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-3cc8d8'
+directory='/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207'
 # Each submission has a name of its own, from its launcher or as the job's name; a run by hand makes one.
 NODESWEEP_KEY="${PJM_JOBNAME:-}"
 if [[ "$NODESWEEP_KEY" != pjm-2_x-0123456789ab-* ]]; then
@@ -76,7 +76,7 @@ trap 'pass_on 130' INT
 trap 'cause='\''"time_limit"'\''; pass_on 152' XCPU
 echo "nodesweep: ${NODESWEEP_KEY} starts on $(uname -n) at $(date -u +%Y-%m-%dT%H:%M:%SZ)"
 export QUOTED='a, b # c % d 6'
-export STARTS='/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-3cc8d8/starts'
+export STARTS='/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207/starts'
 
 launched=$(now)
 SECONDS=0
@@ -84,7 +84,7 @@ SECONDS=0
     exec \
         mpiexec \
         -std-proc \
-        '/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-3cc8d8/'"${NODESWEEP_KEY}".ranks/%/1000r/std \
+        '/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207/'"${NODESWEEP_KEY}".ranks/%/1000r/std \
         bash \
         /NODESWEEP/tests/programs/toy_trainer.sh \
         3 \

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# s.1: n3-dp12-mp1-pp1-mbs1-gbs24-s128-3cc8d8
+# s.1: n3-dp12-mp1-pp1-mbs1-gbs24-s128-12c2ea
 # key:     s_1-0123456789ab
 # layout:  3 nodes x 4 ranks = DP 12 x MP 1 x PP 1
 # batch:   MBS 1, GBS 24, 128 tokens a sample, AC off
 #SBATCH --job-name=s_1-0123456789ab
-#SBATCH --output="/WORK/50%% of #1, a \"b\" & c/results/s.1/layouts/n3-dp12-mp1-pp1-mbs1-gbs24-s128-3cc8d8/%x.log"
+#SBATCH --output="/WORK/50%% of #1, a \"b\" & c/results/s.1/layouts/n3-dp12-mp1-pp1-mbs1-gbs24-s128-12c2ea/%x.log"
 #SBATCH --open-mode=append
 #SBATCH --no-requeue
 #SBATCH --nodes=3
@@ -21,7 +21,7 @@
 #SBATCH --mem=0
 set -euo pipefail
 
-directory='/WORK/50% of #1, a "b" & c/results/s.1/layouts/n3-dp12-mp1-pp1-mbs1-gbs24-s128-3cc8d8'
+directory='/WORK/50% of #1, a "b" & c/results/s.1/layouts/n3-dp12-mp1-pp1-mbs1-gbs24-s128-12c2ea'
 # Each submission has a name of its own, from its launcher or as the job's name; a run by hand makes one.
 NODESWEEP_KEY="${SLURM_JOB_NAME:-}"
 if [[ "$NODESWEEP_KEY" != s_1-0123456789ab-* ]]; then
@@ -68,7 +68,7 @@ trap 'pass_on 130' INT
 echo "nodesweep: ${NODESWEEP_KEY} starts on $(uname -n) at $(date -u +%Y-%m-%dT%H:%M:%SZ)"
 export HOST="${SLURMD_NODENAME}"
 export QUOTED='a, b # c % d 3'
-export STARTS='/WORK/50% of #1, a "b" & c/results/s.1/layouts/n3-dp12-mp1-pp1-mbs1-gbs24-s128-3cc8d8/starts'
+export STARTS='/WORK/50% of #1, a "b" & c/results/s.1/layouts/n3-dp12-mp1-pp1-mbs1-gbs24-s128-12c2ea/starts'
 
 launched=$(now)
 SECONDS=0

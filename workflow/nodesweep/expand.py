@@ -103,6 +103,7 @@ def _layout(sweep: Sweep, fields: dict[str, Any]) -> Layout:
         identity=identity_of(
             model=parts["model"].model_dump(exclude_defaults=True, exclude={"name", "size"}),
             iterations=sweep.iterations.total,
+            on=parts["machine"].name,
             machine=changes["machine"],
             workload=changes["workload"],
             environment=fields["variant"].env if fields["variant"] else {},

@@ -43,7 +43,7 @@ class Layout:
 
     `micro_batch`, `global_batch` are in samples, `sequence_length` in tokens. `expected_seconds` is the time the whole
     job is expected to take, `time_margin` the factor from there to its time limit. `identity` holds what else changes
-    the run (model, iterations, conditional settings), already in canonical form. Raises LayoutError.
+    the run (model, iterations, machine, conditional settings), already in canonical form. Raises LayoutError.
     """
 
     nodes: int

@@ -48,6 +48,7 @@ def ask(words: Sequence[str], environment: Mapping[str, str] = os.environ, direc
             text=True,
             errors="replace",
             timeout=COMMAND_SECONDS,
+            start_new_session=True,  # Ctrl-C is for the launcher: it would leave a submission unclear
         )
     except subprocess.TimeoutExpired:
         return Reply(words[0], None, "", "")

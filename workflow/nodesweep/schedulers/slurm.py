@@ -18,6 +18,7 @@ ACCOUNTING_SECONDS = 60.0
 _FIELDS = ("JobID", "State", "exit_code", "StartTime", "EndTime", "RestartCnt", "NodeList", "Reason", "Name")
 _ACCOUNTS = "JobIDRaw,State,ExitCode,Start,End,MaxRSS,ConsumedEnergyRaw,NodeList,JobName"
 _SACCT = ("sacct", "--noheader", "--parsable2", "--noconvert", f"--format={_ACCOUNTS}")
+_ROW = re.compile(r"\d{1,20}[\w.+\[\]%,-]{0,80} {0,20}(?:\|[^|]{0,100000}){8}")
 _QUEUED = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "EXPEDITING", "POWER_UP_NODE"}
 _HELD = {"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 _HELD_REASON = re.compile(
@@ -111,7 +112,7 @@ class Slurm(Batch):
         reply = ask(["squeue", "--noheader", "--me", "--states=all", f"--Format={form}"], self._queries)
         if reply.code != 0 or (not reply.stdout.strip() and "error:" in reply.stderr):
             raise away(reply)
-        rows = [line.split("|") for line in reply.stdout.splitlines() if line.count("|") >= len(_FIELDS) - 1]
+        rows = [line.split("|") for line in reply.stdout.splitlines() if _ROW.match(line)]
         return _indexed(_from_squeue(*(value.strip() for value in [*row[:8], "|".join(row[8:])])) for row in rows)
 
     def _sacct(self, jobs: list[Job]) -> dict[str, _Listed]:
@@ -187,7 +188,7 @@ def _from_squeue(
 
 def _from_sacct(reply: Reply) -> list[_Listed]:
     """Jobs of sacct's rows; those of a job's steps give its memory and energy."""
-    rows = [line.split("|", 8) for line in reply.stdout.splitlines() if line.count("|") >= 8]
+    rows = [line.split("|", 8) for line in reply.stdout.splitlines() if _ROW.match(line)]
     listed = []
     for job_id, said, code, started, ended, _, _, nodes, name in rows:
         if "." in job_id or not said.split():
