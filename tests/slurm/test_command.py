@@ -1,6 +1,7 @@
 """The command a user types, with the profile of Slurm, on a real Slurm."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -69,7 +70,10 @@ def test_interrupted(
 
 def test_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no sbatch, the launcher says so in one line and runs nothing."""
-    monkeypatch.setenv("PATH", "/usr/sbin:/sbin")
+    (tmp_path / "bin").mkdir()
+    for name in ("bash", "sh", "tee"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     config = write(tmp_path / "sweep.yaml", toy(machine={"name": "cluster", "scheduler": "slurm"}))
     run = run_snakemake(tmp_path, config, profile="slurm")
     assert run.returncode != 0 and "sbatch is not on PATH; start nodesweep where" in run.stdout

@@ -21,6 +21,8 @@ _COLUMNS = {
     "sequence_length": "Sequence",
     "activation_checkpointing": "AC",
     "variant": "Variant",
+    "queue": "Queue",
+    "elapse_limit_seconds": "Limit [s]",
 }
 
 
@@ -54,7 +56,10 @@ def plan_markdown(study: Study) -> str:
 
 
 def _field(point: Layout | Rejected, name: str) -> Any:
-    return (point.fields() if isinstance(point, Layout) else point.fields).get(name)
+    if isinstance(point, Rejected):
+        return point.fields.get(name)
+    job = {"queue": point.queue.name if point.queue else None, "elapse_limit_seconds": point.elapse_limit_seconds}
+    return {**point.fields(), **job}[name]
 
 
 def _values(point: Layout | Rejected) -> list[Any]:

@@ -91,8 +91,19 @@ class Executor(RemoteExecutor):
     def __post_init__(self) -> None:
         settings = self.workflow.executor_settings
         try:
-            study = study_of(self.workflow)
-            self._lock = SweepLock(study.folder)
+            self._lock = SweepLock(study_of(self.workflow).folder)
+        except NodesweepError as error:
+            raise ApiError(str(error)) from None
+        self._poll_seconds = settings.poll_seconds
+        self._cancels = settings.on_interrupt == "cancel"
+        self._finished: dict[str, Finished] = {}
+        self._runner: Runner | None = None
+
+    def _start(self) -> Runner:
+        """The queue, once there is something to run: plans and tables need no scheduler."""
+        settings = self.workflow.executor_settings
+        study = study_of(self.workflow)
+        try:
             scheduler = scheduler_of(study.sweep.machine.scheduler)
             policy = Policy(
                 jobs_at_once=settings.jobs_at_once,
@@ -101,24 +112,24 @@ class Executor(RemoteExecutor):
                 hang_seconds=settings.hang_seconds,
                 on_hang=settings.on_hang,
             )
-            self.runner = Runner(study, scheduler, policy, self.logger.info)
-            self.runner.recover()
-        except NodesweepError as error:
+            runner = Runner(study, scheduler, policy, self.logger.info)
+            runner.recover()
+        except (NodesweepError, OSError) as error:
             raise ApiError(str(error)) from None
-        self._poll_seconds = settings.poll_seconds
-        self._cancels = settings.on_interrupt == "cancel"
-        self._finished: dict[str, Finished] = {}
+        return runner
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Queue layouts; the runner submits their scripts when their turn comes."""
+        if self._runner is None:
+            self._runner = self._start()
         # Snakemake would answer a SIGTERM by waiting for all it has handed over: here, for the whole sweep.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         for job in jobs:
             self.run_job_pre(job)
             self.run_job(job)
-        self.runner.add([job.wildcards.slug for job in jobs])
+        self._runner.add([job.wildcards.slug for job in jobs])
         self._needed.set()
-        self.runner.wake()
+        self._runner.wake()
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Take a job over from Snakemake."""
@@ -127,7 +138,7 @@ class Executor(RemoteExecutor):
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report the jobs whose layout the runner is done with; give back the others."""
         try:
-            self._finished |= {done.slug: done for done in self.runner.step()}
+            self._finished |= {done.slug: done for done in self._runner.step()}
         except (NodesweepError, OSError) as error:
             raise ApiError(f"{error}; running jobs go on, and the same command takes over from here") from None
         for info in active_jobs:
@@ -142,12 +153,14 @@ class Executor(RemoteExecutor):
 
     async def sleep(self) -> None:
         """Wait for a job's end, a new job, or the next look."""
-        self.runner.wait(self._poll_seconds)
+        self._runner.wait(self._poll_seconds)
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""
+        if self._runner is None:
+            return
         try:
-            running = self.runner.close(cancel=self._cancels)
+            running = self._runner.close(cancel=self._cancels)
         except NodesweepError as error:
             self.logger.error(f"running jobs could not be cancelled: {error}")
             return
@@ -159,7 +172,8 @@ class Executor(RemoteExecutor):
         """Stop looking; the lock goes last."""
         self.wait = False
         self._needed.set()
-        self.runner.wake()
+        if self._runner is not None:
+            self._runner.wake()
         super().shutdown()
         self._lock.release()
 
