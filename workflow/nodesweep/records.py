@@ -70,7 +70,8 @@ def summary(record: dict[str, Any]) -> str:
     text = " ".join(filter(None, (record["outcome"], record.get("where"))))
     if record["outcome"] == "ok":
         return text
-    return f"{text}: {record['evidence'] or record['scheduler_state']} [{record['log']}]"
+    log = f" [{record['log']}]" if record["job_id"] else ""
+    return f"{text}: {record['evidence'] or record['scheduler_state']}{log}"
 
 
 def request_rerun(study: Study, slug: str) -> None:

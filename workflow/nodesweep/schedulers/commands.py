@@ -1,13 +1,14 @@
 """What the batch schedulers share: their commands, run with care, and the wait between two looks."""
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SchedulerAway, SchedulerError
+from ..errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from ..text import plain
 from .base import Job
 
@@ -88,6 +89,21 @@ class Batch:
     def wake(self) -> None:
         """End a `wait` in another thread."""
         self._woken.set()
+
+
+def job_id_of(reply: Reply, found: Sequence[str], refused: re.Pattern[str], crowded: re.Pattern[str]) -> str:
+    """The last of the ids that a submission printed, or what its complaint means.
+
+    Raises SchedulerError for complaints known as refusals, Throttled for those of a full queue, SubmissionUnclear else.
+    """
+    if reply.code == 0 and found:
+        return found[-1]
+    is_crowded = bool(crowded.search(reply.stderr))
+    if reply.code and is_crowded:
+        raise Throttled(reply.said)
+    if reply.code and refused.search(reply.stderr):
+        raise SchedulerError(f"refused: {reply.said}")
+    raise SubmissionUnclear(reply.said, is_crowded)
 
 
 def away(reply: Reply) -> SchedulerAway:

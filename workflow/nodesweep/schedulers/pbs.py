@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from ..errors import SchedulerAway
 from ..text import plain
 from .base import Cause, End, Job, Patience, Sighting, Usage
-from .commands import Batch, Reply, ask, away, environment_without
+from .commands import Batch, Reply, ask, away, environment_without, job_id_of
 from .marks import end_marker
 
 Attributes = dict[str, str]
@@ -72,14 +72,7 @@ class Pbs(Batch):
         # By bare names: qsub refuses a path with other letters than ASCII's, but not such a folder that it runs in.
         reply = ask(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
         found = re.findall(r"^(\d{1,20}(?:\[\])?\.\S+)\s*$", reply.stdout, re.MULTILINE)
-        if reply.code == 0 and found:
-            return found[-1]
-        crowded = bool(_CROWDED.search(reply.stderr))
-        if reply.code and crowded:
-            raise Throttled(reply.said)
-        if reply.code and _REFUSED.search(reply.stderr):
-            raise SchedulerError(f"refused: {reply.said}")
-        raise SubmissionUnclear(reply.said, crowded)
+        return job_id_of(reply, found, _REFUSED, _CROWDED)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One qstat for all jobs, after a qselect for each that has no id."""

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import SchedulerError, SubmissionUnclear, Throttled
 from ..text import plain
 from .base import Cause, End, Job, Patience, Sighting, Usage
-from .commands import Batch, Reply, ask, away, environment_without
+from .commands import Batch, Reply, ask, away, environment_without, job_id_of
 from .marks import end_marker
 
 ACCOUNTING_SECONDS = 60.0
@@ -76,14 +75,7 @@ class Slurm(Batch):
         """Submit by sbatch; what it says decides whether there can be a job."""
         reply = ask(["sbatch", "--parsable", f"--job-name={key}", script.name], self._environment, script.parent)
         found = re.findall(r"^(\d{1,20})(?:;.*)?$", reply.stdout, re.MULTILINE)
-        if reply.code == 0 and found:
-            return found[-1]
-        crowded = bool(_CROWDED.search(reply.stderr))
-        if reply.code and crowded:
-            raise Throttled(reply.said)
-        if reply.code and _REFUSED.search(reply.stderr):
-            raise SchedulerError(f"refused: {reply.said}")
-        raise SubmissionUnclear(reply.said, crowded)
+        return job_id_of(reply, found, _REFUSED, _CROWDED)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One squeue for all jobs, and one sacct for those of them that have ended."""
