@@ -46,10 +46,11 @@ class OutputWatch:
         """For how many seconds a running job has said nothing, once, when that is too long; else None."""
         if not self._seconds:
             return None
-        size, now = (
-            sum(path.stat().st_size for path in self._scheduler.outputs(job) if path.is_file()),
-            time.monotonic(),
-        )
+        now = time.monotonic()
+        sizes = [path.stat().st_size for path in self._scheduler.outputs(job) if path.is_file()]
+        if not sizes:
+            return None  # some schedulers bring the output only when the job has ended
+        size = sum(sizes)
         known_size, since = self._grown.get(job.key, (-1, now))
         if size != known_size:
             self._grown[job.key] = (size, now)
