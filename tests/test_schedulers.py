@@ -17,7 +17,13 @@ from nodesweep.schedulers.marks import revoke
 from nodesweep.script import key_of
 
 # Every scheduler; all but the local one have a fixture of their name, which puts its commands on PATH.
-PLACES = ["local", pytest.param("slurm", marks=pytest.mark.xdist_group("slurm")), "pbs", "pjm"]
+PLACES = [
+    "local",
+    pytest.param("slurm", marks=pytest.mark.xdist_group("slurm")),
+    pytest.param("slurm_without_accounting", marks=pytest.mark.xdist_group("slurm-plain")),
+    "pbs",
+    "pjm",
+]
 SECONDS = 30
 
 
@@ -93,11 +99,12 @@ def gone(process: psutil.Process) -> bool:
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """Each scheduler in turn; jobs that a test leaves are ended with it."""
-    if request.param != "local":
+    name = request.param.partition("_")[0]
+    if name != "local":
         system = request.getfixturevalue(request.param)
-        if request.param == "slurm":  # which all tests of a session share, so that only some speak to it
+        if name == "slurm":  # which all tests of a session share, so that only some speak to it
             monkeypatch.setenv("SLURM_CONF", system.environment["SLURM_CONF"])
-    place = Place(request.param, tmp_path)
+    place = Place(name, tmp_path)
     yield place
     place.cancel(*place.submitted)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from slurm.cluster import Cluster, memory_cgroups
-from sweeps import drained, runner_of, starts
+from sweeps import drained, run_nodesweep, runner_of, starts
 from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm_study, wait_for
 
 from nodesweep import journal
@@ -28,17 +28,15 @@ WITH_AND_WITHOUT_ACCOUNTS = [
 
 @pytest.fixture(params=WITH_AND_WITHOUT_ACCOUNTS)
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """Slurm's commands speak to a cluster, once with accounts and once without."""
+    """Slurm's commands speak to a cluster, once with accounts and once without.
+
+    The job that runs into its time limit is submitted before the first test with accounts, and looked at by the last.
+    """
     cluster = request.getfixturevalue(request.param)
+    if request.param == "slurm":
+        request.getfixturevalue("over_its_limit")
     enter(cluster, monkeypatch)
     return cluster
-
-
-@pytest.fixture
-def plain(slurm_without_accounting: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """Slurm's commands speak to a cluster without accounts."""
-    enter(slurm_without_accounting, monkeypatch)
-    return slurm_without_accounting
 
 
 @pytest.fixture
@@ -59,13 +57,6 @@ def over_its_limit(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> 
         runner.add(list(study.layouts))
         runner.step()
     yield study
-
-
-@pytest.fixture(autouse=True)
-def submit_early(request: pytest.FixtureRequest) -> None:
-    """The job that runs into its limit is submitted before the first test on its cluster, and looked at by the last."""
-    if "accounts" in request.node.callspec.id if hasattr(request.node, "callspec") else False:
-        request.getfixturevalue("over_its_limit")
 
 
 def submitted(study: Study, **policy: Any) -> Any:
@@ -131,11 +122,11 @@ def test_out_of_memory_by_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "oom-kill event" in done.record["evidence"] or "Out Of Memory" in done.record["evidence"]
 
 
-def test_options_reach_slurm_as_they_were_meant(plain: Cluster, tmp_path: Path) -> None:
+def test_options_reach_slurm_as_they_were_meant(either: Cluster, tmp_path: Path) -> None:
     """Blanks, commas, #, % and shell characters in an option's value arrive unchanged."""
     comment = "50 % of #3, then (a|b) & * in a row"
     runner = submitted(slurm_study(tmp_path, machine={"options": {"comment": comment, "hold": True}}))
-    shown = plain.run("squeue", "-h", "--me", "-t", "PD", "-o", "%k").stdout.splitlines()
+    shown = either.run("squeue", "-h", "--me", "-t", "PD", "-o", "%k").stdout.splitlines()
     runner.close(cancel=True)
     assert comment in shown
 
@@ -215,7 +206,7 @@ def test_no_controller_for_a_while(either: Cluster, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failure", ["error", "time-out"])
-def test_the_answer_is_lost(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
+def test_the_answer_is_lost(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
     """sbatch makes the job, then fails or says nothing: the one job is found by its name and taken over."""
     wrappers = Wrappers(tmp_path, monkeypatch)
     says = {
@@ -232,7 +223,7 @@ def test_the_answer_is_lost(plain: Cluster, tmp_path: Path, monkeypatch: pytest.
     assert set(starts(tmp_path).values()) == {1}
 
 
-def test_no_job_came_of_it(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_job_came_of_it(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """sbatch fails unclearly without having made a job: its key is revoked, and the layout submitted again."""
     wrappers = Wrappers(tmp_path, monkeypatch)
     wrappers.wrap("sbatch", f"[[ -e {tmp_path}/once ]] || {{ touch {tmp_path}/once; echo odd >&2; exit 1; }}")
@@ -243,7 +234,7 @@ def test_no_job_came_of_it(plain: Cluster, tmp_path: Path, monkeypatch: pytest.M
     assert any("no job came of its submission" in line for line in lines)
 
 
-def test_a_job_that_appears_after_it_was_given_up_does_nothing(plain: Cluster, tmp_path: Path) -> None:
+def test_a_job_that_appears_after_it_was_given_up_does_nothing(either: Cluster, tmp_path: Path) -> None:
     """However late a submission comes through: once another took its place, it ends without a start."""
     study = slurm_study(tmp_path)
     (slug,) = study.layouts
@@ -251,13 +242,15 @@ def test_a_job_that_appears_after_it_was_given_up_does_nothing(plain: Cluster, t
     journal.append(study.journal(slug), "intent", key=key, attempt=1, script_sha256="0")
     (done,) = run_on_slurm(study).values()
     assert (done.record["attempt"], starts(tmp_path)) == (2, {slug: 1})
-    late = plain.run("sbatch", "--parsable", f"--job-name={done.record['key']}", str(study.script(slug))).stdout.strip()
-    wait_for(lambda: plain.run("squeue", "-h", "-t", "all", "-j", late, "-o", "%T").stdout.strip() == "FAILED")
+    late = either.run(
+        "sbatch", "--parsable", f"--job-name={done.record['key']}", str(study.script(slug))
+    ).stdout.strip()
+    wait_for(lambda: either.run("squeue", "-h", "-t", "all", "-j", late, "-o", "%T").stdout.strip() == "FAILED")
     assert starts(tmp_path) == {slug: 1}
     assert "does not run" in (directory / done.record["log"]).read_text()
 
 
-def test_a_stale_listing_is_no_end(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_listing_is_no_end(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """squeue leaves a running job out ten times: it is neither lost nor submitted again."""
     wrappers = Wrappers(tmp_path, monkeypatch)
     wrappers.wrap("squeue", f"[[ $(wc -l <{tmp_path}/wrappers/squeue.calls) -gt 10 ]] || exit 0")
@@ -268,7 +261,7 @@ def test_a_stale_listing_is_no_end(plain: Cluster, tmp_path: Path, monkeypatch: 
     assert set(starts(tmp_path).values()) == {1}
 
 
-def test_forgotten_by_slurm(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgotten_by_slurm(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that ended while no launcher was there, and that Slurm no longer lists: its exit marker tells."""
     study = slurm_study(tmp_path)
     submitted(study)
@@ -279,7 +272,7 @@ def test_forgotten_by_slurm(plain: Cluster, tmp_path: Path, monkeypatch: pytest.
     assert (done.record["outcome"], done.record["exit_code"], starts(tmp_path)) == ("ok", 0, {slug: 1})
 
 
-def test_too_many_jobs_are_queued_already(plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_jobs_are_queued_already(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on submissions makes the others wait; none fails, and none uses up a number of attempts."""
     wrappers = Wrappers(tmp_path, monkeypatch)
     error = (
@@ -295,7 +288,7 @@ def test_too_many_jobs_are_queued_already(plain: Cluster, tmp_path: Path, monkey
     assert any("deferred" in events(study, slug) for slug in study.layouts)
 
 
-def test_a_refused_submission_says_why(plain: Cluster, tmp_path: Path) -> None:
+def test_a_refused_submission_says_why(either: Cluster, tmp_path: Path) -> None:
     """A partition that does not exist: launch_failed with Slurm's words, at once."""
     study = slurm_study(tmp_path, machine={"options": {"partition": "none"}})
     (done,) = run_on_slurm(study).values()
@@ -304,7 +297,7 @@ def test_a_refused_submission_says_why(plain: Cluster, tmp_path: Path) -> None:
 
 
 def test_status_commands_do_not_grow_with_the_jobs(
-    plain: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Six looks at 5 queued jobs and at 500 are six squeue each."""
     wrappers, counts = Wrappers(tmp_path, monkeypatch), []
@@ -324,11 +317,21 @@ def test_status_commands_do_not_grow_with_the_jobs(
             time.sleep(0.06)
             runner.step()
         counts.append((len(wrappers.calls("squeue")) - before, len(wrappers.calls("sacct"))))
-        plain.run("scancel", "--me")
+        either.run("scancel", "--me")
     assert counts == [(6, 0), (6, 0)]
 
 
-def test_a_held_job_is_reported_once(plain: Cluster, tmp_path: Path) -> None:
+def test_a_queued_layout_says_so_in_its_row(either: Cluster, tmp_path: Path) -> None:
+    """As long as its script has not started, a submitted layout is queued."""
+    study = slurm_study(tmp_path, machine={"options": {"hold": True}})
+    runner = submitted(study)
+    for room in ("measure", "tables"):
+        assert run_nodesweep(tmp_path, room, "--configfile", str(tmp_path / "sweep.yaml")).returncode == 0
+    runner.close(cancel=True)
+    assert (study.folder / "tables.md").read_text().rstrip().endswith("| queued  |")
+
+
+def test_a_held_job_is_reported_once(either: Cluster, tmp_path: Path) -> None:
     """A job that will not start by itself is told of, with Slurm's reason."""
     study, lines = slurm_study(tmp_path, machine={"options": {"hold": True}}), []
     runner = runner_of(study, lines, Slurm(), poll_seconds=0)
@@ -348,7 +351,7 @@ def test_a_job_that_hangs(either: Cluster, tmp_path: Path) -> None:
     assert any("has said nothing for" in line and "cancelled as hanging" in line for line in lines)
 
 
-def test_a_hanging_job_is_only_reported(plain: Cluster, tmp_path: Path) -> None:
+def test_a_hanging_job_is_only_reported(either: Cluster, tmp_path: Path) -> None:
     """By default a silent job is told of and left alone."""
     study, lines = slurm_study(tmp_path, ending="silent"), []
     runner = runner_of(study, lines, Slurm(), poll_seconds=0.1, hang_seconds=1)
