@@ -173,3 +173,26 @@ def test_a_look_without_an_answer_is_no_look(study: Study) -> None:
     away = SchedulerAway("down")
     scheduler = Scripted(["7"], [None, away, away, RUNNING, None, away, RUNNING])
     assert steps(runner_of(study, [], scheduler, poll_seconds=0), study, 12) == []
+
+
+def test_a_job_of_another_scheduler_is_left_alone(tmp_path: Path) -> None:
+    """A sweep moved to another machine while a job ran on the first: that job is neither looked for nor called lost."""
+    study = study_in(tmp_path)
+    slug = next(iter(study.layouts))
+    journal.append(study.journal(slug), "intent", key="k-a1", attempt=1, script_sha256="0", scheduler="slurm")
+    journal.append(study.journal(slug), "submitted", key="k-a1", job_id="77")
+    lines: list[str] = []
+    assert runner_of(study, lines).running == []
+    assert lines == [f"{slug}: job 77 is one of slurm, not of local; left alone"]
+    assert journal.state(study.journal(slug)).status == "running"
+
+
+def test_the_limit_that_counts_is_the_one_the_job_had(tmp_path: Path) -> None:
+    """A job over its limit while the config's was raised: its record has the old limit, so that it runs again."""
+    layouts = [{"nodes": 1, "global_batch": 16, "sequence_length": 128}]
+    limits = [{"name": "here", "scheduler": "local", "elapse_limit_seconds": seconds} for seconds in (60, 120)]
+    before = study_in(tmp_path, layouts=layouts, machine=limits[0])
+    steps(runner_of(before, [], Scripted(["7"], [RUNNING])), before, 2)
+    after = study_in(tmp_path, layouts=layouts, machine=limits[1])
+    (done,) = steps(runner_of(after, [], Scripted(["7"], [RUNNING, End(None, "time_limit", "T")])), after, 3)
+    assert (done.record["outcome"], done.record["elapse_limit_seconds"], done.final) == ("timeout", 60, False)

@@ -36,8 +36,8 @@ class State:
     """Where a layout stands.
 
     `status`: "unclear" means a submission was begun and nothing more is known.
-    `attempt`: number of the last submission, 0 before the first. `hung`: whether that one was cancelled as hanging.
-    `record`: that of the last `ended`.
+    `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`: what it was
+    submitted with; `hung`: whether it was cancelled as hanging. `record`: that of the last `ended`.
     """
 
     status: Status = "pending"
@@ -45,6 +45,8 @@ class State:
     key: str = ""
     job_id: str = ""
     submitted: float | None = None
+    scheduler: str = ""
+    elapse_limit_seconds: int | None = None
     hung: bool = False
     record: dict[str, Any] | None = None
 
@@ -91,7 +93,15 @@ def state(path: Path) -> State:
         status = _NEXT[event["event"]]
         match event["event"]:
             case "intent":
-                state = State(status, event["attempt"], event["key"], submitted=event["time"], record=state.record)
+                state = State(
+                    status,
+                    event["attempt"],
+                    event["key"],
+                    submitted=event["time"],
+                    scheduler=event.get("scheduler", ""),
+                    elapse_limit_seconds=event.get("elapse_limit_seconds"),
+                    record=state.record,
+                )
             case "submitted" | "adopted":
                 state = replace(state, status=status, job_id=event["job_id"])
             case "deferred":  # no job came of it, so that its number can be used again

@@ -16,9 +16,7 @@ from .study import Study
 SCHEMA = 1
 
 
-def terminal_record(
-    slug: str, job: Job, state: State, scheduler: str, end: End, verdict: Verdict, elapse_limit_seconds: int | None
-) -> dict[str, Any]:
+def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdict) -> dict[str, Any]:
     """All that is known of how a job ended, as it goes into the journal and job.json."""
     return {
         "schema": SCHEMA,
@@ -26,11 +24,11 @@ def terminal_record(
         "key": job.key,
         "attempt": state.attempt,
         "job_id": job.id,
-        "scheduler": scheduler,
+        "scheduler": state.scheduler,
         **asdict(verdict),
         "exit_code": end.exit_code,
         "scheduler_state": end.state,
-        "elapse_limit_seconds": elapse_limit_seconds,
+        "elapse_limit_seconds": state.elapse_limit_seconds,
         "submitted": _timestamp(state.submitted),
         "started": _timestamp(end.started),
         "ended": _timestamp(end.ended),

@@ -100,10 +100,16 @@ class Runner:
 
         Those that have ended meanwhile are recorded; whether they run again is decided when their turn comes.
         """
+        scheduler = self._study.sweep.machine.scheduler
         for path in sorted(self._study.folder.glob("layouts/*/journal.jsonl")):
-            state = journal.state(path)
-            if state.status in ("unclear", "running"):
-                slug = path.parent.name
+            state, slug = journal.state(path), path.parent.name
+            if state.status not in ("unclear", "running"):
+                continue
+            if state.scheduler not in ("", scheduler):
+                self._tell(
+                    f"{slug}: job {state.job_id or state.key} is one of {state.scheduler}, not of {scheduler}; left alone"
+                )
+            else:
                 self._open[slug] = _Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
         if self._open:
             self._look()
@@ -276,7 +282,11 @@ class Runner:
         attempt = state.attempt + 1
         job = Job(f"{key_of(self._study.folder, slug)}-a{attempt}", "", path.parent)
         digest = hashlib.sha256(script.read_bytes()).hexdigest()
-        journal.append(path, "intent", key=job.key, attempt=attempt, script_sha256=digest)
+        asked = {
+            "scheduler": self._study.sweep.machine.scheduler,
+            "elapse_limit_seconds": self._study.layouts[slug].elapse_limit_seconds,
+        }
+        journal.append(path, "intent", key=job.key, attempt=attempt, script_sha256=digest, **asked)
         try:
             job_id = self._scheduler.submit(script, job.key)
         except Throttled as error:
@@ -311,11 +321,10 @@ class Runner:
         layout = self._study.layouts.get(slug)
         workload = layout.workload if layout else self._study.sweep.workload
         reading = scan(log, FORMATS[workload.log_format])
-        if state.hung and end.cause in (None, "cancelled"):
+        if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         verdict = decide(end, reading, self._study.sweep.iterations.total)
-        limit = layout.elapse_limit_seconds if layout else None
-        record = terminal_record(slug, job, state, self._study.sweep.machine.scheduler, end, verdict, limit)
+        record = terminal_record(slug, job, state, end, verdict)
         journal.append(path, "ended", record=record)
         return record
 
