@@ -1,6 +1,7 @@
 """What every scheduler promises, on each there is: real processes, a real Slurm cluster, and fakes of the others."""
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -163,6 +164,17 @@ def test_a_key_alone_can_be_cancelled(place: Place) -> None:
     trainer(job)
     place.cancel(replace(job, id=""), Job("never-submitted-a1", "", job.directory))
     assert place.ended(job)[0].cause == "cancelled"
+
+
+def test_by_hand(place: Place) -> None:
+    """The script runs without a launcher too: a key and a log of its own, and the same marker."""
+    path = place.script(0.01)
+    command = {"local": "bash", "slurm": "sbatch", "pbs": "qsub", "pjm": "pjsub"}[place.name]
+    subprocess.run([command, path.name], cwd=path.parent, stdout=subprocess.DEVNULL, check=True)
+    wait(lambda: bool(list(path.parent.glob("*-byhand-*.exit"))))
+    (marker,) = path.parent.glob("*-byhand-*.exit")
+    assert json.loads(marker.read_text())["exit_code"] == 0
+    assert "[after training is done]" in marker.with_suffix(".log").read_text()
 
 
 def test_a_key_given_up_never_runs(place: Place) -> None:

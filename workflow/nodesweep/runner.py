@@ -106,9 +106,8 @@ class Runner:
             if state.status not in ("unclear", "running"):
                 continue
             if state.scheduler not in ("", scheduler):
-                self._tell(
-                    f"{slug}: job {state.job_id or state.key} is one of {state.scheduler}, not of {scheduler}; left alone"
-                )
+                job = state.job_id or state.key
+                self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
                 self._open[slug] = _Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
         if self._open:
