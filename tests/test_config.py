@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from sweeps import REPOSITORY, run_snakemake, toy, write
 
-from nodesweep import schemas
+from nodesweep import config, schemas
 from nodesweep.config import Sweep
 from nodesweep.errors import ConfigError
 from nodesweep.script import render
@@ -258,6 +258,13 @@ def test_schemas_are_those_of_the_types() -> None:
     for name, text in schemas.schemas().items():
         assert (schemas.SCHEMAS / name).read_text() == text
     assert schemas.REFERENCE.read_text() == schemas.reference()
+
+
+def test_the_reference_leaves_no_type_out() -> None:
+    """Every mapping a config may hold has a table of its keys."""
+    kinds = {kind for kind in vars(config).values() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+    named = {kind for kind in kinds if not kind.__name__.startswith("_") and kind is not BaseModel}
+    assert {kind for _, kind in schemas.PARTS} == named
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config").rglob("*.yaml")), ids=lambda path: path.name)

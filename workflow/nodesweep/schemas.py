@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .config import Block, Iterations, Machine, Model, Peak, Sweep, Table, Variant, When, Workload
+from .config import Block, Iterations, Machine, Model, Peak, Queue, Sweep, Table, Variant, When, Workload
 from .expressions import LAYOUT_NAMES, WORD_NAMES
 from .sources import REPOSITORY
 
@@ -29,6 +29,7 @@ generated from the types (`make schemas`).
 know the same fields and {_WORD};
 `model` and `machine` have the keys below. A word reaches the program as it is, whatever it holds; only `${{NAME}}` is
 filled in by the job's shell. A word that renders to nothing is left out. `setup` lines alone are shell code.
+Values of `options` and `expected_seconds` have the same holes, but the shell fills in nothing there.
 
 Text may not hold quotes, `;`, `$`, backticks, backslashes, braces or `..` as a path: it reaches scripts and tables.
 """
@@ -39,21 +40,26 @@ def schemas() -> dict[str, str]:
     return {f"{name}.schema.json": json.dumps(_schema(kind), indent=2) + "\n" for name, kind in _FILES.items()}
 
 
+PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("Sweep", Sweep),
+    ("Sweep: a block of `layouts`", Block),
+    ("Sweep: an entry of `when`", When),
+    ("Sweep: an entry of `variants`", Variant),
+    ("Sweep: `iterations`", Iterations),
+    ("Sweep: `table`", Table),
+    ("Model", Model),
+    ("Machine", Machine),
+    ("Machine: an entry of `queues`", Queue),
+    ("Machine: an entry of `peak_tflops`", Peak),
+    ("Workload", Workload),
+)
+"""What config/README.md explains: headings and types."""
+
+
 def reference() -> str:
     """The text of config/README.md."""
     parts = [_INTRODUCTION]
-    for heading, kind in (
-        ("Sweep", Sweep),
-        ("Sweep: a block of `layouts`", Block),
-        ("Sweep: an entry of `when`", When),
-        ("Sweep: an entry of `variants`", Variant),
-        ("Sweep: `iterations`", Iterations),
-        ("Sweep: `table`", Table),
-        ("Model", Model),
-        ("Machine", Machine),
-        ("Machine: an entry of `peak_tflops`", Peak),
-        ("Workload", Workload),
-    ):
+    for heading, kind in PARTS:
         rows = "".join(_row(name, schema, kind) for name, schema in _schema(kind)["properties"].items())
         parts.append(f"## {heading}\n\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n{rows}")
     return "\n".join(parts)
