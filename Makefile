@@ -32,6 +32,9 @@ quickstart: $(VENV)/.installed-trainer
 	$(BIN)/snakemake --profile profiles/local --configfile config/quickstart.yaml
 	@$(BIN)/nodesweep show --configfile config/quickstart.yaml
 
+# Slurm's daemons are where a user's PATH may not lead.
+test chaos: export PATH := $(PATH):/usr/sbin:/sbin
+
 test: $(VENV)/.installed-test
 	bash tests/slurm/install.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
