@@ -155,10 +155,10 @@ def test_real_records() -> None:
     text = (
         "[INFO] PJM 0281 pjstat Data loading...\n"
         ".....H,JOB_ID,JOB_NAME,MD,ST,EC,PC,SN,RSC_GRP,REASON\n"
-        ",49047829,lucj-qpy-b,NM,EXT,0,0,0,small,-\n"
-        ",49047939,lucj-qpy-c,NM,EXT,0,11,24,small,ELAPSE LIMIT EXC\n"
+        ",49047829,bench-qc-b,NM,EXT,0,0,0,small,-\n"
+        ",49047939,bench-qc-c,NM,EXT,0,11,24,small,ELAPSE LIMIT EXC\n"
     )
-    listed = parse(text, {"lucj-qpy-b", "lucj-qpy-c"})
+    listed = parse(text, {"bench-qc-b", "bench-qc-c"})
     assert [(job.id, job.word) for job in listed.values()] == [
         ("49047829", "EXT"),
         ("49047939", "EXT, PJM code 11, ELAPSE LIMIT EXC"),
