@@ -1,6 +1,7 @@
 """Small sweeps for tests, and the real snakemake run on them."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -80,6 +81,19 @@ def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY, 
         *("--snakefile", str(repository / "Snakefile"), "--profile", str(repository / "profiles" / profile)),
         *("--configfile", str(config)),
     ]
+
+
+def launched(folder: Path, config: Path, *words: str, profile: str = "local") -> subprocess.Popen[str]:
+    """A launcher in the background, open to Ctrl-C even where the tests themselves run in the background."""
+    return subprocess.Popen(
+        snakemake_command(config, *words, profile=profile),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def run_snakemake(

@@ -57,6 +57,7 @@ CASES = {
     "nan to the end": (End(0), (STARTED, record(3, " lm loss: NAN |")), "nan", "after iteration 3"),
     "node failure beats oom": (End(None, "node_failure"), (STARTED, CPU_OOM), "node_failure", "in iteration 1"),
     "preempted": (End(143, "preempted"), (STARTED, record(1)), "preempted", "after iteration 1"),
+    "cancelled before it started": (End(None, "cancelled"), (), "cancelled", ""),
     "cancelled": (End(143, "cancelled"), (STARTED,), "cancelled", "in iteration 1"),
     "interrupted": (End(1), (STARTED, "KeyboardInterrupt"), "cancelled", "in iteration 1"),
     "hang": (End(1), (STARTED, "RuntimeError: Socket Timeout"), "hang", "in iteration 1"),

@@ -1,9 +1,7 @@
 """The whole command, as a user types it: real snakemake, real job scripts, real processes, real kills."""
 
-import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from sweeps import REPOSITORY, run_nodesweep, run_snakemake, snakemake_command, starts, toy, write
+from sweeps import REPOSITORY, launched, run_nodesweep, run_snakemake, starts, toy, write
 
 from nodesweep import journal
 from nodesweep.study import Study
@@ -26,19 +24,6 @@ def notes(folder: Path) -> list[str]:
     """The Notes column, row by row."""
     rows = [line for line in tables(folder).splitlines() if line.startswith("|")][2:]
     return [row.split("|")[-2].strip() for row in rows]
-
-
-def launched(folder: Path, config: Path, *words: str) -> subprocess.Popen[str]:
-    """A launcher in the background, open to Ctrl-C even where the tests themselves run in the background."""
-    return subprocess.Popen(
-        snakemake_command(config, *words),
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
 
 
 def wait_for(condition: Any, seconds: float = 60) -> None:

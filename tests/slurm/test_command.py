@@ -1,15 +1,13 @@
 """The command a user types, with the profile of Slurm, on a real Slurm."""
 
-import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from slurm.cluster import Cluster
-from sweeps import REPOSITORY, run_snakemake, snakemake_command, starts, toy, write
+from sweeps import REPOSITORY, launched, run_snakemake, starts, toy, write
 from sweeps_on_slurm import enter, wait_for
 
 QUICKLY = ("--nodesweep-poll-seconds", "0.5")
@@ -48,15 +46,7 @@ def test_interrupted(
     machine = {"name": "cluster", "scheduler": "slurm", "elapse_limit_seconds": 600}
     config = write(tmp_path / "sweep.yaml", toy(seconds=1.5, machine=machine))
     words = (*QUICKLY, "--nodesweep-on-interrupt", action)
-    launcher = subprocess.Popen(
-        snakemake_command(config, *words, profile="slurm"),
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    launcher = launched(tmp_path, config, *words, profile="slurm")
     wait_for(lambda: len(starts(tmp_path)) == 2)
     launcher.send_signal(signal.SIGINT)
     shown, _ = launcher.communicate(timeout=60)

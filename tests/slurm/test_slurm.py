@@ -251,13 +251,13 @@ def test_a_job_that_appears_after_it_was_given_up_does_nothing(either: Cluster, 
 
 
 def test_a_stale_listing_is_no_end(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """squeue leaves a running job out ten times: it is neither lost nor submitted again."""
+    """squeue leaves a running job out six times: it is neither lost nor submitted again."""
     wrappers = Wrappers(tmp_path, monkeypatch)
-    wrappers.wrap("squeue", f"[[ $(wc -l <{tmp_path}/wrappers/squeue.calls) -gt 10 ]] || exit 0")
-    study = slurm_study(tmp_path, seconds=1)
+    wrappers.wrap("squeue", f"[[ $(wc -l <{tmp_path}/wrappers/squeue.calls) -gt 6 ]] || exit 0")
+    study = slurm_study(tmp_path, seconds=1.5)
     (done,) = run_on_slurm(study).values()
     assert (done.record["outcome"], done.record["attempt"]) == ("ok", 1)
-    assert len(wrappers.calls("squeue")) > 10
+    assert len(wrappers.calls("squeue")) > 6
     assert set(starts(tmp_path).values()) == {1}
 
 

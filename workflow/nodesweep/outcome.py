@@ -182,7 +182,8 @@ def _from_cause(case: _Case) -> Verdict:
     outcome = OUTCOME_OF_CAUSE[str(case.end.cause)]
     said = [found for found in case.reading.signatures if found.signature.precedence == SCHEDULER]
     line = next((_line(found) for found in said if found.signature.outcome == outcome), case.scheduler_word)
-    return Verdict(outcome, "" if outcome == "launch_failed" else case.where, line)
+    unstarted = outcome == "launch_failed" or (outcome == "cancelled" and not case.reading.lines)
+    return Verdict(outcome, "" if unstarted else case.where, line)
 
 
 def _from_log(case: _Case, found: Found, note: str = "") -> Verdict:

@@ -153,6 +153,8 @@ def _together(end: End, listed: _Listed | None, job: Job) -> End:
     restarts = listed.end.usage.restarts if listed is not None and listed.end is not None else end.usage.restarts
     marker = end_marker(job.directory, job.key)
     end = replace(end, usage=replace(end.usage, restarts=restarts))
+    if end.cause is not None and not end.exit_code:  # of a job that Slurm itself ended: 0 says nothing
+        end = replace(end, exit_code=marker.exit_code if marker is not None else None)
     if marker is not None and marker.started is not None and not restarts:
         end = replace(end, started=marker.started, ended=marker.ended)
     if restarts and end.cause is None:
