@@ -365,3 +365,12 @@ def test_examples_of_the_readme(tmp_path: Path) -> None:
     assert mine.sweep.machine.launcher[0] == "torchrun"
     ours = Study.load([write(tmp_path / "ours.yaml", sweep | {"machine": cluster})])
     assert {layout.queue.name for layout in ours.layouts.values() if layout.queue} == {"short"}
+
+
+@pytest.mark.parametrize(("profile", "scheduler"), [("slurm", "slurm"), ("fugaku", "pjm"), ("pbs", "pbs")])
+def test_a_cluster_profile_brings_a_machine_of_its_scheduler(profile: str, scheduler: str) -> None:
+    """A sweep for this machine never runs here under a cluster's profile, which would start all of its jobs at once."""
+    settings = yaml.safe_load((REPOSITORY / "profiles" / profile / "config.yaml").read_text())
+    changes = {"machine": settings["nodesweep-machine"]}
+    sweep, _ = load_sweep([REPOSITORY / "config" / "quickstart.yaml"], changes)
+    assert sweep.machine.scheduler == scheduler
