@@ -8,14 +8,20 @@ packages=(munge slurmctld slurmd slurmdbd slurm-client mariadb-server)
 present() { command -v "${commands[@]}" | wc -l | grep --quiet --line-regexp "${#commands[@]}"; }
 fetch() {
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
-        --option DPkg::Lock::Timeout=120 "${packages[@]}" >/dev/null 2>&1
+        --option DPkg::Lock::Timeout=120 "${packages[@]}"
 }
 
 present && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    log=$(mktemp)
     # The lists of packages may be missing or old.
-    fetch || { apt-get update --quiet=2 >/dev/null 2>&1 && fetch; } || true
-    present && exit 0
+    if fetch >"$log" 2>&1 || { apt-get update --quiet=2 >>"$log" 2>&1 && fetch >>"$log" 2>&1; }; then
+        rm "$log"
+        present && exit 0
+    else
+        tail -n 3 "$log" >&2 # why apt-get could not, before the line that says what to do
+        rm "$log"
+    fi
 fi
 echo "tests/slurm: no Slurm here; as root, on Debian or Ubuntu: apt-get install ${packages[*]}" >&2
 [ "${CI:-}" != true ]
