@@ -172,3 +172,20 @@ def test_keys_differ_by_folder_and_layout_and_keep_to_the_schedulers_limits() ->
     keys = {key_of(Path(folder), slug) for folder in ("/a/30b", "/b/30b", "/a/" + "x" * 60) for slug in ("n1", "n2")}
     assert len(keys) == 6
     assert all(len(key) <= 33 and key[0].isalpha() and key.replace("-", "").replace("_", "").isalnum() for key in keys)
+
+
+def test_a_batch_job_over_its_limit_says_so_however_long_its_setup_took(tmp_path: Path) -> None:
+    """SIGTERM after the limit less 5 s marks a time limit, SIGTERM before it does not; set-up counts too."""
+    for limit, expected in ((6, "time_limit"), (600, None)):
+        sweep = toy(sweep=f"limit{limit}", seconds=30)
+        sweep["machine"] = {"name": "c", "scheduler": "slurm", "elapse_limit_seconds": limit, "setup": ["sleep 1.2"]}
+        path = script(tmp_path, sweep)
+        key = f"{key_of(path.parents[2], path.parent.name)}-a1"
+        process = subprocess.Popen(
+            ["bash", str(path)], env={**os.environ, "SLURM_JOB_NAME": key}, stdout=subprocess.PIPE
+        )
+        while not (path.parent / "starts").exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 143
+        assert marker(path, key)["cause"] == expected

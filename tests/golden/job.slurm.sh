@@ -59,9 +59,9 @@ pass_on() {
     [[ -z "$launch" ]] || { kill -TERM "$launch" && wait "$launch"; } 2>/dev/null || :
     exit "$1"
 }
-# A scheduler ends a job over its limit by the same signal as one that somebody cancels.
+# A scheduler ends a job over its limit by the same signal as one that somebody cancels. Its clock began before ours.
 over_limit() {
-    ((SECONDS < 90056)) || cause='"time_limit"'
+    ((EPOCHSECONDS - ${started%.*} < 90056)) || cause='"time_limit"'
 }
 trap 'over_limit; pass_on 143' TERM
 trap 'pass_on 130' INT
