@@ -8,7 +8,7 @@ from typing import Any
 from nodesweep.config import Sweep
 from nodesweep.expand import expand
 from nodesweep.layout import Layout
-from nodesweep.logs.formats import FORMATS
+from nodesweep.logs.custom import format_of, key_of
 from nodesweep.logs.scan import scan
 from nodesweep.measure import Measurement, Settings, measure
 from nodesweep.outcome import decide
@@ -45,7 +45,7 @@ def layouts_of(sweep: Sweep) -> tuple[Layout, ...]:
 def settings_of(sweep: Sweep) -> Settings:
     """The settings its measurements are made with."""
     workload = sweep.workload
-    return Settings(sweep.iterations.warmup, sweep.table.statistic, workload.memory_source, workload.log_format)
+    return Settings(sweep.iterations.warmup, sweep.table.statistic, workload.memory_source, key_of(workload.log_format))
 
 
 def record_line(number: int, total: int, seconds: float, extra: str = "") -> str:
@@ -62,7 +62,7 @@ def run_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end
     """A layout whose job wrote `lines` and ended so, recorded and measured."""
     log = folder / f"{layout.slug}.log"
     log.write_text("".join(f"{line}\n" for line in lines))
-    reading = scan(log, FORMATS[sweep.workload.log_format])
+    reading = scan(log, format_of(sweep.workload.log_format))
     verdict = decide(end, reading, sweep.iterations.total)
     record = {"schema": 1, "slug": layout.slug, "attempt": 1, "job_id": "77", **asdict(verdict), "log": log.name}
     return Run(layout, "ended", record, measure(layout, record, reading, settings_of(sweep)))

@@ -5,18 +5,20 @@ from pathlib import Path
 
 from sweeps import REPOSITORY
 
-from nodesweep.config import Workload
+from nodesweep.log_config import BuiltInFormat
 from nodesweep.logs.formats import FORMATS
 
 PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 # Top to bottom: a module imports only from those above it.
 ROOMS = [
-    "errors text markdown files expressions fields config sources layout expand study flops plan",
+    "errors text markdown files expressions fields log_config config sources layout expand study flops plan",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
     "journal lock",
-    "logs logs.formats logs.signatures logs.lines logs.memory logs.scan outcome records watch runner",
+    "logs logs.patterns logs.prefixes logs.search logs.memory logs.signatures logs.marks logs.megatron logs.trainers "
+    "logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup logs.summary logs.series logs.extract "
+    "logs.arguments logs.collect logs.scan outcome records watch runner",
     "measure results tables workflow __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
@@ -95,4 +97,4 @@ def test_trainer_and_nodesweep_do_not_know_each_other() -> None:
 
 def test_config_offers_the_formats_there_are() -> None:
     """A workload may name exactly the log formats that can be read."""
-    assert set(Workload.model_fields["log_format"].annotation.__args__) == set(FORMATS)
+    assert set(BuiltInFormat.__args__) == {"auto", *FORMATS}

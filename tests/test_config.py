@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from sweeps import REPOSITORY, run_snakemake, toy, write
 
-from nodesweep import config, schemas
+from nodesweep import config, log_config, schemas
 from nodesweep.config import Sweep
 from nodesweep.errors import ConfigError
 from nodesweep.script import render
@@ -50,6 +50,11 @@ TEXT_FIELDS = {
     "workload.environment": ["workload", "environment", "NAME"],
     "workload.environment key": ["workload", "environment", "<key>"],
     "workload.log_format": ["workload", "log_format"],
+    "workload.log_format.name": ["workload", "log_format", "name"],
+    **{
+        f"workload.log_format.figures.{name}.unit": ["workload", "log_format", "figures", name, "unit"]
+        for name in log_config.LogFigures.model_fields
+    },
     "workload.memory_source": ["workload", "memory_source"],
     "workload.precision": ["workload", "precision"],
     "iterations.expected_seconds": ["iterations", "expected_seconds"],
@@ -67,6 +72,18 @@ TEXT_FIELDS = {
     "table.statistic": ["table", "statistic"],
 }
 SHELL_FIELDS = {"machine.setup", "workload.setup"}
+# Patterns and what they are looked for by stay in the reader: quotes and dollars are theirs to hold.
+FIGURES = list(log_config.LogFigures.model_fields)
+PATTERN_FIELDS = {
+    f"workload.log_format.{part}.{name}"
+    for part in (
+        "iteration",
+        "started",
+        "finished",
+        *(f"figures.{name}" for name in log_config.LogFigures.model_fields),
+    )
+    for name in ("pattern", "contains")
+}
 
 
 def full_sweep() -> dict[str, Any]:
@@ -89,7 +106,18 @@ def full_sweep() -> dict[str, Any]:
         "options": {},
         "peak_tflops": [{"precision": "fp32", "tflops_per_node": 1}],
     }
-    sweep["workload"] |= {"memory_source": "none", "precision": "fp32"}
+    sweep["workload"] |= {
+        "memory_source": "none",
+        "precision": "fp32",
+        "log_format": {
+            "name": "own",
+            "iteration": {"contains": "step ", "pattern": r"step (?P<number>\d+)"},
+            "figures": {
+                name: {"pattern": rf"{name} (\S+)", "unit": (log_config.UNITS.get(name) or [None])[0]}
+                for name in log_config.LogFigures.model_fields
+            },
+        },
+    }
     sweep["layouts"][0]["note"] = "a note"
     return sweep
 
@@ -134,7 +162,7 @@ def test_hostile_text_is_refused_everywhere(tmp_path: Path, field: str, text: st
 def test_no_text_field_is_forgotten() -> None:
     """The list of text fields above is that of the types."""
     listed = {name.removesuffix(" key") for name in TEXT_FIELDS} - {"model", "machine", "workload"}
-    assert listed | SHELL_FIELDS == set(text_fields(Sweep, ""))
+    assert listed | SHELL_FIELDS | PATTERN_FIELDS == set(text_fields(Sweep, ""))
 
 
 def text_fields(kind: type[BaseModel], above: str) -> list[str]:
@@ -262,7 +290,8 @@ def test_schemas_are_those_of_the_types() -> None:
 
 def test_the_reference_leaves_no_type_out() -> None:
     """Every mapping a config may hold has a table of its keys."""
-    kinds = {kind for kind in vars(config).values() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+    known = [*vars(config).values(), *vars(log_config).values()]
+    kinds = {kind for kind in known if isinstance(kind, type) and issubclass(kind, BaseModel)}
     named = {kind for kind in kinds if not kind.__name__.startswith("_") and kind is not BaseModel}
     assert {kind for _, kind in schemas.PARTS} == named
 

@@ -17,7 +17,8 @@ from measuring import (
 )
 
 from nodesweep import measure as measuring_module
-from nodesweep.logs.scan import READER_VERSION, Iteration
+from nodesweep.logs.formats import FORMATS
+from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
 from nodesweep.measure import Measurement, Memory, warm_up_records
 from nodesweep.schedulers.base import End
 
@@ -47,8 +48,11 @@ def measured(tmp_path):
     return measured
 
 
-def records(*seconds: float, interval: int = 1) -> tuple[Iteration, ...]:
-    return tuple(Iteration(number * interval, 100, value, number) for number, value in enumerate(seconds, 1))
+def records(*seconds: float, interval: int = 1) -> LogReading:
+    return LogReading(
+        FORMATS["megatron-deepspeed"],
+        tuple(Iteration(number * interval, number, 100, value) for number, value in enumerate(seconds, 1)),
+    )
 
 
 def test_doctests():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodesweep.logs.formats import MEGATRON_DEEPSPEED
+from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan
 from nodesweep.outcome import OUTCOME_OF_CAUSE, Verdict, decide
 from nodesweep.schedulers.base import End
@@ -33,7 +33,7 @@ def verdict(tmp_path):
     def verdict(end: End, *lines: str) -> Verdict:
         path = tmp_path / "run.log"
         path.write_text("".join(f"{line}\n" for line in lines))
-        return decide(end, scan(path, MEGATRON_DEEPSPEED), 3)
+        return decide(end, scan(path, FORMATS["megatron-deepspeed"]), 3)
 
     return verdict
 

@@ -12,7 +12,7 @@ from .errors import NodesweepError
 from .files import write_atomic
 from .layout import Layout
 from .lock import SweepLock
-from .logs.formats import FORMATS
+from .logs.custom import format_of, key_of
 from .logs.scan import scan
 from .measure import Measurement, Settings, measure
 from .plan import plan_csv, plan_markdown
@@ -140,7 +140,7 @@ def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measur
         warmup=study.sweep.iterations.warmup,
         statistic=study.sweep.table.statistic,
         memory_source=layout.workload.memory_source,
-        log_format=layout.workload.log_format,
+        log_format=key_of(layout.workload.log_format),
     )
     status = log.stat()
     try:
@@ -149,7 +149,7 @@ def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measur
             return known
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass  # none yet, or one of another version: it is made from the log again
-    measurement = measure(layout, record, scan(log, FORMATS[settings.log_format]), settings)
+    measurement = measure(layout, record, scan(log, format_of(layout.workload.log_format)), settings)
     write_atomic(path, measurement.to_json())
     return measurement
 

@@ -23,6 +23,7 @@ from .fields import (
     VariableName,
     Word,
 )
+from .log_config import WrittenFormat
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -167,8 +168,8 @@ class Workload(_Strict):
     """Environment of the command, over the machine's."""
     command: Annotated[tuple[Word, ...], Field(min_length=1)]
     """The command of one rank, word by word; a word that renders to nothing is left out."""
-    log_format: Literal["megatron-deepspeed"]
-    """Form of the iteration lines the command prints."""
+    log_format: WrittenFormat = "auto"
+    """Form of the log: the name of one that is known, a description of another, or `auto` to recognise it."""
     memory_source: Literal["log-max-allocated", "log-max-reserved", "log-node-used", "scheduler", "none"] = (
         "log-max-allocated"
     )

@@ -149,6 +149,7 @@ OptionName = Annotated[
 ]
 Shape = Annotated[str, AfterValidator(_check_shape), WithJsonSchema({"type": "string", "pattern": _SHAPE})]
 ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
+Line = Annotated[str, AfterValidator(_check_single_line)]
 Condition = Annotated[str, AfterValidator(_check_condition)]
 
 

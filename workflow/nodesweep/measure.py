@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from . import flops
 from .layout import Layout
+from .logs.formats import Format
 from .logs.memory import highest
-from .logs.scan import READER_VERSION, Iteration, LogReading
+from .logs.reading import READER_VERSION, Iteration, LogReading
+from .logs.warmup import warm_up
 
 SCHEMA = 1
 PRINTED_TFLOPS_STEP = 0.01
@@ -59,10 +61,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Series:
-    """The records of a log, one entry each; `loss` is None where the log has no finite one."""
+    """The records of a log, one entry each; None where the log has no such figure, or no finite one."""
 
     iteration: tuple[int, ...]
-    seconds: tuple[float, ...]
+    seconds: tuple[float | None, ...]
     loss: tuple[float | None, ...]
     log_tflops_per_rank: tuple[float | None, ...]
     line: tuple[int, ...]
@@ -144,7 +146,7 @@ class Measurement:
 def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: Settings) -> Measurement:
     """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
     records = reading.iterations
-    statistics = _statistics(layout, records, settings) if records else None
+    statistics = _statistics(layout, reading, settings)
     losses = [row.loss for row in records if row.loss is not None]
     return Measurement(
         slug=layout.slug,
@@ -163,27 +165,38 @@ def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, sett
     )
 
 
-def warm_up_records(records: tuple[Iteration, ...], warmup: int) -> int:
-    """How many leading records to drop: those with a warm-up iteration in them, or more where times say so.
+def timed(reading: LogReading) -> tuple[Iteration, ...]:
+    """The records of a log that say how long they took."""
+    return tuple(row for row in reading.iterations if row.seconds is not None)
 
-    Detected are leading records whose time is off the median of the later half by more than 10 % and by more than
-    5 times its median absolute deviation; at most half of the records. One record at least is always left.
+
+def warm_up_records(reading: LogReading, warmup: int) -> int:
+    """How many leading records with a time to drop; one at least is left.
+
+    Those with a warm-up iteration in them; where there is to be any warm-up, all that are none by what is known of the
+    log's format; and more where times say so: leading records whose time is off the median of the later half by more
+    than 10 % and by more than 5 times its median absolute deviation, at most half of the records.
     """
+    records = timed(reading)
     interval = records[1].number - records[0].number if len(records) > 1 else 1
     first = max(records[0].number - interval, 0)
     starts = [first, *(row.number for row in records[:-1])]
     configured = sum(start < first + warmup for start in starts)
     later = [row.seconds for row in records[len(records) // 2 :]]
     typical = median(later)
+    known = sum(row.seconds is not None for row in reading.iterations[: warm_up(reading)[0]]) if warmup else 0
     deviation = median(abs(seconds - typical) for seconds in later)
     allowed = max(WARM_UP_DEVIATION * typical, WARM_UP_SPREADS * deviation)
     leading = records[: len(records) // 2]
     steady = (index for index, row in enumerate(leading) if abs(row.seconds - typical) <= allowed)
-    return min(max(configured, next(steady, len(leading))), len(records) - 1)
+    return min(max(configured, known, next(steady, len(leading))), len(records) - 1)
 
 
-def _statistics(layout: Layout, records: tuple[Iteration, ...], settings: Settings) -> Statistics:
-    dropped = warm_up_records(records, settings.warmup)
+def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Statistics | None:
+    records = timed(reading)
+    if not records:
+        return None
+    dropped = warm_up_records(reading, settings.warmup)
     used = records[dropped:]
     seconds = [row.seconds for row in used]
     values = {"median": median(seconds), "mean": fmean(seconds)}
@@ -261,8 +274,9 @@ def _flags(
     if capped := (record.get("usage") or {}).get("power_capped"):
         flags.append(f"power was capped at {capped}")
     if statistics is not None:
-        flags += _few_records(reading.iterations, statistics)
-        flags += _tflops_differ(layout, reading.iterations[statistics.records_dropped :])
+        records = timed(reading)
+        flags += _few_records(records, statistics)
+        flags += _tflops_differ(layout, reading.format, records[statistics.records_dropped :])
     if reading.restarts:
         flags.append(f"restarted {reading.restarts} times")
     flags += _arguments_differ(layout, reading)
@@ -275,9 +289,10 @@ def _few_records(records: tuple[Iteration, ...], statistics: Statistics) -> list
     return [f"iteration {statistics.last_iteration} only"] if statistics.records_used == 1 else []
 
 
-def _tflops_differ(layout: Layout, used: tuple[Iteration, ...]) -> list[str]:
+def _tflops_differ(layout: Layout, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
     """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
-    work = _hardware_flops(layout)
+    counts_all = form is not None and form.counts_recomputation
+    work = _hardware_flops(layout) if counts_all else flops.model_flops(**_shape(layout))
     pairs = [
         (row.tflops, flops.tflops_per_node(work, row.seconds, layout.ranks)) for row in used if row.tflops is not None
     ]

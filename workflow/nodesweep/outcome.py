@@ -8,7 +8,7 @@ not a number), because ranks that wait for a dead one end in a time limit; then 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .logs.scan import Found, LogReading
+from .logs.reading import Found, LogReading
 from .logs.signatures import KILLED, ROOT, SCHEDULER, SIGKILL_NOTE
 from .schedulers.base import End
 

@@ -14,7 +14,7 @@ from . import journal
 from .errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from .files import write_atomic
 from .journal import State
-from .logs.formats import FORMATS
+from .logs.custom import format_of
 from .logs.scan import scan
 from .outcome import decide
 from .records import needs_run, summary, terminal_record
@@ -319,7 +319,7 @@ class Runner:
         log = job.directory / f"{job.key}.log"
         layout = self._study.layouts.get(slug)
         workload = layout.workload if layout else self._study.sweep.workload
-        reading = scan(log, FORMATS[workload.log_format])
+        reading = scan(log, format_of(workload.log_format))
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         verdict = decide(end, reading, self._study.sweep.iterations.total)

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from .config import Block, Iterations, Machine, Model, Peak, Queue, Sweep, Table, Variant, When, Workload
 from .expressions import LAYOUT_NAMES, WORD_NAMES
+from .log_config import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .sources import REPOSITORY
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
@@ -52,6 +53,11 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Machine: an entry of `queues`", Queue),
     ("Machine: an entry of `peak_tflops`", Peak),
     ("Workload", Workload),
+    ("Workload: `log_format`, where it describes a trainer's log", LogFormat),
+    ("Workload: the line of an iteration in `log_format`", IterationLine),
+    ("Workload: `started` and `finished` in `log_format`", LogLine),
+    ("Workload: `figures` in `log_format`", LogFigures),
+    ("Workload: a figure in `log_format`", LogFigure),
 )
 """What config/README.md explains: headings and types."""
 

@@ -223,13 +223,21 @@ def _validate(source: Source, parts: Mapping[str, Source]) -> Sweep:
     except ValidationError as error:
         complaints = []
         for item in _without_echoes(error.errors(include_url=False)):
-            key = tuple(part for part in item["loc"] if not (isinstance(part, str) and "[" in part))
+            key = _key_of(item)
             part = parts.get(str(key[0])) if key else None
             where = part.where(key[1:]) if part and part.path != source.path else source.where(key)
             complaints.append(f"{where} {_complaint(item, key)}")
         left = len(complaints) - _MOST_COMPLAINTS
         more = [f"... and {left} more"] if left > 0 else []
         raise ConfigError("\n".join(complaints[:_MOST_COMPLAINTS] + more)) from None
+
+
+def _key_of(item: Any) -> Key:
+    """Where a complaint is: without the names of types, which stand in brackets; an unknown key may look like one."""
+    *above, last = item["loc"] or ("",)
+    key = tuple(part for part in above if not (isinstance(part, str) and "[" in part))
+    hidden = item["type"] != "extra_forbidden" and isinstance(last, str) and "[" in last
+    return key if hidden or last == "" else (*key, last)
 
 
 def _without_echoes(items: list[Any]) -> list[Any]:

@@ -1,113 +1,107 @@
-"""What trainers print, as rows of data: where a figure stands in a line, and in which unit.
+"""The formats the reader knows: whose iteration lines they are, and which first records are no measurements.
 
-A format is a table of such rows. Every row matches some line of tests/logs/<format>.log. Patterns are linear in the
-length of a line, and each names a marker: plain text without which the pattern need not be tried.
+Every format has examples under tests/logs. Formats that share a kind of line are told apart by what else it holds; of
+those, the first whose evidence is there names the log.
 """
 
 import re
 from dataclasses import dataclass
 
-NUMBER = r"([-+]?(?:\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|[nN][aA][nN]|[iI][nN][fF]))"
-COUNT = r"(\d{1,12})"
-END_OF_FIELD = r"\s{0,12}\|"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of an iteration: the number in its pattern's one group.
-
-    `name`: a field of the record. `pattern`: where in the record's line it stands; None on a line of its own.
-    `printed_per_unit`: how much of what is printed makes one `unit`.
-    """
-
-    name: str
-    unit: str
-    pattern: re.Pattern[str] | None = None
-    printed_per_unit: int = 1
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line that says one thing; what the groups mean is written beside `Format`'s fields."""
-
-    marker: str
-    pattern: re.Pattern[str]
-
-
-@dataclass(frozen=True)
-class Format:
-    """How one family of trainers writes its log.
-
-    `iteration`: groups number, total; the line is a record when it also has a figure named seconds.
-    `figures`: looked for in the rest of an iteration's line.
-    `trailing`: figures of the last record on lines of their own.
-    `rank_memory`: groups rank (may be missing: rank 0), allocated, reserved: peaks in MiB; several in a line.
-    `node_memory`: group used, in MiB, of one node. `started`, `finished`: no groups.
-    `world_size`: group ranks. `arguments`: the lines around the dump, and its lines with groups name and value.
-    """
-
-    name: str
-    iteration: Line
-    figures: tuple[Figure, ...]
-    trailing: tuple[tuple[Line, Figure], ...]
-    rank_memory: Line
-    node_memory: Line
-    started: Line
-    finished: Line
-    world_size: Line
-    arguments_start: Line
-    arguments_end: Line
-    argument: re.Pattern[str]
-
-
-def _field(label: str, value: str = NUMBER) -> re.Pattern[str]:
-    """A field `| label: value |` of a line whose fields are divided by bars.
-
-    The second bar is asked for, so that a number torn in the middle is not taken for a whole one.
-    """
-    return re.compile(rf"\| {label}:\s{{0,12}}{value}{END_OF_FIELD}")
-
-
-# Source: Megatron-DeepSpeed (microsoft, bigscience, DeepSpeedFugaku) and Megatron-LM up to v2, training_log() and
-# report_memory(). Figures are of one device; "MB" is 2^20 bytes. TFLOPs count recomputation.
-MEGATRON_DEEPSPEED = Format(
-    name="megatron-deepspeed",
-    iteration=Line(
-        "iteration", re.compile(rf"iteration(?<!\witeration)\s{{1,12}}{COUNT}/\s{{0,12}}{COUNT}{END_OF_FIELD}")
-    ),
-    figures=(
-        Figure("seconds", "s", _field(r"elapsed time per iteration \(ms\)"), printed_per_unit=1000),
-        Figure("seconds", "s", _field(r"elapsed time per iteration \(s\)")),
-        Figure("loss", "nats per token", _field("lm[ -]loss")),
-        Figure("tflops", "TFLOP/s per rank", _field("TFLOPs")),
-        Figure("samples_per_second", "samples/s", _field("samples per second")),
-        Figure("skipped", "iterations", _field("number of skipped iterations", COUNT)),
-        Figure("nan", "iterations", _field("number of nan iterations", COUNT)),
-    ),
-    trailing=(
-        (
-            Line("Effective Tera Flops per GPU", re.compile(rf"Effective Tera Flops per GPU: {NUMBER} and ")),
-            Figure("tflops", "TFLOP/s per rank"),
-        ),
-    ),
-    rank_memory=Line(
-        "memory (MB)",
-        re.compile(
-            r"(?:\[Rank (?P<rank>\d{1,9})\] )?\(?after \d{1,12} iterations\)? "
-            rf"(?:GPU )?memory \(MB\) \| allocated: {NUMBER} \| max allocated: (?P<allocated>{NUMBER})"
-            rf" \| reserved: {NUMBER} \| max reserved: (?P<reserved>{NUMBER})(?![\d.])"
-        ),
-    ),
-    node_memory=Line(
-        "CPU memory (MB)",
-        re.compile(rf"\(after \d{{1,12}} iterations\) CPU memory \(MB\) \| used: {NUMBER} \|"),
-    ),
-    started=Line("before the start of training step", re.compile(r"\[before the start of training step\] datetime: ")),
-    finished=Line("after training is done", re.compile(r"\[after training is done\] datetime: ")),
-    world_size=Line("using world size", re.compile(rf"(?<!\w)using world size: {COUNT}(?!\d)")),
-    arguments_start=Line("- arguments -", re.compile("-{16,24} arguments -{16,24}")),
-    arguments_end=Line("- end of arguments -", re.compile("-{12,24} end of arguments -{12,24}")),
-    argument=re.compile(r"(?:^|[:\]] ) {2}([A-Za-z]\w{0,80}) \.{0,60} (.{0,400})"),
+from .marks import Mark
+from .megatron import MEGATRON
+from .patterns import Record
+from .trainers import (
+    COMPOSER,
+    DEEPSPEED_STEPS,
+    DEEPSPEED_TIMER,
+    MAXTEXT,
+    NANOTRON,
+    NANOTRON_2025,
+    NEMO_BAR,
+    NEMO_DLLOGGER,
+    NEMO_PRINTED,
+    PICOTRON,
+    TORCHTITAN,
+    TRANSFORMERS,
+    TRANSFORMERS_BAR,
+    UNKNOWN_TRAINER,
 )
 
-FORMATS = {row.name: row for row in (MEGATRON_DEEPSPEED,)}
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Which first records of a run are no measurements: those ending within so many iterations, at least so many."""
+
+    iterations: int
+    records: int
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Format:
+    """How a family of trainers writes its log.
+
+    `evidence`: stands in its iteration lines and in no others of `record`. `marks`: lines that say how far it is,
+    beside those of all formats. `counts_recomputation`: whether its TFLOPs hold the work of recomputing activations.
+    """
+
+    name: str
+    record: Record
+    warm_up: WarmUp
+    evidence: re.Pattern[str] | None = None
+    marks: tuple[Mark, ...] = ()
+    counts_recomputation: bool = False
+
+
+_FIRST = WarmUp(1, 1, "the first iteration also allocates, compiles and connects")
+_FIRST_TWO = WarmUp(2, 1, "the first two iterations allocate, compile and connect")
+_CHECKPOINT = WarmUp(
+    2, 1, "the first iteration also allocates and connects; a checkpoint after it falls into the second"
+)
+_CONTAMINATED = WarmUp(1, 2, "timers are not reset after the first iteration: the second record holds it too")
+_ASYNCHRONOUS = WarmUp(2, 1, "the first step compiles; the second is dispatched without waiting and far too short")
+_BUFFERED = WarmUp(5, 1, "step times are means over the last five steps: the first five hold the first")
+_NONE = WarmUp(0, 0, "")
+
+CONTAMINATED = "megatron-core-2026"
+"""The format whose second record holds the first iteration too."""
+
+FORMATS = {
+    row.name: row
+    for row in (
+        Format("primus", MEGATRON, _CONTAMINATED, re.compile(r"\[rank-\d{1,7}/\d{1,7}\]|hip mem usage/")),
+        Format("gpt-neox", MEGATRON, _CHECKPOINT, re.compile(r"approx flops per GPU: |\| lm_loss: ")),
+        Format(CONTAMINATED, MEGATRON, _CONTAMINATED, re.compile(r"\[\d{4}-\d\d-\d\d [\d:]{8}\.\d{6}\] iteration ")),
+        Format("megatron-core", MEGATRON, _FIRST, re.compile(r"throughput per GPU|\[\d{4}-\d\d-\d\d [\d:]{8}\] iter")),
+        Format(
+            "megatron-deepspeed",
+            MEGATRON,
+            _FIRST,
+            re.compile(r"samples[ _]per[ _]second|consumed[ _]tokens|TFLOPs[:=]|lm-loss:"),
+            counts_recomputation=True,
+        ),
+        Format("megatron-lm", MEGATRON, _FIRST),
+        Format("nanotron-2025", NANOTRON_2025, _FIRST),
+        Format("nanotron", NANOTRON, _FIRST),
+        Format("picotron", PICOTRON, _FIRST_TWO),
+        Format("torchtitan", TORCHTITAN, _FIRST_TWO),
+        Format("nemo-dllogger", NEMO_DLLOGGER, _BUFFERED),
+        Format("nemo-printed", NEMO_PRINTED, _BUFFERED),
+        Format("nemo-progress-bar", NEMO_BAR, _BUFFERED),
+        Format("maxtext", MAXTEXT, _ASYNCHRONOUS),
+        Format("composer", COMPOSER, _FIRST),
+        Format("transformers", TRANSFORMERS, _FIRST),
+        Format("deepspeed-steps", DEEPSPEED_STEPS, _FIRST),
+        Format("deepspeed-timer", DEEPSPEED_TIMER, _NONE),
+        Format("transformers-progress-bar", TRANSFORMERS_BAR, _FIRST),
+        Format("unknown", UNKNOWN_TRAINER, _NONE),
+    )
+}
+
+
+def recognised(record: Record, line: str) -> Format:
+    """The format of a log whose iteration lines are of `record`, told by one of them."""
+    rows = [row for row in FORMATS.values() if row.record is record]
+    return next(row for row in rows if row.evidence is None or row.evidence.search(line))

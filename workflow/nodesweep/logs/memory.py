@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RankMemory:
-    """The highest figures a rank reported, and the line of its highest allocation."""
+    """The highest figures a rank reported, None where it reports no such figure; `line` of its highest allocation."""
 
     rank: int
-    peak_allocated_mib: float
-    peak_reserved_mib: float
+    peak_allocated_mib: float | None
+    peak_reserved_mib: float | None
     line: int
 
 
@@ -29,14 +29,14 @@ class MemoryPeaks:
     ranks: dict[int, RankMemory] = field(default_factory=dict)
     node: NodeMemory | None = None
 
-    def add_rank(self, rank: int, allocated_mib: float, reserved_mib: float, line: int) -> None:
+    def add_rank(self, rank: int, allocated_mib: float | None, reserved_mib: float | None, line: int) -> None:
         """Take one rank's report into account."""
-        known = self.ranks.get(rank)
-        if known is not None and known.peak_allocated_mib >= allocated_mib:
-            line = known.line
-            allocated_mib = known.peak_allocated_mib
-        reserved_mib = max(reserved_mib, known.peak_reserved_mib if known else 0.0)
-        self.ranks[rank] = RankMemory(rank, allocated_mib, reserved_mib, line)
+        known = self.ranks.get(rank, RankMemory(rank, None, None, line))
+        allocated = _higher(known.peak_allocated_mib, allocated_mib)
+        reserved = _higher(known.peak_reserved_mib, reserved_mib)
+        before = (known.peak_allocated_mib, known.peak_reserved_mib)
+        leading = allocated != before[0] if allocated is not None else reserved != before[1]
+        self.ranks[rank] = RankMemory(rank, allocated, reserved, line if leading else known.line)
 
     def add_node(self, used_mib: float, line: int) -> None:
         """Take one node's report into account."""
@@ -46,4 +46,9 @@ class MemoryPeaks:
 
 def highest(ranks: Iterable[RankMemory], figure: str) -> RankMemory | None:
     """The rank whose `figure` (a field of RankMemory) is highest, the first in the log where several are."""
-    return max(ranks, key=lambda memory: (getattr(memory, figure), -memory.line), default=None)
+    known = [memory for memory in ranks if getattr(memory, figure) is not None]
+    return max(known, key=lambda memory: (getattr(memory, figure), -memory.line), default=None)
+
+
+def _higher(known: float | None, new: float | None) -> float | None:
+    return known if new is None else new if known is None else max(known, new)

@@ -1,257 +1,122 @@
 """Read a trainer's log once, in constant memory, and never fail on what it holds."""
 
-import math
 import os
-import re
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 from ..text import plain, without_escapes
-from .formats import Figure, Format, Line
-from .lines import LINE_BYTES, complete_lines, lines_with
-from .memory import MemoryPeaks, NodeMemory, RankMemory
-from .signatures import SIGNATURES, Signature
-
-READER_VERSION = 2
-SIGNATURE_HEAD = 1500
-SIGNATURE_TAIL = 500
-ARGUMENT_LINES = 2000
-FOUND_PER_KIND = 4
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """One record of a log: the mean over the iterations since the record before it, ending with `number`.
-
-    `loss` is None where the log has none or no finite one; `tflops` is per rank, as the log counts them.
-    """
-
-    number: int
-    total: int
-    seconds: float
-    line: int
-    loss: float | None = None
-    tflops: float | None = None
-    samples_per_second: float | None = None
-    skipped: int = 0
-    nan: int = 0
+from .collect import Collector
+from .formats import Format
+from .patterns import Record
+from .prefixes import LABEL, peel
+from .reading import LogReading
+from .rules import Row, rules
+from .search import Block
+from .signatures import Signature
+from .totals import MemoryReport
 
 
-@dataclass(frozen=True)
-class Found:
-    """A failure signature seen in a log; `text` is its line, plain and at most 300 characters."""
+def scan(path: Path, form: Format | None = None) -> LogReading:
+    """Read the log at `path` as one of `form`, or recognise it; a log nobody has written yet reads as an empty one.
 
-    signature: Signature
-    line: int
-    text: str
-
-
-@dataclass(frozen=True)
-class LogReading:
-    """All that one pass over a log gives; lines count from 1.
-
-    `iterations` rise in number; of a repeated one the last is kept, and `restarts` counts how often numbers went back.
-    `signatures` are those that fewer than two further records followed, in order of lines: what a run survived is
-    no cause of its end. `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it
-    was opened.
-    """
-
-    format: str
-    iterations: tuple[Iteration, ...] = ()
-    restarts: int = 0
-    training_started_line: int | None = None
-    training_finished_line: int | None = None
-    rank_memory: tuple[RankMemory, ...] = ()
-    node_memory: NodeMemory | None = None
-    signatures: tuple[Found, ...] = ()
-    world_size: int | None = None
-    arguments: tuple[tuple[str, str], ...] = ()
-    last_text: str = ""
-    lines: int = 0
-    size_bytes: int = 0
-    modified_ns: int = 0
-
-
-def scan(path: Path, form: Format) -> LogReading:
-    """Read the log at `path`; a log nobody has written yet reads as an empty one. Raises OSError.
-
-    An unterminated last line is still being written and is left out.
+    Raises OSError.
     """
     reader = _Reader(form)
     try:
-        with path.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            for block in complete_lines(stream):
-                reader.read(block)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return reader.reading()
+    try:
+        status = os.fstat(descriptor)
+        for block in reader.rules.search.blocks(descriptor, status.st_size):
+            reader.read(block)
+    finally:
+        os.close(descriptor)
     return replace(reader.reading(), size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
 class _Reader:
-    """The state of one pass: what the lines so far have given."""
+    """One pass: lines that hold some text of the rules are decoded, mended where torn, and given to the collector."""
 
-    def __init__(self, form: Format):
-        self._form = form
-        self._iterations: dict[int, Iteration] = {}
-        self._latest: Iteration | None = None
-        self._restarts = 0
-        self._memory = MemoryPeaks()
-        self._found: list[Found] = []
-        self._marked: dict[str, int] = {}
-        self._world_size: int | None = None
-        self._arguments: dict[str, str] = {}
-        self._argument_lines_left = 0
+    def __init__(self, form: Format | None):
+        self.rules = rules(form)
+        self._given = Collector(form)
+        self._mended = ""
         self._last = b""
         self._lines = 0
-        self._actions: list[tuple[Line, Callable[[re.Match[str], int], None]]] = [
-            (form.iteration, self._take_iteration),
-            *((line, partial(self._take_trailing, figure)) for line, figure in form.trailing),
-            (form.node_memory, self._take_node_memory),
-            (form.rank_memory, self._take_rank_memory),
-            (form.started, partial(self._take_mark, "started")),
-            (form.finished, partial(self._take_mark, "finished")),
-            (form.world_size, self._take_world_size),
-            (form.arguments_start, self._open_arguments),
-            (form.arguments_end, self._close_arguments),
-        ]
-        self._active = self._actions
-        self._signatures: list[Signature] = []
 
-    def read(self, block: bytes) -> None:
-        """Take whole lines; only those that hold some marker are decoded and looked at."""
-        self._active = [(row, action) for row, action in self._actions if row.marker.encode() in block]
-        self._signatures = [row for row in SIGNATURES if row.marker.encode() in block]
-        if self._argument_lines_left or self._form.arguments_start.marker.encode() in block:
-            lines = enumerate(block.split(b"\n"))
-        else:
-            markers = {row.marker.encode() for row, _ in self._active} | {
-                row.marker.encode() for row in self._signatures
-            }
-            lines = lines_with(markers, block)
-        for index, raw in lines:
-            self._read_line(_decoded(raw), self._lines + index + 1)
-        self._lines += block.count(b"\n") + 1
-        self._last = block[block.rfind(b"\n") + 1 :]
+    def read(self, block: Block) -> None:
+        """Take a block of lines."""
+        at = block.begin
+        for hit in block.hits:
+            if self._given.dump.open:
+                self._read_dump(block, at, hit.begin)
+            line = self._lines + hit.index + 1
+            self._read_line(block, hit.begin, hit.end, line, self.rules.rows_for(hit.texts))
+            at = hit.end
+        if self._given.dump.open:
+            self._read_dump(block, at, block.end)
+        self._lines += block.newlines
+        self._last = block.last_line() or self._last
 
     def reading(self) -> LogReading:
         """What all lines have given."""
-        return LogReading(
-            format=self._form.name,
-            iterations=tuple(self._iterations[number] for number in sorted(self._iterations)),
-            restarts=self._restarts,
-            training_started_line=self._marked.get("started"),
-            training_finished_line=self._marked.get("finished"),
-            rank_memory=tuple(self._memory.ranks[rank] for rank in sorted(self._memory.ranks)),
-            node_memory=self._memory.node,
-            signatures=tuple(self._found),
-            world_size=self._world_size,
-            arguments=tuple(sorted(self._arguments.items())),
-            last_text=plain(_decoded(self._last)),
-            lines=self._lines,
-        )
+        unfinished = bool(self._last) and not self._last.endswith(b"\n")
+        return self._given.reading(plain(_decoded(self._last)), self._lines + unfinished)
 
-    def _read_line(self, text: str, line: int) -> None:
-        known = False
-        for row, action in self._active:
-            if row.marker in text:
-                for match in row.pattern.finditer(text):
-                    known = True
-                    action(match, line)
-        known = known or (self._argument_lines_left > 0 and self._take_argument(text))
+    def _read_dump(self, block: Block, begin: int, end: int) -> None:
+        """Read the lines between two others as arguments, while they are any."""
+        for low, high in block.lines(begin, end):
+            if not self._given.dump.open:
+                return
+            self._given.dump.take(peel(_decoded(block.data[low:high]).rstrip("\r\n")))
+
+    def _read_line(self, block: Block, begin: int, end: int, line: int, rows: list[Row]) -> None:
+        text = _decoded(block.data[begin:end])
+        labelled = LABEL.match(text) is not None
+        if labelled and _lacks_end(rows, text) and self._read_mended(block, begin, end, text, line):
+            return
+        known = any([self._given.take(row, text, line) for row in rows])
+        if self._given.dump.open and not known:
+            known = self._given.dump.take(peel(text.rstrip("\r\n")))
+        if labelled and not known:
+            known = self._read_mended(block, begin, end, text, line)
         if not known:
-            self._take_signature(text, line)
+            self._given.take_signature([row for row in rows if isinstance(row, Signature)], text, line)
 
-    def _take_iteration(self, match: re.Match[str], line: int) -> None:
-        glued = self._form.iteration.pattern.search(match.string, match.end())
-        figures = _figures(self._form.figures, match.string[match.start() : glued.start() if glued else None])
-        seconds = figures.get("seconds", 0.0)
-        if 0 < seconds < math.inf:
-            loss = figures.get("loss")
-            self._keep(
-                Iteration(
-                    number=int(match[1]),
-                    total=int(match[2]),
-                    seconds=seconds,
-                    line=line,
-                    loss=_finite(loss),
-                    tflops=_finite(figures.get("tflops")),
-                    samples_per_second=_finite(figures.get("samples_per_second")),
-                    skipped=int(figures.get("skipped", 0)),
-                    nan=max(int(figures.get("nan", 0)), int(loss is not None and not math.isfinite(loss))),
-                )
-            )
-
-    def _keep(self, record: Iteration) -> None:
-        before = self._latest
-        if before is not None:
-            if replace(record, line=before.line) == before:
-                return  # printed twice
-            self._restarts += record.number <= before.number
-            self._found = [found for found in self._found if found.line > before.line]
-        self._iterations[record.number] = self._latest = record
-
-    def _take_trailing(self, figure: Figure, match: re.Match[str], line: int) -> None:
-        latest = self._latest
-        if latest is not None:
-            value = _finite(_number(figure, match[1]))
-            self._latest = self._iterations[latest.number] = replace(latest, **{figure.name: value})
-
-    def _take_rank_memory(self, match: re.Match[str], line: int) -> None:
-        allocated, reserved = (_finite(float(match[group])) for group in ("allocated", "reserved"))
-        if allocated is not None and reserved is not None:
-            self._memory.add_rank(int(match["rank"] or 0), allocated, reserved, line)
-
-    def _take_node_memory(self, match: re.Match[str], line: int) -> None:
-        used = _finite(float(match[1]))
-        if used is not None:
-            self._memory.add_node(used, line)
-
-    def _take_mark(self, name: str, match: re.Match[str], line: int) -> None:
-        self._marked[name] = line
-
-    def _take_world_size(self, match: re.Match[str], line: int) -> None:
-        self._world_size = int(match[1])
-
-    def _open_arguments(self, match: re.Match[str], line: int) -> None:
-        self._argument_lines_left = ARGUMENT_LINES
-
-    def _close_arguments(self, match: re.Match[str], line: int) -> None:
-        self._argument_lines_left = 0
-
-    def _take_argument(self, text: str) -> bool:
-        self._argument_lines_left -= 1
-        match = self._form.argument.search(text)
-        if match:
-            self._arguments[match[1]] = plain(match[2])
-        return match is not None
-
-    def _take_signature(self, text: str, line: int) -> None:
-        if len(text) > SIGNATURE_HEAD + SIGNATURE_TAIL:
-            text = f"{text[:SIGNATURE_HEAD]} … {text[-SIGNATURE_TAIL:]}"
-        row = next((row for row in self._signatures if row.marker in text and row.pattern.search(text)), None)
-        if row is not None and Counter(found.signature.kind for found in self._found)[row.kind] < FOUND_PER_KIND:
-            self._found.append(Found(row, line, plain(text)))
+    def _read_mended(self, block: Block, begin: int, end: int, text: str, line: int) -> bool:
+        """Read a line that srun tore in two together with its other half, which has the same label."""
+        label = LABEL.match(text)
+        assert label is not None
+        body = text[label.end() :]
+        if len(body) > 1 and self._mended.endswith(body):
+            return True  # the second half of what has just been read
+        before, after = (_decoded(half) for half in block.beside(begin, end, label[1]))
+        for first, second in ((text.rstrip("\r\n"), after), (before.rstrip("\r\n"), body)):
+            whole = first + second
+            rows = self.rules.rows_in(whole) if first and second else []
+            if any([self._given.take(row, whole, line) for row in rows if _spans(row, whole, len(first))]):
+                self._mended = whole
+                return True
+        return False
 
 
-def _decoded(raw: bytes) -> str:
-    return without_escapes(raw[:LINE_BYTES].decode(errors="replace"))
+def _lacks_end(rows: list[Row], text: str) -> bool:
+    """Whether the line of a record lacks what all such lines end with."""
+    tails = [row.tail for row in rows if isinstance(row, Record) and row.tail]
+    return bool(tails) and not text.rstrip().endswith(tuple(tails))
 
 
-def _figures(rows: tuple[Figure, ...], text: str) -> dict[str, float]:
-    """The figures a record's line holds, by name, in their units."""
-    matches = ((row, row.pattern.search(text)) for row in rows)
-    return {row.name: _number(row, match[1]) for row, match in matches if match}
+def _spans(row: Row, whole: str, seam: int) -> bool:
+    """Whether a row finds something in two halves put together that goes over the seam."""
+    match row:
+        case Record():
+            head = row.head.pattern.search(whole)
+            return head is not None and head.start() < seam and (head.end() > seam or _lacks_end([row], whole[:seam]))
+        case MemoryReport():
+            return any(found.start() < seam < found.end() for found in row.line.pattern.finditer(whole))
+    return False
 
 
-def _number(figure: Figure, text: str) -> float:
-    """A printed number in the figure's unit, exact to the last digit: 1001.0 ms are 1.001 s."""
-    return float(Decimal(text) / figure.printed_per_unit)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _decoded(raw: bytes | bytearray) -> str:
+    return without_escapes(raw.decode(errors="replace"))

@@ -1,0 +1,184 @@
+"""What the lines of a log have given so far, row by row of the rules."""
+
+from collections import Counter
+
+from ..text import plain
+from .arguments import ArgumentDump
+from .extract import derived, figures_in, iterations_in, with_figures
+from .formats import FORMATS, Format, recognised
+from .marks import Mark
+from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
+from .memory import MemoryPeaks
+from .patterns import Line, Record, finite
+from .reading import Found, Iteration, LogReading, Total
+from .rules import Row, Trailing
+from .series import Series
+from .signatures import Signature
+from .totals import NODE_MEMORY, MemoryReport, TotalFigure
+
+SIGNATURE_HEAD = 1500
+SIGNATURE_TAIL = 500
+FOUND_PER_KIND = 4
+SAMPLE_CHARACTERS = 2000
+_PEAKS = ("peak_allocated_mib", "peak_reserved_mib")
+
+
+class Collector:
+    """The figures, marks and failures of the lines so far; `dump` is where arguments go."""
+
+    def __init__(self, form: Format | None):
+        self.dump = ArgumentDump()
+        self._form = form
+        self._series: dict[str, Series] = {}
+        self._samples: dict[str, str] = {}
+        self._memory = MemoryPeaks()
+        self._totals: dict[str, Total] = {}
+        self._found: list[Found] = []
+        self._marked: dict[str, int] = {}
+        self._world_size: int | None = None
+        self._matched: Counter[str] = Counter()
+
+    def take(self, row: Row, text: str, line: int) -> bool:
+        """Let a row take what it finds in a line; whether it found anything. Signatures are asked for apart."""
+        match row:
+            case Record():
+                return self._take_records(row, text, line)
+            case Trailing():
+                return self._take_trailing(row, text, line)
+            case MemoryReport():
+                return self._take_memory(row, text, line)
+            case TotalFigure():
+                return self._take_total(row, text, line)
+            case Mark():
+                return self._take_mark(row, text, line)
+            case Line():
+                return self._take_line(row, text, line)
+        return False
+
+    def take_signature(self, rows: list[Signature], text: str, line: int) -> None:
+        """Keep the first of the failures a line tells of, unless enough of its kind are known."""
+        if len(text) > SIGNATURE_HEAD + SIGNATURE_TAIL:
+            text = f"{text[:SIGNATURE_HEAD]} … {text[-SIGNATURE_TAIL:]}"
+        row = next((row for row in rows if row.marker in text and row.pattern.search(text)), None)
+        if row is not None:
+            self._matched[row.kind] += 1
+            if sum(found.signature.kind == row.kind for found in self._found) < FOUND_PER_KIND:
+                self._found.append(Found(row, line, plain(text)))
+
+    def reading(self, last_text: str, lines: int) -> LogReading:
+        """What all lines have given."""
+        series, form = self._chosen()
+        records = derived(series.rising(), form.record.derive) if series and form else ()
+        return LogReading(
+            format=form,
+            iterations=records,
+            training_started_line=self._marked.get("started"),
+            training_finished_line=self._marked.get("finished"),
+            restarts=series.restarts if series else 0,
+            repeats=series.repeats if series else 0,
+            rank_memory=tuple(self._memory.ranks[rank] for rank in sorted(self._memory.ranks)),
+            node_memory=self._memory.node,
+            totals=dict(self._totals),
+            signatures=tuple(self._found),
+            world_size=self._world_size,
+            arguments=tuple(sorted(self.dump.arguments.items())),
+            argument_lines=self.dump.count,
+            matched=dict(self._matched),
+            last_text=last_text,
+            lines=lines,
+        )
+
+    def _chosen(self) -> tuple[Series | None, Format | None]:
+        """The records made to be read rather than stand-ins, of those the most frequent kind, and their format."""
+        if self._form is not None:
+            return self._series.get(self._form.record.name), self._form
+        records = {row.record.name: row.record for row in FORMATS.values()}
+        kinds = sorted(self._series, key=lambda name: (records[name].rank, -len(self._series[name].records)))
+        if not kinds:
+            return None, None
+        return self._series[kinds[0]], recognised(records[kinds[0]], self._samples[kinds[0]])
+
+    def _take_records(self, row: Record, text: str, line: int) -> bool:
+        series = self._series.get(row.name)
+        taken = False
+        for extract in iterations_in(row, text, line, series.next_number if series else row.first_number):
+            if series is None:
+                series = self._series[row.name] = Series(row.first_number)
+                self._samples[row.name] = text[:SAMPLE_CHARACTERS]
+            self._keep(row, series, extract.iteration)
+            self._add_peaks(extract.memory, line)
+            self._matched.update((row.name, *extract.labels))
+            taken = True
+        return taken
+
+    def _keep(self, row: Record, series: Series, record: Iteration) -> None:
+        before = series.latest
+        if series.starts_over(record):
+            self._memory = MemoryPeaks()  # what earlier runs in the file took is not this one's
+        if series.add(record) and before is not None and row.rank < 2:
+            self._found = [found for found in self._found if found.line > before.line]
+
+    def _take_trailing(self, row: Trailing, text: str, line: int) -> bool:
+        values, labels = figures_in((row.figure,), text)
+        series = self._series.get(row.record.name)
+        if not values or series is None or series.latest is None:
+            return False
+        self._matched.update(labels)
+        self._add_peaks({name: values.pop(name) for name in _PEAKS if name in values}, line)
+        series.replace_latest(with_figures(series.latest, values))
+        return True
+
+    def _take_memory(self, row: MemoryReport, text: str, line: int) -> bool:
+        taken = False
+        for match in row.line.pattern.finditer(text):
+            self._matched[row.name] += 1
+            factor = float(row.factor)
+            peaks = {name: float(match[name.split("_")[1]]) * factor for name in _PEAKS}
+            self._add_peaks(peaks, line, int(match.groupdict().get("rank") or 0))
+            taken = True
+        return taken
+
+    def _add_peaks(self, peaks: dict[str, float], line: int, rank: int = 0) -> None:
+        allocated, reserved = (finite(peaks.get(name)) for name in _PEAKS)
+        if allocated is not None or reserved is not None:
+            self._memory.add_rank(rank, allocated, reserved, line)
+
+    def _take_total(self, row: TotalFigure, text: str, line: int) -> bool:
+        values, labels = figures_in((row.figure,), text)
+        value = finite(values.get(row.figure.name))
+        if value is None:
+            return False
+        self._matched.update(labels)
+        known = self._totals.get(row.figure.name)
+        if known is None or row.keep == "last" or value > known.value:
+            self._totals[row.figure.name] = Total(value, line)
+        return True
+
+    def _take_mark(self, row: Mark, text: str, line: int) -> bool:
+        if row.line.pattern.search(text) is None:
+            return False
+        self._matched[row.line.markers[0].strip()] += 1
+        self._marked[row.kind] = line
+        if row.kind == "started":
+            self.dump.take_settings(text)
+        return True
+
+    def _take_line(self, row: Line, text: str, line: int) -> bool:
+        match = row.pattern.search(text)
+        if match is None:
+            return False
+        if row is NODE_MEMORY:
+            used = finite(float(match[1]))
+            if used is not None:
+                self._memory.add_node(used, line)
+        elif row is WORLD_SIZE:
+            self._world_size = int(match[1])
+        elif row is ARGUMENTS_START:
+            self.dump.begin()
+        elif row is ARGUMENTS_END:
+            self.dump.open = False
+        elif row is NEOX_ARGUMENT:
+            self.dump.resume()
+            return False  # it is an argument itself
+        self._matched[row.markers[0].strip(" -|:")] += 1
+        return True

@@ -1,0 +1,52 @@
+"""A format that a user has described, as the reader's own tables hold one."""
+
+from decimal import Decimal
+
+from ..log_config import LogFigure, LogFormat, LogLine, compiled
+from .formats import FORMATS, Format, WarmUp
+from .marks import Mark
+from .patterns import MIB, ONE, SECONDS, TFLOPS, Figure, Line, Record
+
+_UNITS = {
+    "seconds": SECONDS,
+    "peak_allocated": MIB,
+    "peak_reserved": MIB,
+    "tflops": TFLOPS,
+}
+
+
+def format_of(written: str | LogFormat) -> Format | None:
+    """The format a workload names or describes; None where logs are to be recognised."""
+    if isinstance(written, str):
+        return FORMATS.get(written)
+    inline = {name: figure for name, figure in written.figures.given.items() if figure.contains is None}
+    apart = {name: figure for name, figure in written.figures.given.items() if figure.contains is not None}
+    record = Record(
+        name=written.name,
+        head=_line(written.iteration),
+        figures=tuple(_figure(name, figure) for name, figure in inline.items()),
+        trailing=tuple((str(figure.contains), _figure(name, figure)) for name, figure in apart.items()),
+        first_number=written.first_number,
+    )
+    marks = [
+        Mark(kind, _line(line))
+        for kind, line in (("started", written.started), ("finished", written.finished))
+        if line is not None
+    ]
+    warm_up = WarmUp(written.warmup, min(written.warmup, 1), f"the format's own: {written.warmup}")
+    return Format(written.name, record, warm_up, marks=tuple(marks))
+
+
+def key_of(written: str | LogFormat) -> str:
+    """What a measurement depends on of the format: its name, or the whole description of one of the user's own."""
+    return written if isinstance(written, str) else written.model_dump_json()
+
+
+def _line(line: LogLine) -> Line:
+    return Line((line.contains,), compiled(line.pattern))
+
+
+def _figure(name: str, figure: LogFigure) -> Figure:
+    factor = _UNITS[name][figure.unit] if figure.unit is not None else ONE
+    full = f"{name}_mib" if name.startswith("peak_") else name
+    return Figure(full, name, compiled(figure.pattern), Decimal(factor), text=figure.contains or "")

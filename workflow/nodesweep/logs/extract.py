@@ -1,0 +1,102 @@
+"""Figures out of one line: the iterations it holds, and what else stands in it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+
+from .patterns import Figure, Record, finite
+from .prefixes import stamp_seconds
+from .reading import Iteration
+
+_FIELDS = frozenset(row.name for row in fields(Iteration))
+_WHOLE = frozenset({"skipped", "nan", "global_batch_samples", "global_batch_tokens"})
+MOST = 10**15
+_MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
+
+
+@dataclass(frozen=True)
+class Extract:
+    """An iteration, the peaks of memory its line gives, and the labels of the figures it was made from."""
+
+    iteration: Iteration
+    memory: Mapping[str, float]
+    labels: tuple[str, ...]
+
+
+def iterations_in(record: Record, text: str, line: int, next_number: int) -> Iterator[Extract]:
+    """The iterations a line holds; `next_number` is for lines that do not say which they are."""
+    heads = list(record.head.pattern.finditer(text))
+    for match, after in pairwise([*heads, None]):
+        assert match is not None
+        named = match.groupdict()
+        values, labels = figures_in(record.figures, text[match.start() : after.start() if after else len(text)])
+        number = whole(named["number"]) if "number" in named else next_number
+        if number is None:
+            continue  # a pattern of a user's found no number where it should
+        iteration = Iteration(
+            number=number,
+            line=line,
+            total=whole(named.get("total")),
+            clock=stamp_seconds(text) if record.derive != "tokens" else None,
+        )
+        memory = {name: values.pop(name) for name in _MEMORY if name in values}
+        yield Extract(with_figures(iteration, values), memory, labels)
+
+
+def whole(text: str | None) -> int | None:
+    """A whole number as printed, such as `12` or `1e+3`; None for anything else."""
+    try:
+        value = float(text or "")
+        return int(value) if 0 <= value < MOST else None
+    except ValueError:
+        return None
+
+
+def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The figures a text holds, by name, in their units; of several rows of one name the first that matches."""
+    values: dict[str, float] = {}
+    labels = []
+    for row in rows:
+        if row.name not in values and row.is_in(text):
+            match = row.pattern.search(text)
+            if match:
+                values[row.name] = row.value(match)
+                labels.append(row.label)
+    return values, tuple(labels)
+
+
+def with_figures(iteration: Iteration, values: Mapping[str, float]) -> Iteration:
+    """An iteration with more figures; a loss that is no finite number is a nan iteration."""
+    known = {name: finite(value) for name, value in values.items()}
+    changes = {name: value for name, value in known.items() if name in _FIELDS and name not in _WHOLE}
+    changes |= {name: int(value) for name, value in known.items() if name in _WHOLE and value is not None}
+    rate = known.get("iterations_per_second")
+    if rate:
+        changes["seconds"] = 1 / rate
+    if changes.get("seconds") is not None and not changes["seconds"] > 0:
+        changes["seconds"] = None
+    if "loss" in values and known["loss"] is None:
+        changes["nan"] = max(int(changes.get("nan") or 0), 1)
+    return replace(iteration, **changes)
+
+
+def derived(records: tuple[Iteration, ...], way: str) -> tuple[Iteration, ...]:
+    """The records with seconds that follow from others: from time stamps ("clock") or from tokens ("tokens")."""
+    if way == "tokens":
+        return tuple(replace(row, seconds=_from_tokens(row)) for row in records)
+    if way == "clock":
+        return records[:1] + tuple(replace(row, seconds=_from_clock(before, row)) for before, row in pairwise(records))
+    return records
+
+
+def _from_tokens(row: Iteration) -> float | None:
+    if not row.global_batch_tokens or not row.tokens_per_second:
+        return None
+    return row.global_batch_tokens / row.tokens_per_second
+
+
+def _from_clock(before: Iteration, row: Iteration) -> float | None:
+    """Seconds of an iteration between two lines; None where a stamp is missing or clocks went back."""
+    if before.clock is None or row.clock is None or row.clock <= before.clock:
+        return None
+    return (row.clock - before.clock) / (row.number - before.number)

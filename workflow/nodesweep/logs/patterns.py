@@ -1,0 +1,124 @@
+"""The words of the tables that describe logs: lines, figures, records, and how numbers are printed.
+
+Patterns take time linear in a line's length. Each line names markers: plain text of which every such line holds one. A
+line's text ends with a newline unless its writer was cut off, so a number must be followed by something to count.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+NUMBER = r"[-+]?(?:\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|[nN][aA][nN]|[iI][nN][fF])"
+COUNT = r"\d{1,12}"
+
+ONE = Decimal(1)
+PLAIN: Mapping[str, Decimal] = {"": ONE}
+DECIMAL_SUFFIXES = {
+    suffix: Decimal(10) ** (3 * power) for power, suffix in enumerate(("", "K", "M", "B", "T", "P", "E"))
+}
+DECIMAL_SUFFIXES["G"] = DECIMAL_SUFFIXES["B"]
+_MIB = Decimal(2) ** 20
+MIB = {
+    "": ONE,
+    **{f"{prefix}iB": Decimal(1024) ** power / 1024 for power, prefix in enumerate("KMGT")},
+    "B": 1 / _MIB,
+    "KB": Decimal(1000) / _MIB,
+    "MB": Decimal(10) ** 6 / _MIB,
+    "GB": Decimal(10) ** 9 / _MIB,
+    "TB": Decimal(10) ** 12 / _MIB,
+}
+"""Printed units of memory in MiB."""
+SECONDS = {"": ONE, "s": ONE, "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "m": Decimal(60), "h": Decimal(3600)}
+TFLOPS = {
+    "": ONE,
+    **{
+        f"{prefix}{word}": Decimal(1000) ** power / Decimal(10) ** 12
+        for power, prefix in enumerate(("", "K", "M", "G", "T", "P"))
+        for word in ("FLOPS", "FLOP/s")
+    },
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line that says one thing: text of which it holds one, and its pattern."""
+
+    markers: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A number in a line: the first group of its pattern, in the unit the second names, if there is a second.
+
+    `name`: a field of `Iteration`, a peak of memory, or a figure of the whole run. `label`: as the log calls it.
+    `factor`: from the printed unit to the name's. `units`: factors of units printed beside the number. `text`: plain
+    text that lines with it hold; the label where nothing else is said.
+    """
+
+    name: str
+    label: str
+    pattern: re.Pattern[str]
+    factor: Decimal = ONE
+    units: Mapping[str, Decimal] | None = None
+    text: str | None = None
+
+    def is_in(self, line: str) -> bool:
+        """Whether a line holds what lines with this figure hold."""
+        return (self.label if self.text is None else self.text) in line
+
+    def value(self, match: re.Match[str]) -> float:
+        """The number of a match in the figure's unit, exact to the last digit: 1001.0 ms are 1.001 s. NaN for none."""
+        factor = self.factor if self.units is None else self.factor * self.units.get(match[2] or "", ONE)
+        try:
+            number = Decimal((match[1] or "").replace(",", ""))
+            return float(number * factor) if number.is_finite() else float(number)
+        except ArithmeticError:
+            return math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """The line of an iteration: its head with groups `number` and, where printed, `total`; then its figures.
+
+    `tail`: what every whole line of it ends with, so that one torn in two is known; empty where unknown.
+    `first_number`: what the first iteration of a run is called. `derive`: how seconds follow where none are printed:
+    "clock" from the time stamps of lines, "tokens" from tokens of a batch and tokens per second. `rank`: 0 for lines
+    made to be read, higher for those that only stand in where a log has no others (progress bars, engines). `trailing`:
+    figures of the last record on lines of their own, each with the plain text it stands behind.
+    """
+
+    name: str
+    head: Line
+    figures: tuple[Figure, ...] = ()
+    tail: str = ""
+    first_number: int = 1
+    derive: str = ""
+    rank: int = 0
+    trailing: tuple[tuple[str, Figure], ...] = ()
+
+
+def figure(
+    name: str,
+    label: str,
+    template: str,
+    *,
+    factor: Decimal | str = ONE,
+    units: Mapping[str, Decimal] | None = None,
+    value: str = NUMBER,
+) -> Figure:
+    """A figure whose pattern is `template` with LABEL and VALUE put in; VALUE takes the printed unit along."""
+    if units is not None:
+        words = "|".join(re.escape(word) for word in sorted(units, key=len, reverse=True) if word)
+        value = rf"({value})[ \t]?({words})?(?!\w)"
+    else:
+        value = rf"({value})"
+    pattern = template.replace("LABEL", re.escape(label)).replace("VALUE", value)
+    return Figure(name, label, re.compile(pattern), Decimal(factor), units)
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None for what is no finite number."""
+    return value if value is not None and math.isfinite(value) else None

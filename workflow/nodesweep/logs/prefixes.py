@@ -1,0 +1,64 @@
+"""What launchers, loggers and terminals put before a line, taken off again."""
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+MOST_PREFIXES = 8
+HEAD = 400
+
+LABEL = re.compile(r"[ \t]{0,12}(\d{1,7}): ?")  # srun --label, blank padded
+_PREFIXES = (
+    re.compile(r"\[[a-zA-Z_]{1,40}\d{1,7}\]: ?"),  # torchrun --tee: [default0]:, and PyTorch's own [rank0]:
+    re.compile(r"\[[\w.-]{1,80}:\d{1,7}\]: ?"),  # a site's [host:3]:
+    re.compile(r"\([\w-]{1,60}(?:, [\w-]{1,40})?, ?pid=\d{1,9}(?:, ip=[\d.]{7,15})?\) ?"),  # SkyPilot, Ray
+    re.compile(r"(?!https?:|file:)[a-zA-Z][\w-]{0,60}(?:\.[\w-]{1,60}){0,6}\d{1,6}(?:\.[\w-]{1,60}){0,6}: "),  # pdsh
+    re.compile(r"localhost: "),
+    re.compile(r"\d{1,3}(?:\.\d{1,3}){3}: "),  # pdsh with addresses
+    re.compile(r"[A-Z]{4,8} \d{4}-\d\d-\d\dT[\d:.]{8,20}Z \[[\w.: -]{1,120}\] "),  # log export of GKE
+    re.compile(r"\[\d{8} [\d:]{8}\]\[rank-\d{1,7}/\d{1,7}\]\[[A-Z]{1,12} {0,8}\] ?\[[\w.:-]{1,120}\] : "),  # Primus
+    re.compile(r"\[titan\] "),
+)
+_STAMPS = (
+    re.compile(r"(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)[ T_](?P<t>\d\d:\d\d:\d\d)(?:[.,](?P<f>\d{1,6}))?"),
+    re.compile(r"(?<!\d)(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d) (?P<t>\d\d:\d\d:\d\d)"),
+    re.compile(r"(?<!\d)(?P<m>\d\d)/(?P<d>\d\d)(?:/(?P<y>\d{4}))? (?P<t>\d\d:\d\d:\d\d)"),
+)
+
+
+class Peeled(NamedTuple):
+    """A line without its prefixes: `label` is the one srun wrote, `prefix` all of them."""
+
+    label: str | None
+    prefix: str
+    body: str
+
+
+def peel(text: str) -> Peeled:
+    """Take the prefixes off a line; of several blanks before its body all but those of the last prefix stay."""
+    label, at = None, 0
+    match = LABEL.match(text)
+    if match:
+        label, at = match[1], match.end()
+    for _ in range(MOST_PREFIXES):
+        match = next((found for prefix in _PREFIXES if (found := prefix.match(text, at))), None)
+        if match is None:
+            break
+        at = match.end()
+    return Peeled(label, text[:at], text[at:])
+
+
+def stamp_seconds(text: str) -> float | None:
+    """The first time stamp of a line, in seconds; of a stamp without a year only differences mean something."""
+    for pattern in _STAMPS:
+        match = pattern.search(text[:HEAD])
+        if match:
+            try:
+                year = int(match["y"] or 2000)
+                hours, minutes, seconds = (int(part) for part in match["t"].split(":"))
+                moment = datetime(year, int(match["m"]), int(match["d"]), hours, minutes, seconds, tzinfo=UTC)
+            except ValueError:
+                return None
+            fraction = match.groupdict().get("f")
+            return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
+    return None

@@ -1,0 +1,107 @@
+"""What a log says, as values: its iterations, peaks of memory, arguments, failures, and which lines were seen."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from .formats import Format
+from .memory import NodeMemory, RankMemory
+from .signatures import Signature
+
+READER_VERSION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One record of a log: the mean over the iterations since the record before it, ending with `number`.
+
+    Figures are None where the log has none; `loss` also where it is not finite. TFLOPs are per rank, as the log counts
+    them. `clock` is the line's time stamp in seconds.
+    """
+
+    number: int
+    line: int
+    total: int | None = None
+    seconds: float | None = None
+    loss: float | None = None
+    tflops: float | None = None
+    hardware_tflops: float | None = None
+    samples_per_second: float | None = None
+    tokens_per_second: float | None = None
+    tokens_per_second_per_rank: float | None = None
+    mfu_percent: float | None = None
+    power_watts: float | None = None
+    global_batch_samples: int | None = None
+    global_batch_tokens: int | None = None
+    skipped: int = 0
+    nan: int = 0
+    clock: float | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A failure signature seen in a log; `text` is its line, plain and at most 300 characters."""
+
+    signature: Signature
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Total:
+    """A figure of the whole run and the line it stands in."""
+
+    value: float
+    line: int
+
+
+@dataclass(frozen=True)
+class LogReading:
+    """All that one pass over a log gives; lines count from 1.
+
+    `format` is None where no iteration line of a known form is in the log. `iterations` rise in number; of a repeated
+    one the last is kept; `restarts` counts how often numbers went back, `repeats` records printed more than once.
+    `signatures` are those that fewer than two further records followed, in order of lines: what a run survived is no
+    cause of its end. `matched`: how often each kind of line or figure was seen. `last_text`: the last line.
+    `size_bytes`, `modified_ns`: of the file when it was opened.
+    """
+
+    format: Format | None = None
+    iterations: tuple[Iteration, ...] = ()
+    restarts: int = 0
+    repeats: int = 0
+    training_started_line: int | None = None
+    training_finished_line: int | None = None
+    rank_memory: tuple[RankMemory, ...] = ()
+    node_memory: NodeMemory | None = None
+    totals: Mapping[str, Total] = field(default_factory=dict)
+    signatures: tuple[Found, ...] = ()
+    world_size: int | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+    argument_lines: int = 0
+    matched: Mapping[str, int] = field(default_factory=dict)
+    last_text: str = ""
+    lines: int = 0
+    size_bytes: int = 0
+    modified_ns: int = 0
+
+    @property
+    def log_interval(self) -> int | None:
+        """Iterations from one record to the next, the commonest; None where the log does not tell."""
+        numbers = [row.number for row in self.iterations]
+        steps = Counter(after - before for before, after in pairwise(numbers))
+        if steps:
+            return max(steps, key=lambda step: (steps[step], -step))
+        told = dict(self.arguments).get("log_interval", "")
+        return int(told) if told.isdecimal() else (1 if numbers == [1] else None)
+
+    @property
+    def shows_start(self) -> bool:
+        """Whether the first record is the first of its run, so that it is warm-up: false for the tail of a log."""
+        if not self.iterations or self.format is None:
+            return False
+        first = self.iterations[0]
+        if first.number - self.format.record.first_number < (self.log_interval or 1):
+            return True
+        return self.training_started_line is not None and self.training_started_line < first.line

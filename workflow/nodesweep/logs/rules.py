@@ -1,0 +1,61 @@
+"""What the reader looks for, as one list: kinds of lines, the texts that lead to them, and the search for those."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .formats import FORMATS, Format
+from .marks import MARKS, Mark
+from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
+from .patterns import Figure, Line, Record
+from .search import Search
+from .signatures import SIGNATURES, Signature
+from .totals import MEMORY_REPORTS, NODE_MEMORY, TOTALS, MemoryReport, TotalFigure
+
+
+@dataclass(frozen=True)
+class Trailing:
+    """A figure of the last record of its kind, on a line of its own."""
+
+    record: Record
+    figure: Figure
+
+
+Row = Record | Trailing | MemoryReport | TotalFigure | Mark | Line | Signature
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rows in the order they are tried, the texts that lead to them, and the search for those."""
+
+    rows: tuple[Row, ...]
+    texts: tuple[str, ...]
+    leads: tuple[frozenset[int], ...]
+    search: Search
+
+    def rows_for(self, texts: Iterable[int]) -> list[Row]:
+        """The rows that some of these texts lead to, in order."""
+        wanted = set().union(*(self.leads[text] for text in texts))
+        return [self.rows[index] for index in sorted(wanted)]
+
+    def rows_in(self, line: str) -> list[Row]:
+        """The rows that the texts of a line lead to."""
+        return self.rows_for(index for index, text in enumerate(self.texts) if text in line)
+
+
+@lru_cache(maxsize=8)
+def rules(form: Format | None) -> Rules:
+    """The rules for logs of one format, or of any."""
+    records = [form.record] if form else list({row.record.name: row.record for row in FORMATS.values()}.values())
+    pairs: list[tuple[Row, tuple[str, ...]]] = [
+        *((record, record.head.markers) for record in records),
+        *((Trailing(record, figure), (text,)) for record in records for text, figure in record.trailing),
+        *((report, report.line.markers) for report in MEMORY_REPORTS),
+        *((line, line.markers) for line in (NODE_MEMORY, WORLD_SIZE, ARGUMENTS_START, ARGUMENTS_END, NEOX_ARGUMENT)),
+        *((mark, mark.line.markers) for mark in (*MARKS, *(form.marks if form else ()))),
+        *((total, (total.marker,)) for total in TOTALS),
+        *((signature, (signature.marker,)) for signature in SIGNATURES),
+    ]
+    texts = tuple(sorted({text for _, markers in pairs for text in markers}))
+    leads = tuple(frozenset(row for row, (_, markers) in enumerate(pairs) if text in markers) for text in texts)
+    return Rules(tuple(row for row, _ in pairs), texts, leads, Search(texts))

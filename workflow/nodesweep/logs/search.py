@@ -1,0 +1,165 @@
+"""The lines of a file that hold some text of a table: found at the speed of memory, on two cores, in constant memory.
+
+The file is cut into blocks at the ends of lines; each comes with its neighbourhood, because a line may be torn in two.
+"""
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import ModuleType
+
+import hyperscan
+
+BLOCK_BYTES = 1 << 20
+LINE_BYTES = 1 << 16
+WORKERS = 2
+MANY_BYTES = 1 << 25
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A line from `begin` to `end` of its block's data, the block's line `index`, that holds texts, known by number."""
+
+    begin: int
+    end: int
+    index: int
+    texts: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a file, from `begin` to `end` of `data`; around them lies what comes before and after."""
+
+    data: bytearray
+    size: int
+    begin: int
+    end: int
+    newlines: int
+    hits: tuple[Hit, ...]
+
+    def lines(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield begin and end of the lines between two places."""
+        while begin < end:
+            stop = end_of(self.data, begin, end)
+            yield begin, stop
+            begin = stop
+
+    def last_line(self) -> bytes:
+        """The last line, or the first part of a long one; with its newline if it has one."""
+        return bytes(self.data[begin_of(self.data, max(self.end - 1, self.begin), self.begin) : self.end])
+
+    def beside(self, begin: int, end: int, label: str) -> tuple[bytes, bytes]:
+        """The nearest lines before and after a line that srun gave the same label, without it; empty if far away."""
+        pattern = re.compile(rb"(?:^|(?<=\n))[ \t]{0,12}" + label.encode() + rb": ?([^\n]{0,4000}\n?)")
+        before = b""
+        for match in pattern.finditer(self.data, max(0, begin - LINE_BYTES // 4), begin):
+            before = match[1]
+        after = pattern.search(self.data, end, min(self.size, end + LINE_BYTES // 4))
+        return before, after[1] if after else b""
+
+
+class Search:
+    """A search for plain texts in files."""
+
+    def __init__(self, texts: Sequence[str]):
+        self._database = hyperscan.Database()
+        self._database.compile(
+            expressions=[b"".join(rb"\x%02x" % byte for byte in text.encode()) for text in texts],
+            ids=range(len(texts)),
+            elements=len(texts),
+            flags=[0] * len(texts),
+        )
+
+    def blocks(self, descriptor: int, size: int) -> Iterator[Block]:
+        """Yield `size` bytes of an open file block by block; a block's data holds until the next block is asked for."""
+        count = -(-size // BLOCK_BYTES)
+        if size < MANY_BYTES:
+            slot = _Slot(self._database, None)
+            yield from (slot.block(descriptor, number, size) for number in range(count))
+            return
+        import numpy  # counts newlines faster than it takes to import only where there are many
+
+        slots = [_Slot(self._database, numpy) for _ in range(2 * WORKERS)]
+        running: deque[Future[Block]] = deque()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for number in range(count):
+                if len(running) == len(slots) - 1:
+                    yield running.popleft().result()
+                running.append(pool.submit(slots[number % len(slots)].block, descriptor, number, size))
+            while running:
+                yield running.popleft().result()
+
+
+class _Slot:
+    """Memory for one block at a time, and what a search in it needs."""
+
+    def __init__(self, database: hyperscan.Database, numpy: ModuleType | None):
+        self._database = database
+        self._scratch = hyperscan.Scratch(database)
+        self._data = bytearray(LINE_BYTES + BLOCK_BYTES + LINE_BYTES)
+        self._view = memoryview(self._data)
+        self._numpy = numpy
+
+    def block(self, descriptor: int, number: int, size: int) -> Block:
+        """Read and search block `number` of a file."""
+        offset = max(0, number * BLOCK_BYTES - LINE_BYTES)
+        length = os.preadv(descriptor, [self._view[: min(len(self._data), size - offset)]], offset)
+        begin = self._cut(number * BLOCK_BYTES - offset, length) if number else 0
+        last = (number + 1) * BLOCK_BYTES >= size
+        end = length if last else self._cut((number + 1) * BLOCK_BYTES - offset, length)
+        places: list[tuple[int, int]] = []
+
+        def on_match(text: int, start: int, stop: int, flags: int, context: object) -> None:
+            places.append((begin + stop - 1, text))
+
+        if end > begin:
+            self._database.scan(self._view[begin:end], match_event_handler=on_match, scratch=self._scratch)
+        return self._counted(begin, end, length, self._lines(places, begin, end))
+
+    def _cut(self, at: int, length: int) -> int:
+        """The end of the line that a block's border falls into: the same seen from both sides."""
+        return end_of(self._data, at - 1, min(length, at + LINE_BYTES))
+
+    def _lines(self, places: list[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int, set[int]]]:
+        lines: list[tuple[int, int, set[int]]] = []
+        stop = 0
+        for place, text in places:
+            if place >= stop:
+                stop = end_of(self._data, place, end)
+                lines.append((begin_of(self._data, place, begin), stop, set()))
+            lines[-1][2].add(text)
+        return lines
+
+    def _counted(self, begin: int, end: int, size: int, lines: list[tuple[int, int, set[int]]]) -> Block:
+        if self._numpy is None:
+            count = lambda low, high: self._data.count(b"\n", low, high)  # noqa: E731
+        else:
+            numpy = self._numpy
+            marks = numpy.frombuffer(self._data, numpy.uint8, end) == 10
+            count = lambda low, high: int(numpy.count_nonzero(marks[low:high]))  # noqa: E731
+        hits, index, counted = [], 0, begin
+        for low, high, texts in lines:
+            index += count(counted, low)
+            counted = low
+            hits.append(Hit(low, high, index, frozenset(texts)))
+        return Block(self._data, size, begin, end, index + count(counted, end), tuple(hits))
+
+
+def begin_of(data: bytearray, at: int, low: int) -> int:
+    """Where the line around a place begins; of a longer line at most LINE_BYTES before the place."""
+    low = max(low, at - LINE_BYTES)
+    return max(data.rfind(b"\n", low, at), data.rfind(b"\r", low, at), low - 1) + 1
+
+
+def end_of(data: bytearray, at: int, high: int) -> int:
+    """Behind the newline that ends the line around a place, at most LINE_BYTES after it; or behind a carriage return.
+
+    Carriage returns end the lines of progress bars.
+    """
+    high = min(high, at + LINE_BYTES)
+    end = data.find(b"\n", at, high) + 1 or high
+    carriage = data.find(b"\r", at, end) + 1
+    return carriage if 0 < carriage < end - 1 else end

@@ -1,0 +1,54 @@
+"""The iterations of a log as they come: printed twice, by all ranks, repeated after restarts, or of several runs."""
+
+from dataclasses import dataclass, field
+
+from .reading import Iteration
+
+NEAR = 2
+
+
+@dataclass
+class Series:
+    """Records of one kind of line so far, by number; of a repeated number the last counts."""
+
+    first_number: int
+    records: dict[int, Iteration] = field(default_factory=dict)
+    latest: Iteration | None = None
+    restarts: int = 0
+    repeats: int = 0
+
+    @property
+    def next_number(self) -> int:
+        """The number of a record that does not say its own."""
+        return self.first_number if self.latest is None else self.latest.number + 1
+
+    def starts_over(self, record: Iteration) -> bool:
+        """Whether another run begins with this record: numbers start again from the first."""
+        return self.latest is not None and record.number <= self.first_number and not self._printed_again(record)
+
+    def add(self, record: Iteration) -> bool:
+        """Take a record; False where it says again what is known."""
+        if self.latest is not None and record.number <= self.latest.number:
+            if self._printed_again(record):
+                self.repeats += 1
+                return False
+            if self.starts_over(record):
+                self.records.clear()
+            self.restarts += 1
+        self.records[record.number] = self.latest = record
+        return True
+
+    def replace_latest(self, record: Iteration) -> None:
+        """Put the last record again, with more figures."""
+        self.records[record.number] = self.latest = record
+
+    def rising(self) -> tuple[Iteration, ...]:
+        """All records in the order of their numbers."""
+        return tuple(self.records[number] for number in sorted(self.records))
+
+    def _printed_again(self, record: Iteration) -> bool:
+        """Whether another rank, or the same twice, printed what is known: same loss and time, not long ago."""
+        known = self.records.get(record.number)
+        if known is None or self.latest is None or record.number < self.latest.number - NEAR:
+            return False
+        return (known.loss, known.seconds) == (record.loss, record.seconds)

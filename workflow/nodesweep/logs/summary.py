@@ -1,0 +1,65 @@
+"""The figures of a log in short: what a careful reader would write down of it."""
+
+from collections.abc import Iterable
+from statistics import median
+from typing import Any
+
+from .memory import RankMemory, highest
+from .reading import LogReading
+from .warmup import warm_up
+
+Summary = dict[str, Any]
+
+
+def summary(reading: LogReading) -> Summary:
+    """Figures by name, None where the log has none; medians are of the records after warm-up.
+
+    Memory is in MiB, TFLOPs per device as the log counts them. Figures of the whole run come with their own names.
+    """
+    records = reading.iterations
+    dropped, _ = warm_up(reading)
+    steady = records[dropped:]
+    return {
+        "format": reading.format.name if reading.format else None,
+        "n_iteration_records": len(records),
+        "first_iteration": records[0].number if records else None,
+        "last_iteration": records[-1].number if records else None,
+        "train_iters": next((row.total for row in reversed(records) if row.total is not None), None),
+        "log_interval": reading.log_interval,
+        "exclude_first_k_records": dropped,
+        "median_elapsed_s": _median(row.seconds for row in steady),
+        "median_tflops_per_gpu": _median(row.tflops for row in steady),
+        "median_hardware_tflops_per_gpu": _median(row.hardware_tflops for row in steady),
+        "median_samples_per_s": _median(row.samples_per_second for row in steady),
+        "median_tokens_per_s": _median(row.tokens_per_second for row in steady),
+        "median_tokens_per_s_per_gpu": _median(row.tokens_per_second_per_rank for row in steady),
+        "median_mfu_pct": _median(row.mfu_percent for row in steady),
+        "loss_first": records[0].loss if records else None,
+        "loss_last": records[-1].loss if records else None,
+        "records_without_lm_loss": sum(row.loss is None for row in records),
+        "skipped_iterations_total": sum(row.skipped for row in records),
+        "nan_iterations_total": sum(row.nan for row in records),
+        "global_batch_size_last": records[-1].global_batch_samples if records else None,
+        "global_batch_size_tokens": records[-1].global_batch_tokens if records else None,
+        "restarts": reading.restarts,
+        **_memory(reading.rank_memory),
+        "node_memory_mib": reading.node_memory.peak_used_mib if reading.node_memory else None,
+        "args": dict(reading.arguments),
+        "n_args_lines": reading.argument_lines,
+        **{name: total.value for name, total in reading.totals.items()},
+    }
+
+
+def _memory(ranks: tuple[RankMemory, ...]) -> Summary:
+    reserved, allocated = (highest(ranks, f"peak_{figure}_mib") for figure in ("reserved", "allocated"))
+    return {
+        "memory_ranks_reported": len(ranks),
+        "peak_reserved_mib": reserved.peak_reserved_mib if reserved else None,
+        "peak_reserved_rank": reserved.rank if reserved else None,
+        "peak_allocated_mib": allocated.peak_allocated_mib if allocated else None,
+    }
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -1,0 +1,219 @@
+"""What trainers outside Megatron's family print for an iteration.
+
+Sources: nanotron's trainer.py and logging/base.py; picotron's train.py; torchtitan's components/metrics.py; NeMo's
+progress bars, DLLogger and progress printer; MaxText's metric_logger.py; Composer's console logger; the Trainer of
+transformers; DeepSpeed's utils/timer.py and pipeline engine.
+"""
+
+import re
+
+from .patterns import COUNT, DECIMAL_SUFFIXES, MIB, NUMBER, Figure, Line, Record, figure
+
+_END = r"(?=\s|\|)"
+_BAR = rf"\| LABEL: {{0,4}}VALUE{_END}"
+THOUSANDS = r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,6})?|" + NUMBER
+
+
+def _human(name: str, label: str, factor: str = "1") -> Figure:
+    """A field between bars whose number may end in K, M, B or T."""
+    return figure(name, label, _BAR, factor=factor, units=DECIMAL_SUFFIXES)
+
+
+_NANOTRON_FIGURES = (
+    _human("tokens_per_second", "tokens_per_sec"),
+    _human("tokens_per_second_per_rank", "tokens_per_sec_per_gpu"),
+    _human("loss", "lm_loss"),
+    _human("tflops", "model_tflops_per_gpu"),
+    _human("hardware_tflops", "hardware_tflops_per_gpu"),
+)
+_NANOTRON_HEAD = r"iteration: (?P<number>\d{1,12}) / (?P<total>\d{1,12}) \|(?=[^\n]{1,400} MARK: )"
+
+NANOTRON = Record(
+    name="nanotron",
+    head=Line(
+        ("elapsed_time_per_iteration_ms: ",),
+        re.compile(_NANOTRON_HEAD.replace("MARK", "elapsed_time_per_iteration_ms")),
+    ),
+    figures=(
+        _human("seconds", "elapsed_time_per_iteration_ms", "1e-3"),
+        _human("global_batch_samples", "global_batch_size"),
+        *_NANOTRON_FIGURES,
+    ),
+)
+# Since 2025: other names, and the batch counted in tokens.
+NANOTRON_2025 = Record(
+    name="nanotron-2025",
+    head=Line(("| time_per_iteration_ms: ",), re.compile(_NANOTRON_HEAD.replace("MARK", "time_per_iteration_ms"))),
+    figures=(
+        _human("seconds", "time_per_iteration_ms", "1e-3"),
+        _human("global_batch_tokens", "global_batch_size"),
+        *_NANOTRON_FIGURES,
+    ),
+)
+
+PICOTRON = Record(
+    name="picotron",
+    head=Line(("| Tokens/s/GPU: ",), re.compile(rf"(?<!\w)Step: (?P<number>{COUNT}) {{1,12}}\| Loss: ")),
+    figures=(
+        _human("loss", "Loss"),
+        _human("global_batch_tokens", "Global batch size"),
+        _human("tokens_per_second", "Tokens/s"),
+        _human("tokens_per_second_per_rank", "Tokens/s/GPU"),
+        figure("mfu_percent", "MFU", r"\| LABEL: {0,4}VALUE%"),
+        figure("peak_reserved_mib", "Memory usage", rf"\| LABEL: {{0,4}}VALUE{_END}", units=MIB),
+    ),
+    derive="tokens",
+)
+
+TORCHTITAN = Record(
+    name="torchtitan",
+    head=Line(("tps: ", "wps: "), re.compile(rf"(?<!validate )(?<!\w)step: {{1,3}}(?P<number>{COUNT}) {{1,3}}\w")),
+    figures=(
+        figure("loss", "loss", r" LABEL: {1,4}VALUE\s"),
+        figure("loss", "global_avg_loss", r" LABEL: {1,4}VALUE\s"),
+        figure("peak_reserved_mib", "memory", r" LABEL: {1,4}VALUE\(", units=MIB),
+        figure("tokens_per_second_per_rank", "tps", r" LABEL: {1,4}VALUE\s", value=THOUSANDS),
+        figure("tokens_per_second_per_rank", "wps", r" LABEL: {1,4}VALUE\s", value=THOUSANDS),
+        figure("tflops", "tflops", r" LABEL: {1,4}VALUE\s", value=THOUSANDS),
+        figure("mfu_percent", "mfu", r" LABEL: {1,4}VALUE%"),
+    ),
+    derive="clock",
+)
+
+_TIMING = "train_step_timing in s"
+_DLL = r" LABEL : VALUE\s"
+NEMO_DLLOGGER = Record(
+    name="nemo-dllogger",
+    head=Line((_TIMING,), re.compile(rf"(?<!\w)DLL \d{{4}}-\d\d-\d\d [\d:.]{{8,16}} - (?P<number>{COUNT}) ")),
+    figures=(
+        figure("seconds", _TIMING, _DLL),
+        figure("loss", "reduced_train_loss", _DLL),
+        figure("global_batch_samples", "global_batch_size", _DLL),
+        figure("tflops", "TFLOPS_per_GPU", _DLL),
+        figure("tokens_per_second_per_rank", "tokens_per_sec_per_gpu", _DLL),
+    ),
+    first_number=0,
+)
+NEMO_PRINTED = Record(
+    name="nemo-printed",
+    head=Line(
+        ("| global_step: ",),
+        re.compile(
+            rf"Training epoch {COUNT}, iteration {COUNT}/{COUNT} \|[^\n]{{0,400}}?\| global_step: (?P<number>{COUNT})\b"
+        ),
+    ),
+    figures=(
+        figure("seconds", _TIMING, _BAR),
+        figure("loss", "reduced_train_loss", _BAR),
+        figure("global_batch_samples", "global_batch_size", _BAR, value=COUNT),
+        figure("tflops", "TFLOPS_per_GPU", _BAR),
+        figure("tokens_per_second_per_rank", "tokens_per_sec_per_gpu", _BAR),
+        figure("peak_reserved_mib", "max_memory_reserved", _BAR, factor=MIB["B"]),
+        figure("peak_allocated_mib", "max_memory_allocated", _BAR, factor=MIB["B"]),
+        figure("peak_allocated_mib", "peak_memory_usage", _BAR, factor=MIB["B"]),
+    ),
+    first_number=0,
+)
+_SET = r"[ ,\[]LABEL=VALUE[\],]"
+NEMO_BAR = Record(
+    name="nemo-progress-bar",
+    head=Line(
+        (_TIMING,),
+        re.compile(
+            rf"\d/(?P<total>{COUNT}) \[[^\n\]]{{0,300}}?global_step=(?P<number>\d{{1,12}}(?:\.\d{{0,9}})?(?:e\+\d\d?)?)"
+        ),
+    ),
+    figures=(
+        figure("seconds", _TIMING, _SET),
+        figure("loss", "reduced_train_loss", _SET),
+        figure("loss", "loss", _SET),
+    ),
+    first_number=0,
+    rank=1,
+)
+
+_LISTED = r"[ ,]LABEL: VALUE[,\s]"
+MAXTEXT = Record(
+    name="maxtext",
+    head=Line(("completed step: ",), re.compile(rf"completed step: (?P<number>{COUNT}),")),
+    figures=(
+        figure("seconds", "seconds", _LISTED),
+        figure("tflops", "TFLOP/s/device", _LISTED),
+        figure("tokens_per_second_per_rank", "Tokens/s/device", _LISTED),
+        figure("loss", "loss", _LISTED),
+    ),
+    first_number=0,
+)
+
+COMPOSER = Record(
+    name="composer",
+    head=Line(("[batch=",), re.compile(rf"\[batch=(?P<number>{COUNT})/(?P<total>{COUNT})\]:")),
+    trailing=tuple(
+        (f"Train {label}: ", figure(name, label, r"Train LABEL: VALUE\s", factor=factor))
+        for name, label, factor in (
+            ("loss", "loss/train/total", "1"),
+            ("iterations_per_second", "throughput/batches_per_sec", "1"),
+            ("samples_per_second", "throughput/samples_per_sec", "1"),
+            ("tokens_per_second", "throughput/tokens_per_sec", "1"),
+            ("tokens_per_second_per_rank", "throughput/device/tokens_per_sec", "1"),
+            ("tflops", "throughput/device/flops_per_sec", "1e-12"),
+            ("mfu_percent", "throughput/device/mfu", "100"),
+            ("peak_reserved_mib", "memory/peak_reserved_mem", str(MIB["GB"])),
+            ("peak_reserved_mib", "memory/reserved_mem", str(MIB["GB"])),
+            ("peak_allocated_mib", "memory/peak_allocated_mem", str(MIB["GB"])),
+            ("peak_allocated_mib", "memory/allocated_mem", str(MIB["GB"])),
+        )
+    ),
+)
+
+_KEY = r"'LABEL': '?VALUE'?[,}]"
+TRANSFORMERS = Record(
+    name="transformers",
+    head=Line(("{'loss': ",), re.compile(r"\{'loss': ")),
+    figures=(figure("loss", "loss", _KEY),),
+)
+_RATE = r"[<\d:?]{4,20}, {1,3}VALUELABEL[,\]]"
+TRANSFORMERS_BAR = Record(
+    name="transformers-progress-bar",
+    head=Line(
+        ("s/it]", "s/it,", "it/s]", "it/s,"),
+        re.compile(rf"\| {{0,3}}(?P<number>{COUNT})/(?P<total>{COUNT}) \[(?=[^\n\]]{{4,40}}(?:s/it|it/s)[,\]])"),
+    ),
+    figures=(figure("seconds", "s/it", _RATE), figure("iterations_per_second", "it/s", _RATE)),
+    rank=2,
+)
+
+DEEPSPEED_STEPS = Record(
+    name="deepspeed-steps",
+    head=Line(("iter time (s): ",), re.compile(rf"(?<!\w)steps: (?P<number>{COUNT}) loss: ")),
+    figures=(
+        figure("loss", "loss", r" LABEL: VALUE "),
+        figure("seconds", "iter time (s)", r" LABEL: VALUE\s"),
+        figure("samples_per_second", "samples/sec", r" LABEL: VALUE\s"),
+    ),
+    rank=1,
+)
+DEEPSPEED_TIMER = Record(
+    name="deepspeed-timer",
+    head=Line(
+        ("SamplesPerSec=",),
+        re.compile(rf"(?:/global_step=|\] {COUNT}/)(?P<number>{COUNT}), (?=(?:RunningAvg)?SamplesPerSec=)"),
+    ),
+    figures=(
+        figure("samples_per_second", "CurrSamplesPerSec", r" LABEL=VALUE[,\s]"),
+        figure("samples_per_second", "SamplesPerSec", r" LABEL=VALUE[,\s]"),
+        figure("samples_per_second", "RunningAvgSamplesPerSec", r" LABEL=VALUE[,\s]"),
+    ),
+    rank=1,
+)
+
+# Of a trainer nobody has described: that iterations went by, but not how long they took.
+UNKNOWN_TRAINER = Record(
+    name="unknown",
+    head=Line(
+        ("iteration: ",),
+        re.compile(rf"(?<!\w)iteration: {{1,12}}(?P<number>{COUNT})/(?P<total>{COUNT}) {{1,4}}\d{{1,3}}% \| "),
+    ),
+    figures=(figure("loss", "loss", r"\| LABEL: VALUE \|"), figure("loss", "per_token_loss", r"\| LABEL: VALUE \|")),
+    rank=3,
+)

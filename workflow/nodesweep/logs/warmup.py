@@ -1,0 +1,43 @@
+"""Which first records of a log are no measurements, by what is known of its format and by the records themselves."""
+
+from statistics import median
+
+from .formats import CONTAMINATED, FORMATS
+from .megatron import MEGATRON
+from .reading import LogReading
+
+APART = 0.05
+
+
+def warm_up(reading: LogReading) -> tuple[int, str]:
+    """How many leading records are warm-up, and why; at least one record is left.
+
+    None where the log does not show the start of a run: an excerpt, or the tail of a log.
+    """
+    form, records = reading.format, reading.iterations
+    if form is None or not reading.shows_start or len(records) < 2:
+        return 0, ""
+    rule = form.warm_up
+    if form.record is MEGATRON and second_holds_first(reading):
+        rule = FORMATS[CONTAMINATED].warm_up
+    started = max(records[0].number - (reading.log_interval or 1), form.record.first_number - 1)
+    within = sum(row.number <= started + rule.iterations for row in records)
+    return min(max(within, rule.records), len(records) - 1), rule.reason
+
+
+def second_holds_first(reading: LogReading) -> bool:
+    """Whether the second record is the mean of all iterations so far: timers not reset after the first.
+
+    Told by numbers: the mean without the first iteration is what the later records say, the printed one is not.
+    """
+    records = reading.iterations
+    if len(records) < 3 or records[0].number != 1:
+        return False
+    first, second = records[0].seconds, records[1].seconds
+    later = [row.seconds for row in records[2:] if row.seconds is not None]
+    if first is None or second is None or not later:
+        return False
+    typical, number = median(later), records[1].number
+    without_first = (number * second - first) / (number - 1)
+    off = abs(second - typical)
+    return off > APART * typical and abs(without_first - typical) < off / 4
