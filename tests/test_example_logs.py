@@ -1,0 +1,42 @@
+"""The example logs under tests/logs: every log has a reading, and no reading contradicts itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+LOGS = Path(__file__).parent / "logs"
+EXAMPLES = sorted(LOGS.glob("*/*.log"))
+OUTCOMES = {"ok", "ok_no_iterations", "oom_gpu", "oom_host", "time_limit", "node_failure", "preempted", "cancelled"}
+OUTCOMES |= {"killed", "nccl_error", "nccl_timeout", "mpi_error", "nan_loss", "crash", "truncated"}
+
+
+def name(path: Path) -> str:
+    """Folder and name without the suffix, as the table in the README writes it."""
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name)
+def test_reading_of_an_example_is_possible(path):
+    """The warm-up leaves a record, first and last enclose the records, and the expected outcome is acceptable."""
+    reading = json.loads(path.with_suffix(".json").read_text())
+    expected = reading["expected"]
+    assert set(reading) <= {"framework", "about", "expected", "notes"} and reading["about"].endswith(".")
+    assert {expected["outcome"], *expected.get("acceptable_outcomes", ())} <= OUTCOMES
+    assert expected["outcome"] in expected.get("acceptable_outcomes", [expected["outcome"]])
+    records = expected.get("n_iteration_records", 0)
+    if records:
+        assert expected.get("exclude_first_k_records", 0) < records
+        assert expected["first_iteration"] + records - 1 <= expected["last_iteration"]
+    for peak in ("reserved", "allocated"):
+        in_mib, in_gb = expected.get(f"peak_{peak}_mib"), expected.get(f"peak_{peak}_gb")
+        assert in_gb is None or in_mib == pytest.approx(in_gb * 1e9 / 2**20, abs=0.1)
+
+
+def test_table_of_the_examples_is_complete():
+    """The README lists every example with its framework and sentence, and every reading has its log."""
+    readings = {name(path): json.loads(path.read_text()) for path in LOGS.glob("*/*.json")}
+    rows = [f"| `{key}` | {reading['framework']} | {reading['about']} |" for key, reading in sorted(readings.items())]
+    lines = (LOGS / "README.md").read_text().splitlines()
+    assert [line for line in lines if line.startswith("| `")] == rows
+    assert sorted(readings) == sorted(map(name, EXAMPLES))
