@@ -16,12 +16,19 @@ ROOMS = [
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
     "journal lock",
-    "logs logs.formats logs.signatures logs.lines logs.memory logs.scan outcome records watch runner",
+    "logs logs.formats logs.causes logs.signatures logs.successes logs.lines logs.memory logs.scan logs.ending outcome "
+    "records watch runner",
     "measure results tables workflow __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
-PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {"outcome", "measure", "results", "tables"}
+PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {
+    "logs.ending",
+    "outcome",
+    "measure",
+    "results",
+    "tables",
+}
 PURE -= {"files", "sources", "study"}
 
 

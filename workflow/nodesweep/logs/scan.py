@@ -3,7 +3,6 @@
 import math
 import os
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -11,12 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from ..text import plain, without_escapes
+from .causes import Signature
 from .formats import Figure, Format, Line
 from .lines import LINE_BYTES, complete_lines, lines_with
 from .memory import MemoryPeaks, NodeMemory, RankMemory
-from .signatures import SIGNATURES, Signature
+from .signatures import SIGNATURES
+from .successes import SUCCESSES, Success
 
-READER_VERSION = 2
+READER_VERSION = 3
 SIGNATURE_HEAD = 1500
 SIGNATURE_TAIL = 500
 ARGUMENT_LINES = 2000
@@ -51,13 +52,23 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A sign of success, `count` times in a log, the last time on `line`; `text` is that line, as in `Found`."""
+
+    success: Success
+    line: int
+    text: str
+    count: int
+
+
+@dataclass(frozen=True)
 class LogReading:
     """All that one pass over a log gives; lines count from 1.
 
     `iterations` rise in number; of a repeated one the last is kept, and `restarts` counts how often numbers went back.
-    `signatures` are those that fewer than two further records followed, in order of lines: what a run survived is
-    no cause of its end. `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it
-    was opened.
+    `signatures` and `successes` are those that fewer than two further records followed, in order of lines: what a run
+    survived is no cause of its end. Of a kind of signature the first ones are kept and the last.
+    `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it was opened.
     """
 
     format: str
@@ -68,6 +79,7 @@ class LogReading:
     rank_memory: tuple[RankMemory, ...] = ()
     node_memory: NodeMemory | None = None
     signatures: tuple[Found, ...] = ()
+    successes: tuple[Seen, ...] = ()
     world_size: int | None = None
     arguments: tuple[tuple[str, str], ...] = ()
     last_text: str = ""
@@ -102,6 +114,7 @@ class _Reader:
         self._restarts = 0
         self._memory = MemoryPeaks()
         self._found: list[Found] = []
+        self._seen: dict[str, Seen] = {}
         self._marked: dict[str, int] = {}
         self._world_size: int | None = None
         self._arguments: dict[str, str] = {}
@@ -121,17 +134,18 @@ class _Reader:
         ]
         self._active = self._actions
         self._signatures: list[Signature] = []
+        self._successes: list[Success] = []
 
     def read(self, block: bytes) -> None:
         """Take whole lines; only those that hold some marker are decoded and looked at."""
         self._active = [(row, action) for row, action in self._actions if row.marker.encode() in block]
-        self._signatures = [row for row in SIGNATURES if row.marker.encode() in block]
+        self._signatures = [row for row in SIGNATURES if any(marker.encode() in block for marker in row.markers)]
+        self._successes = [row for row in SUCCESSES if any(marker.encode() in block for marker in row.markers)]
         if self._argument_lines_left or self._form.arguments_start.marker.encode() in block:
             lines = enumerate(block.split(b"\n"))
         else:
-            markers = {row.marker.encode() for row, _ in self._active} | {
-                row.marker.encode() for row in self._signatures
-            }
+            markers = {row.marker.encode() for row, _ in self._active}
+            markers |= {marker.encode() for row in (*self._signatures, *self._successes) for marker in row.markers}
             lines = lines_with(markers, block)
         for index, raw in lines:
             self._read_line(_decoded(raw), self._lines + index + 1)
@@ -149,6 +163,7 @@ class _Reader:
             rank_memory=tuple(self._memory.ranks[rank] for rank in sorted(self._memory.ranks)),
             node_memory=self._memory.node,
             signatures=tuple(self._found),
+            successes=tuple(sorted(self._seen.values(), key=lambda seen: seen.line)),
             world_size=self._world_size,
             arguments=tuple(sorted(self._arguments.items())),
             last_text=plain(_decoded(self._last)),
@@ -165,6 +180,7 @@ class _Reader:
         known = known or (self._argument_lines_left > 0 and self._take_argument(text))
         if not known:
             self._take_signature(text, line)
+        self._take_success(text, line)
 
     def _take_iteration(self, match: re.Match[str], line: int) -> None:
         glued = self._form.iteration.pattern.search(match.string, match.end())
@@ -193,6 +209,7 @@ class _Reader:
                 return  # printed twice
             self._restarts += record.number <= before.number
             self._found = [found for found in self._found if found.line > before.line]
+            self._seen = {kind: seen for kind, seen in self._seen.items() if seen.line > before.line}
         self._iterations[record.number] = self._latest = record
 
     def _take_trailing(self, figure: Figure, match: re.Match[str], line: int) -> None:
@@ -233,9 +250,23 @@ class _Reader:
     def _take_signature(self, text: str, line: int) -> None:
         if len(text) > SIGNATURE_HEAD + SIGNATURE_TAIL:
             text = f"{text[:SIGNATURE_HEAD]} … {text[-SIGNATURE_TAIL:]}"
-        row = next((row for row in self._signatures if row.marker in text and row.pattern.search(text)), None)
-        if row is not None and Counter(found.signature.kind for found in self._found)[row.kind] < FOUND_PER_KIND:
-            self._found.append(Found(row, line, plain(text)))
+        row = next((row for row in self._signatures if _matches(row, text)), None)
+        if row is None:
+            return
+        of_its_kind = [found for found in self._found if found.signature.kind == row.kind]
+        if len(of_its_kind) == FOUND_PER_KIND:
+            self._found.remove(of_its_kind[-1])
+        self._found.append(Found(row, line, plain(text)))
+
+    def _take_success(self, text: str, line: int) -> None:
+        row = next((row for row in self._successes if _matches(row, text)), None)
+        if row is not None:
+            before = self._seen.get(row.kind)
+            self._seen[row.kind] = Seen(row, line, plain(text), before.count + 1 if before else 1)
+
+
+def _matches(row: Signature | Success, text: str) -> bool:
+    return any(marker in text for marker in row.markers) and row.pattern.search(text) is not None
 
 
 def _decoded(raw: bytes) -> str:
