@@ -81,17 +81,16 @@ def root_causes(signatures: Sequence[Found]) -> list[Found]:
     """The signatures without those that others explain.
 
     A torchrun report lists processes that torchrun itself ended: only its root entry counts. A cancellation counts
-    unless something failed before it, for launchers and users end what has failed; and it has no reason where another
-    line gives one.
+    unless something failed before it, for launchers and users end what has failed, and the signals after it are its
+    work; and it does not count where another line gives the scheduler's reason.
     """
     found = _first_observed(list(signatures))
     failed = min((item.line for item in found if _fails(item)), default=None)
+    ended = min((item.line for item in found if item.signature.cause == "cancelled"), default=None)
     reasoned = any(item.signature.precedence == SCHEDULER and item.signature.cause != "cancelled" for item in found)
-    return [
-        item
-        for item in found
-        if item.signature.cause != "cancelled" or not (reasoned or (failed is not None and failed < item.line))
-    ]
+    if reasoned or (ended is not None and failed is not None and failed < ended):
+        found = [item for item in found if item.signature.cause != "cancelled"]
+    return [item for item in found if ended is None or item.line < ended or not _signalled(item)]
 
 
 def first_root(found: Sequence[Found]) -> Found | None:
@@ -123,6 +122,11 @@ def _fails(item: Found) -> bool:
     signature = item.signature
     remote = signature.precedence == SYMPTOM and signature.cause == "nccl_error"
     return signature.precedence not in (SCHEDULER, CONSEQUENCE) and signature.cause != "cancelled" and not remote
+
+
+def _signalled(item: Found) -> bool:
+    """Whether a line shows a signal or what one leaves behind."""
+    return item.signature.cause == "killed" or item.signature.precedence == SYMPTOM
 
 
 def _ends(item: Found) -> bool:

@@ -20,7 +20,7 @@ def _row(
 
 
 _NOTES = {"killed": SIGKILL_NOTE}
-_PREFIX = r"(?:^|[\]:|] ?)"
+_PREFIX = r"(?:^|[\]:|)] ?)"
 _CANCELLED = r"(?:JOB|STEP) \S{1,80} ON \S{1,255} CANCELLED AT \S{1,40}"
 _TASKS = r"tasks? \d[-,\d]{0,200}: "
 _SHELL = r"line \d{1,9}: {1,8}\d{1,9} "
