@@ -362,6 +362,8 @@ def test_outcomes_and_notes(ended):
     assert ended(STORE).note == "only consequences of a failure are in the log"
     done = ended([*BEGUN, FINISHED, KEY_ERROR])
     assert done.note == f"iteration 2 of 9 is the last in the log; after the end: line 5: {KEY_ERROR}"
+    part = ended(["using world size: 8, data-parallel-size: 8", *BEGUN, EXITS.format(1)])
+    assert part.note == "iteration 2 of 9 is the last in the log; 1 of 8 processes say that they ended well"
     assert {row.cause for row in SIGNATURES} == set(OUTCOME_OF)
     for row in SIGNATURES:
         assert row.outcome == OUTCOME_OF[row.cause]

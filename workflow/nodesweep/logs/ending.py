@@ -138,22 +138,28 @@ def _ends(item: Found) -> bool:
 def _done(reading: LogReading, found: list[Found], latest: Iteration | None) -> LogVerdict | None:
     """All iterations are there, or the log says that the work was done, and no run started since."""
     started = reading.training_started_line or 0
+    signs = [seen for seen in reading.successes if seen.line > started and _holds(seen, found)]
     if latest and latest.number >= latest.total > 0 and latest.line > started:
-        end, evidence = latest.line, f"line {latest.line}: iteration {latest.number} of {latest.total}"
+        end, evidence, notes = latest.line, f"line {latest.line}: iteration {latest.number} of {latest.total}", []
+    elif signs:
+        end, evidence, notes = signs[-1].line, said(signs[-1]), _doubts(reading, signs[-1], latest)
     else:
-        seen = next((seen for seen in reversed(reading.successes) if seen.line > started and _holds(seen, found)), None)
-        if seen is None:
-            return None
-        end, evidence = seen.line, said(seen)
+        return None
     later = next((item for item in found if item.line > end and item.signature.precedence < CONSEQUENCE), None)
+    if later:
+        notes = [*notes, f"after the end: {said(later)}"]
     trained = latest is not None or any(seen.success.trained for seen in reading.successes)
-    short = latest is not None and latest.number < latest.total
-    notes = (
-        f"iteration {latest.number} of {latest.total} is the last in the log" if latest and short else "",
-        f"after the end: {said(later)}" if later else "",
-    )
-    cause: Literal["ok", "ok_no_iterations"] = "ok" if trained else "ok_no_iterations"
-    return LogVerdict(cause, "ok", "", evidence, "; ".join(note for note in notes if note))
+    return LogVerdict("ok" if trained else "ok_no_iterations", "ok", "", evidence, "; ".join(notes))
+
+
+def _doubts(reading: LogReading, seen: Seen, latest: Iteration | None) -> list[str]:
+    """What the log lacks of a run that is said to have ended well."""
+    doubts = []
+    if latest and latest.number < latest.total:
+        doubts.append(f"iteration {latest.number} of {latest.total} is the last in the log")
+    if seen.success.said_by == "process" and seen.count < (reading.world_size or 0):
+        doubts.append(f"{seen.count} of {reading.world_size} processes say that they ended well")
+    return doubts
 
 
 def _holds(seen: Seen, found: list[Found]) -> bool:
