@@ -16,14 +16,20 @@ ROOMS = [
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
     "journal lock",
-    "logs logs.patterns logs.prefixes logs.search logs.memory logs.signatures logs.marks logs.megatron logs.trainers "
-    "logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup logs.summary logs.series logs.extract "
-    "logs.arguments logs.collect logs.scan outcome records watch runner",
+    "logs logs.patterns logs.prefixes logs.search logs.memory logs.causes logs.signatures logs.successes logs.starts "
+    "logs.megatron logs.trainers logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup logs.summary "
+    "logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending outcome records watch runner",
     "measure results tables workflow __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
-PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {"outcome", "measure", "results", "tables"}
+PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {
+    "logs.ending",
+    "outcome",
+    "measure",
+    "results",
+    "tables",
+}
 PURE -= {"files", "sources", "study"}
 
 

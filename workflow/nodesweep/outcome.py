@@ -7,9 +7,11 @@ not a number), because ranks that wait for a dead one end in a time limit; then 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
+from .logs import ending
+from .logs.causes import SCHEDULER, SIGKILL_NOTE, SYMPTOM
 from .logs.reading import Found, LogReading
-from .logs.signatures import KILLED, ROOT, SCHEDULER, SIGKILL_NOTE
 from .schedulers.base import End
 
 SIGKILL_EXIT_CODES = (137, -9)
@@ -49,24 +51,22 @@ class _Case:
 
     @property
     def last_iteration(self) -> int:
-        return self.reading.iterations[-1].number if self.reading.iterations else 0
+        return self.reading.iterations_done
 
     @property
     def where(self) -> str:
-        if self.reading.iterations:
-            return f"after iteration {self.last_iteration}"
-        return "while building" if self.reading.training_started_line is None else "in iteration 1"
+        return ending.where(self.reading)
+
+    @cached_property
+    def found(self) -> list[Found]:
+        """The signatures that no other explains."""
+        return ending.root_causes(self.reading.signatures)
 
     @property
     def scheduler_word(self) -> str:
         """What the scheduler says, as evidence."""
         code = "no exit code" if self.end.exit_code is None else f"exit code {self.end.exit_code}"
         return f"scheduler: {self.end.state or self.end.cause or 'ended'}, {code}"
-
-    def root(self, highest: int) -> Found | None:
-        """The signature nearest to the root, if its precedence is at most `highest`."""
-        found = [found for found in self.reading.signatures if found.signature.precedence <= highest]
-        return min(found, key=lambda item: (item.signature.precedence, item.line), default=None)
 
 
 def decide(end: End, reading: LogReading, iterations_requested: int) -> Verdict:
@@ -100,9 +100,7 @@ def _not_a_number(case: _Case) -> Verdict | None:
     records = case.reading.iterations
     if not records or not records[-1].nan:
         return None
-    first = next(record for record in records if record.nan)
-    evidence = f"line {first.line}: iteration {first.number} has nan iterations"
-    return Verdict("nan", case.where, evidence)
+    return Verdict("nan", case.where, ending.said_of_nan(case.reading))
 
 
 def _how_it_ended(case: _Case) -> str:
@@ -122,10 +120,8 @@ def _scheduler_alone_knows(case: _Case) -> Verdict | None:
 
 def _root_in_log(case: _Case) -> Verdict | None:
     """Out of memory or not a number, unless the log says that the scheduler had ended the job before."""
-    roots = [found for found in case.reading.signatures if found.signature.precedence == ROOT]
-    ended_by = [found for found in case.reading.signatures if found.signature.precedence == SCHEDULER]
-    first = min(roots, key=lambda found: found.line, default=None)
-    if first is None or any(found.line < first.line for found in ended_by):
+    first = ending.first_root(case.found)
+    if first is None:
         return None
     note = f"scheduler says {case.end.state or case.end.cause}" if case.end.cause else ""
     return _from_log(case, first, "" if case.end.cause == "out_of_memory" else note)
@@ -137,17 +133,17 @@ def _scheduler_says(case: _Case) -> Verdict | None:
 
 def _command_unusable(case: _Case) -> Verdict | None:
     said = COMMAND_EXIT_CODES.get(case.end.exit_code) if case.end.exit_code is not None else None
-    if said is None or case.reading.iterations or case.root(SCHEDULER):
+    if said is None or case.reading.iterations or ending.nearest(case.found, SCHEDULER):
         return None
     missing = next((found for found in case.reading.signatures if found.signature.kind == "command_missing"), None)
-    return Verdict("launch_failed", "", _line(missing) if missing else case.scheduler_word, said)
+    return Verdict("launch_failed", "", ending.said(missing) if missing else case.scheduler_word, said)
 
 
 def _rest_of_log(case: _Case) -> Verdict | None:
-    found = case.root(KILLED)
+    found = ending.nearest(case.found, SYMPTOM)
     if found is None:
         return None
-    killed = found.signature.precedence != KILLED and case.end.exit_code in SIGKILL_EXIT_CODES
+    killed = found.signature.cause != "killed" and case.end.exit_code in SIGKILL_EXIT_CODES
     return _from_log(case, found, SIGKILL_NOTE if killed else "")
 
 
@@ -159,7 +155,7 @@ def _killed(case: _Case) -> Verdict | None:
 
 def _terminated(case: _Case) -> Verdict | None:
     """Only consequences are in the log: the earliest is the best evidence there is."""
-    found = min(case.reading.signatures, key=lambda found: (found.signature.precedence, found.line), default=None)
+    found = ending.nearest(case.found)
     return None if found is None or case.end.cause == "lost" else _from_log(case, found)
 
 
@@ -180,8 +176,9 @@ def _bare_exit(case: _Case) -> Verdict:
 def _from_cause(case: _Case) -> Verdict:
     """The scheduler's reason; where it left a line in the log that says the same, that is the better evidence."""
     outcome = OUTCOME_OF_CAUSE[str(case.end.cause)]
-    said = [found for found in case.reading.signatures if found.signature.precedence == SCHEDULER]
-    line = next((_line(found) for found in said if found.signature.outcome == outcome), case.scheduler_word)
+    by_scheduler = [found for found in case.reading.signatures if found.signature.precedence == SCHEDULER]
+    lines = [ending.said(found) for found in by_scheduler if found.signature.outcome == outcome]
+    line = lines[0] if lines else case.scheduler_word
     unstarted = outcome == "launch_failed" or (outcome == "cancelled" and not case.reading.lines)
     return Verdict(outcome, "" if unstarted else case.where, line)
 
@@ -189,11 +186,7 @@ def _from_cause(case: _Case) -> Verdict:
 def _from_log(case: _Case, found: Found, note: str = "") -> Verdict:
     outcome = found.signature.outcome
     notes = "; ".join(part for part in (found.signature.note, note) if part)
-    return Verdict(outcome, "" if outcome == "launch_failed" else case.where, _line(found), notes)
-
-
-def _line(found: Found) -> str:
-    return f"line {found.line}: {found.text}"
+    return Verdict(outcome, "" if outcome == "launch_failed" else case.where, ending.said(found), notes)
 
 
 RULES: tuple[Callable[[_Case], Verdict | None], ...] = (

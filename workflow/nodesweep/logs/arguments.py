@@ -11,7 +11,13 @@ MOST_LINES = 4000
 STRANGERS = 40
 _NEOX_END = re.compile(r"\.{0,60}(?:updated|default)$")
 _SETTING = re.compile(r"\| (\w{1,80}): ([\w.+-]{1,80})(?=\s|$)")
-_CUT = re.compile(r" {0,4}\w{0,80}(?: \.{0,60})?$")
+
+
+def _continues(before: Peeled, line: Peeled) -> bool:
+    """Whether srun may have put its label, and nothing else, into the middle of a line."""
+    if not line.body.strip() or line.body.startswith("----"):
+        return False
+    return not line.body.startswith(" ") or (len(line.prefix) < len(before.prefix))
 
 
 @dataclass
@@ -25,12 +31,12 @@ class ArgumentDump:
     open: bool = False
     count: int = 0
     _strangers: int = 0
-    _cut: Peeled | None = None
+    _before: dict[str, Peeled] = field(default_factory=dict)
 
     def begin(self) -> None:
         """A dump starts here; what an earlier run in the file printed no longer holds."""
         self.arguments.clear()
-        self.count, self._strangers, self.open, self._cut = 0, 0, True, None
+        self.count, self._strangers, self.open, self._before = 0, 0, True, {}
 
     def resume(self) -> None:
         """Lines of a dump without its beginning."""
@@ -43,14 +49,13 @@ class ArgumentDump:
 
     def take(self, line: Peeled) -> bool:
         """Read one line; whether it is an argument. One that srun tore in two is joined with its other half."""
-        halves = self._cut
-        self._cut = None
-        if halves is not None and halves.label == line.label and self._argument(halves.body + line.body):
-            return True
+        if line.label is not None:
+            before, self._before[line.label] = self._before.get(line.label), line
+            if before is not None and _continues(before, line) and self._argument(before.body + line.body):
+                self._before[line.label] = before._replace(body=before.body + line.body)
+                return True
         if self._argument(line.body):
             return True
-        if line.label is not None and _CUT.match(line.body) and line.body.strip():
-            self._cut = line
         self._strangers += 1
         self.open = self._strangers < STRANGERS and self.count < MOST_LINES
         return False

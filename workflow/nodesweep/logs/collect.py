@@ -4,20 +4,20 @@ from collections import Counter
 
 from ..text import plain
 from .arguments import ArgumentDump
+from .causes import SCHEDULER, Signature
 from .extract import derived, figures_in, iterations_in, with_figures
 from .formats import FORMATS, Format, recognised
-from .marks import Mark
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
 from .patterns import Line, Record, finite
-from .reading import Found, Iteration, LogReading, Total
-from .rules import Row, Trailing
+from .reading import Found, Iteration, LogReading, Seen, Total
+from .rules import Row, Start, Trailing
 from .series import Series
-from .signatures import Signature
+from .successes import Success
 from .totals import NODE_MEMORY, MemoryReport, TotalFigure
 
-SIGNATURE_HEAD = 1500
-SIGNATURE_TAIL = 500
+END_HEAD = 1500
+END_TAIL = 500
 FOUND_PER_KIND = 4
 SAMPLE_CHARACTERS = 2000
 _PEAKS = ("peak_allocated_mib", "peak_reserved_mib")
@@ -34,7 +34,8 @@ class Collector:
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
         self._found: list[Found] = []
-        self._marked: dict[str, int] = {}
+        self._seen: dict[str, Seen] = {}
+        self._started_line: int | None = None
         self._world_size: int | None = None
         self._matched: Counter[str] = Counter()
 
@@ -49,21 +50,32 @@ class Collector:
                 return self._take_memory(row, text, line)
             case TotalFigure():
                 return self._take_total(row, text, line)
-            case Mark():
-                return self._take_mark(row, text, line)
+            case Start():
+                return self._take_start(row, text, line)
             case Line():
                 return self._take_line(row, text, line)
         return False
 
-    def take_signature(self, rows: list[Signature], text: str, line: int) -> None:
-        """Keep the first of the failures a line tells of, unless enough of its kind are known."""
-        if len(text) > SIGNATURE_HEAD + SIGNATURE_TAIL:
-            text = f"{text[:SIGNATURE_HEAD]} … {text[-SIGNATURE_TAIL:]}"
-        row = next((row for row in rows if row.marker in text and row.pattern.search(text)), None)
-        if row is not None:
-            self._matched[row.kind] += 1
-            if sum(found.signature.kind == row.kind for found in self._found) < FOUND_PER_KIND:
-                self._found.append(Found(row, line, plain(text)))
+    def take_end(self, rows: list[Row], text: str, line: int, known: bool) -> None:
+        """Keep the success and the failure a line tells of: of each the first row that matches.
+
+        In a line that is `known` for something else only a scheduler's words count, which stand in any line.
+        """
+        if len(text) > END_HEAD + END_TAIL:
+            text = f"{text[:END_HEAD]} … {text[-END_TAIL:]}"
+        matching = [row for row in rows if isinstance(row, Success | Signature) and row.pattern.search(text)]
+        success = next((row for row in matching if isinstance(row, Success)), None)
+        if success is not None:
+            self._matched[success.kind] += 1
+            before = self._seen.get(success.kind)
+            self._seen[success.kind] = Seen(success, line, plain(text), before.count + 1 if before else 1)
+        failure = next((row for row in matching if isinstance(row, Signature)), None)
+        if failure is not None and (not known or failure.precedence == SCHEDULER):
+            self._matched[failure.kind] += 1
+            of_its_kind = [found for found in self._found if found.signature.kind == failure.kind]
+            if len(of_its_kind) == FOUND_PER_KIND:
+                self._found.remove(of_its_kind[-1])
+            self._found.append(Found(failure, line, plain(text)))
 
     def reading(self, last_text: str, lines: int) -> LogReading:
         """What all lines have given."""
@@ -72,14 +84,14 @@ class Collector:
         return LogReading(
             format=form,
             iterations=records,
-            training_started_line=self._marked.get("started"),
-            training_finished_line=self._marked.get("finished"),
+            training_started_line=self._started_line,
             restarts=series.restarts if series else 0,
             repeats=series.repeats if series else 0,
             rank_memory=tuple(self._memory.ranks[rank] for rank in sorted(self._memory.ranks)),
             node_memory=self._memory.node,
             totals=dict(self._totals),
             signatures=tuple(self._found),
+            successes=tuple(sorted(self._seen.values(), key=lambda seen: seen.line)),
             world_size=self._world_size,
             arguments=tuple(sorted(self.dump.arguments.items())),
             argument_lines=self.dump.count,
@@ -117,6 +129,7 @@ class Collector:
             self._memory = MemoryPeaks()  # what earlier runs in the file took is not this one's
         if series.add(record) and before is not None and row.rank < 2:
             self._found = [found for found in self._found if found.line > before.line]
+            self._seen = {kind: seen for kind, seen in self._seen.items() if seen.line > before.line}
 
     def _take_trailing(self, row: Trailing, text: str, line: int) -> bool:
         values, labels = figures_in((row.figure,), text)
@@ -150,17 +163,16 @@ class Collector:
             return False
         self._matched.update(labels)
         known = self._totals.get(row.figure.name)
-        if known is None or row.keep == "last" or value > known.value:
+        if known is None or row.keep == "last" or (row.keep == "highest" and value > known.value):
             self._totals[row.figure.name] = Total(value, line)
         return True
 
-    def _take_mark(self, row: Mark, text: str, line: int) -> bool:
+    def _take_start(self, row: Start, text: str, line: int) -> bool:
         if row.line.pattern.search(text) is None:
             return False
         self._matched[row.line.markers[0].strip()] += 1
-        self._marked[row.kind] = line
-        if row.kind == "started":
-            self.dump.take_settings(text)
+        self._started_line = line
+        self.dump.take_settings(text)
         return True
 
     def _take_line(self, row: Line, text: str, line: int) -> bool:
@@ -168,9 +180,9 @@ class Collector:
         if match is None:
             return False
         if row is NODE_MEMORY:
-            used = finite(float(match[1]))
+            used = finite(float(match["used"]))
             if used is not None:
-                self._memory.add_node(used, line)
+                self._memory.add_node(int(match["rank"] or 0), used, line)
         elif row is WORLD_SIZE:
             self._world_size = int(match[1])
         elif row is ARGUMENTS_START:

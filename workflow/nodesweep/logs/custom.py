@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from ..log_config import LogFigure, LogFormat, LogLine, compiled
 from .formats import FORMATS, Format, WarmUp
-from .marks import Mark
 from .patterns import MIB, ONE, SECONDS, TFLOPS, Figure, Line, Record
+from .successes import Success
 
 _UNITS = {
     "seconds": SECONDS,
@@ -28,18 +28,18 @@ def format_of(written: str | LogFormat) -> Format | None:
         trailing=tuple((str(figure.contains), _figure(name, figure)) for name, figure in apart.items()),
         first_number=written.first_number,
     )
-    marks = [
-        Mark(kind, _line(line))
-        for kind, line in (("started", written.started), ("finished", written.finished))
-        if line is not None
-    ]
+    finished = [Success(written.name, "trainer", line.markers, line.pattern) for line in _lines(written.finished)]
     warm_up = WarmUp(written.warmup, min(written.warmup, 1), f"the format's own: {written.warmup}")
-    return Format(written.name, record, warm_up, marks=tuple(marks))
+    return Format(written.name, record, warm_up, starts=_lines(written.started), successes=tuple(finished))
 
 
 def key_of(written: str | LogFormat) -> str:
     """What a measurement depends on of the format: its name, or the whole description of one of the user's own."""
     return written if isinstance(written, str) else written.model_dump_json()
+
+
+def _lines(line: LogLine | None) -> tuple[Line, ...]:
+    return (_line(line),) if line is not None else ()
 
 
 def _line(line: LogLine) -> Line:

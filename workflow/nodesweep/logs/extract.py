@@ -30,7 +30,7 @@ def iterations_in(record: Record, text: str, line: int, next_number: int) -> Ite
         assert match is not None
         named = match.groupdict()
         values, labels = figures_in(record.figures, text[match.start() : after.start() if after else len(text)])
-        number = whole(named["number"]) if "number" in named else next_number
+        number = whole(named["number"]) if named.get("number") else next_number
         if number is None:
             continue  # a pattern of a user's found no number where it should
         iteration = Iteration(
@@ -39,6 +39,8 @@ def iterations_in(record: Record, text: str, line: int, next_number: int) -> Ite
             total=whole(named.get("total")),
             clock=stamp_seconds(text) if record.derive != "tokens" else None,
         )
+        if not values.keys() >= record.needed:
+            continue  # cut off by the end of the file, or torn
         memory = {name: values.pop(name) for name in _MEMORY if name in values}
         yield Extract(with_figures(iteration, values), memory, labels)
 
@@ -75,6 +77,8 @@ def with_figures(iteration: Iteration, values: Mapping[str, float]) -> Iteration
         changes["seconds"] = 1 / rate
     if changes.get("seconds") is not None and not changes["seconds"] > 0:
         changes["seconds"] = None
+    if changes.get("loss") == 0 and changes.get("skipped"):
+        changes["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
     if "loss" in values and known["loss"] is None:
         changes["nan"] = max(int(changes.get("nan") or 0), 1)
     return replace(iteration, **changes)

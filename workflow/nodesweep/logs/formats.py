@@ -7,9 +7,9 @@ those, the first whose evidence is there names the log.
 import re
 from dataclasses import dataclass
 
-from .marks import Mark
 from .megatron import MEGATRON
-from .patterns import Record
+from .patterns import Line, Record
+from .successes import Success
 from .trainers import (
     COMPOSER,
     DEEPSPEED_STEPS,
@@ -43,22 +43,24 @@ class WarmUp:
 class Format:
     """How a family of trainers writes its log.
 
-    `evidence`: stands in its iteration lines and in no others of `record`. `marks`: lines that say how far it is,
-    beside those of all formats. `counts_recomputation`: whether its TFLOPs hold the work of recomputing activations.
+    `evidence`: stands in its iteration lines and in no others of `record`. `starts`, `successes`: lines that say that
+    training starts, or that all went well, beside those of all formats. `counts_recomputation`: whether its TFLOPs
+    hold the work of recomputing activations.
     """
 
     name: str
     record: Record
     warm_up: WarmUp
     evidence: re.Pattern[str] | None = None
-    marks: tuple[Mark, ...] = ()
+    starts: tuple[Line, ...] = ()
+    successes: tuple[Success, ...] = ()
     counts_recomputation: bool = False
 
 
 _FIRST = WarmUp(1, 1, "the first iteration also allocates, compiles and connects")
 _FIRST_TWO = WarmUp(2, 1, "the first two iterations allocate, compile and connect")
 _CHECKPOINT = WarmUp(
-    2, 1, "the first iteration also allocates and connects; a checkpoint after it falls into the second"
+    2, 2, "the first iteration also allocates and connects; a checkpoint after it falls into the second"
 )
 _CONTAMINATED = WarmUp(1, 2, "timers are not reset after the first iteration: the second record holds it too")
 _ASYNCHRONOUS = WarmUp(2, 1, "the first step compiles; the second is dispatched without waiting and far too short")

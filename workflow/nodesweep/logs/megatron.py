@@ -9,8 +9,8 @@ import re
 
 from .patterns import COUNT, NUMBER, TFLOPS, Figure, Line, Record, figure
 
-# A value ends at a bar; Primus puts a running average behind a slash.
-_FIELD = rf"\| ?LABEL[:=] {{0,12}}VALUE(?:/{NUMBER})? {{0,3}}\|"
+# A value ends at a bar; Primus puts a running average behind it.
+_FIELD = rf"\| ?LABEL[:=] {{0,12}}VALUE(?:/{NUMBER}| \(avg {NUMBER}\))? {{0,3}}\|"
 _MS = "1e-3"
 
 
@@ -37,7 +37,11 @@ MEGATRON = Record(
         _field("tflops", "throughput per GPU (TFLOP/s/GPU)"),
         _field("tflops", "TFLOPs"),
         _field("tflops", "[LM]-TFLOPs"),
+        _field("tflops", "[LM]TFLOPs"),
+        _field("tflops", "compute per GPU (TFLOP/s/GPU)"),
         _field("hardware_tflops", "[DS]-TFLOPs"),
+        _field("hardware_tflops", "[DS]TFLOPs"),
+        figure("mfu_percent", "MFU", r"\| LABEL: VALUE% \|"),
         figure("tflops", "approx flops per GPU", r"\| LABEL: {0,12}VALUE {0,3}\|", units=TFLOPS),
         _field("samples_per_second", "samples per second"),
         _field("samples_per_second", "samples_per_second"),
@@ -46,6 +50,7 @@ MEGATRON = Record(
         _field("tokens_per_second_per_rank", "tokens per gpu per second(tgs)"),
         _field("tokens_per_second_per_rank", "tokens_per_gpu_per_second_tgs"),
         _field("tokens_per_second_per_rank", "tokens per GPU (tokens/s/GPU)"),
+        _field("tokens_per_second_per_rank", "tokens/s/GPU inst/harmonic mean"),
         _field("global_batch_samples", "global batch size", value=COUNT),
         _field("global_batch_samples", "global_batch_size", value=COUNT),
         _field("skipped", "number of skipped iterations", value=COUNT),
@@ -55,6 +60,7 @@ MEGATRON = Record(
         _field("power_watts", "power per GPU (W/GPU)"),
     ),
     tail="|",
+    needed=frozenset({"seconds"}),
     trailing=(
         ("Effective Tera Flops per GPU: ", figure("tflops", "Effective Tera Flops per GPU", r"LABEL: VALUE and ")),
         ("GPU utilization: ", figure("tflops", "GPU utilization", r"LABEL: VALUE(?:MODEL_)?TFLOP/s/GPU")),

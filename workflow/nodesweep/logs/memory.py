@@ -16,10 +16,11 @@ class RankMemory:
 
 @dataclass(frozen=True)
 class NodeMemory:
-    """The highest use of a node's memory that any node reported, and where."""
+    """The highest use of a node's memory that any node reported, where, and how many ranks reported theirs."""
 
     peak_used_mib: float
     line: int
+    ranks: int = 1
 
 
 @dataclass
@@ -28,6 +29,7 @@ class MemoryPeaks:
 
     ranks: dict[int, RankMemory] = field(default_factory=dict)
     node: NodeMemory | None = None
+    _reporters: set[int] = field(default_factory=set)
 
     def add_rank(self, rank: int, allocated_mib: float | None, reserved_mib: float | None, line: int) -> None:
         """Take one rank's report into account."""
@@ -38,10 +40,12 @@ class MemoryPeaks:
         leading = allocated != before[0] if allocated is not None else reserved != before[1]
         self.ranks[rank] = RankMemory(rank, allocated, reserved, line if leading else known.line)
 
-    def add_node(self, used_mib: float, line: int) -> None:
-        """Take one node's report into account."""
-        if self.node is None or used_mib > self.node.peak_used_mib:
-            self.node = NodeMemory(used_mib, line)
+    def add_node(self, rank: int, used_mib: float, line: int) -> None:
+        """Take the report on its node by a rank into account."""
+        self._reporters.add(rank)
+        if self.node is not None and used_mib <= self.node.peak_used_mib:
+            used_mib, line = self.node.peak_used_mib, self.node.line
+        self.node = NodeMemory(used_mib, line, len(self._reporters))
 
 
 def highest(ranks: Iterable[RankMemory], figure: str) -> RankMemory | None:

@@ -86,7 +86,8 @@ class Record:
     `tail`: what every whole line of it ends with, so that one torn in two is known; empty where unknown.
     `first_number`: what the first iteration of a run is called. `derive`: how seconds follow where none are printed:
     "clock" from the time stamps of lines, "tokens" from tokens of a batch and tokens per second. `rank`: 0 for lines
-    made to be read, higher for those that only stand in where a log has no others (progress bars, engines). `trailing`:
+    made to be read, higher for those that only stand in where a log has no others (progress bars, engines). `needed`:
+    figures without which the line is not whole. `logs_first`: the first iteration always has a record. `trailing`:
     figures of the last record on lines of their own, each with the plain text it stands behind.
     """
 
@@ -97,6 +98,8 @@ class Record:
     first_number: int = 1
     derive: str = ""
     rank: int = 0
+    needed: frozenset[str] = frozenset()
+    logs_first: bool = False
     trailing: tuple[tuple[str, Figure], ...] = ()
 
 

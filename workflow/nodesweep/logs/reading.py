@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from .causes import Signature
 from .formats import Format
 from .memory import NodeMemory, RankMemory
-from .signatures import Signature
+from .successes import Success
 
 READER_VERSION = 3
 
@@ -49,6 +50,16 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A sign of success, `count` times in a log, the last time on `line`; `text` is that line, as in `Found`."""
+
+    success: Success
+    line: int
+    text: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Total:
     """A figure of the whole run and the line it stands in."""
 
@@ -62,9 +73,10 @@ class LogReading:
 
     `format` is None where no iteration line of a known form is in the log. `iterations` rise in number; of a repeated
     one the last is kept; `restarts` counts how often numbers went back, `repeats` records printed more than once.
-    `signatures` are those that fewer than two further records followed, in order of lines: what a run survived is no
-    cause of its end. `matched`: how often each kind of line or figure was seen. `last_text`: the last line.
-    `size_bytes`, `modified_ns`: of the file when it was opened.
+    `signatures` and `successes` are those that fewer than two further records followed, in order of lines: what a run
+    survived is no cause of its end. Of a kind of signature the first ones are kept and the last. `matched`: how often
+    each kind of line or figure was seen. `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it
+    was opened.
     """
 
     format: Format | None = None
@@ -72,11 +84,11 @@ class LogReading:
     restarts: int = 0
     repeats: int = 0
     training_started_line: int | None = None
-    training_finished_line: int | None = None
     rank_memory: tuple[RankMemory, ...] = ()
     node_memory: NodeMemory | None = None
     totals: Mapping[str, Total] = field(default_factory=dict)
     signatures: tuple[Found, ...] = ()
+    successes: tuple[Seen, ...] = ()
     world_size: int | None = None
     arguments: tuple[tuple[str, str], ...] = ()
     argument_lines: int = 0
@@ -97,11 +109,29 @@ class LogReading:
         return int(told) if told.isdecimal() else (1 if numbers == [1] else None)
 
     @property
+    def training_finished_line(self) -> int | None:
+        """The last line in which the trainer itself says that it has come to its end."""
+        return max((seen.line for seen in self.successes if seen.success.said_by == "trainer"), default=None)
+
+    @property
+    def iterations_done(self) -> int:
+        """Iterations up to the last one in the log, counted from 1 whatever the trainer calls the first."""
+        if not self.iterations or self.format is None:
+            return 0
+        return self.iterations[-1].number - self.format.record.first_number + 1
+
+    @property
+    def all_done(self) -> bool:
+        """Whether the last iteration is the last of all that the log speaks of."""
+        return bool(self.iterations) and 0 < (self.iterations[-1].total or 0) <= self.iterations_done
+
+    @property
     def shows_start(self) -> bool:
         """Whether the first record is the first of its run, so that it is warm-up: false for the tail of a log."""
         if not self.iterations or self.format is None:
             return False
         first = self.iterations[0]
-        if first.number - self.format.record.first_number < (self.log_interval or 1):
+        record = self.format.record
+        if first.number - record.first_number < (1 if record.logs_first else self.log_interval or 1):
             return True
         return self.training_started_line is not None and self.training_started_line < first.line

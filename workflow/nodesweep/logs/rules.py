@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from .causes import Signature
 from .formats import FORMATS, Format
-from .marks import MARKS, Mark
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .patterns import Figure, Line, Record
 from .search import Search
-from .signatures import SIGNATURES, Signature
+from .signatures import SIGNATURES
+from .starts import STARTS
+from .successes import SUCCESSES, Success
 from .totals import MEMORY_REPORTS, NODE_MEMORY, TOTALS, MemoryReport, TotalFigure
 
 
@@ -21,7 +23,14 @@ class Trailing:
     figure: Figure
 
 
-Row = Record | Trailing | MemoryReport | TotalFigure | Mark | Line | Signature
+@dataclass(frozen=True)
+class Start:
+    """A line that says that training starts."""
+
+    line: Line
+
+
+Row = Record | Trailing | MemoryReport | TotalFigure | Start | Line | Success | Signature
 
 
 @dataclass(frozen=True)
@@ -52,9 +61,10 @@ def rules(form: Format | None) -> Rules:
         *((Trailing(record, figure), (text,)) for record in records for text, figure in record.trailing),
         *((report, report.line.markers) for report in MEMORY_REPORTS),
         *((line, line.markers) for line in (NODE_MEMORY, WORLD_SIZE, ARGUMENTS_START, ARGUMENTS_END, NEOX_ARGUMENT)),
-        *((mark, mark.line.markers) for mark in (*MARKS, *(form.marks if form else ()))),
+        *((Start(line), line.markers) for line in (*STARTS, *(form.starts if form else ()))),
         *((total, (total.marker,)) for total in TOTALS),
-        *((signature, (signature.marker,)) for signature in SIGNATURES),
+        *((success, success.markers) for success in (*(form.successes if form else ()), *SUCCESSES)),
+        *((signature, signature.markers) for signature in SIGNATURES),
     ]
     texts = tuple(sorted({text for _, markers in pairs for text in markers}))
     leads = tuple(frozenset(row for row, (_, markers) in enumerate(pairs) if text in markers) for text in texts)

@@ -12,7 +12,6 @@ from .prefixes import LABEL, peel
 from .reading import LogReading
 from .rules import Row, rules
 from .search import Block
-from .signatures import Signature
 from .totals import MemoryReport
 
 
@@ -81,8 +80,7 @@ class _Reader:
             known = self._given.dump.take(peel(text.rstrip("\r\n")))
         if labelled and not known:
             known = self._read_mended(block, begin, end, text, line)
-        if not known:
-            self._given.take_signature([row for row in rows if isinstance(row, Signature)], text, line)
+        self._given.take_end(rows, text, line, known)
 
     def _read_mended(self, block: Block, begin: int, end: int, text: str, line: int) -> bool:
         """Read a line that srun tore in two together with its other half, which has the same label."""

@@ -14,7 +14,7 @@ class TotalFigure:
 
     marker: str
     figure: Figure
-    keep: Literal["last", "highest"] = "last"
+    keep: Literal["first", "last", "highest"] = "last"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ TOTALS = (
         figure("ds_max_mem_allocated_gb", "MaxMemAllocated", _EQUALS, units={"GB": ONE, "MB": ONE / 1024}),
         "highest",
     ),
+    TotalFigure(
+        ", skipped=", figure("ds_skipped_steps", "skipped", r" step=\d{1,12}, LABEL=VALUE,", value=COUNT), "highest"
+    ),
     TotalFigure("Max_MA ", figure("ds_max_ma_gb", "Max_MA", r"LABEL VALUE GB"), "highest"),
     TotalFigure("Max_CA ", figure("ds_max_ca_gb", "Max_CA", r"LABEL VALUE GB"), "highest"),
     TotalFigure(
@@ -57,9 +60,11 @@ TOTALS = (
     ),
     TotalFigure("Using (GB) ", figure("memstats_used_gb", "Using (GB)", r"LABEL VALUE / "), "highest"),
     TotalFigure("Using (GB) ", figure("memstats_limit_gb", "Using (GB)", rf"LABEL {NUMBER} / VALUE \("), "highest"),
-    TotalFigure("'train_runtime'", figure("train_runtime_s", "train_runtime", _KEY), "highest"),
-    TotalFigure("'train_samples_per_second'", figure("train_samples_per_second", "train_samples_per_second", _KEY)),
-    TotalFigure("'train_steps_per_second'", figure("train_steps_per_second", "train_steps_per_second", _KEY)),
+    TotalFigure("'train_runtime'", figure("train_runtime_s", "train_runtime", _KEY), "first"),
+    TotalFigure(
+        "'train_samples_per_second'", figure("train_samples_per_second", "train_samples_per_second", _KEY), "first"
+    ),
+    TotalFigure("'train_steps_per_second'", figure("train_steps_per_second", "train_steps_per_second", _KEY), "first"),
     TotalFigure(
         "Total optimization steps = ",
         figure("train_steps", "Total optimization steps", r"LABEL = VALUE\s", value=r"\d{1,3}(?:,\d{3}){1,4}|\d{1,12}"),
@@ -69,7 +74,9 @@ TOTALS = (
     TotalFigure(
         "Profile Summary at step ", figure("profile_step", "Profile Summary at step", r"LABEL VALUE:", value=COUNT)
     ),
-    TotalFigure("iter latency: ", figure("iter_latency_s", "iter latency", r"LABEL: {1,60}VALUE\s", units=SECONDS)),
+    TotalFigure(
+        "iter latency: ", figure("iter_latency_s", "iter latency", r"(?<!/ )LABEL: {1,60}VALUE\s", units=SECONDS)
+    ),
     TotalFigure(
         "fwd+bwd FLOPS per GPU", figure("fwd_bwd_tflops_per_gpu", "fwd+bwd FLOPS per GPU", _PROFILE, units=TFLOPS)
     ),
@@ -90,7 +97,7 @@ MEMORY_REPORTS = (
             re.compile(
                 r"(?:\[Rank (?P<rank>\d{1,9})\] )?\(?(?:after|before) [^|()\n]{1,60}\)? (?:GPU )?memory \(MB\) "
                 rf"\| allocated: {NUMBER} \| max allocated: {_ALLOCATED}"
-                rf" \| reserved: {NUMBER} \| max reserved: {_RESERVED}(?=[\s\[|])"
+                rf" \| (?:reserved|cached): {NUMBER} \| max (?:reserved|cached): {_RESERVED}(?=[\s\[|])"
             ),
         ),
     ),
@@ -118,5 +125,8 @@ MEMORY_REPORTS = (
 )
 NODE_MEMORY = Line(
     ("CPU memory (MB) | used: ",),
-    re.compile(rf"\(after {COUNT} iterations\) CPU memory \(MB\) \| used: ({NUMBER}) \|"),
+    re.compile(
+        rf"(?:\[Rank (?P<rank>\d{{1,9}})\] )?\(after {COUNT} iterations\) CPU memory \(MB\) "
+        rf"\| used: (?P<used>{NUMBER}) \|"
+    ),
 )

@@ -78,6 +78,7 @@ TORCHTITAN = Record(
         figure("mfu_percent", "mfu", r" LABEL: {1,4}VALUE%"),
     ),
     derive="clock",
+    logs_first=True,
 )
 
 _TIMING = "train_step_timing in s"
@@ -139,15 +140,18 @@ MAXTEXT = Record(
     figures=(
         figure("seconds", "seconds", _LISTED),
         figure("tflops", "TFLOP/s/device", _LISTED),
+        figure("tflops", "TFLOP/s", _LISTED),
         figure("tokens_per_second_per_rank", "Tokens/s/device", _LISTED),
-        figure("loss", "loss", _LISTED),
+        figure("loss", "loss", r"[ ,]LABEL:? VALUE[,\s]"),
     ),
     first_number=0,
+    logs_first=True,
 )
 
 COMPOSER = Record(
     name="composer",
     head=Line(("[batch=",), re.compile(rf"\[batch=(?P<number>{COUNT})/(?P<total>{COUNT})\]:")),
+    logs_first=True,
     trailing=tuple(
         (f"Train {label}: ", figure(name, label, r"Train LABEL: VALUE\s", factor=factor))
         for name, label, factor in (
@@ -166,20 +170,24 @@ COMPOSER = Record(
     ),
 )
 
+_RATE = r"[<\d:?]{4,20}, {1,3}VALUELABEL[,\]]"
+_RATES = (figure("seconds", "s/it", _RATE), figure("iterations_per_second", "it/s", _RATE))
 _KEY = r"'LABEL': '?VALUE'?[,}]"
 TRANSFORMERS = Record(
     name="transformers",
-    head=Line(("{'loss': ",), re.compile(r"\{'loss': ")),
-    figures=(figure("loss", "loss", _KEY),),
+    head=Line(
+        ("{'loss': ",),
+        re.compile(rf"(?:(?P<number>{COUNT})/(?P<total>{COUNT}) \[[^\n\]]{{4,40}}\] ?)?\{{'loss': "),
+    ),
+    figures=(figure("loss", "loss", _KEY), *_RATES),
 )
-_RATE = r"[<\d:?]{4,20}, {1,3}VALUELABEL[,\]]"
 TRANSFORMERS_BAR = Record(
     name="transformers-progress-bar",
     head=Line(
         ("s/it]", "s/it,", "it/s]", "it/s,"),
         re.compile(rf"\| {{0,3}}(?P<number>{COUNT})/(?P<total>{COUNT}) \[(?=[^\n\]]{{4,40}}(?:s/it|it/s)[,\]])"),
     ),
-    figures=(figure("seconds", "s/it", _RATE), figure("iterations_per_second", "it/s", _RATE)),
+    figures=_RATES,
     rank=2,
 )
 

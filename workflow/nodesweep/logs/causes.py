@@ -1,0 +1,66 @@
+"""The words for why a run ended, and the shape of what shows it in a log."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+# SCHEDULER: it says why it ended the job. ROOT: nothing of a job's own lies deeper. FAILURE: the first of them is the
+# root. SYMPTOM: a signal or a lost peer, the root only where no failure says more. TERMINATED: asked to end.
+SCHEDULER, ROOT, FAILURE, SYMPTOM, TERMINATED, CONSEQUENCE = range(6)
+
+Outcome = Literal["oom", "timeout", "nan", "hang", "node_failure", "preempted", "cancelled", "launch_failed", "crash"]
+Cause = Literal[
+    "oom_gpu",
+    "oom_host",
+    "time_limit",
+    "node_failure",
+    "preempted",
+    "cancelled",
+    "killed",
+    "nccl_error",
+    "nccl_timeout",
+    "mpi_error",
+    "nan_loss",
+    "launch_failed",
+    "crash",
+    "consequence",
+]
+OUTCOME_OF: dict[Cause, Outcome] = {
+    "oom_gpu": "oom",
+    "oom_host": "oom",
+    "time_limit": "timeout",
+    "node_failure": "node_failure",
+    "preempted": "preempted",
+    "cancelled": "cancelled",
+    "killed": "crash",
+    "nccl_error": "crash",
+    "nccl_timeout": "hang",
+    "mpi_error": "crash",
+    "nan_loss": "nan",
+    "launch_failed": "launch_failed",
+    "crash": "crash",
+    "consequence": "crash",
+}
+
+SIGKILL_NOTE = "killed by SIGKILL; the host's OOM killer is likely"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A way to fail: `kind` is unique, `cause` what it means where it is the root, `note` what a reader should add.
+
+    `cause`: "killed" is SIGKILL by an unknown hand; "consequence" is what another failure does, and no cause.
+    `markers`: plain texts; a line without any of them need not be tried.
+    """
+
+    kind: str
+    cause: Cause
+    precedence: int
+    markers: tuple[str, ...]
+    pattern: re.Pattern[str]
+    note: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The cause in the words of the results."""
+        return OUTCOME_OF[self.cause]
