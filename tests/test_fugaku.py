@@ -45,7 +45,7 @@ def study() -> Study:
 
 def rendered(study: Study, slug: str) -> str:
     """The script of one layout."""
-    return render(study.layouts[slug], study.sweep.sweep, study.sweep.iterations.total, study.folder)
+    return render(study.layouts[slug], study.sweep.sweep, study.folder)
 
 
 def test_the_sweep_is_the_study(study: Study) -> None:

@@ -9,22 +9,23 @@ from hypothesis import strategies as st
 from measuring import (
     OUT_OF_MEMORY,
     STARTED,
+    document,
     layouts_of,
     node_memory_line,
     record_line,
     run_of,
-    settings_of,
     sweep_of,
 )
 
-from nodesweep import tables
+from nodesweep import cells as cell_formats
+from nodesweep.cells import rounded
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan
 from nodesweep.markdown import inert
-from nodesweep.measure import measure
+from nodesweep.measure import Settings, measure
 from nodesweep.results import Run, build, from_csv, to_csv
 from nodesweep.schedulers.base import End
-from nodesweep.tables import render, rounded
+from nodesweep.tables import document_of, render
 
 BASE = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "frequency_ghz": 2.0}
 STUDY = {
@@ -74,8 +75,18 @@ def study_table(tmp_path):
 
 def one_cell(heading: str, run: Run, study) -> str:
     """The cell under `heading` in the table of one run."""
-    headings, row = cells(render(study, build([run])))
+    headings, row = cells(document(study, [run]))
     return dict(zip(headings, row, strict=True))[heading]
+
+
+def rendered(study, table) -> str:
+    """The document of a tidy table."""
+    return render(document_of(study, table), table)
+
+
+def pending(study) -> str:
+    """The document of a sweep of which nothing has run yet."""
+    return document(study, [Run(layout, "pending", None, None) for layout in layouts_of(study)])
 
 
 def simple(**changes):
@@ -86,25 +97,25 @@ def simple(**changes):
 
 def test_doctests():
     """The examples of the formats hold."""
-    assert doctest.testmod(tables).failed == 0
+    assert doctest.testmod(cell_formats).failed == 0
 
 
 def test_the_studys_first_table(study_table):
     """Every cell of the study's first table comes out of logs, but for the two OOM cells, which now say where."""
-    headings, *rows = cells(render(*study_table))
+    headings, *rows = cells(rendered(*study_table))
     assert ",".join(headings) == "Nodes,Freq,Size,DP,MP,PP,MBS,GBS,AC,Mem,Sec/it,TFLOPs,Est. Aggr. PetaFLOPs,Notes"
     assert rows == [[cell.strip() for cell in line.split("|")] for line in STUDY_CELLS.strip().splitlines()]
 
 
 def test_document(study_table, golden):
     """The whole document, byte for byte."""
-    golden("tables.md", render(*study_table))
+    golden("tables.md", rendered(*study_table))
 
 
 def test_same_inputs_same_bytes(study_table):
     """The table from results.csv is the table from the measurements."""
     study, table = study_table
-    assert render(study, from_csv(to_csv(table))) == render(study, table) == render(study, table)
+    assert rendered(study, from_csv(to_csv(table))) == rendered(study, table) == rendered(study, table)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +187,7 @@ def test_clock_and_checkpointing_of_a_plain_machine():
 def test_sections_by_sequence_length():
     """Each sequence length has its section, shortest first, all with the same columns."""
     study = sweep_of([{"nodes": 1, "global_batch": 8, "sequence_length": [2048, 512]}])
-    text = render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study)))
+    text = pending(study)
     assert re.findall("### Sequence Length=.*", text) == ["### Sequence Length=512", "### Sequence Length=2048"]
     assert len(re.findall(r"\| +Nodes \|", text)) == 2
 
@@ -186,7 +197,7 @@ def test_hyperparameters_that_differ_become_columns():
     point = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "nodes": [192, 288], "tensor": [4, 6]}
     change = {"if": "tensor == 6", "model": {"hidden_size": 7176, "attention_heads": 78}}
     study = sweep_of([point], when=[change])
-    headings, *rows = cells(render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study))))
+    headings, *rows = cells(pending(study))
     index = headings.index("hidden-size")
     assert headings[index:] == ["hidden-size", "num-attention-heads", "Notes"]
     assert [row[index : index + 2] for row in rows] == [["7168", "56"], ["7176", "78"]]
@@ -195,14 +206,14 @@ def test_hyperparameters_that_differ_become_columns():
 def test_variants_have_a_column():
     """Layouts told apart by a named environment show its name."""
     study = sweep_of([{"nodes": 1, "global_batch": 8, "sequence_length": 256}], variants=[{"name": "a"}, {"name": "b"}])
-    headings, *rows = cells(render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study))))
+    headings, *rows = cells(pending(study))
     assert [row[headings.index("Variant")] for row in rows] == ["a", "b"]
 
 
 def test_the_document_says_what_a_node_is():
     """The machine's own words, the ranks, the statistic and the warm-up are in the notations."""
-    study, layout = simple(iterations={"total": 6, "warmup": 2})
-    text = render(study, build([Run(layout, "pending", None, None)]))
+    study, _ = simple(iterations={"total": 6, "warmup": 2})
+    text = pending(study)
     assert "- Node = one processor (1 rank)\n" in text
     assert "mean of the logged iterations after warm-up (the first 2, or more where the times show it)" in text
 
@@ -227,12 +238,12 @@ def check_inert(text: str, markdown: str) -> None:
     assert "<" not in markdown
     assert all(character.isprintable() or character == "\n" for character in markdown)
     assert "49" not in markdown or "49" in text
-    assert [len(row) for row in cells(markdown)] == [len(row) for row in cells(document(harmless))]
-    assert markdown.count("\n") == document(harmless).count("\n")
+    assert [len(row) for row in cells(markdown)] == [len(row) for row in cells(hostile_document(harmless))]
+    assert markdown.count("\n") == hostile_document(harmless).count("\n")
     assert not re.search(r"(?<!\\)(?:\\\\)*[`\[\]]", markdown)
 
 
-def document(text: str) -> str:
+def hostile_document(text: str) -> str:
     """The document of a sweep in which `text` stands wherever a user's or a log's words can."""
     study, layout = simple()
     record = {"outcome": text, "where": text, "evidence": text, "note": text, "log": text}
@@ -242,13 +253,13 @@ def document(text: str) -> str:
     changed = study.model_copy(update={"title": text, "machine": machine, "model": model})
     table = build([run])
     table.loc[0, ["note", "flags", "model_size"]] = text
-    return render(changed, table)
+    return rendered(changed, table)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text(text):
     """No mark-up, template, escape sequence or line break in any text does anything."""
-    check_inert(text, document(text))
+    check_inert(text, hostile_document(text))
 
 
 def test_inert_by_hand():
@@ -269,7 +280,7 @@ def test_any_text_is_text(text):
 def test_nothing_to_run():
     """A sweep without rows still gives a document."""
     study, _ = simple()
-    assert "No layout can run." in render(study, build([]))
+    assert "No layout can run." in document(study, [])
 
 
 USAGE = {
@@ -290,12 +301,12 @@ def test_what_the_scheduler_counted(tmp_path):
     run = run_of(study, layout, tmp_path, [STARTED, *(record_line(number, 3, 2.0) for number in (1, 2, 3))])
     record = {**run.record, "usage": USAGE}
     reading = scan(tmp_path / record["log"], FORMATS["megatron-deepspeed"])
-    measurement = measure(layout, record, reading, settings_of(study))
+    measurement = measure(layout, record, reading, Settings.of(layout, study.statistic))
     run = run._replace(record=record, measurement=measurement)
     assert one_cell("Mem", run, study) == "300.0 MiB"
     assert one_cell("Energy [Wh]", run, study) == "1500"
     assert one_cell("Notes", run, study) == "power was capped at 2026/02/03 04:05:06"
-    text = render(study, build([run]))
+    text = document(study, [run])
     assert "- Mem = peak memory by the scheduler's accounts" in text and "- Energy [Wh] = of all nodes" in text
     (row,) = build([run]).to_dict("records")
     assert (row["allocated_nodes"], row["energy_joules"], row["power_watts"]) == ("n[1-2]", 5_400_000.0, 180.0)
@@ -306,4 +317,4 @@ def test_no_energy_no_column(tmp_path):
     """Where no scheduler counts energy, the table has no column for it."""
     study, layout = simple()
     run = run_of(study, layout, tmp_path, [STARTED, record_line(1, 3, 2.0)])
-    assert "Energy" not in render(study, build([run]))
+    assert "Energy" not in document(study, [run])
