@@ -220,7 +220,8 @@ def _notations(sweep: Sweep, tables: tuple[View, ...], frame: pandas.DataFrame) 
 
 def _words(sweep: Sweep, view: View, rows: list[Row]) -> dict[str, Any]:
     """What the meanings of columns leave open."""
-    warmups = sorted({row["warmup_iterations"] for row in rows} or {sweep.iterations.warmup})
+    several = {row["warmup_iterations"] for row in rows if row["iterations_requested"] != 1}
+    warmups = sorted(several or {sweep.iterations.warmup})
     first = " or ".join(map(str, warmups))
     after = f"(the first {first}, or more where the times show it)" if any(warmups) else "(where the times show any)"
     return {
