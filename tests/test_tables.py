@@ -18,14 +18,15 @@ from measuring import (
 )
 
 from nodesweep import cells as cell_formats
-from nodesweep.cells import rounded
+from nodesweep.cells import Column, rounded
+from nodesweep.errors import ConfigError
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan
 from nodesweep.markdown import inert
 from nodesweep.measure import Settings, measure
 from nodesweep.results import Run, build, from_csv, to_csv
 from nodesweep.schedulers.base import End
-from nodesweep.tables import document_of, render
+from nodesweep.tables import Document, View, document_of, render
 
 BASE = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "frequency_ghz": 2.0}
 STUDY = {
@@ -216,6 +217,123 @@ def test_the_document_says_what_a_node_is():
     text = pending(study)
     assert "- Node = one processor (1 rank)\n" in text
     assert "mean of the logged iterations after warm-up (the first 2, or more where the times show it)" in text
+
+
+def ended(study, layout, folder, *seconds) -> Run:
+    """A run whose iterations took so long."""
+    lines = [record_line(number, len(seconds), value) for number, value in enumerate(seconds, start=1)]
+    return run_of(study, layout, folder, [STARTED, *lines])
+
+
+NODES = [{"nodes": [1, 2, 4], "global_batch": 8, "sequence_length": 256}]
+
+
+def test_chosen_columns(tmp_path):
+    """Columns in the order of the config, under their own headings, in their own formats, with words after cells."""
+    annotations = [{"if": "nodes > 1", "text": "(several)"}, {"if": "nodes > 0", "text": "(one)"}]
+    columns = [
+        {"heading": "s", "value": "iteration_seconds", "format": ".3f", "annotations": annotations},
+        {"heading": "N", "value": "Nodes"},
+        {"heading": "GPU memory", "value": "memory_mib"},
+        {"heading": "AC", "value": "activation_checkpointing"},
+        "Energy [Wh]",
+    ]
+    study = sweep_of(NODES, tables=[{"columns": columns, "order": ["-nodes"]}])
+    one, two, _ = layouts_of(study)
+    runs = [ended(study, one, tmp_path, 2.0), ended(study, two, tmp_path, 1.0)]
+    assert cells(document(study, runs)) == [
+        ["s", "N", "GPU memory", "AC", "Energy [Wh]"],
+        ["1.000 (several)", "2", "-", "No", "-"],
+        ["2.000 (one)", "1", "-", "No", "-"],
+    ]
+    assert "- s = seconds per iteration, mean of the logged" in document(study, runs)
+    assert "MBS" not in document(study, runs)
+
+
+def test_rows_and_their_order(tmp_path):
+    """`where` picks rows; what is not known fulfils no comparison, and stands last however rows are sorted."""
+    tables = [
+        {"columns": ["Nodes"], "order": ["iteration_seconds"]},
+        {"columns": ["Nodes"], "order": ["-iteration_seconds"]},
+        {"columns": ["Nodes"], "where": "iteration_seconds < 10 and nodes * iteration_seconds > 2"},
+        {"columns": ["Nodes"], "where": "iteration_seconds is none"},
+        {"columns": ["Nodes"], "where": "outcome != 'ok' or 'only' in flags"},
+    ]
+    study = sweep_of(NODES, tables=tables)
+    one, two, four = layouts_of(study)
+    runs = [
+        ended(study, one, tmp_path, 2.0, 2.0, 2.0),
+        Run(two, "pending", None, None),
+        ended(study, four, tmp_path, 1.0),
+    ]
+    shown = "".join(row[0] for row in cells(document(study, runs))).split("Nodes")[1:]
+    assert shown == ["412", "142", "4", "2", "24"]
+
+
+def test_a_condition_that_makes_no_sense_is_an_error_with_its_place():
+    """A word compared with a number is no traceback."""
+    study = sweep_of(NODES, tables=[{}, {"where": "state > 3"}])
+    with pytest.raises(ConfigError, match=re.escape("tables[1].where: cannot evaluate 'state > 3'")):
+        pending(study)
+
+
+def test_a_table_of_another_statistic(tmp_path):
+    """All figures follow: of 4, 1 and 4 s the median is 4 and the mean 3; 2048 tokens; the log's TFLOPs 1, 4, 1."""
+    names = ["iteration_seconds", "tokens_per_second", "log_tflops_per_node", "tflops_per_node", "aggregate_petaflops"]
+    columns = [{"heading": name, "value": name, "format": ".10g"} for name in names]
+    columns.append({"heading": "statistic", "value": "statistic"})
+    study = sweep_of(
+        NODES, statistic="median", tables=[{"columns": columns}, {"columns": columns, "statistic": "mean"}]
+    )
+    layout = layouts_of(study)[1]
+    values = ((1, 4.0, 1.0), (2, 1.0, 4.0), (3, 4.0, 1.0))
+    lines = [record_line(number, 3, seconds, f" TFLOPs: {tflops:.2f} |") for number, seconds, tflops in values]
+    text = document(study, [run_of(study, layout, tmp_path, [STARTED, *lines])])
+    _, median, _, mean = cells(text)
+    assert (median[0], median[1], median[2], median[5]) == ("4", "512", "1", "median")
+    assert (mean[0], mean[1], mean[2], mean[5]) == ("3", "682.6666667", "2", "mean")
+    for column in (3, 4):
+        assert float(mean[column]) == pytest.approx(float(median[column]) * 4 / 3)
+    assert "- iteration\\_seconds" not in text
+    assert "- iteration_seconds (table 1) = seconds per iteration, median of" in text
+    assert "- iteration_seconds (table 2) = seconds per iteration, mean of" in text
+
+
+def test_tables_of_a_section(tmp_path):
+    """Every section has its part of each table, in the order of the config, under heading and text."""
+    tables = [
+        {"heading": "All", "columns": ["Nodes"]},
+        {"heading": "Large ones", "text": "Two nodes <or> more.", "columns": ["Nodes"], "where": "nodes > 1"},
+        {"columns": ["Nodes"], "where": "nodes > 9"},
+    ]
+    lengths = [{"nodes": [1, 2], "global_batch": 8, "sequence_length": [512, 256]}]
+    text = pending(sweep_of(lengths, tables=tables))
+    assert re.findall(r"^#{3,4} .*", text.partition("## Experiments")[2], re.MULTILINE) == [
+        *("### Sequence Length=256", "#### All", "#### Large ones"),
+        *("### Sequence Length=512", "#### All", "#### Large ones"),
+    ]
+    assert text.count("\n\nTwo nodes &lt;or&gt; more.\n\n|") == 2
+    assert text.endswith("|\n\nNo row in table 3: no layout has nodes &gt; 9.\n")
+
+
+def test_headings_are_text():
+    """A heading of the config is no mark-up."""
+    study = sweep_of(NODES, tables=[{"columns": [{"heading": "a | <b> [c]", "value": "nodes"}]}])
+    text = pending(study)
+    assert cells(text)[0] == [r"a \| &lt;b&gt; \[c\]"]
+    assert r"- a \| &lt;b&gt; \[c\] = nodes" in text
+
+
+def test_a_document_that_is_no_sweep(tmp_path):
+    """Columns, notations and sections of any maker's are rendered by the same code."""
+    study = sweep_of(NODES)
+    table = build(Run(layout, "pending", None, None) for layout in layouts_of(study))
+    view = View((Column("Machines", ("nodes", "state"), lambda nodes, state: f"{nodes} {state}"),))
+    other = Document("By hand", (("num-layers", 2),), (("GBS", "batch"),), (view,), "global_batch_samples", "GBS")
+    text = render(other, table)
+    assert text.startswith("# By hand\n") and "- --num-layers 2\n" in text and "- GBS = batch\n" in text
+    assert "### GBS=8\n" in text
+    assert cells(text) == [["Machines"], ["1 pending"], ["2 pending"], ["4 pending"]]
 
 
 HOSTILE = [
