@@ -225,7 +225,7 @@ def test_setup_lines_are_shell_but_one_line_each(tmp_path: Path) -> None:
         (
             ["tables"],
             [{"columns": ["Node"]}],
-            "'Node' is no standard heading; did you mean 'Nodes'? known here: Nodes,",
+            "'Node' is no standard heading and has no value; did you mean 'Nodes'?",
         ),
         (["tables"], [{"columns": ["Nodes", "DP", "Nodes"]}], "columns has two headed 'Nodes'"),
         (

@@ -18,6 +18,7 @@ from pydantic import (
 from .cells import STANDARD
 from .columns import TIDY
 from .fields import STRICT, Text, condition_over
+from .markdown import CELL_CHARACTERS
 
 Statistic = Literal["median", "mean"]
 _FORMAT = r"^\+?,?(\.[0-9]{1,2})?[eEfgG%]$"
@@ -86,7 +87,7 @@ class TableColumn(_Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.value and self.heading not in STANDARD:
-            _known(self.heading, tuple(STANDARD), "standard heading")
+            _known(self.heading, tuple(STANDARD), "standard heading and has no value")
         if self.format and not self.number:
             raise ValueError(f"format {self.format} is for numbers; {self.value or self.heading} shows none")
         return self
@@ -107,9 +108,9 @@ def _heading_as_mapping(value: Any) -> Any:
 class Table(_Strict):
     """A table of the results."""
 
-    heading: Text = ""
+    heading: Annotated[Text, Field(max_length=CELL_CHARACTERS)] = ""
     """Heading over it."""
-    text: Text = ""
+    text: Annotated[Text, Field(max_length=CELL_CHARACTERS)] = ""
     """A paragraph over it."""
     columns: tuple[Annotated[TableColumn, BeforeValidator(_heading_as_mapping), _HeadingOrMapping()], ...] = ()
     """Its columns in order: standard headings, or mappings; where left out, the standard ones that its rows need."""

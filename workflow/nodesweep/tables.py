@@ -86,7 +86,8 @@ def _own(heading: str) -> str:
 class Document:
     """What a document of tables says beside its rows.
 
-    `section_column`: the tidy column whose values part the rows into sections, headed `section_heading`=value.
+    `notations`: terms and meanings as markdown; their maker makes inert what comes from elsewhere. `section_column`:
+    the tidy column whose values part the rows into sections, headed `section_heading`=value.
     """
 
     title: str
