@@ -8,12 +8,13 @@ from typing import Any
 from nodesweep.config import Sweep
 from nodesweep.expand import expand
 from nodesweep.layout import Layout
-from nodesweep.logs.custom import format_of, key_of
+from nodesweep.logs.custom import format_of
 from nodesweep.logs.scan import scan
 from nodesweep.measure import Measurement, Settings, measure
 from nodesweep.outcome import decide
-from nodesweep.results import Run
+from nodesweep.results import Run, build
 from nodesweep.schedulers.base import End
+from nodesweep.tables import document_of, render
 
 SUCCESS = End(0)
 STARTED = "[before the start of training step] datetime: 2026-02-03 04:05:06 "
@@ -32,7 +33,7 @@ def sweep_of(layouts: list[dict[str, Any]], **changes: Any) -> Sweep:
         "workload": {"command": ["train"], "log_format": "megatron-deepspeed", "memory_source": "log-node-used"},
         "iterations": {"total": 3, "warmup": 0},
         "layouts": layouts,
-        "table": {"statistic": "mean"},
+        "statistic": "mean",
     }
     return Sweep.model_validate(values | changes)
 
@@ -42,10 +43,10 @@ def layouts_of(sweep: Sweep) -> tuple[Layout, ...]:
     return expand(sweep).layouts
 
 
-def settings_of(sweep: Sweep) -> Settings:
-    """The settings its measurements are made with."""
-    workload = sweep.workload
-    return Settings(sweep.iterations.warmup, sweep.table.statistic, workload.memory_source, key_of(workload.log_format))
+def document(sweep: Sweep, runs: Iterable[Run]) -> str:
+    """Its tables of these runs."""
+    table = build(runs)
+    return render(document_of(sweep, table), table)
 
 
 def record_line(number: int, total: int, seconds: float, extra: str = "") -> str:
@@ -63,9 +64,9 @@ def run_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end
     log = folder / f"{layout.slug}.log"
     log.write_text("".join(f"{line}\n" for line in lines))
     reading = scan(log, format_of(sweep.workload.log_format))
-    verdict = decide(end, reading, sweep.iterations.total)
+    verdict = decide(end, reading, layout.iterations.total)
     record = {"schema": 1, "slug": layout.slug, "attempt": 1, "job_id": "77", **asdict(verdict), "log": log.name}
-    return Run(layout, "ended", record, measure(layout, record, reading, settings_of(sweep)))
+    return Run(layout, "ended", record, measure(layout, record, reading, Settings.of(layout, sweep.statistic)))
 
 
 def measurement_of(*arguments: Any, **keywords: Any) -> Measurement:

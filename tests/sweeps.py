@@ -50,7 +50,7 @@ def study_in(folder: Path, **changes: Any) -> Study:
     study = Study.load([write(folder / "sweep.yaml", toy(**changes))], results=folder / "results")
     for slug, layout in study.layouts.items():
         study.directory(slug).mkdir(parents=True, exist_ok=True)
-        study.script(slug).write_text(render(layout, study.sweep.sweep, study.sweep.iterations.total, study.folder))
+        study.script(slug).write_text(render(layout, study.sweep.sweep, study.folder))
     return study
 
 

@@ -11,7 +11,8 @@ from nodesweep.logs.formats import FORMATS
 PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 # Top to bottom: a module imports only from those above it.
 ROOMS = [
-    "errors text markdown files expressions fields log_config config sources layout expand study flops plan",
+    "errors text markdown files expressions columns cells fields log_config table_config config sources layout expand",
+    "study flops plan",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from sweeps import REPOSITORY, run_snakemake, toy, write
 
-from nodesweep import config, log_config, schemas
+from nodesweep import config, log_config, schemas, table_config
 from nodesweep.config import Sweep
 from nodesweep.errors import ConfigError
 from nodesweep.script import render
@@ -65,11 +65,23 @@ TEXT_FIELDS = {
     "when.model key": ["when", 0, "model", "<key>"],
     "when.machine": ["when", 0, "machine", "name"],
     "when.workload": ["when", 0, "workload", "name"],
+    "when.iterations key": ["when", 0, "iterations", "<key>"],
+    "when.note": ["when", 0, "note"],
     "variants.name": ["variants", 0, "name"],
     "variants.env": ["variants", 0, "env", "NAME"],
     "variants.env key": ["variants", 0, "env", "<key>"],
     "rerun": ["rerun", 0],
-    "table.statistic": ["table", "statistic"],
+    "statistic": ["statistic"],
+    "tables.heading": ["tables", 0, "heading"],
+    "tables.text": ["tables", 0, "text"],
+    "tables.statistic": ["tables", 0, "statistic"],
+    "tables.where": ["tables", 0, "where"],
+    "tables.order": ["tables", 0, "order", 0],
+    "tables.columns.heading": ["tables", 0, "columns", 0, "heading"],
+    "tables.columns.value": ["tables", 0, "columns", 0, "value"],
+    "tables.columns.format": ["tables", 0, "columns", 0, "format"],
+    "tables.columns.annotations.if": ["tables", 0, "columns", 0, "annotations", 0, "if"],
+    "tables.columns.annotations.text": ["tables", 0, "columns", 0, "annotations", 0, "text"],
 }
 SHELL_FIELDS = {"machine.setup", "workload.setup"}
 # Patterns and what they are looked for by stay in the reader: quotes and dollars are theirs to hold.
@@ -86,14 +98,23 @@ PATTERN_FIELDS = {
 }
 
 
+def full_table() -> dict[str, Any]:
+    """A table in which every optional text stands."""
+    annotation = {"if": "records_used == 1", "text": "(1 iteration only)"}
+    column = {"heading": "s", "value": "iteration_seconds", "format": ".2f", "annotations": [annotation]}
+    rows = {"where": "nodes > 1", "order": ["-nodes"], "statistic": "median"}
+    return {"heading": "All", "text": "All of them.", "columns": [column, "Nodes"], **rows}
+
+
 def full_sweep() -> dict[str, Any]:
     """A sweep in which every optional text stands."""
     sweep = toy(
         exclude=["tensor == 4"],
-        when=[{"if": "tensor == 2", "model": {"layers": 8}, "machine": {}, "workload": {}}],
+        when=[{"if": "tensor == 2", "model": {"layers": 8}, "machine": {}, "workload": {}, "iterations": {"total": 4}}],
         variants=[{"name": "plain", "env": {"NAME": "value"}}],
         rerun=["crash"],
-        table={"statistic": "mean"},
+        statistic="mean",
+        tables=[full_table()],
     )
     sweep["model"]["size"] = "1M"
     sweep["machine"] |= {
@@ -221,6 +242,34 @@ def test_setup_lines_are_shell_but_one_line_each(tmp_path: Path) -> None:
         (["exclude"], ["tensor.__class__"], "exclude[0] a condition compares fields"),
         (["exclude"], ["tensor.__class__.__mro__[1].__subclasses__()"], "exclude[0] a condition compares fields"),
         (["when"], [{"if": "tensor == 2"}], "when[0] changes nothing"),
+        (
+            ["when"],
+            [{"if": "tensor == 2", "iterations": {"total": 1}}],
+            "when[0].iterations: warmup 1 leaves none of 1",
+        ),
+        (["when"], [{"if": "tensor == 2", "iterations": {"totl": 1}}], "when[0].iterations.totl: "),
+        (["table"], {"statistic": "mean"}, "table is an unknown key; did you mean 'tables'?"),
+        (["tables"], [], "tables is empty; give at least one value"),
+        (
+            ["tables"],
+            [{"columns": ["Node"]}],
+            "'Node' is no standard heading and has no value; did you mean 'Nodes'?",
+        ),
+        (["tables"], [{"columns": ["Nodes", "DP", "Nodes"]}], "columns has two headed 'Nodes'"),
+        (
+            ["tables"],
+            [{"columns": [{"heading": "s", "value": "seconds"}]}],
+            "[0].value 'seconds' is no standard heading or",
+        ),
+        (
+            ["tables"],
+            [{"columns": [{"heading": "Notes", "format": ".2f"}]}],
+            "format .2f is for numbers; Notes shows none",
+        ),
+        (["tables"], [{"columns": [{"heading": "DP", "format": "999d"}]}], "[0].format '999d' is not a number format"),
+        (["tables"], [{"order": ["-node"]}], "order[0] 'node' is no column of results.csv; did you mean 'nodes'?"),
+        (["tables"], [{"where": "tensors > 1"}], "tables[0].where unknown name 'tensors'; known here: slug, nodes,"),
+        (["tables"], [{"where": "slug.upper()"}], "tables[0].where a condition compares fields"),
         (["variants"], [{"name": "a"}, {"name": "a"}], "variants has two named 'a'"),
     ],
 )
@@ -290,8 +339,11 @@ def test_schemas_are_those_of_the_types() -> None:
 
 def test_the_reference_leaves_no_type_out() -> None:
     """Every mapping a config may hold has a table of its keys."""
-    known = [*vars(config).values(), *vars(log_config).values()]
-    kinds = {kind for kind in known if isinstance(kind, type) and issubclass(kind, BaseModel)}
+    kinds = {
+        kind
+        for kind in (vars(config) | vars(table_config) | vars(log_config)).values()
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+    }
     named = {kind for kind in kinds if not kind.__name__.startswith("_") and kind is not BaseModel}
     assert {kind for _, kind in schemas.PARTS} == named
 
@@ -369,7 +421,7 @@ def test_any_value_anywhere_is_accepted_or_refused_in_words(
         assert ("any.yaml" in str(error) and str(error).isprintable()) or "\n" in str(error)
     else:
         slug, layout = next(iter(study.layouts.items()))
-        text = render(layout, study.sweep.sweep, study.sweep.iterations.total, study.folder)
+        text = render(layout, study.sweep.sweep, study.folder)
         assert slug in text
 
 

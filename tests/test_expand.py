@@ -92,6 +92,25 @@ def test_when_changes_model_machine_and_workload() -> None:
     assert narrow.slug.rpartition("-")[2] != wide.slug.rpartition("-")[2]
 
 
+def test_when_sets_note_and_iterations() -> None:
+    """The layout carries its own iterations and note, in order; only the number of iterations is part of its slug."""
+    whens = [
+        {"if": "nodes >= 2", "note": "many", "iterations": {"warmup": 2}},
+        {"if": "nodes == 4", "note": "most", "iterations": {"total": 1, "warmup": 0}},
+    ]
+    before = expanded(layouts=[block(nodes=[1, 2, 4], note="plain")]).layouts
+    layouts = expanded(layouts=[block(nodes=[1, 2, 4], note="plain")], when=whens).layouts
+    assert [layout.note for layout in layouts] == ["plain", "many", "most"]
+    assert [(one.iterations.total, one.iterations.warmup) for one in layouts] == [(3, 1), (3, 2), (1, 0)]
+    assert [one.slug == other.slug for one, other in zip(layouts, before, strict=True)] == [True, True, False]
+
+
+def test_a_rejected_point_has_its_note_too() -> None:
+    """What is excluded keeps the note that a condition gave it."""
+    result = expanded(layouts=[block(nodes=[1, 2])], when=[{"if": "nodes == 2", "note": "why"}], exclude=["nodes == 2"])
+    assert [point.fields["note"] for point in result.rejected] == ["why"]
+
+
 def test_when_may_change_the_ranks_of_a_node() -> None:
     """MP 4 on one node runs where the condition gives the node four ranks; DP follows from the changed machine."""
     change = {"if": "tensor == 4", "machine": {"ranks_per_node": 4}}

@@ -2,6 +2,7 @@
 
 import doctest
 import json
+from dataclasses import replace
 
 import pytest
 from measuring import (
@@ -12,14 +13,13 @@ from measuring import (
     measurement_of,
     node_memory_line,
     record_line,
-    settings_of,
     sweep_of,
 )
 
 from nodesweep import measure as measuring_module
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
-from nodesweep.measure import Measurement, Memory, warm_up_records
+from nodesweep.measure import SCHEMA, Measurement, Memory, warm_up_records
 from nodesweep.schedulers.base import End
 
 POINT = {"nodes": 192, "tensor": 4, "pipeline": 48, "global_batch": 1536, "sequence_length": 2048}
@@ -31,7 +31,7 @@ def sweep(statistic: str = "median", warmup: int = 0, total: int = 5, source: st
     return sweep_of(
         [AC_POINT],
         iterations={"total": total, "warmup": warmup},
-        table={"statistic": statistic},
+        statistic=statistic,
         workload=workload,
         **changes,
     )
@@ -185,15 +185,15 @@ def test_json_round_trip(measured):
     for measurement in (measured(sweep(), [2.0, 1.0], extra=" lm loss: NAN |"), measured(sweep(), [], end=End(1))):
         text = measurement.to_json()
         assert Measurement.from_json(text) == measurement
-        assert json.loads(text)["schema"] == 1
+        assert json.loads(text)["schema"] == SCHEMA
 
 
 def test_when_to_measure_again(measured):
     """Made again when the log, the record or a setting changed; else not."""
-    study = sweep()
-    measurement = measured(study, [1.0])
+    measurement = measured(sweep(), [1.0])
     size, modified = measurement.log_size_bytes, measurement.log_modified_ns
-    assert measurement.made_from(measurement.record, settings_of(study), size, modified)
-    assert not measurement.made_from(measurement.record, settings_of(study), size + 1, modified)
-    assert not measurement.made_from(measurement.record, settings_of(sweep("mean")), size, modified)
-    assert not measurement.made_from(measurement.record | {"attempt": 2}, settings_of(study), size, modified)
+    settings = measurement.settings
+    assert measurement.made_from(measurement.record, settings, size, modified)
+    assert not measurement.made_from(measurement.record, settings, size + 1, modified)
+    assert not measurement.made_from(measurement.record, replace(settings, statistic="mean"), size, modified)
+    assert not measurement.made_from(measurement.record | {"attempt": 2}, settings, size, modified)

@@ -508,7 +508,7 @@ def a_study(folder: Path, **machine: Any) -> Study:
     study = Study.load([write(folder / "sweep.yaml", sweep)], results=folder / "results")
     for slug, layout in study.layouts.items():
         study.directory(slug).mkdir(parents=True)
-        study.script(slug).write_text(render(layout, "toy", 3, study.folder))
+        study.script(slug).write_text(render(layout, "toy", study.folder))
     return study
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from measuring import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
 
 from nodesweep import results
+from nodesweep.columns import TIDY
 from nodesweep.errors import NodesweepError
-from nodesweep.results import COLUMNS, Run, build, from_csv, size_label, to_csv
+from nodesweep.results import Run, build, from_csv, size_label, to_csv
 from nodesweep.schedulers.base import End
 from nodesweep.text import plain
 
@@ -99,7 +100,7 @@ def test_an_earlier_attempt_does_not_speak_for_a_running_one(runs):
 
 def test_no_layouts():
     """An empty sweep gives a table with its columns and no rows."""
-    assert to_csv(build([])) == ",".join(COLUMNS) + "\n"
+    assert to_csv(build([])) == ",".join(TIDY) + "\n"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,16 @@ def test_all_layouts_run_once_in_the_order_of_the_config(tmp_path: Path) -> None
     assert (record["outcome"], record["attempt"], record["exit_code"]) == ("ok", 1, 0)
 
 
+def test_a_layout_runs_its_own_iterations(tmp_path: Path) -> None:
+    """Where `when` sets them, the script asks for them and the outcome counts them."""
+    study = study_in(tmp_path, when=[{"if": "nodes == 2", "iterations": {"total": 1, "warmup": 0}}])
+    done = run_all(study)
+    assert [done[slug].record["evidence"].partition(": ")[2] for slug in study.layouts] == [
+        "iteration 3 of 3",
+        "iteration 1 of 1",
+    ]
+
+
 def test_two_at_once(tmp_path: Path) -> None:
     """With room for two, the second starts before the first has ended."""
     study, lines = study_in(tmp_path, seconds=0.3), []

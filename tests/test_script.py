@@ -24,7 +24,7 @@ def script(folder: Path, sweep: dict[str, Any], number: int = 0) -> Path:
     slug = list(study.layouts)[number]
     path = study.script(slug)
     path.parent.mkdir(parents=True)
-    path.write_text(render(study.layouts[slug], study.sweep.sweep, study.sweep.iterations.total, study.folder))
+    path.write_text(render(study.layouts[slug], study.sweep.sweep, study.folder))
     return path
 
 
@@ -47,7 +47,7 @@ def test_script_of_the_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     layout = next(
         layout for layout in study.layouts.values() if (layout.data, layout.tensor, layout.pipeline) == (2, 2, 2)
     )
-    text = render(layout, "quickstart", 6, study.folder)
+    text = render(layout, "quickstart", study.folder)
     for path, name in ((str(tmp_path), "/WORK"), (sys.executable, "/VENV/bin/python"), (str(REPOSITORY), "/NODESWEEP")):
         text = text.replace(path, name)
     key = key_of(study.folder, layout.slug)
@@ -81,7 +81,7 @@ def test_script_for_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golde
     layouts = [{"nodes": 3, "global_batch": 24, "sequence_length": 128}]
     study = Study.load([write(folder / "sweep.yaml", toy(sweep="s.1", machine=machine, layouts=layouts))])
     ((slug, layout),) = study.layouts.items()
-    text = render(layout, "s.1", 6, study.folder)
+    text = render(layout, "s.1", study.folder)
     for path, name in ((str(tmp_path), "/WORK"), (sys.executable, "/VENV/bin/python"), (str(REPOSITORY), "/NODESWEEP")):
         text = text.replace(path, name)
     golden("job.slurm.sh", text.replace(key_of(study.folder, slug), "s_1-0123456789ab"))

@@ -9,22 +9,24 @@ from hypothesis import strategies as st
 from measuring import (
     OUT_OF_MEMORY,
     STARTED,
+    document,
     layouts_of,
     node_memory_line,
     record_line,
     run_of,
-    settings_of,
     sweep_of,
 )
 
-from nodesweep import tables
+from nodesweep import cells as cell_formats
+from nodesweep.cells import Column, rounded
+from nodesweep.errors import ConfigError
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan
 from nodesweep.markdown import inert
-from nodesweep.measure import measure
+from nodesweep.measure import Settings, measure
 from nodesweep.results import Run, build, from_csv, to_csv
 from nodesweep.schedulers.base import End
-from nodesweep.tables import render, rounded
+from nodesweep.tables import Document, View, document_of, render
 
 BASE = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "frequency_ghz": 2.0}
 STUDY = {
@@ -74,8 +76,18 @@ def study_table(tmp_path):
 
 def one_cell(heading: str, run: Run, study) -> str:
     """The cell under `heading` in the table of one run."""
-    headings, row = cells(render(study, build([run])))
+    headings, row = cells(document(study, [run]))
     return dict(zip(headings, row, strict=True))[heading]
+
+
+def rendered(study, table) -> str:
+    """The document of a tidy table."""
+    return render(document_of(study, table), table)
+
+
+def pending(study) -> str:
+    """The document of a sweep of which nothing has run yet."""
+    return document(study, [Run(layout, "pending", None, None) for layout in layouts_of(study)])
 
 
 def simple(**changes):
@@ -86,25 +98,25 @@ def simple(**changes):
 
 def test_doctests():
     """The examples of the formats hold."""
-    assert doctest.testmod(tables).failed == 0
+    assert doctest.testmod(cell_formats).failed == 0
 
 
 def test_the_studys_first_table(study_table):
     """Every cell of the study's first table comes out of logs, but for the two OOM cells, which now say where."""
-    headings, *rows = cells(render(*study_table))
+    headings, *rows = cells(rendered(*study_table))
     assert ",".join(headings) == "Nodes,Freq,Size,DP,MP,PP,MBS,GBS,AC,Mem,Sec/it,TFLOPs,Est. Aggr. PetaFLOPs,Notes"
     assert rows == [[cell.strip() for cell in line.split("|")] for line in STUDY_CELLS.strip().splitlines()]
 
 
 def test_document(study_table, golden):
     """The whole document, byte for byte."""
-    golden("tables.md", render(*study_table))
+    golden("tables.md", rendered(*study_table))
 
 
 def test_same_inputs_same_bytes(study_table):
     """The table from results.csv is the table from the measurements."""
     study, table = study_table
-    assert render(study, from_csv(to_csv(table))) == render(study, table) == render(study, table)
+    assert rendered(study, from_csv(to_csv(table))) == rendered(study, table) == rendered(study, table)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +188,7 @@ def test_clock_and_checkpointing_of_a_plain_machine():
 def test_sections_by_sequence_length():
     """Each sequence length has its section, shortest first, all with the same columns."""
     study = sweep_of([{"nodes": 1, "global_batch": 8, "sequence_length": [2048, 512]}])
-    text = render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study)))
+    text = pending(study)
     assert re.findall("### Sequence Length=.*", text) == ["### Sequence Length=512", "### Sequence Length=2048"]
     assert len(re.findall(r"\| +Nodes \|", text)) == 2
 
@@ -186,7 +198,7 @@ def test_hyperparameters_that_differ_become_columns():
     point = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "nodes": [192, 288], "tensor": [4, 6]}
     change = {"if": "tensor == 6", "model": {"hidden_size": 7176, "attention_heads": 78}}
     study = sweep_of([point], when=[change])
-    headings, *rows = cells(render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study))))
+    headings, *rows = cells(pending(study))
     index = headings.index("hidden-size")
     assert headings[index:] == ["hidden-size", "num-attention-heads", "Notes"]
     assert [row[index : index + 2] for row in rows] == [["7168", "56"], ["7176", "78"]]
@@ -195,16 +207,133 @@ def test_hyperparameters_that_differ_become_columns():
 def test_variants_have_a_column():
     """Layouts told apart by a named environment show its name."""
     study = sweep_of([{"nodes": 1, "global_batch": 8, "sequence_length": 256}], variants=[{"name": "a"}, {"name": "b"}])
-    headings, *rows = cells(render(study, build(Run(layout, "pending", None, None) for layout in layouts_of(study))))
+    headings, *rows = cells(pending(study))
     assert [row[headings.index("Variant")] for row in rows] == ["a", "b"]
 
 
 def test_the_document_says_what_a_node_is():
     """The machine's own words, the ranks, the statistic and the warm-up are in the notations."""
-    study, layout = simple(iterations={"total": 6, "warmup": 2})
-    text = render(study, build([Run(layout, "pending", None, None)]))
+    study, _ = simple(iterations={"total": 6, "warmup": 2})
+    text = pending(study)
     assert "- Node = one processor (1 rank)\n" in text
     assert "mean of the logged iterations after warm-up (the first 2, or more where the times show it)" in text
+
+
+def ended(study, layout, folder, *seconds) -> Run:
+    """A run whose iterations took so long."""
+    lines = [record_line(number, len(seconds), value) for number, value in enumerate(seconds, start=1)]
+    return run_of(study, layout, folder, [STARTED, *lines])
+
+
+NODES = [{"nodes": [1, 2, 4], "global_batch": 8, "sequence_length": 256}]
+
+
+def test_chosen_columns(tmp_path):
+    """Columns in the order of the config, under their own headings, in their own formats, with words after cells."""
+    annotations = [{"if": "nodes > 1", "text": "(several)"}, {"if": "nodes > 0", "text": "(one)"}]
+    columns = [
+        {"heading": "s", "value": "iteration_seconds", "format": ".3f", "annotations": annotations},
+        {"heading": "N", "value": "Nodes"},
+        {"heading": "GPU memory", "value": "memory_mib"},
+        {"heading": "AC", "value": "activation_checkpointing"},
+        "Energy [Wh]",
+    ]
+    study = sweep_of(NODES, tables=[{"columns": columns, "order": ["-nodes"]}])
+    one, two, _ = layouts_of(study)
+    runs = [ended(study, one, tmp_path, 2.0), ended(study, two, tmp_path, 1.0)]
+    assert cells(document(study, runs)) == [
+        ["s", "N", "GPU memory", "AC", "Energy [Wh]"],
+        ["1.000 (several)", "2", "-", "No", "-"],
+        ["2.000 (one)", "1", "-", "No", "-"],
+    ]
+    assert "- s = seconds per iteration, mean of the logged" in document(study, runs)
+    assert "MBS" not in document(study, runs)
+
+
+def test_rows_and_their_order(tmp_path):
+    """`where` picks rows; what is not known fulfils no comparison, and stands last however rows are sorted."""
+    tables = [
+        {"columns": ["Nodes"], "order": ["iteration_seconds"]},
+        {"columns": ["Nodes"], "order": ["-iteration_seconds"]},
+        {"columns": ["Nodes"], "where": "iteration_seconds < 10 and nodes * iteration_seconds > 2"},
+        {"columns": ["Nodes"], "where": "iteration_seconds is none"},
+        {"columns": ["Nodes"], "where": "outcome != 'ok' or 'only' in flags"},
+    ]
+    study = sweep_of(NODES, tables=tables)
+    one, two, four = layouts_of(study)
+    runs = [
+        ended(study, one, tmp_path, 2.0, 2.0, 2.0),
+        Run(two, "pending", None, None),
+        ended(study, four, tmp_path, 1.0),
+    ]
+    shown = "".join(row[0] for row in cells(document(study, runs))).split("Nodes")[1:]
+    assert shown == ["412", "142", "4", "2", "24"]
+
+
+def test_a_condition_that_makes_no_sense_is_an_error_with_its_place():
+    """A word compared with a number is no traceback."""
+    study = sweep_of(NODES, tables=[{}, {"where": "state > 3"}])
+    with pytest.raises(ConfigError, match=re.escape("tables[1].where: cannot evaluate 'state > 3'")):
+        pending(study)
+
+
+def test_a_table_of_another_statistic(tmp_path):
+    """All figures follow: of 4, 1 and 4 s the median is 4 and the mean 3; 2048 tokens; the log's TFLOPs 1, 4, 1."""
+    names = ["iteration_seconds", "tokens_per_second", "log_tflops_per_node", "tflops_per_node", "aggregate_petaflops"]
+    columns = [{"heading": name, "value": name, "format": ".10g"} for name in names]
+    columns.append({"heading": "statistic", "value": "statistic"})
+    study = sweep_of(
+        NODES, statistic="median", tables=[{"columns": columns}, {"columns": columns, "statistic": "mean"}]
+    )
+    layout = layouts_of(study)[1]
+    values = ((1, 4.0, 1.0), (2, 1.0, 4.0), (3, 4.0, 1.0))
+    lines = [record_line(number, 3, seconds, f" TFLOPs: {tflops:.2f} |") for number, seconds, tflops in values]
+    text = document(study, [run_of(study, layout, tmp_path, [STARTED, *lines])])
+    _, median, _, mean = cells(text)
+    assert (median[0], median[1], median[2], median[5]) == ("4", "512", "1", "median")
+    assert (mean[0], mean[1], mean[2], mean[5]) == ("3", "682.6666667", "2", "mean")
+    for column in (3, 4):
+        assert float(mean[column]) == pytest.approx(float(median[column]) * 4 / 3)
+    assert "- iteration\\_seconds" not in text
+    assert "- iteration_seconds (table 1) = seconds per iteration, median of" in text
+    assert "- iteration_seconds (table 2) = seconds per iteration, mean of" in text
+
+
+def test_tables_of_a_section(tmp_path):
+    """Every section has its part of each table, in the order of the config, under heading and text."""
+    tables = [
+        {"heading": "All", "columns": ["Nodes"]},
+        {"heading": "Large ones", "text": "Two nodes <or> more.", "columns": ["Nodes"], "where": "nodes > 1"},
+        {"columns": ["Nodes"], "where": "nodes > 9"},
+    ]
+    lengths = [{"nodes": [1, 2], "global_batch": 8, "sequence_length": [512, 256]}]
+    text = pending(sweep_of(lengths, tables=tables))
+    assert re.findall(r"^#{3,4} .*", text.partition("## Experiments")[2], re.MULTILINE) == [
+        *("### Sequence Length=256", "#### All", "#### Large ones"),
+        *("### Sequence Length=512", "#### All", "#### Large ones"),
+    ]
+    assert text.count("\n\nTwo nodes &lt;or&gt; more.\n\n|") == 2
+    assert text.endswith("|\n\nNo row in table 3: no layout has nodes &gt; 9.\n")
+
+
+def test_headings_are_text():
+    """A heading of the config is no mark-up."""
+    study = sweep_of(NODES, tables=[{"columns": [{"heading": "a | <b> [c]", "value": "nodes"}]}])
+    text = pending(study)
+    assert cells(text)[0] == [r"a \| &lt;b&gt; \[c\]"]
+    assert r"- a \| &lt;b&gt; \[c\] = nodes" in text
+
+
+def test_a_document_that_is_no_sweep(tmp_path):
+    """Columns, notations and sections of any maker's are rendered by the same code."""
+    study = sweep_of(NODES)
+    table = build(Run(layout, "pending", None, None) for layout in layouts_of(study))
+    view = View((Column("Machines", ("nodes", "state"), lambda nodes, state: f"{nodes} {state}"),))
+    other = Document("By hand", (("num-layers", 2),), (("GBS", "batch"),), (view,), "global_batch_samples", "GBS")
+    text = render(other, table)
+    assert text.startswith("# By hand\n") and "- --num-layers 2\n" in text and "- GBS = batch\n" in text
+    assert "### GBS=8\n" in text
+    assert cells(text) == [["Machines"], ["1 pending"], ["2 pending"], ["4 pending"]]
 
 
 HOSTILE = [
@@ -227,12 +356,12 @@ def check_inert(text: str, markdown: str) -> None:
     assert "<" not in markdown
     assert all(character.isprintable() or character == "\n" for character in markdown)
     assert "49" not in markdown or "49" in text
-    assert [len(row) for row in cells(markdown)] == [len(row) for row in cells(document(harmless))]
-    assert markdown.count("\n") == document(harmless).count("\n")
+    assert [len(row) for row in cells(markdown)] == [len(row) for row in cells(hostile_document(harmless))]
+    assert markdown.count("\n") == hostile_document(harmless).count("\n")
     assert not re.search(r"(?<!\\)(?:\\\\)*[`\[\]]", markdown)
 
 
-def document(text: str) -> str:
+def hostile_document(text: str) -> str:
     """The document of a sweep in which `text` stands wherever a user's or a log's words can."""
     study, layout = simple()
     record = {"outcome": text, "where": text, "evidence": text, "note": text, "log": text}
@@ -242,13 +371,13 @@ def document(text: str) -> str:
     changed = study.model_copy(update={"title": text, "machine": machine, "model": model})
     table = build([run])
     table.loc[0, ["note", "flags", "model_size"]] = text
-    return render(changed, table)
+    return rendered(changed, table)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text(text):
     """No mark-up, template, escape sequence or line break in any text does anything."""
-    check_inert(text, document(text))
+    check_inert(text, hostile_document(text))
 
 
 def test_inert_by_hand():
@@ -269,7 +398,7 @@ def test_any_text_is_text(text):
 def test_nothing_to_run():
     """A sweep without rows still gives a document."""
     study, _ = simple()
-    assert "No layout can run." in render(study, build([]))
+    assert "No layout can run." in document(study, [])
 
 
 USAGE = {
@@ -290,12 +419,12 @@ def test_what_the_scheduler_counted(tmp_path):
     run = run_of(study, layout, tmp_path, [STARTED, *(record_line(number, 3, 2.0) for number in (1, 2, 3))])
     record = {**run.record, "usage": USAGE}
     reading = scan(tmp_path / record["log"], FORMATS["megatron-deepspeed"])
-    measurement = measure(layout, record, reading, settings_of(study))
+    measurement = measure(layout, record, reading, Settings.of(layout, study.statistic))
     run = run._replace(record=record, measurement=measurement)
     assert one_cell("Mem", run, study) == "300.0 MiB"
     assert one_cell("Energy [Wh]", run, study) == "1500"
     assert one_cell("Notes", run, study) == "power was capped at 2026/02/03 04:05:06"
-    text = render(study, build([run]))
+    text = document(study, [run])
     assert "- Mem = peak memory by the scheduler's accounts" in text and "- Energy [Wh] = of all nodes" in text
     (row,) = build([run]).to_dict("records")
     assert (row["allocated_nodes"], row["energy_joules"], row["power_watts"]) == ("n[1-2]", 5_400_000.0, 180.0)
@@ -306,4 +435,4 @@ def test_no_energy_no_column(tmp_path):
     """Where no scheduler counts energy, the table has no column for it."""
     study, layout = simple()
     run = run_of(study, layout, tmp_path, [STARTED, record_line(1, 3, 2.0)])
-    assert "Energy" not in render(study, build([run]))
+    assert "Energy" not in document(study, [run])

@@ -83,7 +83,7 @@ SECONDS=0
         524288 \
         bash \
         /NODESWEEP/tests/programs/toy_trainer.sh \
-        6 \
+        3 \
         0.05 \
         ok
 ) &

@@ -12,7 +12,7 @@ from .errors import NodesweepError
 from .files import write_atomic
 from .layout import Layout
 from .lock import SweepLock
-from .logs.custom import format_of, key_of
+from .logs.custom import format_of
 from .logs.scan import scan
 from .measure import Measurement, Settings, measure
 from .plan import plan_csv, plan_markdown
@@ -109,7 +109,7 @@ def _scripts(options: argparse.Namespace) -> None:
             os.utime(path)  # stays as it was submitted; only its time says that it was looked at
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, render(layout, study.sweep.sweep, study.sweep.iterations.total, study.folder))
+            write_atomic(path, render(layout, study.sweep.sweep, study.folder))
             rendered += 1
     kept = len(study.layouts) - rendered
     print(f"{study.sweep.sweep}: {rendered} job scripts written, {kept} kept as they were submitted")
@@ -136,12 +136,7 @@ def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measur
     log, path = study.directory(layout.slug) / record["log"], study.directory(layout.slug) / "measurement.json"
     if not log.is_file():
         return None
-    settings = Settings(
-        warmup=study.sweep.iterations.warmup,
-        statistic=study.sweep.table.statistic,
-        memory_source=layout.workload.memory_source,
-        log_format=key_of(layout.workload.log_format),
-    )
+    settings = Settings.of(layout, study.sweep.statistic)
     status = log.stat()
     try:
         known = Measurement.from_json(path.read_text())
@@ -156,10 +151,12 @@ def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measur
 
 def _tables(options: argparse.Namespace) -> None:
     from .results import from_csv
+    from .tables import document_of
     from .tables import render as render_tables
 
     study = _study(options)
-    write_atomic(study.folder / "tables.md", render_tables(study.sweep, from_csv(_read(study.folder / "results.csv"))))
+    frame = from_csv(_read(study.folder / "results.csv"))
+    write_atomic(study.folder / "tables.md", render_tables(document_of(study.sweep, frame), frame))
     print(f"{study.sweep.sweep}: tables written: {study.folder / 'tables.md'}")
 
 

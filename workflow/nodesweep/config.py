@@ -1,4 +1,4 @@
-"""What a user may write: sweep, model, machine, workload and table, as checked types.
+"""What a user may write: sweep, model, machine and workload, as checked types; tables are in table_config.py.
 
 Shape and meaning of every key live here; the JSON Schemas under workflow/schemas are generated from it.
 """
@@ -6,9 +6,10 @@ Shape and meaning of every key live here; the JSON Schemas under workflow/schema
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from .fields import (
+    STRICT,
     BooleanAxis,
     Condition,
     FrequencyAxis,
@@ -24,6 +25,7 @@ from .fields import (
     Word,
 )
 from .log_config import WrittenFormat
+from .table_config import Statistic, Table
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -31,9 +33,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class _Strict(BaseModel):
-    """A mapping whose unknown keys are refused by name and whose values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
 
 class Model(_Strict):
@@ -235,11 +235,15 @@ class When(_Strict):
     """Machine keys and their values under the condition."""
     workload: dict[str, Any] = {}
     """Workload keys and their values under the condition."""
+    iterations: dict[str, Any] = {}
+    """Keys of `iterations` and their values under the condition."""
+    note: Text | None = None
+    """Remark for the Notes column under the condition."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if not (self.model or self.machine or self.workload):
-            raise ValueError("changes nothing; give model, machine or workload settings, or leave it out")
+        if not (self.model or self.machine or self.workload or self.iterations) and self.note is None:
+            raise ValueError("changes nothing; give model, machine, workload or iterations settings, or a note")
         return self
 
 
@@ -250,13 +254,6 @@ class Variant(_Strict):
     """Its name, part of the layout's slug."""
     env: dict[VariableName, Setting] = {}
     """Environment variables over the workload's."""
-
-
-class Table(_Strict):
-    """How results are shown."""
-
-    statistic: Literal["median", "mean"] = "median"
-    """What stands for the iterations of a run."""
 
 
 class Sweep(_Strict):
@@ -292,8 +289,10 @@ class Sweep(_Strict):
         "preempted",
     )
     """Outcomes after which the next invocation runs a layout again."""
-    table: Table = Table()
-    """How results are shown."""
+    statistic: Statistic = "median"
+    """What stands for the iterations of a run."""
+    tables: Annotated[tuple[Table, ...], Field(min_length=1)] = (Table(),)
+    """Tables of the results, each shown once for every sequence length."""
 
     @model_validator(mode="after")
     def _variants_differ(self) -> Self:

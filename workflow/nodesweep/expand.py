@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .config import Block, Sweep, Variant
+from .config import Block, Iterations, Sweep, Variant
 from .errors import ConfigError, LayoutError
 from .expressions import compile_condition, compile_template
 from .layout import Layout, identity_of, multiples, nearest
 from .sources import dotted, merge
 
 _MOST_POINTS = 100_000
-_PARTS = ("model", "machine", "workload")
+_PARTS = ("model", "machine", "workload", "iterations")
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,10 @@ def expand(sweep: Sweep) -> Expansion:
     layouts: dict[str, tuple[Layout, int]] = {}
     rejected: list[Rejected] = []
     for number, fields in _points(sweep):
+        changes = _changes(sweep, fields)
+        fields |= {"note": changes["note"]}
         try:
-            layout = _layout(sweep, fields)
+            layout = _layout(sweep, fields, changes)
         except LayoutError as error:
             rejected.append(Rejected(_readable(fields), error.law, str(error)))
             continue
@@ -88,9 +90,8 @@ def _axes(block: Block) -> tuple[list[str], list[tuple[Any, ...]]]:
     return names, [getattr(block, name) or (None,) for name in names]
 
 
-def _layout(sweep: Sweep, fields: dict[str, Any]) -> Layout:
-    """One point as a layout; raises LayoutError with the broken law."""
-    changes = _changes(sweep, _known(fields, sweep.machine.ranks_per_node))
+def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> Layout:
+    """One point as a layout with `changes` to its settings; raises LayoutError with the broken law."""
     parts = {name: _changed(sweep, name, changes[name]) for name in _PARTS}
     known = _known(fields, parts["machine"].ranks_per_node)
     data = known["data"] or _data(known["nodes"], known["ranks_per_node"], known["tensor"], known["pipeline"])
@@ -98,11 +99,12 @@ def _layout(sweep: Sweep, fields: dict[str, Any]) -> Layout:
     return Layout(
         **{**fields, "data": data},
         **parts,
-        expected_seconds=_expected_seconds(sweep, {**known, "model": parts["model"], "machine": parts["machine"]}),
-        time_margin=sweep.iterations.time_margin,
+        expected_seconds=_expected_seconds(
+            parts["iterations"], {**known, "model": parts["model"], "machine": parts["machine"]}
+        ),
         identity=identity_of(
             model=parts["model"].model_dump(exclude_defaults=True, exclude={"name", "size"}),
-            iterations=sweep.iterations.total,
+            iterations=parts["iterations"].total,
             on=parts["machine"].name,
             machine=changes["machine"],
             workload=changes["workload"],
@@ -139,9 +141,8 @@ def _data(nodes: int, ranks_per_node: int, tensor: int, pipeline: int) -> int:
     return ranks // one_replica
 
 
-def _expected_seconds(sweep: Sweep, context: dict[str, Any]) -> float | None:
+def _expected_seconds(iterations: Iterations, context: dict[str, Any]) -> float | None:
     """Seconds the whole job is expected to take; None where the config does not say."""
-    iterations = sweep.iterations
     if iterations.expected_seconds is None:
         return None
     try:
@@ -156,18 +157,21 @@ def _expected_seconds(sweep: Sweep, context: dict[str, Any]) -> float | None:
     return iterations.startup_seconds + iterations.total * seconds
 
 
-def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """All settings that `when` changes for these fields, later entries over earlier ones."""
-    changes: dict[str, dict[str, Any]] = {name: {} for name in _PARTS}
+def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, Any]:
+    """All settings that `when` changes for these fields, and their note; later entries over earlier ones."""
+    changes: dict[str, Any] = {name: {} for name in _PARTS} | {"note": fields["note"]}
+    known = _known(fields, sweep.machine.ranks_per_node)
     for number, entry in enumerate(sweep.when):
-        if _holds(entry.if_, fields, f"when[{number}].if"):
+        if _holds(entry.if_, known, f"when[{number}].if"):
             for name in _PARTS:
                 changes[name] = merge(changes[name], getattr(entry, name))
+            if entry.note is not None:
+                changes["note"] = entry.note
     return changes
 
 
 def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: str = "when") -> BaseModel:
-    """The sweep's model, machine or workload with changes over it."""
+    """The sweep's model, machine, workload or iterations with changes over them."""
     part: BaseModel = getattr(sweep, name)
     if not changes:
         return part

@@ -1,4 +1,4 @@
-"""Conditions and templates over a layout, in Jinja2's sandbox: hostile text can compute nothing harmful."""
+"""Conditions and templates over named values, in Jinja2's sandbox: hostile text can compute nothing harmful."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -27,19 +27,41 @@ LAYOUT_NAMES = (
 WORD_NAMES = (*LAYOUT_NAMES, "model", "machine", "iterations", "slug", "python", "repository", "directory")
 
 
+class Unknown:
+    """A value nobody knows: it equals nothing, nothing is more or less than it, and sums with it are unknown too."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def _never(self, other: object) -> bool:
+        return False
+
+    def _unknown(self, other: object = None) -> "Unknown":
+        return self
+
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _never
+    __hash__ = object.__hash__
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = _unknown
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _unknown
+
+
+UNKNOWN = Unknown()
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
     """The sandbox without powers and without repeated sequences, which could eat the memory of the launcher."""
 
     intercepted_binops = frozenset(["**", "*"])
 
     def call_binop(self, context, operator, left, right):
-        if operator == "**" or not all(isinstance(value, int | float) for value in (left, right)):
+        if operator == "**" or not all(isinstance(value, int | float | Unknown) for value in (left, right)):
             raise SecurityError(f"'{operator}' is not allowed between {left!r:.40} and {right!r:.40}")
         return super().call_binop(context, operator, left, right)
 
 
 _ENVIRONMENT = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
 _ENVIRONMENT.globals.clear()
+_ENVIRONMENT.tests["none"] = lambda value: value is None or value is UNKNOWN
 
 
 def _one_line(error: Exception) -> str:
@@ -61,20 +83,20 @@ def _check_names(source: str, known: tuple[str, ...]) -> None:
 
 
 @lru_cache(maxsize=1024)
-def compile_condition(source: str) -> Callable[[Mapping[str, Any]], bool]:
-    """A condition over the fields of a layout, e.g. `tensor == 4 and pipeline > 1`.
+def compile_condition(source: str, names: tuple[str, ...] = LAYOUT_NAMES) -> Callable[[Mapping[str, Any]], bool]:
+    """A condition over `names`, by default the fields of a layout, e.g. `tensor == 4 and pipeline > 1`.
 
     Raises ConfigError when it does not parse, asks for unknown names, or cannot be evaluated.
 
     >>> compile_condition("tensor == 4 and pipeline > 1")({"tensor": 4, "pipeline": 2})
     True
     """
-    _check_names("{{ (" + source + ") }}", LAYOUT_NAMES)
+    _check_names("{{ (" + source + ") }}", names)
     reached = next(
         _ENVIRONMENT.parse("{{ (" + source + ") }}").find_all((nodes.Getattr, nodes.Getitem, nodes.Call)), None
     )
     if reached is not None:
-        raise ConfigError("a condition compares fields of a layout; it calls and looks into nothing")
+        raise ConfigError("a condition compares fields; it calls and looks into nothing")
     try:
         evaluate = _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
     except TemplateError as error:

@@ -1,12 +1,12 @@
-"""Kinds of text a config may hold; each kind refuses what could do harm where it is used."""
+"""Kinds of values a config may hold; each kind refuses what could do harm where it is used."""
 
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from .errors import ConfigError
-from .expressions import compile_condition, compile_template
+from .expressions import LAYOUT_NAMES, compile_condition, compile_template
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _OPTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
@@ -18,6 +18,9 @@ _NOT_WORD = re.compile(r"[;`\"'\\|&<>]|\$(?!\{[A-Za-z_][A-Za-z0-9_]*\})")
 _HOLE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 _UPWARDS = re.compile(r"(^|/)\.\.(/|$)")
 _LONGEST = 1000
+
+STRICT = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+"""How all mappings of a config are read: unknown keys are refused by name, and values do not change."""
 
 
 def _check_single_line(value: str) -> str:
@@ -105,12 +108,17 @@ def _check_shell_line(value: str) -> str:
     return _check_template(_check_single_line(value))
 
 
-def _check_condition(value: str) -> str:
-    try:
-        compile_condition(_check_single_line(value))
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-    return value
+def condition_over(names: tuple[str, ...]) -> Any:
+    """The type of a condition over these names."""
+
+    def check(value: str) -> str:
+        try:
+            compile_condition(_check_single_line(value), names)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    return Annotated[str, AfterValidator(check)]
 
 
 def as_list(value: Any) -> Any:
@@ -150,7 +158,7 @@ OptionName = Annotated[
 Shape = Annotated[str, AfterValidator(_check_shape), WithJsonSchema({"type": "string", "pattern": _SHAPE})]
 ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
 Line = Annotated[str, AfterValidator(_check_single_line)]
-Condition = Annotated[str, AfterValidator(_check_condition)]
+Condition = condition_over(LAYOUT_NAMES)
 
 
 def axis(item: Any, schema: dict[str, Any]) -> Any:

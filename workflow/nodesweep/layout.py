@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from .config import Machine, Model, Queue, Variant, Workload
+from .config import Iterations, Machine, Model, Queue, Variant, Workload
 from .errors import LayoutError
 
 
@@ -42,8 +42,8 @@ class Layout:
     """One run of a sweep: how many nodes, how the model is split over them, on what batch.
 
     `micro_batch`, `global_batch` are in samples, `sequence_length` in tokens. `expected_seconds` is the time the whole
-    job is expected to take, `time_margin` the factor from there to its time limit. `identity` holds what else changes
-    the run (model, iterations, machine, conditional settings), already in canonical form. Raises LayoutError.
+    job is expected to take. `identity` holds what else changes the run (model, iterations, machine, conditional
+    settings), already in canonical form. Raises LayoutError.
     """
 
     nodes: int
@@ -58,10 +58,10 @@ class Layout:
     model: Model
     machine: Machine
     workload: Workload
+    iterations: Iterations
     variant: Variant | None = None
     note: str = ""
     expected_seconds: float | None = None
-    time_margin: float = 1.0
     identity: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class Layout:
         most = self.queue.elapse_limit_seconds if self.queue else None
         if self.expected_seconds is None:
             return most
-        limit = math.ceil(self.expected_seconds * self.time_margin / 60) * 60
+        limit = math.ceil(self.expected_seconds * self.iterations.time_margin / 60) * 60
         return limit if most is None else min(limit, most)
 
     @property

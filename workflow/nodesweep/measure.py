@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 from . import flops
 from .layout import Layout
+from .logs.custom import key_of
 from .logs.formats import Format
 from .logs.memory import highest
 from .logs.reading import READER_VERSION, Iteration, LogReading
 from .logs.warmup import warm_up
 
-SCHEMA = 1
+SCHEMA = 2
 PRINTED_TFLOPS_STEP = 0.01
 TFLOPS_TOLERANCE = 0.02
 WARM_UP_DEVIATION = 0.1
@@ -44,6 +45,13 @@ class Settings:
     statistic: Literal["median", "mean"]
     memory_source: str
     log_format: str
+
+    @classmethod
+    def of(cls, layout: Layout, statistic: Literal["median", "mean"]) -> "Settings":
+        """Those of a layout."""
+        return cls(
+            layout.iterations.warmup, statistic, layout.workload.memory_source, key_of(layout.workload.log_format)
+        )
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,8 @@ class Statistics:
     tflops_per_node: float
     model_tflops_per_node: float
     log_tflops_per_node: float | None
+    log_tflops_per_node_median: float | None
+    log_tflops_per_node_mean: float | None
 
 
 @dataclass(frozen=True)
@@ -201,8 +211,7 @@ def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Stat
     seconds = [row.seconds for row in used]
     values = {"median": median(seconds), "mean": fmean(seconds)}
     chosen = values[settings.statistic]
-    log_tflops = [row.tflops for row in used if row.tflops is not None]
-    typical = {"median": median, "mean": fmean}[settings.statistic]
+    log_tflops = _log_tflops_per_node(layout, used)
     return Statistics(
         records_dropped=dropped,
         records_used=len(used),
@@ -215,8 +224,19 @@ def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Stat
         tokens_per_second=layout.global_batch * layout.sequence_length / chosen,
         tflops_per_node=flops.tflops_per_node(_hardware_flops(layout), chosen, layout.nodes),
         model_tflops_per_node=flops.tflops_per_node(flops.model_flops(**_shape(layout)), chosen, layout.nodes),
-        log_tflops_per_node=typical(log_tflops) * layout.ranks_per_node if log_tflops else None,
+        log_tflops_per_node=log_tflops[settings.statistic],
+        log_tflops_per_node_median=log_tflops["median"],
+        log_tflops_per_node_mean=log_tflops["mean"],
     )
+
+
+def _log_tflops_per_node(layout: Layout, used: tuple[Iteration, ...]) -> dict[str, float | None]:
+    """The log's own figure by each statistic; None where it has none."""
+    of_ranks = [row.tflops for row in used if row.tflops is not None]
+    return {
+        name: statistic(of_ranks) * layout.ranks_per_node if of_ranks else None
+        for name, statistic in (("median", median), ("mean", fmean))
+    }
 
 
 def _half_interquartile_range(values: list[float]) -> float | None:

@@ -21,6 +21,7 @@ _COLUMNS = {
     "sequence_length": "Sequence",
     "activation_checkpointing": "AC",
     "variant": "Variant",
+    "iterations": "Iterations",
     "queue": "Queue",
     "elapse_limit_seconds": "Limit [s]",
 }
@@ -58,7 +59,11 @@ def plan_markdown(study: Study) -> str:
 def _field(point: Layout | Rejected, name: str) -> Any:
     if isinstance(point, Rejected):
         return point.fields.get(name)
-    job = {"queue": point.queue.name if point.queue else None, "elapse_limit_seconds": point.elapse_limit_seconds}
+    job = {
+        "iterations": point.iterations.total,
+        "queue": point.queue.name if point.queue else None,
+        "elapse_limit_seconds": point.elapse_limit_seconds,
+    }
     return {**point.fields(), **job}[name]
 
 

@@ -8,74 +8,18 @@ from typing import Any, NamedTuple
 import pandas
 
 from . import flops
+from .columns import TIDY
 from .config import Model
 from .errors import NodesweepError
 from .layout import Layout
 from .measure import Measurement
 from .text import plain
 
-WORD = "string"
-COUNT = "Int64"
-NUMBER = "Float64"
-YES_NO = "boolean"
-
-_PARSE = {WORD: str, COUNT: int, NUMBER: float, YES_NO: lambda text: text == "True"}
+_PANDAS = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
+_PARSE = {"word": str, "count": int, "number": float, "yes_no": lambda text: text == "True"}
+_KINDS = {name: tidy.kind for name, tidy in TIDY.items()}
 
 CELL_CHARACTERS = 1000
-
-COLUMNS = {
-    "slug": WORD,
-    "nodes": COUNT,
-    "ranks_per_node": COUNT,
-    "ranks": COUNT,
-    "data": COUNT,
-    "tensor": COUNT,
-    "pipeline": COUNT,
-    "micro_batch_samples": COUNT,
-    "global_batch_samples": COUNT,
-    "sequence_length_tokens": COUNT,
-    "activation_checkpointing": YES_NO,
-    "frequency_ghz": NUMBER,
-    "variant": WORD,
-    "model": WORD,
-    "model_size": WORD,
-    "layers": COUNT,
-    "hidden_size": COUNT,
-    "attention_heads": COUNT,
-    "vocab_size": COUNT,
-    "note": WORD,
-    "state": WORD,
-    "outcome": WORD,
-    "where": WORD,
-    "evidence": WORD,
-    "outcome_note": WORD,
-    "flags": WORD,
-    "attempt": COUNT,
-    "job_id": WORD,
-    "allocated_nodes": WORD,
-    "energy_joules": NUMBER,
-    "power_watts": NUMBER,
-    "memory_mib": NUMBER,
-    "memory_rank": COUNT,
-    "memory_source": WORD,
-    "iterations": COUNT,
-    "records_used": COUNT,
-    "records_dropped": COUNT,
-    "statistic": WORD,
-    "iteration_seconds": NUMBER,
-    "iteration_seconds_median": NUMBER,
-    "iteration_seconds_mean": NUMBER,
-    "iteration_seconds_half_interquartile_range": NUMBER,
-    "tokens_per_second": NUMBER,
-    "tflops_per_node": NUMBER,
-    "model_tflops_per_node": NUMBER,
-    "log_tflops_per_node": NUMBER,
-    "aggregate_petaflops": NUMBER,
-    "first_loss": NUMBER,
-    "last_loss": NUMBER,
-    "log": WORD,
-}
-"""Names of the columns in order, and the pandas type of each; losses are in nats per token."""
 
 
 class Run(NamedTuple):
@@ -90,7 +34,7 @@ class Run(NamedTuple):
 def build(runs: Iterable[Run]) -> pandas.DataFrame:
     """The tidy table of a sweep, in the order of its config."""
     rows = [{**_layout(run.layout), **_state(run), **_figures(run)} for run in runs]
-    words = [name for name, kind in COLUMNS.items() if kind == WORD]
+    words = [name for name, kind in _KINDS.items() if kind == "word"]
     return _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
 
 
@@ -102,15 +46,28 @@ def to_csv(table: pandas.DataFrame) -> str:
 def from_csv(text: str) -> pandas.DataFrame:
     """The tidy table again, exactly as `to_csv` wrote it; raises NodesweepError for any other text."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    if reader.fieldnames != list(COLUMNS):
+    if reader.fieldnames != list(TIDY):
         raise NodesweepError("results.csv has other columns than this version writes; run `nodesweep measure` again")
     try:
         rows = [
-            {name: _PARSE[kind](row[name]) if row[name] else None for name, kind in COLUMNS.items()} for row in reader
+            {name: _PARSE[kind](row[name]) if row[name] else None for name, kind in _KINDS.items()} for row in reader
         ]
     except ValueError as error:
         raise NodesweepError(f"results.csv: {error}; run `nodesweep measure` again") from None
     return _typed(rows)
+
+
+def restated(table: pandas.DataFrame, statistic: str) -> pandas.DataFrame:
+    """The tidy table with another statistic of the iterations in it, and in every figure that depends on it."""
+    seconds = table[f"iteration_seconds_{statistic}"]
+    faster = table["iteration_seconds"] / seconds
+    rates = ("tokens_per_second", "tflops_per_node", "model_tflops_per_node", "aggregate_petaflops")
+    return table.assign(
+        **{name: table[name] * faster for name in rates},
+        iteration_seconds=seconds,
+        log_tflops_per_node=table[f"log_tflops_per_node_{statistic}"],
+        statistic=table["statistic"].where(table["statistic"].isna(), statistic),
+    )
 
 
 def size_label(model: Model) -> str:
@@ -130,7 +87,7 @@ def size_label(model: Model) -> str:
 
 
 def _typed(rows: list[dict[str, Any]]) -> pandas.DataFrame:
-    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return pandas.DataFrame(rows, columns=list(TIDY)).astype({name: _PANDAS[kind] for name, kind in _KINDS.items()})
 
 
 def _one_line(value: Any) -> str | None:
@@ -160,6 +117,8 @@ def _layout(layout: Layout) -> dict[str, Any]:
         "attention_heads": layout.model.attention_heads,
         "vocab_size": layout.model.vocab_size,
         "note": layout.note,
+        "iterations_requested": layout.iterations.total,
+        "warmup_iterations": layout.iterations.warmup,
     }
 
 
@@ -204,7 +163,7 @@ def _figures(run: Run) -> dict[str, Any]:
     if memory is not None:
         figures |= {"memory_mib": memory.peak_mib, "memory_rank": memory.rank, "memory_source": memory.source}
     if statistics is not None:
-        names = [name for name in COLUMNS if hasattr(statistics, name)]
+        names = [name for name in TIDY if hasattr(statistics, name)]
         figures |= {name: getattr(statistics, name) for name in names}
         figures["iterations"] = statistics.last_iteration
         figures["aggregate_petaflops"] = flops.aggregate_petaflops(statistics.tflops_per_node, run.layout.nodes)

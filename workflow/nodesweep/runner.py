@@ -318,11 +318,11 @@ class Runner:
         self._scheduler.collect(job)
         log = job.directory / f"{job.key}.log"
         layout = self._study.layouts.get(slug)
-        workload = layout.workload if layout else self._study.sweep.workload
+        workload = (layout or self._study.sweep).workload
         reading = scan(log, format_of(workload.log_format))
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
-        verdict = decide(end, reading, self._study.sweep.iterations.total)
+        verdict = decide(end, reading, (layout or self._study.sweep).iterations.total)
         record = terminal_record(slug, job, state, end, verdict)
         journal.append(path, "ended", record=record)
         return record

@@ -5,13 +5,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .config import Block, Iterations, Machine, Model, Peak, Queue, Sweep, Table, Variant, When, Workload
+from .cells import STANDARD
+from .columns import TIDY
+from .config import Block, Iterations, Machine, Model, Peak, Queue, Sweep, Variant, When, Workload
 from .expressions import LAYOUT_NAMES, WORD_NAMES
 from .log_config import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .sources import REPOSITORY
+from .table_config import Annotation, Table, TableColumn
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 REFERENCE = REPOSITORY / "config" / "README.md"
+_MOST_WORDS = 12
 _FILES = {"sweep": Sweep, "model": Model, "machine": Machine, "workload": Workload}
 _LAYOUT = ", ".join(f"`{name}`" for name in LAYOUT_NAMES)
 _WORD = ", ".join(f"`{name}`" for name in WORD_NAMES if name not in LAYOUT_NAMES)
@@ -25,6 +29,7 @@ generated from the types (`make schemas`).
 
 **Conditions** (`exclude`, `when.if`) are expressions over a layout's fields, such as `tensor == 4 and pipeline > 1`:
 {_LAYOUT}.
+Conditions in `tables` are expressions over the columns of results.csv, listed at the end of this page.
 
 **Words** (`command`, `launcher`, values of `environment` and `env`) are templates: `{{{{ name }}}}` is filled in. They
 know the same fields and {_WORD};
@@ -47,7 +52,9 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Sweep: an entry of `when`", When),
     ("Sweep: an entry of `variants`", Variant),
     ("Sweep: `iterations`", Iterations),
-    ("Sweep: `table`", Table),
+    ("Sweep: an entry of `tables`", Table),
+    ("Sweep: a column of a table", TableColumn),
+    ("Sweep: an annotation of a column", Annotation),
     ("Model", Model),
     ("Machine", Machine),
     ("Machine: an entry of `queues`", Queue),
@@ -68,7 +75,18 @@ def reference() -> str:
     for heading, kind in PARTS:
         rows = "".join(_row(name, schema, kind) for name, schema in _schema(kind)["properties"].items())
         parts.append(f"## {heading}\n\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n{rows}")
-    return "\n".join(parts)
+    return "\n".join([*parts, _results()])
+
+
+def _results() -> str:
+    """What tables can show: the standard headings and the columns of results.csv."""
+    headings = ", ".join(f"`{heading}`" for heading in STANDARD)
+    rows = "".join(f"| `{name}` | {tidy.meaning} |\n" for name, tidy in TIDY.items())
+    return (
+        f"## Headings and columns\n\nStandard headings: {headings}.\n\nColumns of `results.csv`, for `value`, `where`, "
+        "`order` and annotations. In a condition, no comparison with a value that is not known holds; "
+        f"`memory_mib is none` asks for it.\n\n| Column | Meaning |\n|---|---|\n{rows}"
+    )
 
 
 def _schema(kind: type[BaseModel]) -> dict[str, Any]:
@@ -83,6 +101,8 @@ def _schema(kind: type[BaseModel]) -> dict[str, Any]:
 def _row(name: str, schema: dict[str, Any], kind: type[BaseModel]) -> str:
     required = name in kind.model_json_schema(by_alias=True).get("required", [])
     default = schema.get("default")
+    if isinstance(default, list) and isinstance(next(iter(default), None), dict):
+        default = [{key: value for key, value in one.items() if value not in (None, "", [], {})} for one in default]
     text = "required" if required else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
     field = next(field for key, field in kind.model_fields.items() if name in (key, field.alias))
     meaning = " ".join((field.description or "").split())
@@ -94,6 +114,8 @@ def _type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         options = [_type(option) for option in schema["anyOf"] if option.get("type") != "null"]
         return " or ".join(dict.fromkeys(options))
+    if len(schema.get("enum", ())) > _MOST_WORDS:
+        return "name"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:

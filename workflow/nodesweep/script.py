@@ -42,7 +42,7 @@ def key_of(folder: Path, slug: str) -> str:
     return f"{name if name[0].isalpha() else 's' + name}-{digest}"
 
 
-def render(layout: Layout, sweep: str, iterations: int, folder: Path) -> str:
+def render(layout: Layout, sweep: str, folder: Path) -> str:
     """The batch script of a layout whose files live in `folder`/layouts/<slug>; raises ConfigError."""
     directory = (folder / "layouts" / layout.slug).absolute()
     if not str(directory).isprintable():
@@ -52,7 +52,7 @@ def render(layout: Layout, sweep: str, iterations: int, folder: Path) -> str:
         **layout.fields(),
         "model": layout.model,
         "machine": machine,
-        "iterations": iterations,
+        "iterations": layout.iterations.total,
         "slug": layout.slug,
         "python": sys.executable,
         "repository": str(REPOSITORY),

@@ -1,142 +1,25 @@
-"""Tidy table -> tables.md, in the form of a hand-kept benchmarking document; the only place that rounds."""
+"""Tidy table -> the text of a document of tables, in the form of a hand-kept benchmarking document."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .config import Model, Sweep
+from .cells import MARKS, STANDARD, Column, Row, figure, formatted
+from .columns import TIDY
+from .config import Sweep
+from .errors import ConfigError
+from .expressions import UNKNOWN, compile_condition
 from .markdown import inert, pipe_table
-from .results import size_label
+from .results import restated, size_label
+from .table_config import Annotation, Statistic, Table
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "tables"
-UNKNOWN = "-"
-LEFT = frozenset({"Notes"})
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: its heading, the tidy columns it shows, and how their values become the cell.
-
-    `shown`: whether a table of these rows needs the column.
-    """
-
-    heading: str
-    sources: tuple[str, ...]
-    cell: Callable[..., str]
-    shown: Callable[[list[Row]], bool] = lambda rows: True
-
-
-def rounded(value: float | None, decimals: int, significant: int) -> str:
-    """A number with `decimals` digits after the point, or more where that leaves fewer than `significant` figures.
-
-    >>> rounded(17212.8, 1, 3), rounded(0.5124, 1, 3), rounded(0.00623, 2, 2), rounded(0.0445, 1, 1)
-    ('17212.8', '0.512', '0.0062', '0.04')
-    >>> rounded(None, 1, 1)
-    '-'
-    """
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    magnitude = math.floor(math.log10(abs(value))) if value else 0
-    return f"{value:.{max(decimals, significant - 1 - magnitude)}f}"
-
-
-def count(value: int | None) -> str:
-    """A whole number."""
-    return UNKNOWN if value is None else str(value)
-
-
-def word(value: str | None) -> str:
-    """A name or label."""
-    return inert(value) if value else UNKNOWN
-
-
-def frequency(ghz: float | None) -> str:
-    """A clock: `2.0GHz`.
-
-    >>> frequency(2.0), frequency(2.25)
-    ('2.0GHz', '2.25GHz')
-    """
-    return UNKNOWN if ghz is None else f"{ghz!r}GHz"
-
-
-def yes_no(value: bool) -> str:
-    """`Yes` or `No`."""
-    return "Yes" if value else "No"
-
-
-def memory(mib: float | None, outcome: str | None, where: str | None) -> str:
-    """The peak, and where the run ended if memory ran out: `29138.6 MiB (OOM after iteration 1)`."""
-    figure = UNKNOWN if mib is None else f"{mib:.1f} MiB"
-    return f"{figure} ({' '.join(filter(None, ('OOM', where)))})" if outcome == "oom" else figure
-
-
-def notes(
-    note: str | None,
-    state: str,
-    outcome: str | None,
-    where: str | None,
-    outcome_note: str | None,
-    flags: str | None,
-) -> str:
-    """The layout's own note; then what became of it, unless all is well or the memory cell says it."""
-    if state != "ended":
-        end = state
-    elif outcome in ("ok", "oom"):
-        end = None
-    else:
-        end = " ".join(filter(None, (outcome or "no outcome", where)))
-    marks = [flag for flag in (flags or "").split("; ") if outcome != "oom" or not flag.endswith(" only")]
-    return "; ".join(inert(part) for part in (note, end, outcome_note, *marks) if part)
-
-
-def energy(joules: float | None) -> str:
-    """Watt-hours to three figures.
-
-    >>> energy(5_400_000.0), energy(None)
-    ('1500', '-')
-    """
-    return UNKNOWN if joules is None else rounded(joules / 3600, 0, 3)
-
-
-def known(source: str) -> Callable[[list[Row]], bool]:
-    """Show a column where some row has a value."""
-    return lambda rows: any(row[source] is not None for row in rows)
-
-
-def varies(*sources: str) -> Callable[[list[Row]], bool]:
-    """Show a column where the rows differ in one of `sources`."""
-    return lambda rows: len({tuple(row[source] for source in sources) for row in rows}) > 1
-
-
-COLUMNS = (
-    Column("Nodes", ("nodes",), count),
-    Column("Freq", ("frequency_ghz",), frequency),
-    Column("Size", ("model_size",), word),
-    Column("DP", ("data",), count),
-    Column("MP", ("tensor",), count),
-    Column("PP", ("pipeline",), count),
-    Column("MBS", ("micro_batch_samples",), count),
-    Column("GBS", ("global_batch_samples",), count),
-    Column("AC", ("activation_checkpointing",), yes_no),
-    Column("Mem", ("memory_mib", "outcome", "where"), memory),
-    Column("Sec/it", ("iteration_seconds",), lambda seconds: rounded(seconds, 1, 3)),
-    Column("TFLOPs", ("tflops_per_node",), lambda tflops: rounded(tflops, 2, 2)),
-    Column("Est. Aggr. PetaFLOPs", ("aggregate_petaflops",), lambda petaflops: rounded(petaflops, 1, 1)),
-    Column("Energy [Wh]", ("energy_joules",), energy, known("energy_joules")),
-    Column("num-layers", ("layers",), count, varies("layers")),
-    Column("hidden-size", ("hidden_size",), count, varies("hidden_size", "attention_heads")),
-    Column("num-attention-heads", ("attention_heads",), count, varies("hidden_size", "attention_heads")),
-    Column("Variant", ("variant",), word, varies("variant")),
-    Column("Notes", ("note", "state", "outcome", "where", "outcome_note", "flags"), notes),
-)
-
 MEMORY_MEANING = {
     "log-max-allocated": "peak memory of a rank, the highest of all ranks (max allocated, from the log)",
     "log-max-reserved": "peak memory of a rank, the highest of all ranks (max reserved, from the log)",
@@ -145,63 +28,206 @@ MEMORY_MEANING = {
     "none": "not measured",
 }
 
+_TERMS = {column.term or heading for heading, column in STANDARD.items()}
 
-def render(sweep: Sweep, table: pandas.DataFrame) -> str:
-    """The text of tables.md for a sweep and its tidy table (`results.build`)."""
+
+@dataclass(frozen=True)
+class View:
+    """One table: its columns, which rows it shows in which order, and what stands for their iterations.
+
+    `statistic`: None leaves the figures as they are. `order`: tidy columns and whether they fall. `reason`: the
+    condition of `where` in words.
+    """
+
+    columns: tuple[Column, ...]
+    heading: str = ""
+    text: str = ""
+    statistic: Statistic | None = None
+    where: Callable[[Row], bool] = lambda row: True
+    reason: str = ""
+    order: tuple[tuple[str, bool], ...] = ()
+
+    def rows(self, frame: pandas.DataFrame) -> list[Row]:
+        """Its rows of a tidy table, None for what is not known."""
+        figures = frame if self.statistic is None else restated(frame, self.statistic)
+        rows = figures.astype(object).where(figures.notna(), None).to_dict("records")
+        rows = [row for row in rows if self.where(row)]
+        for name, falling in reversed(self.order):
+            known, unknown = ([row for row in rows if (row[name] is None) is last] for last in (False, True))
+            rows = sorted(known, key=itemgetter(name), reverse=falling) + unknown
+        return rows
+
+    def shown(self, rows: list[Row]) -> "View":
+        """Itself with the columns that these rows need."""
+        return replace(self, columns=tuple(column for column in self.columns if column.shown(rows)))
+
+    def pipe_table(self, rows: list[Row]) -> str:
+        """The table of these rows in markdown."""
+        headings = [_own(column.heading) for column in self.columns]
+        left = frozenset(_own(column.heading) for column in self.columns if column.left)
+        return pipe_table(headings, map(self._cells, rows), left)
+
+    def _cells(self, row: Row) -> list[str]:
+        marks = [column.mark(row) for column in self.columns]
+        cells = []
+        for number, column in enumerate(self.columns):
+            values = row | {MARKS: "; ".join(marks[:number] + marks[number + 1 :])}
+            cell = column.cell(*(values[source] for source in column.sources))
+            cells.append(f"{cell} {marks[number]}".strip())
+        return cells
+
+
+def _own(heading: str) -> str:
+    """A heading in markdown."""
+    return heading if heading in STANDARD else inert(heading)
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a document of tables says beside its rows.
+
+    `notations`: terms and meanings as markdown; their maker makes inert what comes from elsewhere. `section_column`:
+    the tidy column whose values part the rows into sections, headed `section_heading`=value.
+    """
+
+    title: str
+    hyperparameters: tuple[tuple[str, int], ...]
+    notations: tuple[tuple[str, str], ...]
+    tables: tuple[View, ...]
+    section_column: str = "sequence_length_tokens"
+    section_heading: str = "Sequence Length"
+
+
+def render(document: Document, frame: pandas.DataFrame) -> str:
+    """The text of a document about the rows of a tidy table (`results.build`)."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
     environment.filters["inert"] = inert
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return environment.get_template("tables.md.j2").render(
-        title=sweep.title or sweep.sweep,
-        hyperparameters=_hyperparameters(sweep.model),
-        notations=_notations(sweep, rows),
-        sections=_sections(rows),
+        title=document.title,
+        hyperparameters=document.hyperparameters,
+        notations=document.notations,
+        sections=_sections(document, frame),
+        empty=_empty(document, frame) if len(frame) else [],
     )
 
 
-def _sections(rows: list[Row]) -> list[dict[str, str]]:
-    """One section per sequence length; all have the same columns."""
-    columns = [column for column in COLUMNS if column.shown(rows)]
-    headings = [column.heading for column in columns]
+def _sections(document: Document, frame: pandas.DataFrame) -> list[dict[str, Any]]:
+    """Sections by rising value of their column; all parts of a table have the same columns."""
+    sections: dict[Any, list[dict[str, str]]] = {}
+    for view in document.tables:
+        rows = view.rows(frame)
+        shown = view.shown(rows)
+        by_section = sorted(rows, key=lambda row: row[document.section_column])
+        for value, part in groupby(by_section, key=lambda row: row[document.section_column]):
+            table = {"heading": view.heading, "text": view.text, "table": shown.pipe_table(list(part))}
+            sections.setdefault(value, []).append(table)
+    return [{"heading": f"{document.section_heading}={value}", "tables": sections[value]} for value in sorted(sections)]
 
-    def cells(row: Row) -> list[str]:
-        return [column.cell(*(row[source] for source in column.sources)) for column in columns]
 
-    ordered = sorted(rows, key=lambda row: row["sequence_length_tokens"])
+def _empty(document: Document, frame: pandas.DataFrame) -> list[str]:
+    """A sentence for each table without a row."""
     return [
-        {"heading": f"Sequence Length={length}", "table": pipe_table(headings, map(cells, group), LEFT)}
-        for length, group in groupby(ordered, key=lambda row: row["sequence_length_tokens"])
+        f"No row in {_name(document.tables, number)}: no layout has {view.reason}."
+        for number, view in enumerate(document.tables)
+        if not view.rows(frame)
     ]
 
 
-def _hyperparameters(model: Model) -> list[tuple[str, int]]:
-    return [
-        ("num-layers", model.layers),
-        ("hidden-size", model.hidden_size),
-        ("num-attention-heads", model.attention_heads),
+def _name(tables: tuple[View, ...], number: int) -> str:
+    return tables[number].heading or f"table {number + 1}"
+
+
+def document_of(sweep: Sweep, frame: pandas.DataFrame) -> Document:
+    """The document of a sweep: its tables, and notations that hold for what these show of a tidy table."""
+    tables = tuple(_view(table, sweep.statistic, f"tables[{number}]") for number, table in enumerate(sweep.tables))
+    model = sweep.model
+    return Document(
+        title=sweep.title or sweep.sweep,
+        hyperparameters=(
+            ("num-layers", model.layers),
+            ("hidden-size", model.hidden_size),
+            ("num-attention-heads", model.attention_heads),
+        ),
+        notations=_notations(sweep, tables, frame),
+        tables=tables,
+    )
+
+
+def _view(table: Table, statistic: Statistic, place: str) -> View:
+    columns = []
+    for number, chosen in enumerate(table.columns):
+        shown = chosen.value or chosen.heading
+        column = replace(STANDARD[shown], shown=lambda rows: True) if shown in STANDARD else figure(shown, shown)
+        column = replace(column, heading=chosen.heading)
+        if chosen.format:
+            column = formatted(column, chosen.format)
+        if chosen.annotations is not None:
+            column = replace(column, mark=_mark(chosen.annotations, f"{place}.columns[{number}]"))
+        columns.append(column)
+    return View(
+        columns=tuple(columns) or tuple(STANDARD.values()),
+        heading=table.heading,
+        text=table.text,
+        statistic=table.statistic or statistic,
+        where=_condition(table.where, f"{place}.where") if table.where else lambda row: True,
+        reason=table.where or "",
+        order=tuple((name.removeprefix("-"), name.startswith("-")) for name in table.order),
+    )
+
+
+def _mark(annotations: tuple[Annotation, ...], place: str) -> Callable[[Row], str]:
+    conditions = [
+        (_condition(one.if_, f"{place}.annotations[{number}].if"), one.text) for number, one in enumerate(annotations)
     ]
+    return lambda row: next((inert(text) for holds, text in conditions if holds(row)), "")
 
 
-def _notations(sweep: Sweep, rows: list[Row]) -> list[tuple[str, str]]:
-    """What the headings mean, what a node is here, and how the figures were taken."""
-    machine, warmup = sweep.machine, sweep.iterations.warmup
+def _condition(source: str, place: str) -> Callable[[Row], bool]:
+    """A condition over a row; comparisons with what is not known do not hold."""
+    evaluate = compile_condition(source, tuple(TIDY))
+
+    def holds(row: Row) -> bool:
+        try:
+            return evaluate({name: UNKNOWN if row[name] is None else row[name] for name in TIDY})
+        except ConfigError as error:
+            raise ConfigError(f"{place}: {error}") from None
+
+    return holds
+
+
+def _notations(sweep: Sweep, tables: tuple[View, ...], frame: pandas.DataFrame) -> tuple[tuple[str, str], ...]:
+    """What a node is here, and what the headings mean; a heading of two meanings says in which table it has which."""
+    machine = sweep.machine
     ranks = "1 rank" if machine.ranks_per_node == 1 else f"{machine.ranks_per_node} ranks"
     node = f"{machine.description} ({ranks})" if machine.description else f"a node of {machine.name} ({ranks})"
-    after = f"(the first {warmup}, or more where the times show it)" if warmup else "(where the times show any)"
-    notations = [
-        ("Node", inert(node)),
-        ("Size", f"parameters of the model ({inert(size_label(sweep.model))})"),
-        ("DP, MP, PP", "data, tensor model and pipeline parallel size"),
-        ("MBS", "micro batch size"),
-        ("GBS", "global batch size"),
-        ("AC", "activation checkpointing"),
-        ("Mem", MEMORY_MEANING[sweep.workload.memory_source]),
-        ("Sec/it", f"seconds per iteration, {sweep.table.statistic} of the logged iterations after warm-up {after}"),
-        ("TFLOPs", f"floating point operations per node, recomputation counted, vocabulary {sweep.model.vocab_size}"),
-        ("Est. Aggr. PetaFLOPs", "TFLOPs * Nodes / 1024"),
-    ]
-    if known("energy_joules")(rows):
-        notations.append(("Energy [Wh]", "of all nodes over the whole job, by the scheduler's accounts"))
-    return notations
+    meanings: dict[str, dict[str, list[int]]] = {}
+    for number, view in enumerate(tables):
+        rows = view.rows(frame)
+        words = _words(sweep, view, rows)
+        for column in view.shown(rows).columns if rows or not len(frame) else ():
+            if column.meaning:
+                term = column.term or column.heading
+                meanings.setdefault(term, {}).setdefault(column.meaning.format(**words), []).append(number)
+    notations = [("Node", inert(node))]
+    for term, found in meanings.items():
+        for meaning, numbers in found.items():
+            names = " and ".join(dict.fromkeys(_name(tables, number) for number in numbers))
+            of_some = "" if len(found) == 1 else f" ({inert(names)})"
+            notations.append((f"{term if term in _TERMS else inert(term)}{of_some}", meaning))
+    return tuple(notations)
+
+
+def _words(sweep: Sweep, view: View, rows: list[Row]) -> dict[str, Any]:
+    """What the meanings of columns leave open."""
+    several = {row["warmup_iterations"] for row in rows if row["iterations_requested"] != 1}
+    warmups = sorted(several or {sweep.iterations.warmup})
+    first = " or ".join(map(str, warmups))
+    after = f"(the first {first}, or more where the times show it)" if any(warmups) else "(where the times show any)"
+    return {
+        "size": inert(size_label(sweep.model)),
+        "memory": MEMORY_MEANING[sweep.workload.memory_source],
+        "iterations": f"{view.statistic} of the logged iterations after warm-up {after}",
+        "vocabulary": sweep.model.vocab_size,
+    }

@@ -1,0 +1,74 @@
+"""The columns of results.csv: their names in order, the kind of their values, and what they mean."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["word", "count", "number", "yes_no"]
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """One column: the kind of its values, what they mean, and whether they are a statistic of the iterations."""
+
+    kind: Kind
+    meaning: str
+    of_iterations: bool = False
+
+
+TIDY = {
+    "slug": Tidy("word", "name of the layout and of its folder"),
+    "nodes": Tidy("count", "nodes"),
+    "ranks_per_node": Tidy("count", "ranks on each node"),
+    "ranks": Tidy("count", "ranks of the whole run"),
+    "data": Tidy("count", "data-parallel size (DP)"),
+    "tensor": Tidy("count", "tensor model parallel size (MP)"),
+    "pipeline": Tidy("count", "pipeline stages (PP)"),
+    "micro_batch_samples": Tidy("count", "samples of one micro batch (MBS)"),
+    "global_batch_samples": Tidy("count", "samples of one iteration (GBS)"),
+    "sequence_length_tokens": Tidy("count", "tokens of one sample"),
+    "activation_checkpointing": Tidy("yes_no", "whether activations are recomputed (AC)"),
+    "frequency_ghz": Tidy("number", "clock asked for, in GHz"),
+    "variant": Tidy("word", "named environment"),
+    "model": Tidy("word", "name of the model"),
+    "model_size": Tidy("word", "parameters of the model, such as 30B"),
+    "layers": Tidy("count", "transformer layers"),
+    "hidden_size": Tidy("count", "width of the residual stream"),
+    "attention_heads": Tidy("count", "attention heads per layer"),
+    "vocab_size": Tidy("count", "entries of the vocabulary"),
+    "note": Tidy("word", "remark of the config"),
+    "state": Tidy("word", "pending, queued, running or ended"),
+    "outcome": Tidy("word", "how an ended job ended: ok, oom, timeout, ..."),
+    "where": Tidy("word", "where it ended, such as after iteration 3"),
+    "evidence": Tidy("word", "line of the log, or word of the scheduler, that decided it"),
+    "outcome_note": Tidy("word", "what else is to be said of the end"),
+    "flags": Tidy("word", "what a reader of the figures must know"),
+    "attempt": Tidy("count", "number of the last submission"),
+    "job_id": Tidy("word", "its job"),
+    "allocated_nodes": Tidy("word", "nodes it ran on, as the scheduler writes them"),
+    "energy_joules": Tidy("number", "energy of all nodes over the whole job, by the scheduler's accounts, in J"),
+    "power_watts": Tidy("number", "mean power of all nodes together, by the scheduler's accounts, in W"),
+    "memory_mib": Tidy("number", "peak memory, in MiB"),
+    "memory_rank": Tidy("count", "rank it was measured on"),
+    "memory_source": Tidy("word", "who measured it, and of what"),
+    "iterations_requested": Tidy("count", "iterations the run was to train for"),
+    "warmup_iterations": Tidy("count", "first iterations left out by the config"),
+    "iterations": Tidy("count", "last iteration in the log"),
+    "records_used": Tidy("count", "records of the log in the statistics"),
+    "records_dropped": Tidy("count", "first records left out as warm-up"),
+    "statistic": Tidy("word", "what stands for the iterations, median or mean"),
+    "iteration_seconds": Tidy("number", "seconds per iteration", True),
+    "iteration_seconds_median": Tidy("number", "seconds per iteration, median"),
+    "iteration_seconds_mean": Tidy("number", "seconds per iteration, mean"),
+    "iteration_seconds_half_interquartile_range": Tidy("number", "half the distance between their quartiles, in s"),
+    "tokens_per_second": Tidy("number", "tokens per second of all nodes", True),
+    "tflops_per_node": Tidy("number", "TFLOP/s per node by the formula, recomputation counted", True),
+    "model_tflops_per_node": Tidy("number", "TFLOP/s per node by the formula, recomputation not counted", True),
+    "log_tflops_per_node": Tidy("number", "TFLOP/s per node as the log gives them", True),
+    "log_tflops_per_node_median": Tidy("number", "TFLOP/s per node as the log gives them, median"),
+    "log_tflops_per_node_mean": Tidy("number", "TFLOP/s per node as the log gives them, mean"),
+    "aggregate_petaflops": Tidy("number", "tflops_per_node * nodes / 1024", True),
+    "first_loss": Tidy("number", "first loss of the log, in nats per token"),
+    "last_loss": Tidy("number", "last loss of the log, in nats per token"),
+    "log": Tidy("word", "name of the log in the layout's folder"),
+}
+"""Names of the columns in order."""

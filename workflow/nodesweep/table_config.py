@@ -1,0 +1,131 @@
+"""What a user may choose about tables, as checked types."""
+
+import difflib
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from .cells import STANDARD
+from .columns import TIDY
+from .fields import STRICT, Text, condition_over
+from .markdown import CELL_CHARACTERS
+
+Statistic = Literal["median", "mean"]
+_FORMAT = r"^\+?,?(\.[0-9]{1,2})?[eEfgG%]$"
+
+
+def _known(value: str, known: tuple[str, ...], what: str) -> str:
+    if value not in known:
+        near = difflib.get_close_matches(value, known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ValueError(f"{value!r:.80} is no {what}; {hint}known here: {', '.join(known)}")
+    return value
+
+
+def _check_value(value: str) -> str:
+    return _known(value, (*STANDARD, *TIDY), "standard heading or column of results.csv")
+
+
+def _check_order(value: str) -> str:
+    _known(value.removeprefix("-"), tuple(TIDY), "column of results.csv")
+    return value
+
+
+def _check_format(value: str) -> str:
+    if not re.fullmatch(_FORMAT[1:-1], value):
+        raise ValueError(f"{value!r:.80} is not a number format; write one of Python's, such as .2f, .10g or .1%")
+    return value
+
+
+class _HeadingOrMapping:
+    """The JSON Schema of a column: a standard heading, or a mapping."""
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "enum": [*STANDARD]}, handler(core_schema)]}
+
+
+RowCondition = condition_over(tuple(TIDY))
+_VALUE_SCHEMA = WithJsonSchema({"type": "string", "enum": [*STANDARD, *TIDY]})
+_ORDER_SCHEMA = WithJsonSchema({"type": "string", "enum": [sign + name for sign in ("", "-") for name in TIDY]})
+
+
+class _Strict(BaseModel):
+    model_config = STRICT
+
+
+class Annotation(_Strict):
+    """Words put after a cell where a condition holds."""
+
+    if_: Annotated[RowCondition, Field(alias="if")]
+    """Condition over the columns of results.csv, such as `records_used == 1`."""
+    text: Annotated[Text, Field(min_length=1)]
+    """The words, such as `(1 iteration only)`."""
+
+
+class TableColumn(_Strict):
+    """A column of a table; a standard heading alone stands for that column as it is."""
+
+    heading: Annotated[Text, Field(min_length=1)]
+    """Its heading."""
+    value: Annotated[str, AfterValidator(_check_value), _VALUE_SCHEMA] = ""
+    """What it shows: a column of results.csv, or the standard column of a heading; that of `heading` where left out."""
+    format: Annotated[str, AfterValidator(_check_format), WithJsonSchema({"type": "string", "pattern": _FORMAT})] = ""
+    """Format of its numbers in Python's words, such as `.2f` or `.10g`."""
+    annotations: tuple[Annotation, ...] | None = None
+    """Words after its cells: the first whose condition holds; those of the standard column where left out."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.value and self.heading not in STANDARD:
+            _known(self.heading, tuple(STANDARD), "standard heading and has no value")
+        if self.format and not self.number:
+            raise ValueError(f"format {self.format} is for numbers; {self.value or self.heading} shows none")
+        return self
+
+    @property
+    def number(self) -> str:
+        """The column of results.csv whose numbers it shows; empty where it shows no single number."""
+        shown = self.value or self.heading
+        if shown in STANDARD:
+            return STANDARD[shown].number
+        return shown if TIDY[shown].kind in ("count", "number") else ""
+
+
+def _heading_as_mapping(value: Any) -> Any:
+    return {"heading": value} if isinstance(value, str) else value
+
+
+class Table(_Strict):
+    """A table of the results."""
+
+    heading: Annotated[Text, Field(max_length=CELL_CHARACTERS)] = ""
+    """Heading over it."""
+    text: Annotated[Text, Field(max_length=CELL_CHARACTERS)] = ""
+    """A paragraph over it."""
+    columns: tuple[Annotated[TableColumn, BeforeValidator(_heading_as_mapping), _HeadingOrMapping()], ...] = ()
+    """Its columns in order: standard headings, or mappings; where left out, the standard ones that its rows need."""
+    statistic: Statistic | None = None
+    """What stands for the iterations of a run in this table; the sweep's where left out."""
+    where: RowCondition | None = None
+    """Condition over the columns of results.csv for its rows, such as `variant == 'june'`; all rows where left out."""
+    order: tuple[Annotated[str, AfterValidator(_check_order), _ORDER_SCHEMA], ...] = ()
+    """Columns of results.csv its rows are sorted by, `-nodes` for falling; the order of the sweep where left out."""
+
+    @field_validator("columns")
+    @classmethod
+    def _headings_differ(cls, columns: tuple[TableColumn, ...]) -> tuple[TableColumn, ...]:
+        headings = [column.heading for column in columns]
+        twice = sorted({heading for heading in headings if headings.count(heading) > 1})
+        if twice:
+            raise ValueError(f"has two headed '{twice[0]}'; give each its own heading")
+        return columns
