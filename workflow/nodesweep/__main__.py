@@ -11,6 +11,8 @@ from . import journal
 from .errors import NodesweepError
 from .files import write_atomic
 from .layout import Layout
+from .legacy import Imported, import_markdown
+from .legacy.document import MOST_CHARACTERS
 from .lock import SweepLock
 from .logs.formats import FORMATS
 from .logs.scan import scan
@@ -27,14 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; a NodesweepError is printed as one message, exit code 1."""
     options = _parser().parse_args(arguments)
     try:
-        options.room(options)
+        return options.room(options) or 0
     except NodesweepError as error:
         print(f"nodesweep: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"nodesweep: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         ("tables", _tables, "write tables.md from results.csv"),
         ("show", _show, "print the tables and where the files are"),
         ("rerun", _rerun, "let finished layouts run again with the next invocation"),
+        ("import", _import, "read hand-kept markdown tables of results, say what cannot be right in them"),
         ("schema", _schema, "write the JSON Schemas of the config files and config/README.md"),
     ):
         command = rooms.add_parser(name, help=text, description=text)
@@ -56,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
             _add_sweep(command, default=False)
         if room is _rerun:
             command.add_argument("slug", nargs="+", metavar="SLUG")
+        if room is _import:
+            command.add_argument("file", nargs="+", type=Path, metavar="FILE.md")
+            command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
     return parser
 
 
@@ -128,7 +133,15 @@ def _measure(options: argparse.Namespace) -> None:
         measurement = _measurement(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
     study.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(study.folder / "results.csv", to_csv(build(runs)))
+    imported = [row for path in study.imported for row in _imported(path).figures()]
+    write_atomic(study.folder / "results.csv", to_csv(build(runs, imported)))
+
+
+def _imported(path: Path) -> Imported:
+    try:
+        return Imported.from_json(path.read_text())
+    except NodesweepError as error:
+        raise NodesweepError(f"{path}: {error}") from None
 
 
 def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
@@ -188,6 +201,51 @@ def _rerun(options: argparse.Namespace) -> None:
     for slug in options.slug:
         request_rerun(study, slug)
     lock.release()
+
+
+def _import(options: argparse.Namespace) -> int:
+    """Into the sweep's folder where a sweep is named, else into a folder of each file's own."""
+    stems = [path.stem for path in options.file]
+    if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
+        raise NodesweepError(f"two files named {twice}: they would share a folder; rename one")
+    study = _study(options) if options.configfile else None
+    found = 0
+    for path in options.file:
+        folder = study.folder if study else Path("results") / path.stem
+        if study is None and any((folder / name).exists() for name in ("plan.csv", "layouts")):
+            raise NodesweepError(
+                f"{folder} holds the results of a sweep; name the sweep with --configfile to import into it, "
+                f"or rename {path}"
+            )
+        imported = import_markdown(_markdown(path), path.name)
+        target = folder / "imported" / f"{path.stem}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, imported.to_json())
+        print(imported.report())
+        if study is None:
+            _write_imported(folder, imported)
+        else:
+            print(f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in")
+        found += len(imported.findings)
+    return 1 if options.check and found else 0
+
+
+def _write_imported(folder: Path, imported: Imported) -> None:
+    from .results import build, to_csv
+
+    write_atomic(folder / "results.csv", to_csv(build((), imported.figures())))
+    write_atomic(folder / "tables.md", imported.document())
+    print(f"{folder / 'tables.md'}: the corrected tables\n{folder / 'results.csv'}: one row per row")
+
+
+def _markdown(path: Path) -> str:
+    """The text of a markdown file; raises NodesweepError where it is none."""
+    if path.stat().st_size > 4 * MOST_CHARACTERS:
+        raise NodesweepError(f"{path}: too large for a hand-kept table; give it in parts")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NodesweepError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
 def _schema(_: argparse.Namespace) -> None:
