@@ -221,11 +221,12 @@ def _import(options: argparse.Namespace) -> int:
         target = folder / "imported" / f"{path.stem}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, imported.to_json())
-        print(imported.report())
         if study is None:
             _write_imported(folder, imported)
+            written = f"{folder / 'tables.md'}: the corrected tables\n{folder / 'results.csv'}: the tidy table"
         else:
-            print(f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in")
+            written = f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in"
+        print(f"{imported.report()}\n{written}")
         found += len(imported.findings)
     return 1 if options.check and found else 0
 
@@ -235,7 +236,6 @@ def _write_imported(folder: Path, imported: Imported) -> None:
 
     write_atomic(folder / "results.csv", to_csv(build((), imported.figures())))
     write_atomic(folder / "tables.md", imported.document())
-    print(f"{folder / 'tables.md'}: the corrected tables\n{folder / 'results.csv'}: one row per row")
 
 
 def _markdown(path: Path) -> str:

@@ -66,9 +66,9 @@ def frequency(ghz: float | None) -> str:
     return UNKNOWN if ghz is None else f"{ghz!r}GHz"
 
 
-def yes_no(value: bool) -> str:
+def yes_no(value: bool | None) -> str:
     """`Yes` or `No`."""
-    return "Yes" if value else "No"
+    return UNKNOWN if value is None else "Yes" if value else "No"
 
 
 def memory(mib: float | None, outcome: str | None, where: str | None) -> str:
@@ -169,9 +169,9 @@ def _sections(rows: list[Row]) -> list[dict[str, str]]:
     def cells(row: Row) -> list[str]:
         return [column.cell(*(row[source] for source in column.sources)) for column in columns]
 
-    ordered = sorted(rows, key=lambda row: row["sequence_length_tokens"])
+    ordered = sorted(rows, key=lambda row: row["sequence_length_tokens"] or math.inf)
     return [
-        {"heading": f"Sequence Length={length}", "table": pipe_table(headings, map(cells, group), LEFT)}
+        {"heading": f"Sequence Length={length or 'unknown'}", "table": pipe_table(headings, map(cells, group), LEFT)}
         for length, group in groupby(ordered, key=lambda row: row["sequence_length_tokens"])
     ]
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..errors import NodesweepError
 from ..text import plain
 from .checks import Checks, check
-from .corrected import corrected_cells, document_of
+from .corrected import Numbered, corrected_cells, document_of
 from .findings import Finding
 from .measurements import Figures, figures_of
 from .reading import Reading, Remark, read_tables
@@ -20,10 +20,10 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class ImportedRow:
-    """A row: its cells as printed (without markup), as corrected, and what they say as a measurement."""
+    """A row: its cells as in the file, without markup and as corrected, and what they say as a measurement."""
 
     line: int
-    cells: tuple[str, ...]
+    raw: tuple[str, ...]
     corrected: tuple[str, ...]
     figures: Figures
 
@@ -122,13 +122,16 @@ def import_markdown(text: str, file: str) -> Imported:
 
 def _table(checks: Checks, reading: Reading, findings: tuple[Finding, ...], file: str) -> ImportedTable:
     table, footnotes = checks.table, dict(reading.footnotes)
-    numbered = list(enumerate(findings, 1))
+    by_line: dict[int, Numbered] = {}
+    for number, finding in enumerate(findings, 1):
+        by_line.setdefault(finding.line, []).append((number, finding))
+    column_wide = [(number, finding) for number, finding in by_line.get(table.line, []) if finding.scale is not None]
     rows = []
     for row in table.rows:
-        flags = [finding.sentence() for finding in findings if finding.line == row.line]
+        own = by_line.get(row.line, [])
+        flags = [finding.sentence() for _, finding in own]
         figures = figures_of(checks, row, file, footnotes, flags)
-        cells = tuple(value.shown for value in row.cells)
-        rows.append(ImportedRow(row.line, cells, corrected_cells(table, row, numbered), figures))
+        rows.append(ImportedRow(row.line, row.raw, corrected_cells(row, own + column_wide), figures))
     marks = dict.fromkeys(mark for row in table.rows for value in row.cells for mark in value.marks)
     return ImportedTable(
         table.line,
@@ -136,7 +139,7 @@ def _table(checks: Checks, reading: Reading, findings: tuple[Finding, ...], file
         tuple(column.heading for column in table.columns),
         tuple(column.field for column in table.columns),
         tuple(rows),
-        tuple(f"{mark}: {footnotes[mark]}" for mark in marks if mark in footnotes),
+        tuple(f"{mark} {footnotes[mark]}" for mark in marks if mark in footnotes),
     )
 
 

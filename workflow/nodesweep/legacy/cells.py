@@ -143,7 +143,7 @@ def visible(raw: str) -> Visible:
     ('3,720.0', '3720', 'a c')
     """
     text = _EMPHASIS.sub(lambda match: match[match.lastindex or 0], _LINK.sub(r"\1", raw[: 10 * CELL_CHARACTERS]))
-    marks = tuple(next(filter(None, match.groups())) for match in _MARKS.finditer(text))
+    marks = tuple(_TAG.sub("", match[0]).strip() for match in _MARKS.finditer(text))
     shown, read = (_ESCAPE.sub(r"\1", _TAG.sub(" ", one)).replace("`", "") for one in (text, _MARKS.sub("", text)))
     return Visible(plain(shown, CELL_CHARACTERS), plain(unicodedata.normalize("NFKC", read), CELL_CHARACTERS), marks)
 

@@ -17,12 +17,14 @@ from .world import node_ratios, ranks_per_node, world_findings
 class Checks:
     """All checks of one table: its `findings`, and `remarks` on what was assumed.
 
-    `elsewhere`: ranks on a node in the document's other tables, and in how many rows.
+    `corrected`: sure right values by line and quantity. `elsewhere`: ranks on a node in the document's other tables,
+    and in how many rows.
     """
 
     def __init__(self, table: Table, elsewhere: Counter[int]):
         self.table = table
         self.findings: list[Finding] = []
+        self.corrected: dict[tuple[int, str], Decimal] = {}
         self._doubts: dict[int, set[str]] = defaultdict(set)
         self.ranks_per_node = ranks_per_node(table, elsewhere)
         self.rates = Rates(table, self.ranks_per_node)
@@ -44,11 +46,6 @@ class Checks:
         """From times as printed to times in the unit of the heading, or in seconds where it names none."""
         return self.rates.convention.factor if self.rates.resolved else Decimal(1)
 
-    @property
-    def corrected(self) -> dict[tuple[int, str], Decimal]:
-        """Sure right values, by line and quantity."""
-        return {(one.line, one.field): one.value for one in self.findings if one.value is not None}
-
     def count(self, row: Row, name: str) -> int | None:
         """A whole number of a row, corrected where its right value is sure."""
         right = self.corrected.get((row.line, name))
@@ -57,6 +54,8 @@ class Checks:
     def _add(self, found: Iterable[Found]) -> None:
         for finding, lines, fields in list(found):
             self.findings.append(finding)
+            if finding.value is not None:
+                self.corrected[finding.line, finding.field] = finding.value
             for line in lines:
                 self._doubts[line] |= fields
 
@@ -136,6 +135,6 @@ class Checks:
 def check(reading: Reading) -> Iterator[Checks]:
     """The checks of every table, in order."""
     ratios = [node_ratios(table) for table in reading.tables]
-    for number, table in enumerate(reading.tables):
-        others = (one for other, one in enumerate(ratios) if other != number)
-        yield Checks(table, sum(others, Counter()))
+    total = sum(ratios, Counter())
+    for table, own in zip(reading.tables, ratios, strict=True):
+        yield Checks(table, total - own)

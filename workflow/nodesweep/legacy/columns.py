@@ -67,19 +67,6 @@ WORDINGS = {
 }
 _WORDINGS = {field: re.compile(pattern) for field, pattern in WORDINGS.items()}
 
-_ITERATION = r"(?:it|iter|iters|itr|iteration|iterations|step|steps|イテレーション|反復|ステップ)"
-_SECONDS = re.compile(
-    rf"(?:(?:avg|average|mean|median|elapsed) )?(?:(?P<unit>[a-zμ]{{1,12}}|秒|ミリ秒)/{_ITERATION}"
-    rf"|(?:elapsed )?time/{_ITERATION}|{_ITERATION} ?(?:time|latency)|時間/{_ITERATION}|(?:1 ?)?{_ITERATION}(?:の)?時間"
-    rf"|(?P<rate>(?:it|its|iter|iters|iterations|steps?)/s(?:ec(?:ond)?)?))"
-)
-_FLOPS = re.compile(
-    r"(?P<words>(?:(?:est|estimated|achieved|avg|average|mean|hardware|hw|model|aggr|aggregated?|total|overall|system"
-    r"|合計|全体|実効) ?){0,3})(?P<prefix>tera|t|giga|g|peta|p) ?flops?(?:/s(?:ec(?:ond)?)?)?"
-    r"(?:/(?P<basis>gpu|gcd|node|device|rank|chip|process|accelerator|ノード))?"
-)
-_WHOLE = ("aggr", "total", "overall", "system", "合計", "全体")
-
 UNITS: dict[str, dict[str, Decimal]] = {
     "seconds": {
         **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "秒"), Decimal(1)),
@@ -101,6 +88,21 @@ UNITS: dict[str, dict[str, Decimal]] = {
     "frequency": {"ghz": Decimal(1), "mhz": Decimal("0.001")},
 }
 """Units a heading or a cell may name -> seconds, MiB, GHz; a GB is 10^9 bytes."""
+
+_ITERATION = r"(?:it|iter|iters|itr|iteration|iterations|step|steps|イテレーション|反復|ステップ)"
+_SECOND_UNITS = "|".join(UNITS["seconds"])
+_SECONDS = re.compile(
+    rf"(?:(?:avg|average|mean|median|elapsed) )?(?:(?P<unit>{'|'.join(UNITS['seconds'])})/{_ITERATION}"
+    rf"|(?:elapsed )?time/{_ITERATION}|{_ITERATION} ?(?:time|latency)|時間/{_ITERATION}|(?:1 ?)?{_ITERATION}(?:の)?時間"
+    rf"|(?P<rate>(?:it|its|iter|iters|iterations|steps?)/s(?:ec(?:ond)?)?))"
+)
+_FLOPS = re.compile(
+    r"(?P<words>(?:(?:est|estimated|achieved|avg|average|mean|hardware|hw|model|aggr|aggregated?|total|overall|system"
+    r"|合計|全体|実効) ?){0,3})(?P<prefix>tera|t|giga|g|peta|p) ?flops?(?:/s(?:ec(?:ond)?)?)?"
+    r"(?:/(?P<basis>gpu|gcd|node|device|rank|chip|process|accelerator|ノード))?"
+)
+_WHOLE = ("aggr", "total", "overall", "system", "合計", "全体")
+
 _TERA = {"g": Decimal("0.001"), "t": Decimal(1), "p": Decimal(1000)}
 
 
@@ -163,8 +165,6 @@ def _named(shown: str, label: str) -> Column | None:
             return Column(shown, field)
     if match := _SECONDS.fullmatch(label):
         rate = bool(match["rate"])
-        if match["unit"] and match["unit"] not in UNITS["seconds"]:
-            return None
         unit = "s" if rate else match["unit"]
         return Column(shown, "seconds", UNITS["seconds"][unit] if unit else None, rate)
     if match := _FLOPS.fullmatch(label):

@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 from ..markdown import inert, pipe_table
 from .cells import Value
 from .findings import Finding
-from .reading import Row, Table
+from .reading import Row
 
 Headings = tuple[tuple[int, str], ...]
 """Levels and texts of the headings a table stands under."""
@@ -14,17 +14,16 @@ Numbered = list[tuple[int, Finding]]
 """Findings with their numbers in the list of them all."""
 
 
-def corrected_cells(table: Table, row: Row, findings: Numbered) -> tuple[str, ...]:
-    """The cells of a row as they should read; those in doubt name their finding."""
+def corrected_cells(row: Row, findings: Numbered) -> tuple[str, ...]:
+    """The cells of a row as they should read, by the findings about it and its columns; those in doubt name theirs."""
     texts = [value.shown for value in row.cells]
     for number, finding in findings:
-        if finding.table != table.line:
-            continue
         place = row.fields.index(finding.field) if finding.field in row.fields else 0
         value = row.cells[place]
-        if finding.scale is not None and value.number is not None and not value.unit:
-            texts[place] = with_number(value, product(value.number, finding.scale))
-        elif finding.line == row.line:
+        if finding.scale is not None:
+            if value.number is not None and not value.unit:
+                texts[place] = with_number(value, product(value.number, finding.scale))
+        else:
             right = finding.value
             texts[place] = (
                 with_number(value, f"{right:f}") if right is not None else f"{texts[place]} (finding {number})"

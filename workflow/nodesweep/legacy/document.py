@@ -7,12 +7,14 @@ whose line of dashes has another number of cells than its headings.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..errors import NodesweepError
 
-MOST_CHARACTERS = 4_000_000
+MOST_CHARACTERS = 1_000_000
 MOST_ROWS = 20_000
 MOST_CELLS = 100
+MOST_TABLES = 1000
 
 _FENCE = re.compile(r"[ \t]{0,12}(`{3,50}|~{3,50})")
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t　]+(\S.*)")
@@ -20,7 +22,7 @@ _BOLD_LINE = re.compile(r"\*\*([^*]{1,200})\*\*:?")
 _UNDERLINE = re.compile(r" {0,3}(={2,200}|-{2,200})\s{0,20}")
 _LIST_ITEM = re.compile(r" {0,3}(?:[-*+]|\d{1,3}[.)])[ \t]")
 _INDENTED = re.compile(r"(?: {4}|\t)")
-_QUOTE = re.compile(r" {0,3}(?:> ?){1,5}")
+_QUOTE = re.compile(r"\A {0,3}(?:> ?){1,5}")
 _DASHES = re.compile(r":?-{1,500}:?")
 _PIPE = re.compile(r"(?<!\\)\|")
 
@@ -145,12 +147,15 @@ class _Reader:
             return 1 + (heading.level <= 2 and not line.lstrip().startswith("#"))
         if not code and _PIPE.search(line):
             rows = self._rows(index)
-            if len(rows) > 1 and _is_dashes(rows[1][1]):
-                self._add_table(rows)
-                return len(rows)
-            if len(rows) > 2:
+            starts = [place - 1 for place in range(1, len(rows)) if _is_dashes(rows[place][1], 1 + (place > 1))]
+            for start, end in pairwise([*starts, len(rows)]):
+                self._add_table(rows[start:end])
+            if len(rows) > 2 and not starts:
                 self._loose.append(number)
                 return len(rows)
+            before = rows[: starts[0] if starts else 1]
+            self._texts += [TextLine(at, text, self._path) for at, text in before]
+            return len(rows) if starts else 1
         if line.strip():
             self._texts.append(TextLine(number, line, self._path))
         return 1
@@ -182,6 +187,8 @@ class _Reader:
 
     def _add_table(self, lines: list[tuple[int, str]]) -> None:
         first = lines[0][0]
+        if len(self._tables) == MOST_TABLES:
+            raise NodesweepError(f"line {first}: over {MOST_TABLES} tables; give it in parts")
         headings, *rows = [RawRow(number, cells_of(line)) for number, line in (lines[0], *lines[2:])]
         if len(rows) > MOST_ROWS or max(len(row.cells) for row in (headings, *rows)) > MOST_CELLS:
             raise NodesweepError(
@@ -190,6 +197,7 @@ class _Reader:
         self._tables.append(RawTable(first, self._path, headings.cells, tuple(rows)))
 
 
-def _is_dashes(line: str) -> bool:
+def _is_dashes(line: str, least: int) -> bool:
+    """Whether a line is the one under the headings; `least`: dashes in a cell, as one alone may be an unknown value."""
     cells = cells_of(line)
-    return bool(cells) and all(_DASHES.fullmatch(cell) for cell in cells)
+    return bool(cells) and all(_DASHES.fullmatch(cell) and cell.count("-") >= least for cell in cells)

@@ -11,9 +11,10 @@ from .document import Document, Heading, Path, RawTable
 _HEADINGS_ONLY = frozenset({"nodes", "ranks", "data"})
 """In a list, `Nodes: 158976` is more likely to describe the machine."""
 _OPTION = re.compile(r"--([A-Za-z][A-Za-z0-9_-]{1,40})[ =]([^\s-][^\s]{0,40})")
-_MARKER = re.compile(r"\s{0,12}(?:[-*+]|\d{1,3}[.)])\s{1,4}(?:\[[ xX]\] )?")
-_SEPARATOR = re.compile(r"[;、，]|,(?!\d)|\s[-–—|/]\s|[()（）\[\]]")
+_MARKER = re.compile(r"\A\s{0,12}(?:[-*+]|\d{1,3}[.)])\s{1,4}(?:\[[ xX]\] )?")
+_SEPARATOR = re.compile(r"[;、]|[,，](?!\d)|\s[-–—|/]\s|[()（）\[\]]")
 _SWITCHED = re.compile(r"(with|w/|without|w/o|no)\s?(?P<label>[^\d].{1,40})", re.IGNORECASE)
+_SWITCHED_BEHIND = re.compile(r"(?P<label>.{1,40})(あり|有り?|なし|無し?)")
 _SEQUENCE = re.compile(
     r"(?<![a-z])(?:seq(?:uence)?(?:[ _-]?len(?:gth)?)?|(?:系列|シーケンス)長)\s?[=:は]?\s?(\d[\d,]{1,9})(?!\w)",
     re.IGNORECASE,
@@ -75,9 +76,9 @@ def _in_heading(heading: Heading) -> Iterator[tuple[str, Value]]:
     if match := _SEQUENCE.search(visible(heading.text).read):
         yield "sequence_length", number_cell(match[1], heading.line, (), whole=True)
     for part in _parts(heading.text):
-        switch = _SWITCHED.fullmatch(part)
+        switch = _SWITCHED.fullmatch(part) or _SWITCHED_BEHIND.fullmatch(part)
         if switch and column_of(switch["label"]).field == "activation_checkpointing":
-            on = switch[1].casefold() in ("with", "w/")
+            on = any(word.casefold() in ("with", "w/", "あり", "有", "有り") for word in switch.groups())
             yield "activation_checkpointing", yes_no_cell("yes" if on else "no", heading.line)
         elif found := _setting(*_split(part), heading.line):
             yield found

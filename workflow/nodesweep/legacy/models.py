@@ -58,13 +58,17 @@ def size_findings(table: Table) -> Iterator[Found]:
 
 
 def hidden_size_findings(table: Table) -> Iterator[Found]:
-    """Hidden sizes that do not split over their heads; one finding for all rows of one model."""
+    """Hidden sizes that do not split over their heads; one finding for all rows of one model.
+
+    A hidden size of the row's own is not held against heads it inherits: those belong to another.
+    """
     groups: dict[tuple[int, int, int], list[Row]] = {}
     for row in table.rows:
         hidden, heads = row.count("hidden_size"), row.count("attention_heads")
         if hidden and heads and hidden % heads:
-            lines = {row.values[name].line for name in ("hidden_size", "attention_heads")}
-            groups.setdefault((0 if row.line in lines else max(lines), hidden, heads), []).append(row)
+            lines = [row.values[name].line for name in ("hidden_size", "attention_heads")]
+            if lines.count(row.line) != 1:
+                groups.setdefault((0 if row.line in lines else max(lines), hidden, heads), []).append(row)
     for (line, hidden, heads), rows in groups.items():
         text = f"hidden size {hidden} does not split over {heads} heads{_more(rows)}"
         likely = f"hidden size {nearest(multiples(heads, hidden), hidden)}, or other heads"

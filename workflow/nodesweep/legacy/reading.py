@@ -1,5 +1,6 @@
 """Tables of a document -> rows of values by quantity, with what they inherit; and what was not understood, in words."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,12 +12,15 @@ from .columns import COUNTS, MEASURED, PLACED, UNITS, Column, column_of
 from .document import Path, RawRow, RawTable, read_document
 from .hyperparameters import inherited, settings_of
 
+_BULLET = re.compile(r"\A\s{0,12}(?:[-*+]\s{1,4})?")
+
 
 @dataclass(frozen=True)
 class Row:
-    """A row: `cells`, one value per column of its table; `settings`, what its table inherits."""
+    """A row: `raw` cells as in the file and `cells` as read, one per column; `settings`, what its table inherits."""
 
     line: int
+    raw: tuple[str, ...]
     cells: tuple[Value, ...]
     fields: tuple[str, ...] = field(repr=False)
     settings: Mapping[str, Value] = field(repr=False)
@@ -116,7 +120,7 @@ def _table(raw: RawTable, settings: Mapping[str, Value]) -> Table:
         cells = (*raw_row.cells, *[""] * (width - len(raw_row.cells)))
         meant = tuple(before if is_ditto(cell) else cell for cell, before in zip(cells, above, strict=True))
         values = tuple(_value(column, cell, raw_row.line) for column, cell in zip(columns, meant, strict=True))
-        rows.append(Row(raw_row.line, values, fields, settings))
+        rows.append(Row(raw_row.line, cells, values, fields, settings))
         above = meant
     return Table(raw.line, raw.path, tuple(columns), tuple(rows))
 
@@ -151,15 +155,15 @@ def _said(raw: RawTable, table: Table) -> list[Remark]:
 
 
 def _footnotes(lines: list[str], tables: list[Table]) -> dict[str, str]:
-    """The texts of the footnotes the cells refer to: `[^1]: text`, `*1 text`, `† text`."""
+    """The texts of the footnotes that cells refer to, by mark: `[^1]: text`, `*1 text`, `† text`."""
     marks = {mark for table in tables for row in table.rows for value in row.cells for mark in value.marks}
     found: dict[str, str] = {}
     for line in lines:
-        text = line.strip().lstrip("-* ") if line.strip()[:2] in ("- ", "* ") else line.strip()
+        text = _BULLET.sub("", line).removeprefix("\\")
         for mark in sorted(marks, key=len, reverse=True):
-            for opening in (f"[^{mark}]:", f"\\{mark}", mark, f"<sup>{mark}</sup>"):
-                if text.startswith(opening) and (opening != mark or not mark.isalnum()):
-                    found.setdefault(mark, plain(text[len(opening) :].lstrip(" :"), 300))
+            if text.startswith(mark):
+                found.setdefault(mark, plain(text[len(mark) :].lstrip(" :"), 300))
+                break
     return found
 
 
