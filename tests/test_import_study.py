@@ -136,6 +136,9 @@ def test_command(tmp_path):
     assert len(from_csv((folder / "results.csv").read_text())) == 16
     assert (folder / "tables.md").read_text() == import_markdown(STUDY, "30b.md").document()
     assert run_nodesweep(tmp_path, "import", "--check", "30b.md").returncode == 1
+    (tmp_path / "empty.md").write_text("# nothing\n")
+    done = run_nodesweep(tmp_path, "import", "empty.md")
+    assert done.stdout.startswith("nodesweep: empty.md: no table of results (it has no tables); one has a column of")
     (tmp_path / "none.md").write_bytes(b"\xff")
     done = run_nodesweep(tmp_path, "import", "none.md")
     assert (done.returncode, done.stdout) == (1, "nodesweep: none.md: not UTF-8 text (byte 0); save it as UTF-8\n")

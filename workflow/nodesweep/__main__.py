@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,6 @@ from . import journal
 from .errors import NodesweepError
 from .files import write_atomic
 from .layout import Layout
-from .legacy import Imported, import_markdown
-from .legacy.document import MOST_CHARACTERS
 from .lock import SweepLock
 from .logs.formats import FORMATS
 from .logs.scan import scan
@@ -23,6 +22,9 @@ from .schedulers.marks import has_started
 from .schemas import REFERENCE, SCHEMAS, reference, schemas
 from .script import render
 from .study import DEFAULT_SWEEP, Study
+
+MOST_BYTES = 4_000_000
+"""Of a markdown file to import."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -133,13 +135,16 @@ def _measure(options: argparse.Namespace) -> None:
         measurement = _measurement(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
     study.folder.mkdir(parents=True, exist_ok=True)
-    imported = [row for path in study.imported for row in _imported(path).figures()]
+    imported = [row for path in study.imported for row in _imported(path)]
     write_atomic(study.folder / "results.csv", to_csv(build(runs, imported)))
 
 
-def _imported(path: Path) -> Imported:
+def _imported(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows for the tidy table that were imported from a hand-kept one."""
+    from .legacy import Imported
+
     try:
-        return Imported.from_json(path.read_text())
+        return Imported.from_json(path.read_text()).figures()
     except NodesweepError as error:
         raise NodesweepError(f"{path}: {error}") from None
 
@@ -205,6 +210,9 @@ def _rerun(options: argparse.Namespace) -> None:
 
 def _import(options: argparse.Namespace) -> int:
     """Into the sweep's folder where a sweep is named, else into a folder of each file's own."""
+    from .legacy import import_markdown
+    from .results import build, to_csv
+
     stems = [path.stem for path in options.file]
     if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
         raise NodesweepError(f"two files named {twice}: they would share a folder; rename one")
@@ -217,35 +225,31 @@ def _import(options: argparse.Namespace) -> int:
                 f"{folder} holds the results of a sweep; name the sweep with --configfile to import into it, "
                 f"or rename {path}"
             )
-        imported = import_markdown(_markdown(path), path.name)
+        try:
+            imported = import_markdown(_markdown(path), path.name)
+        except NodesweepError as error:
+            raise NodesweepError(f"{path}: {error}") from None
         target = folder / "imported" / f"{path.stem}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, imported.to_json())
+        written = f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in"
         if study is None:
-            _write_imported(folder, imported)
+            write_atomic(folder / "results.csv", to_csv(build((), imported.figures())))
+            write_atomic(folder / "tables.md", imported.document())
             written = f"{folder / 'tables.md'}: the corrected tables\n{folder / 'results.csv'}: the tidy table"
-        else:
-            written = f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in"
         print(f"{imported.report()}\n{written}")
         found += len(imported.findings)
     return 1 if options.check and found else 0
 
 
-def _write_imported(folder: Path, imported: Imported) -> None:
-    from .results import build, to_csv
-
-    write_atomic(folder / "results.csv", to_csv(build((), imported.figures())))
-    write_atomic(folder / "tables.md", imported.document())
-
-
 def _markdown(path: Path) -> str:
     """The text of a markdown file; raises NodesweepError where it is none."""
-    if path.stat().st_size > 4 * MOST_CHARACTERS:
-        raise NodesweepError(f"{path}: too large for a hand-kept table; give it in parts")
+    if path.stat().st_size > MOST_BYTES:
+        raise NodesweepError(f"over {MOST_BYTES} bytes, too large for tables kept by hand; give it in parts")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NodesweepError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        raise NodesweepError(f"not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
 def _schema(_: argparse.Namespace) -> None:
