@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,21 @@ from .schemas import REFERENCE, SCHEMAS, reference, schemas
 from .script import render
 from .study import DEFAULT_SWEEP, Study
 
+MOST_BYTES = 4_000_000
+"""Of a markdown file to import."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; a NodesweepError is printed as one message, exit code 1."""
     options = _parser().parse_args(arguments)
     try:
-        options.room(options)
+        return options.room(options) or 0
     except NodesweepError as error:
         print(f"nodesweep: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"nodesweep: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         ("tables", _tables, "write tables.md from results.csv"),
         ("show", _show, "print the tables and where the files are"),
         ("rerun", _rerun, "let finished layouts run again with the next invocation"),
+        ("import", _import, "read hand-kept markdown tables of results, say what cannot be right in them"),
         ("schema", _schema, "write the JSON Schemas of the config files and config/README.md"),
     ):
         command = rooms.add_parser(name, help=text, description=text)
@@ -56,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
             _add_sweep(command, default=False)
         if room is _rerun:
             command.add_argument("slug", nargs="+", metavar="SLUG")
+        if room is _import:
+            command.add_argument("file", nargs="+", type=Path, metavar="FILE.md")
+            command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
     return parser
 
 
@@ -128,7 +135,18 @@ def _measure(options: argparse.Namespace) -> None:
         measurement = _measurement(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
     study.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(study.folder / "results.csv", to_csv(build(runs)))
+    imported = [row for path in study.imported for row in _imported(path)]
+    write_atomic(study.folder / "results.csv", to_csv(build(runs, imported)))
+
+
+def _imported(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows for the tidy table that were imported from a hand-kept one."""
+    from .legacy import Imported
+
+    try:
+        return Imported.from_json(path.read_text()).figures()
+    except NodesweepError as error:
+        raise NodesweepError(f"{path}: {error}") from None
 
 
 def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
@@ -185,6 +203,50 @@ def _rerun(options: argparse.Namespace) -> None:
     for slug in options.slug:
         request_rerun(study, slug)
     lock.release()
+
+
+def _import(options: argparse.Namespace) -> int:
+    """Into the sweep's folder where a sweep is named, else into a folder of each file's own."""
+    from .legacy import import_markdown
+    from .results import build, to_csv
+
+    stems = [path.stem for path in options.file]
+    if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
+        raise NodesweepError(f"two files named {twice}: they would share a folder; rename one")
+    study = _study(options) if options.configfile else None
+    found = 0
+    for path in options.file:
+        folder = study.folder if study else Path("results") / path.stem
+        if study is None and any((folder / name).exists() for name in ("plan.csv", "layouts")):
+            raise NodesweepError(
+                f"{folder} holds the results of a sweep; name the sweep with --configfile to import into it, "
+                f"or rename {path}"
+            )
+        try:
+            imported = import_markdown(_markdown(path), path.name)
+        except NodesweepError as error:
+            raise NodesweepError(f"{path}: {error}") from None
+        target = folder / "imported" / f"{path.stem}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, imported.to_json())
+        written = f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in"
+        if study is None:
+            write_atomic(folder / "results.csv", to_csv(build((), imported.figures())))
+            write_atomic(folder / "tables.md", imported.document())
+            written = f"{folder / 'tables.md'}: the corrected tables\n{folder / 'results.csv'}: the tidy table"
+        print(f"{imported.report()}\n{written}")
+        found += len(imported.findings)
+    return 1 if options.check and found else 0
+
+
+def _markdown(path: Path) -> str:
+    """The text of a markdown file; raises NodesweepError where it is none."""
+    if path.stat().st_size > MOST_BYTES:
+        raise NodesweepError(f"over {MOST_BYTES} bytes, too large for tables kept by hand; give it in parts")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NodesweepError(f"not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
 def _schema(_: argparse.Namespace) -> None:

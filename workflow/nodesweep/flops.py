@@ -22,6 +22,16 @@ def padded_vocabulary(vocab_size: int, tensor: int) -> int:
     return -(-vocab_size // multiple) * multiple
 
 
+def parameter_count(*, layers: int, hidden_size: int, ffn_width: int, vocab_size: int) -> int:
+    """Parameters of the model, its embedding counted once.
+
+    >>> parameter_count(layers=1, hidden_size=2, ffn_width=8, vocab_size=10)  # 16 + 32 + 16 + 20 and the embedding
+    104
+    """
+    layer = 4 * hidden_size**2 + 2 * hidden_size * ffn_width + 2 * ffn_width + 10 * hidden_size
+    return layers * layer + vocab_size * hidden_size
+
+
 def hardware_flops(
     *,
     layers: int,

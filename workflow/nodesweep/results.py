@@ -31,9 +31,10 @@ class Run(NamedTuple):
     measurement: Measurement | None
 
 
-def build(runs: Iterable[Run]) -> pandas.DataFrame:
-    """The tidy table of a sweep, in the order of its config."""
-    rows = [{**_layout(run.layout), **_state(run), **_figures(run)} for run in runs]
+def build(runs: Iterable[Run], imported: Iterable[Mapping[str, Any]] = ()) -> pandas.DataFrame:
+    """The tidy table of a sweep, in the order of its config; rows of hand-kept tables stand after it."""
+    rows = [{**_layout(run.layout), **_state(run), **_figures(run), "source": "run"} for run in runs]
+    rows += [dict(row) for row in imported]
     words = [name for name, kind in _KINDS.items() if kind == "word"]
     return _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
 
@@ -78,9 +79,12 @@ def size_label(model: Model) -> str:
     """
     if model.size:
         return model.size
-    width = model.hidden_size
-    layer = 4 * width**2 + 2 * width * model.ffn_width + 2 * model.ffn_width + 10 * width
-    parameters = model.layers * layer + model.vocab_size * width
+    parameters = flops.parameter_count(
+        layers=model.layers,
+        hidden_size=model.hidden_size,
+        ffn_width=model.ffn_width,
+        vocab_size=model.vocab_size,
+    )
     scale, suffix = next((scale, suffix) for scale, suffix in ((1e9, "B"), (1e6, "M"), (1, "")) if parameters >= scale)
     value = parameters / scale
     return f"{value:.1f}{suffix}" if value < 9.95 else f"{value:.0f}{suffix}"

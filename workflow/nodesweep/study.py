@@ -50,6 +50,11 @@ class Study:
         """All terminal records."""
         return [self.record(slug) for slug in self.layouts]
 
+    @property
+    def imported(self) -> list[Path]:
+        """What was imported into it from hand-kept tables."""
+        return sorted((self.folder / "imported").glob("*.json"))
+
     def directory(self, slug: str) -> Path:
         """The folder of one layout's files."""
         return self.folder / "layouts" / slug

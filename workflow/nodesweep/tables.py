@@ -119,11 +119,19 @@ def _sections(document: Document, frame: pandas.DataFrame) -> list[dict[str, Any
     for view in document.tables:
         rows = view.rows(frame)
         shown = view.shown(rows)
-        by_section = sorted(rows, key=lambda row: row[document.section_column])
+        by_section = sorted(rows, key=lambda row: _known_first(row[document.section_column]))
         for value, part in groupby(by_section, key=lambda row: row[document.section_column]):
             table = {"heading": view.heading, "text": view.text, "table": shown.pipe_table(list(part))}
             sections.setdefault(value, []).append(table)
-    return [{"heading": f"{document.section_heading}={value}", "tables": sections[value]} for value in sorted(sections)]
+    return [
+        {"heading": f"{document.section_heading}={'unknown' if value is None else value}", "tables": sections[value]}
+        for value in sorted(sections, key=_known_first)
+    ]
+
+
+def _known_first(value: Any) -> tuple[bool, Any]:
+    """What to sort by, so that unknown values come last."""
+    return value is None, value if value is not None else 0
 
 
 def _empty(document: Document, frame: pandas.DataFrame) -> list[str]:
@@ -222,7 +230,7 @@ def _notations(sweep: Sweep, tables: tuple[View, ...], frame: pandas.DataFrame) 
 def _words(sweep: Sweep, view: View, rows: list[Row]) -> dict[str, Any]:
     """What the meanings of columns leave open."""
     several = {row["warmup_iterations"] for row in rows if row["iterations_requested"] != 1}
-    warmups = sorted(several or {sweep.iterations.warmup})
+    warmups = sorted(several - {None} or {sweep.iterations.warmup})
     first = " or ".join(map(str, warmups))
     after = f"(the first {first}, or more where the times show it)" if any(warmups) else "(where the times show any)"
     return {

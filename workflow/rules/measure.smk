@@ -1,8 +1,9 @@
 rule measure:
-    """All logs and records → one tidy table."""
+    """All logs, records and imported tables → one tidy table."""
     input:
         plan=study.folder / "plan.csv",
         records=study.records,
+        imported=study.imported,
     output:
         study.folder / "results.csv",
     log:

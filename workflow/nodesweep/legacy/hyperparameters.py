@@ -1,0 +1,116 @@
+"""What lists, code and headings say of the tables below them: layers, hidden size, sequence length, model size, ..."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .cells import Value, number_cell, size_word, text_cell, visible, yes_no_cell
+from .columns import COUNTS, UNITS, column_of
+from .document import Document, Heading, Path, RawTable
+
+_HEADINGS_ONLY = frozenset({"nodes", "ranks", "data"})
+"""In a list, `Nodes: 158976` is more likely to describe the machine."""
+_OPTION = re.compile(r"--([A-Za-z][A-Za-z0-9_-]{1,40})[ =]([^\s-][^\s]{0,40})")
+_MARKER = re.compile(r"\A\s{0,12}(?:[-*+]|\d{1,3}[.)])\s{1,4}(?:\[[ xX]\] )?")
+_SEPARATOR = re.compile(r"[;、]|[,，](?!\d)|\s[-–—|/]\s|[()（）\[\]]")
+_SWITCHED = re.compile(r"(with|w/|without|w/o|no)\s?(?P<label>[^\d].{1,40})", re.IGNORECASE)
+_SWITCHED_BEHIND = re.compile(r"(?P<label>.{1,40})(あり|有り?|なし|無し?)")
+_SEQUENCE = re.compile(
+    r"(?<![a-z])(?:seq(?:uence)?(?:[ _-]?len(?:gth)?)?|(?:系列|シーケンス)長)\s?[=:は]?\s?(\d[\d,]{1,9})(?!\w)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value that holds for the tables below its line under `scope`, unless they give their own."""
+
+    field: str
+    value: Value
+    scope: Path
+
+
+def settings_of(document: Document, tables: Iterable[RawTable]) -> tuple[Setting, ...]:
+    """All settings of a document whose tables of results are `tables`, the weaker ones first.
+
+    A heading speaks for its own section. A list speaks for the smallest section around it that holds a table: a section
+    of hyperparameters alone is about its neighbours.
+    """
+    holding = {path[:depth] for path in (table.path for table in tables) for depth in range(len(path) + 1)}
+    found = [
+        Setting(field, value, next(path for path in _upwards(text.path) if path in holding or not path))
+        for text in document.texts
+        for field, value in _in_text(text.text, text.line)
+    ]
+    for path in holding:
+        found += [Setting(field, value, path) for field, value in (_in_heading(path[-1]) if path else ())]
+    return tuple(sorted(found, key=lambda one: (len(one.scope), one.value.line)))
+
+
+def inherited(settings: Iterable[Setting], table: RawTable) -> dict[str, Value]:
+    """What holds for a table, by quantity."""
+    return {
+        one.field: one.value
+        for one in settings
+        if one.value.line < table.line and table.path[: len(one.scope)] == one.scope
+    }
+
+
+def _upwards(path: Path) -> Iterator[Path]:
+    return (path[:depth] for depth in range(len(path), -1, -1))
+
+
+def _in_text(line: str, number: int) -> Iterator[tuple[str, Value]]:
+    """Settings of a line of a list, of code or of text."""
+    text = _MARKER.sub("", line[:2000], count=1)
+    options = _OPTION.findall(text)
+    for label, value in options or (_split(part) for part in _parts(text)):
+        if (found := _setting(label, value, number)) and found[0] not in _HEADINGS_ONLY:
+            yield found
+
+
+def _in_heading(heading: Heading) -> Iterator[tuple[str, Value]]:
+    """Settings of a heading: `Sequence Length=2048`, `30B model, MBS 2`, `without recomputation`."""
+    if size := size_word(visible(heading.text).read):
+        yield "size", text_cell(size, heading.line)
+    if match := _SEQUENCE.search(visible(heading.text).read):
+        yield "sequence_length", number_cell(match[1], heading.line, (), whole=True)
+    for part in _parts(heading.text):
+        switch = _SWITCHED.fullmatch(part) or _SWITCHED_BEHIND.fullmatch(part)
+        if switch and column_of(switch["label"]).field == "activation_checkpointing":
+            on = any(word.casefold() in ("with", "w/", "あり", "有", "有り") for word in switch.groups())
+            yield "activation_checkpointing", yes_no_cell("yes" if on else "no", heading.line)
+        elif found := _setting(*_split(part), heading.line):
+            yield found
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in _SEPARATOR.split(text) if part.strip()]
+
+
+def _split(part: str) -> tuple[str, str]:
+    """Label and value of `label = value`, `label: value` or `label value`."""
+    text = visible(part.split(" #")[0].rstrip("\\, ")).read
+    for sign in ("=", ":"):
+        if sign in text:
+            label, _, value = text.partition(sign)
+            return label.strip(" \"'"), value.strip(" \"'")
+    label, _, value = text.rpartition(" ")
+    return label, value
+
+
+def _setting(label: str, text: str, line: int) -> tuple[str, Value] | None:
+    """The quantity a label names and its value; None where one of them is neither."""
+    if not label or not text or len(label) > 60:
+        return None
+    field = column_of(label).field
+    if field in COUNTS:
+        value = number_cell(text, line, (), whole=True)
+        return (field, value) if value.number is not None else None
+    if field == "frequency":
+        value = number_cell(text, line, UNITS["frequency"])
+        return (field, value) if value.number is not None and value.unit else None
+    if field == "activation_checkpointing":
+        value = yes_no_cell(text, line)
+        return (field, value) if value.word else None
+    return (field, text_cell(size_word(text), line)) if field == "size" and size_word(text) else None

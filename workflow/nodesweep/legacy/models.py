@@ -1,0 +1,87 @@
+"""Checks of a table's models: names against hyperparameters, heads against hidden sizes."""
+
+from collections.abc import Iterator
+
+from ..flops import parameter_count
+from ..layout import multiples, nearest
+from .cells import size_in
+from .findings import Finding, Found
+from .rates import ASSUMED_VOCABULARY
+from .reading import Row, Table
+
+NAME_TOLERANCE = 1.25
+"""People round: 30B is said of 28 to 33 billion parameters."""
+
+
+def parameters_of(row: Row) -> int | None:
+    """Parameters by the row's hyperparameters."""
+    layers, hidden = row.count("layers"), row.count("hidden_size")
+    if not layers or not hidden:
+        return None
+    return parameter_count(
+        layers=layers,
+        hidden_size=hidden,
+        ffn_width=row.count("ffn_hidden_size") or 4 * hidden,
+        vocab_size=row.count("vocab_size") or ASSUMED_VOCABULARY,
+    )
+
+
+def size_words(parameters: int) -> str:
+    """Parameters as people say them.
+
+    >>> size_words(30_100_000_000), size_words(1_310_000_000), size_words(124_000_000)
+    ('30B', '1.3B', '124M')
+    """
+    scale, suffix = (1e9, "B") if parameters >= 1e9 else (1e6, "M")
+    value = parameters / scale
+    return f"{value:.1f}{suffix}" if value < 9.95 else f"{value:.0f}{suffix}"
+
+
+def size_findings(table: Table) -> Iterator[Found]:
+    """Models named for another size than their hyperparameters give; one finding for all rows of one model."""
+    groups: dict[tuple[int, str, int], list[Row]] = {}
+    for row in table.rows:
+        size, parameters = row.values.get("size"), parameters_of(row)
+        named = size_in(size.word) if size else None
+        if size is None or not named or not parameters:
+            continue
+        ratio = parameters / float(named)
+        if 1 / NAME_TOLERANCE <= ratio <= NAME_TOLERANCE or _names_another(table, row):
+            continue
+        groups.setdefault((size.line if size.line != row.line else 0, size.word, parameters), []).append(row)
+    for (line, word, parameters), rows in groups.items():
+        layers, hidden = rows[0].count("layers"), rows[0].count("hidden_size")
+        likely = size_words(parameters)
+        text = f"'{word[:60]}', but {layers} layers of hidden size {hidden} make {likely}{_more(rows)}"
+        finding = Finding(line or rows[0].line, table.line, "size", "Size", text, likely)
+        yield finding, [row.line for row in rows], {"size", "layers", "hidden_size"}
+
+
+def hidden_size_findings(table: Table) -> Iterator[Found]:
+    """Hidden sizes that do not split over their heads; one finding for all rows of one model.
+
+    A hidden size of the row's own is not held against heads it inherits: those belong to another.
+    """
+    groups: dict[tuple[int, int, int], list[Row]] = {}
+    for row in table.rows:
+        hidden, heads = row.count("hidden_size"), row.count("attention_heads")
+        if hidden and heads and hidden % heads:
+            lines = [row.values[name].line for name in ("hidden_size", "attention_heads")]
+            if lines.count(row.line) != 1:
+                groups.setdefault((0 if row.line in lines else max(lines), hidden, heads), []).append(row)
+    for (line, hidden, heads), rows in groups.items():
+        text = f"hidden size {hidden} does not split over {heads} heads{_more(rows)}"
+        likely = f"hidden size {nearest(multiples(heads, hidden), hidden)}, or other heads"
+        finding = Finding(line or rows[0].line, table.line, "hidden_size", "hidden size", text, likely)
+        yield finding, [row.line for row in rows], {"hidden_size", "attention_heads"}
+
+
+def _names_another(table: Table, row: Row) -> bool:
+    """Whether a size inherited from afar need not be that of a row with hyperparameters of its own."""
+    own = row.line in (row.values[name].line for name in ("layers", "hidden_size"))
+    near = table.path[-1].line if table.path else 0
+    return own and row.values["size"].line not in (row.line, near)
+
+
+def _more(rows: list[Row]) -> str:
+    return f" (so in {len(rows)} rows)" if len(rows) > 1 else ""
