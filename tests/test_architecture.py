@@ -20,7 +20,7 @@ ROOMS = [
     "logs logs.patterns logs.prefixes logs.search logs.memory logs.causes logs.signatures logs.successes logs.starts "
     "logs.megatron logs.trainers logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup logs.summary "
     "logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending outcome records watch runner",
-    "measure",
+    "steady plausible measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy",
     "results tables workflow __main__",
@@ -30,6 +30,8 @@ ORDER = [name for line in ROOMS for name in line.split()]
 PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {
     "logs.ending",
     "outcome",
+    "steady",
+    "plausible",
     "measure",
     "results",
     "tables",

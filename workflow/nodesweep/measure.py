@@ -10,19 +10,17 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, median, quantiles
 from typing import Any, Literal
 
-from . import flops
+from . import flops, plausible
 from .layout import Layout
 from .logs.custom import key_of
 from .logs.formats import Format
 from .logs.memory import highest
 from .logs.reading import READER_VERSION, Iteration, LogReading
-from .logs.warmup import warm_up
+from .steady import LeftOut, left_out, timed, warm_up_records
 
-SCHEMA = 2
+SCHEMA = 3
 PRINTED_TFLOPS_STEP = 0.01
 TFLOPS_TOLERANCE = 0.02
-WARM_UP_DEVIATION = 0.1
-WARM_UP_SPREADS = 5.0
 ARGUMENTS = {
     "num_layers": lambda layout: layout.model.layers,
     "hidden_size": lambda layout: layout.model.hidden_size,
@@ -108,6 +106,7 @@ class Measurement:
 
     `record`: the job's terminal record as the executor wrote it, verdict included. `flags`: what a reader of the
     table must know, one short phrase each. `first_loss`, `last_loss`: of the whole series, nats per token.
+    `read_as`: the format of the log, empty where it has no record. `left_out`: None where no record has a time.
     """
 
     slug: str
@@ -123,6 +122,8 @@ class Measurement:
     first_loss: float | None
     last_loss: float | None
     flags: tuple[str, ...]
+    read_as: str
+    left_out: LeftOut | None
     schema: int = SCHEMA
 
     def made_from(self, record: Mapping[str, Any], settings: Settings, size_bytes: int, modified_ns: int) -> bool:
@@ -142,13 +143,14 @@ class Measurement:
     def from_json(cls, text: str) -> "Measurement":
         """Read what `to_json` wrote; raises ValueError, KeyError or TypeError on anything else."""
         values = json.loads(text)
-        statistics, memory = values.pop("statistics"), values.pop("memory")
+        statistics, memory, dropped = (values.pop(name) for name in ("statistics", "memory", "left_out"))
         return cls(
             settings=Settings(**values.pop("settings")),
             series=Series(**{name: tuple(column) for name, column in values.pop("series").items()}),
             statistics=Statistics(**statistics) if statistics else None,
             memory=Memory(**memory) if memory else None,
             flags=tuple(values.pop("flags")),
+            left_out=LeftOut(**dropped) if dropped else None,
             **values,
         )
 
@@ -171,35 +173,10 @@ def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, sett
         memory=_memory(record, reading, settings.memory_source),
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
-        flags=_flags(layout, record, reading, statistics),
+        flags=(*_flags(layout, record, reading, statistics), *_implausible(layout, reading, statistics)),
+        read_as=reading.format.name if reading.format else "",
+        left_out=left_out(reading, settings.warmup),
     )
-
-
-def timed(reading: LogReading) -> tuple[Iteration, ...]:
-    """The records of a log that say how long they took."""
-    return tuple(row for row in reading.iterations if row.seconds is not None)
-
-
-def warm_up_records(reading: LogReading, warmup: int) -> int:
-    """How many leading records with a time to drop; one at least is left.
-
-    Those with a warm-up iteration in them; where there is to be any warm-up, all that are none by what is known of the
-    log's format; and more where times say so: leading records whose time is off the median of the later half by more
-    than 10 % and by more than 5 times its median absolute deviation, at most half of the records.
-    """
-    records = timed(reading)
-    interval = records[1].number - records[0].number if len(records) > 1 else 1
-    first = max(records[0].number - interval, 0)
-    starts = [first, *(row.number for row in records[:-1])]
-    configured = sum(start < first + warmup for start in starts)
-    later = [row.seconds for row in records[len(records) // 2 :]]
-    typical = median(later)
-    known = sum(row.seconds is not None for row in reading.iterations[: warm_up(reading)[0]]) if warmup else 0
-    deviation = median(abs(seconds - typical) for seconds in later)
-    allowed = max(WARM_UP_DEVIATION * typical, WARM_UP_SPREADS * deviation)
-    leading = records[: len(records) // 2]
-    steady = (index for index, row in enumerate(leading) if abs(row.seconds - typical) <= allowed)
-    return min(max(configured, known, next(steady, len(leading))), len(records) - 1)
 
 
 def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Statistics | None:
@@ -307,6 +284,22 @@ def _few_records(records: tuple[Iteration, ...], statistics: Statistics) -> list
     if len(records) == 1:
         return ["1 iteration only"]
     return [f"iteration {statistics.last_iteration} only"] if statistics.records_used == 1 else []
+
+
+def _implausible(layout: Layout, reading: LogReading, statistics: Statistics | None) -> list[str]:
+    """Flags of figures that contradict each other or the machine, or scatter too much."""
+    if statistics is None:
+        return []
+    used = timed(reading)[statistics.records_dropped :]
+    seconds = [row.seconds for row in used if row.seconds is not None]
+    tokens = layout.global_batch * layout.sequence_length
+    peak = plausible.peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
+    return [
+        *plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node),
+        *plausible.stamps_differ(reading, statistics.first_iteration),
+        *plausible.spread_too_large(seconds, statistics.iteration_seconds_half_interquartile_range),
+        *plausible.rates_differ(used, layout.global_batch, tokens, layout.ranks),
+    ]
 
 
 def _tflops_differ(layout: Layout, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:

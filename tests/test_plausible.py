@@ -1,0 +1,163 @@
+"""Figures that cannot be right or cannot be compared, with values a reader can check by hand."""
+
+from dataclasses import replace
+
+import pytest
+from measuring import STARTED, layouts_of, measurement_of, record_line, sweep_of
+from test_example_logs import EXAMPLES, name
+
+from nodesweep.config import Machine, Peak
+from nodesweep.logs.formats import FORMATS
+from nodesweep.logs.reading import Iteration, LogReading
+from nodesweep.logs.scan import scan
+from nodesweep.measure import _half_interquartile_range
+from nodesweep.plausible import above_peak, peak_of, rates_differ, spread_too_large, stamps_differ
+from nodesweep.steady import timed, warm_up_records
+
+A64FX = Machine(
+    scheduler="pjm",
+    peak_tflops=(
+        Peak(precision="fp32", frequency_ghz=2.0, tflops_per_node=6.144),
+        Peak(precision="fp32", frequency_ghz=2.2, tflops_per_node=6.7584),
+        Peak(precision="fp16", frequency_ghz=2.0, tflops_per_node=12.288),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("precision", "frequency_ghz", "tflops"),
+    [("fp32", 2.0, 6.144), ("fp32", None, 6.7584), ("fp16", 2.0, 12.288), ("fp16", 2.2, None), ("bf16", 2.0, None)],
+)
+def test_which_peak(precision, frequency_ghz, tflops):
+    """That of the precision and clock; of all clocks the highest where none was asked for; none that is not given."""
+    peak = peak_of(A64FX, precision, frequency_ghz)
+    assert (peak and peak.tflops_per_node) == tflops
+
+
+def test_rates_above_the_peak():
+    """Of 6.144 TFLOPs, 6.1 are possible, 7.68 are 125 %; with recomputation counted three quarters are the model's."""
+    peak = peak_of(A64FX, "fp32", 2.0)
+    said = "of a node's peak of 6.144 TFLOPs in fp32 at 2 GHz"
+    assert above_peak(peak, 6.1, 4.6) == []
+    assert above_peak(peak, 7.68, 5.76) == [f"HFU 125 % {said}"]
+    assert above_peak(peak, 12.288, 9.216) == [f"HFU 200 % and MFU 150 % {said}"]
+    assert above_peak(None, 1e9, 1e9) == []
+
+
+def records(*stamps: float | None, seconds: float = 12.0, interval: int = 1, form: str = "megatron-core") -> LogReading:
+    """Records that all print the same seconds, at these times of day."""
+    rows = (
+        Iteration(number * interval, number, 100, seconds, clock=None if clock is None else float(clock))
+        for number, clock in enumerate(stamps, 1)
+    )
+    return LogReading(FORMATS[form], tuple(rows))
+
+
+@pytest.mark.parametrize(
+    ("reading", "flags"),
+    [
+        (records(0, 12, 24, 36), []),
+        (records(0, 13, 26, 39), []),  # 8 % more
+        (records(0, 24.3, 48.6, 72.9), ["sec/it 12 by the log, 24.3 by its time stamps"]),
+        (records(0, 6, 12, 18), ["sec/it 12 by the log, 6 by its time stamps"]),
+        (records(0, 12, 99, 111, 123, 456, 468), []),  # an evaluation and a checkpoint between records
+        (records(0, 0, 0, 0, 48, 48, 48, 48, 96), []),  # lines came out of a buffer in bunches
+        (records(0, 24, 48), []),  # two differences prove nothing
+        (records(None, 24, 48, None, 96, 120, 144), ["sec/it 12 by the log, 24 by its time stamps"]),
+        (records(0, 1, 2, 3, seconds=0.4), []),  # within what stamps of whole seconds can tell
+        (records(0, 1, 2, 3.5, seconds=0.4), ["sec/it 0.4 by the log, 1 by its time stamps"]),
+        (records(0, 10, 20, 30, seconds=0.4, interval=10), ["sec/it 0.4 by the log, 1 by its time stamps"]),
+        (records(0, 120, 240, 360, interval=10), []),
+        (records(0, 50, 0, 50, 0, 50, seconds=50), []),  # clocks that went back
+        (records(0, 24, 48, 72, form="torchtitan"), []),  # its seconds are made from its stamps
+    ],
+)
+def test_stamps_against_printed_seconds(reading, flags):
+    """A record that says 12 s an iteration is 12 s, or its log interval times that, after the one before."""
+    assert stamps_differ(reading, 1) == flags
+
+
+def test_stamps_of_the_warm_up_do_not_count():
+    """Differences count from the first record used on."""
+    reading = records(0, 30, 60, 90, 102, 114, 126)
+    assert stamps_differ(reading, 5) == []
+    assert stamps_differ(replace(reading, iterations=reading.iterations[:4]), 1) != []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "flags"),
+    [
+        ([1.0, 2.0, 3.0, 4.0, 5.0], ["sec/it scatters by 33.3 % (half interquartile range)"]),
+        ([1.0, 1.1, 1.2, 1.3, 1.4], []),  # 0.1 of 1.2
+        ([1.0, 3.0, 5.0], []),  # too few to say
+        ([1.0, 1.0, 1.0, 1.0, 1.0, 3.0, 4.0], []),  # evaluations: most records agree
+        ([], []),
+    ],
+)
+def test_times_that_scatter(seconds, flags):
+    """Of 1 to 5 s the quartiles 2 and 4 are 1 s, a third of the median, from their middle."""
+    assert spread_too_large(seconds, _half_interquartile_range(seconds)) == flags
+
+
+@pytest.mark.parametrize(
+    ("figures", "flags"),
+    [
+        ({"samples_per_second": 450.0, "tokens_per_second": 4500.0, "tokens_per_second_per_rank": 45.0}, []),
+        ({"samples_per_second": 470.0}, []),
+        ({"samples_per_second": 900.0}, ["log says 900 samples/s, GBS / sec/it is 450"]),
+        ({"tokens_per_second": 2250.0}, ["log says 2250 tokens/s, GBS x sequence length / sec/it is 4500"]),
+        ({"tokens_per_second_per_rank": 90.0}, ["log says 90 tokens/s per rank, the batch / sec/it / ranks is 45"]),
+        ({"samples_per_second": None}, []),
+    ],
+)
+def test_rates_against_the_batch(figures, flags):
+    """900 samples of 10 tokens in 2 s on 100 ranks are 450 samples, 4500 tokens and 45 tokens a rank in a second."""
+    assert rates_differ((Iteration(1, 1, 3, 2.0, **figures),), 900, 9000, 100) == flags
+    assert rates_differ((Iteration(1, 1, 3, 2.0, **figures),), None, None, None) == []
+
+
+def test_what_a_log_prints_coarsely_is_no_contradiction():
+    """0.004 samples a second may be 0.0044, and 3 tokens 3.4: three digits and none are printed."""
+    figures = {"samples_per_second": 0.004, "tokens_per_second": 3.0}
+    assert rates_differ((Iteration(1, 1, 3, 1000.0, **figures),), 4, 3400, 1) == []
+
+
+def test_flags_stand_in_the_measurement(tmp_path):
+    """A run of a 30B model said to take 600 s on 192 nodes of 6.144 TFLOPs: 6.8 TFLOPs, with its recomputation."""
+    peaks = [{"precision": "fp32", "frequency_ghz": 2.0, "tflops_per_node": 6.144}]
+    machine = {"name": "m", "scheduler": "local", "frequencies_ghz": [2.0], "peak_tflops": peaks}
+    point = {"nodes": 192, "tensor": 4, "pipeline": 48, "global_batch": 1536, "sequence_length": 2048}
+    study = sweep_of([point | {"activation_checkpointing": True, "frequency_ghz": 2.0}], machine=machine)
+    lines = [STARTED, *(record_line(number, 3, 600.0, " samples per second: 1.280 |") for number in (1, 2, 3))]
+    assert measurement_of(study, layouts_of(study)[0], tmp_path, lines).flags == (
+        "HFU 111.2 % of a node's peak of 6.144 TFLOPs in fp32 at 2 GHz",
+        "log says 1.28 samples/s, GBS / sec/it is 2.56",
+    )
+
+
+STAMPED_BY_RULE = {
+    "megatron-lm/core_2024_wide_total_restart_repeats": "sec/it 0.965 by the log, 3 by its time stamps",
+    "nanotron/new_2025_ansi_eta_z_loss": "sec/it 2.88 by the log, 60 by its time stamps",
+    "nanotron/old_2024_tee_peak_reset": "sec/it 4.4 by the log, 60 by its time stamps",
+    "nemo/dllogger_2025_only": "sec/it 12 by the log, 7 by its time stamps",
+    "primus/compute_per_gpu_2026_pairs": "sec/it 1.21 by the log, 2.01 by its time stamps",
+}
+"""Examples whose writer gave every line a stamp at a fixed distance, whatever its seconds say: rightly found."""
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name)
+def test_example_logs_are_plausible(path):
+    """In no other example do times, stamps and rates contradict each other; batches are those of the log itself."""
+    reading = scan(path)
+    used = timed(reading)[warm_up_records(reading, 1) :]
+    if not used:
+        return
+    samples, arguments = used[-1].global_batch_samples, dict(reading.arguments)
+    tokens = used[-1].global_batch_tokens
+    if not tokens and samples and arguments.get("seq_length", "").isdecimal():
+        tokens = samples * int(arguments["seq_length"])
+    seconds = [row.seconds for row in used]
+    flags = stamps_differ(reading, used[0].number)
+    flags += spread_too_large(seconds, _half_interquartile_range(seconds))
+    flags += rates_differ(used, samples, tokens, reading.world_size)
+    assert flags == [STAMPED_BY_RULE[key] for key in (name(path),) if key in STAMPED_BY_RULE]

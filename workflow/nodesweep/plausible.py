@@ -1,0 +1,100 @@
+"""Figures that contradict each other, the log or the machine, or that are too noisy to compare: flags in words.
+
+Each check gives no flag or one; a flag says both figures, so that a reader can judge.
+"""
+
+from itertools import pairwise
+from statistics import median
+
+from .config import Machine, Peak, Precision
+from .logs.reading import Iteration, LogReading
+
+STAMPS_TOLERANCE = 0.1
+FEWEST_STAMPS = 3
+"""Differences of time stamps, so that one evaluation or checkpoint between two records moves no median."""
+RATE_TOLERANCE = 0.05
+SPREAD_LIMIT = 0.1
+"""Half the interquartile range over the median: neighbouring layouts of a sweep often differ by less than 10 %."""
+FEWEST_OF_A_SPREAD = 4
+PRINTED_SAMPLES_STEP = 0.001
+PRINTED_TOKENS_STEP = 1.0
+
+
+def peak_of(machine: Machine, precision: Precision, frequency_ghz: float | None) -> Peak | None:
+    """The highest peak that a node has in this precision at this clock, or at any where the layout names none."""
+    fitting = [
+        peak
+        for peak in machine.peak_tflops
+        if peak.precision == precision
+        and (frequency_ghz is None or peak.frequency_ghz is None or peak.frequency_ghz == frequency_ghz)
+    ]
+    return max(fitting, key=lambda peak: peak.tflops_per_node, default=None)
+
+
+def above_peak(peak: Peak | None, hardware_tflops: float, model_tflops: float) -> list[str]:
+    """Rates of a node, recomputation counted (HFU) and not (MFU), that are above what it can do at best."""
+    if peak is None or hardware_tflops <= peak.tflops_per_node:
+        return []
+    percents = {"HFU": 100 * hardware_tflops / peak.tflops_per_node, "MFU": 100 * model_tflops / peak.tflops_per_node}
+    above = " and ".join(f"{name} {percent:.4g} %" for name, percent in percents.items() if percent > 100)
+    clock = f" at {peak.frequency_ghz:g} GHz" if peak.frequency_ghz is not None else ""
+    return [f"{above} of a node's peak of {peak.tflops_per_node:g} TFLOPs in {peak.precision}{clock}"]
+
+
+def stamps_differ(reading: LogReading, first_used: int) -> list[str]:
+    """Printed times that are not what passes between the time stamps of the records from iteration `first_used` on.
+
+    The median of the differences must be off by more than 10 % and by more than stamps of whole seconds allow, and so
+    must their mean: stamps that come in bunches, of lines kept back in a buffer, have a wrong median only.
+    """
+    if reading.format is None or reading.format.record.derive == "clock":
+        return []
+    found = [
+        (row.seconds, row.clock - before.clock, row.number - before.number)
+        for before, row in pairwise(reading.iterations)
+        if row.number >= first_used and None not in (row.seconds, row.clock, before.clock)
+    ]
+    found = [(seconds, passed, iterations) for seconds, passed, iterations in found if passed >= 0]
+    if len(found) < FEWEST_STAMPS:
+        return []
+    whole_seconds = all(passed.is_integer() for _, passed, _ in found)
+    step = 1 / min(iterations for _, _, iterations in found) if whole_seconds else 0
+    by_log = median(seconds for seconds, _, _ in found)
+    by_stamps = median(passed / iterations for _, passed, iterations in found)
+    mean = sum(passed for _, passed, _ in found) / sum(iterations for _, _, iterations in found)
+    allowed = max(STAMPS_TOLERANCE * by_log, step)
+    if min(by_stamps, mean) - by_log > allowed or by_log - max(by_stamps, mean) > allowed:
+        return [f"sec/it {by_log:.3g} by the log, {by_stamps:.3g} by its time stamps"]
+    return []
+
+
+def spread_too_large(seconds: list[float], half_interquartile_range: float | None) -> list[str]:
+    """Times that scatter so much that their median says little.
+
+    Few slow records, such as those with an evaluation in them, move a quartile but not the median of the deviations:
+    both must be large.
+    """
+    if len(seconds) < FEWEST_OF_A_SPREAD or half_interquartile_range is None:
+        return []
+    middle = median(seconds)
+    deviation = median(abs(value - middle) for value in seconds)
+    if min(half_interquartile_range, deviation) <= SPREAD_LIMIT * middle:
+        return []
+    return [f"sec/it scatters by {100 * half_interquartile_range / middle:.3g} % (half interquartile range)"]
+
+
+def rates_differ(used: tuple[Iteration, ...], samples: int | None, tokens: int | None, ranks: int | None) -> list[str]:
+    """Rates in the log that are not the samples or tokens of an iteration over its seconds; None where unknown."""
+    of_rank = tokens / ranks if tokens and ranks else None
+    flags = []
+    for name, unit, amount, words, step in (
+        ("samples_per_second", "samples/s", samples, "GBS / sec/it", PRINTED_SAMPLES_STEP),
+        ("tokens_per_second", "tokens/s", tokens, "GBS x sequence length / sec/it", PRINTED_TOKENS_STEP),
+        ("tokens_per_second_per_rank", "tokens/s per rank", of_rank, "the batch / sec/it / ranks", PRINTED_TOKENS_STEP),
+    ):
+        pairs = [(getattr(row, name), amount / row.seconds) for row in used if amount and getattr(row, name)]
+        if pairs:
+            logged, counted = (median(values) for values in zip(*pairs, strict=True))
+            if abs(logged - counted) > RATE_TOLERANCE * counted + step / 2:
+                flags.append(f"log says {logged:.4g} {unit}, {words} is {counted:.4g}")
+    return flags
