@@ -11,7 +11,8 @@ from nodesweep.logs.formats import FORMATS
 PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 # Top to bottom: a module imports only from those above it.
 ROOMS = [
-    "errors text markdown files expressions columns cells fields log_config table_config config sources layout expand",
+    "errors text markdown files expressions columns cells fields log_config table_config config sources origins layout "
+    "expand",
     "study flops plan",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
@@ -19,11 +20,13 @@ ROOMS = [
     "journal lock",
     "logs logs.patterns logs.prefixes logs.search logs.memory logs.causes logs.signatures logs.successes logs.starts "
     "logs.megatron logs.trainers logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup logs.summary "
-    "logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending outcome records watch runner",
+    "logs.lines logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending "
+    "outcome records watch runner",
     "steady plausible measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
-    "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy",
-    "results tables workflow __main__",
+    "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
+    "legacy.tracing",
+    "results tables formulas traces provenance why workflow __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -37,7 +40,7 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {
     "tables",
 }
 PURE |= {name for name in ORDER if name.split(".")[0] == "legacy"}
-PURE -= {"files", "sources", "study"}
+PURE -= {"files", "sources", "origins", "study"}
 
 
 def modules() -> dict[str, Path]:

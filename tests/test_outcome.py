@@ -83,7 +83,8 @@ def test_outcome_and_where(verdict, end, lines, outcome, where):
 
 def test_work_done_beats_the_exit_code(verdict):
     """All iterations there: ok, whatever came after, and the note says what."""
-    assert verdict(End(0), *DONE) == Verdict("ok", "", "line 4: iteration 3 of 3", "")
+    rule = "the log has all iterations asked for, or the trainer says that it finished"
+    assert verdict(End(0), *DONE) == Verdict("ok", "", "line 4: iteration 3 of 3", "", rule)
     assert verdict(End(1), *DONE, KEY_ERROR).note == "crashed in cleanup (exit code 1)"
     assert verdict(End(137, "out_of_memory", "OUT_OF_MEMORY"), *DONE).note == "scheduler says OUT_OF_MEMORY"
     assert verdict(End(124, "time_limit"), *DONE).note == "scheduler says time_limit"

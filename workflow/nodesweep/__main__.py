@@ -4,9 +4,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import journal
 from .errors import NodesweepError
@@ -17,11 +16,13 @@ from .logs.custom import format_of
 from .logs.scan import scan
 from .measure import Measurement, Settings, measure
 from .plan import plan_csv, plan_markdown
-from .records import request_rerun
-from .schedulers.marks import has_started
+from .records import request_rerun, standing
 from .schemas import REFERENCE, SCHEMAS, reference, schemas
 from .script import render
 from .study import DEFAULT_SWEEP, Study
+
+if TYPE_CHECKING:
+    from .legacy import Imported
 
 MOST_BYTES = 4_000_000
 """Of a markdown file to import."""
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         ("measure", _measure, "read all logs and records into results.csv"),
         ("tables", _tables, "write tables.md from results.csv"),
         ("show", _show, "print the tables and where the files are"),
+        ("why", _why, "say where the values of a layout's row come from: files, lines, statistics, formulas"),
         ("rerun", _rerun, "let finished layouts run again with the next invocation"),
         ("import", _import, "read hand-kept markdown tables of results, say what cannot be right in them"),
         ("schema", _schema, "write the JSON Schemas of the config files and config/README.md"),
@@ -60,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
             _add_sweep(command, default=False)
         if room is _rerun:
             command.add_argument("slug", nargs="+", metavar="SLUG")
+        if room is _why:
+            command.add_argument("slug", metavar="SLUG", help="the layout, or an imported row; its beginning will do")
+            command.add_argument("column", nargs="*", metavar="COLUMN", help="of results.csv, or a table's heading")
         if room is _import:
             command.add_argument("file", nargs="+", type=Path, metavar="FILE.md")
             command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
@@ -128,23 +133,20 @@ def _measure(options: argparse.Namespace) -> None:
     study = _study(options)
     runs = []
     for slug, layout in study.layouts.items():
-        state = journal.state(study.journal(slug))
-        status = "running" if state.status == "unclear" else state.status
-        if status == "running" and not has_started(study.directory(slug), state.key):
-            status = "queued"
+        status, state = standing(study, slug)
         measurement = _measurement(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
     study.folder.mkdir(parents=True, exist_ok=True)
-    imported = [row for path in study.imported for row in _imported(path)]
+    imported = [row for path in study.imported for row in _imported(path).figures()]
     write_atomic(study.folder / "results.csv", to_csv(build(runs, imported)))
 
 
-def _imported(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows for the tidy table that were imported from a hand-kept one."""
+def _imported(path: Path) -> "Imported":
+    """What was imported from a hand-kept table."""
     from .legacy import Imported
 
     try:
-        return Imported.from_json(path.read_text()).figures()
+        return Imported.from_json(path.read_text())
     except NodesweepError as error:
         raise NodesweepError(f"{path}: {error}") from None
 
@@ -188,6 +190,16 @@ def _show(options: argparse.Namespace) -> None:
         ("layouts/", "per layout: job.sh, logs, journal, job.json, measurement.json"),
     ):
         print(f"{study.folder / name}: {text}")
+
+
+def _why(options: argparse.Namespace) -> None:
+    from .origins import origins
+    from .why import why
+
+    study, named = _study(options), options.configfile or [DEFAULT_SWEEP]
+    imports = study.imported if options.configfile else sorted(Path("results").glob("*/imported/*.json"))
+    documents = {path: _imported(path) for path in imports}
+    print(why(study, origins(named, options.config), documents, options.slug, options.column))
 
 
 def _read(path: Path) -> str:

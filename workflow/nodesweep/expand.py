@@ -29,10 +29,11 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Expansion:
-    """All points of a sweep in the order of the config."""
+    """All points of a sweep in the order of the config; `blocks` are the numbers of the layouts' blocks."""
 
     layouts: tuple[Layout, ...]
     rejected: tuple[Rejected, ...]
+    blocks: tuple[int, ...]
 
 
 def expand(sweep: Sweep) -> Expansion:
@@ -64,7 +65,14 @@ def expand(sweep: Sweep) -> Expansion:
     if not layouts:
         reasons = "; ".join(f"{one.law}: {one.reason}" for one in rejected[:3])
         raise ConfigError(f"layouts: none of {len(rejected)} points can run ({reasons}); change the axes or exclude")
-    return Expansion(tuple(layout for layout, _ in layouts.values()), tuple(rejected))
+    found, blocks = zip(*layouts.values(), strict=True)
+    return Expansion(found, tuple(rejected), blocks)
+
+
+def conditions(sweep: Sweep, layout: Layout) -> tuple[int, ...]:
+    """Numbers of the entries under `when` that hold for a layout of a sweep, in the order they are applied."""
+    known = _known({**layout.fields(), "variant": layout.variant}, sweep.machine.ranks_per_node)
+    return tuple(number for number, entry in enumerate(sweep.when) if _holds(entry.if_, known, f"when[{number}].if"))
 
 
 def _points(sweep: Sweep) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -6,7 +6,7 @@ not a number), because ranks that wait for a dead one end in a time limit; then 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .logs import ending
@@ -34,13 +34,15 @@ class Verdict:
 
     `outcome`: ok, oom, timeout, nan, hang, node_failure, preempted, cancelled, launch_failed, crash or lost.
     `where`: "while building", "in iteration 1" or "after iteration k"; empty for runs that did their work or never
-    started. `evidence`: the deciding line of the log with its number, or the scheduler's word.
+    started. `evidence`: the deciding line of the log with its number, or the scheduler's word. `rule`: the one that
+    decided, in words.
     """
 
     outcome: str
     where: str = ""
     evidence: str = ""
     note: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class _Case:
 def decide(end: End, reading: LogReading, iterations_requested: int) -> Verdict:
     """Name the outcome of one ended job."""
     case = _Case(end, reading, iterations_requested)
-    return next(verdict for rule in RULES if (verdict := rule(case)) is not None)
+    return next(replace(verdict, rule=said) for said, rule in RULES if (verdict := rule(case)) is not None)
 
 
 def _work_done(case: _Case) -> Verdict | None:
@@ -189,16 +191,16 @@ def _from_log(case: _Case, found: Found, note: str = "") -> Verdict:
     return Verdict(outcome, "" if outcome == "launch_failed" else case.where, ending.said(found), notes)
 
 
-RULES: tuple[Callable[[_Case], Verdict | None], ...] = (
-    _work_done,
-    _scheduler_alone_knows,
-    _root_in_log,
-    _not_a_number,
-    _scheduler_says,
-    _command_unusable,
-    _rest_of_log,
-    _killed,
-    _nothing_known,
-    _terminated,
-    _bare_exit,
+RULES: tuple[tuple[str, Callable[[_Case], Verdict | None]], ...] = (
+    ("the log has all iterations asked for, or the trainer says that it finished", _work_done),
+    ("a failed node and a preemption are known to the scheduler alone", _scheduler_alone_knows),
+    ("the log tells of memory or of NaN, and of nobody who had ended the job before", _root_in_log),
+    ("the loss is not a number at the end", _not_a_number),
+    ("the scheduler gives its reason", _scheduler_says),
+    ("the command could not be started", _command_unusable),
+    ("the log shows a failure, and the scheduler gives no reason", _rest_of_log),
+    ("the exit code is that of SIGKILL, and the log shows no failure", _killed),
+    ("nobody recorded an exit code, and the log shows no failure", _nothing_known),
+    ("the log shows only consequences of a failure", _terminated),
+    ("there is an exit code and nothing else", _bare_exit),
 )

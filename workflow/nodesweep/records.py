@@ -11,6 +11,7 @@ from .journal import State
 from .lock import SweepLock
 from .outcome import Verdict
 from .schedulers.base import End, Job
+from .schedulers.marks import has_started
 from .study import Study
 
 SCHEMA = 1
@@ -35,6 +36,14 @@ def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdic
         "usage": asdict(end.usage),
         "log": f"{job.key}.log",
     }
+
+
+def standing(study: Study, slug: str) -> tuple[str, State]:
+    """Where a layout stands, "pending", "queued", "running" or "ended", and its journal's state."""
+    state = journal.state(study.journal(slug))
+    if state.status not in ("unclear", "running"):
+        return state.status, state
+    return "running" if has_started(study.directory(slug), state.key) else "queued", state
 
 
 def needs_run(study: Study, record: dict[str, Any]) -> bool:

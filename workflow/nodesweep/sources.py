@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from .config import Machine, Model, Sweep, Workload
 from .errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_KINDS: dict[str, type[BaseModel]] = {"model": Model, "machine": Machine, "workload": Workload}
+KINDS: dict[str, type[BaseModel]] = {"model": Model, "machine": Machine, "workload": Workload}
 _MOST_BYTES = 4 * 2**20
 _MOST_VALUES = 500_000
 _MOST_COMPLAINTS = 20
@@ -160,6 +160,14 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def merged(sources: Sequence[Source]) -> Source:
+    """The values of all files, later ones over earlier."""
+    source = sources[0]
+    for later in sources[1:]:
+        source = Source(later.path, merge(source.values, later.values), {**source.lines, **later.lines})
+    return source
+
+
 def load_sweep(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> tuple[Sweep, tuple[Path, ...]]:
     """Read a sweep from its files, later ones over earlier ones, and `overrides` over all; gives all files read.
 
@@ -168,23 +176,21 @@ def load_sweep(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None
     sources = [read_yaml(Path(path)) for path in paths]
     if not sources:
         raise ConfigError("no sweep was named: give --configfile config/quickstart.yaml or another sweep")
-    source = sources[0]
-    for later in sources[1:]:
-        source = Source(later.path, merge(source.values, later.values), {**source.lines, **later.lines})
-    source.values = merge(source.values, _typed(overrides or {}))
-    parts = {kind: _resolve(kind, source) for kind in _KINDS if kind in source.values}
+    source = merged(sources)
+    source.values = merge(source.values, typed(overrides or {}))
+    parts = {kind: resolved(kind, source) for kind in KINDS if kind in source.values}
     for kind, part in parts.items():
         source.values[kind] = part.values
     files = [one.path for one in sources] + [part.path for part in parts.values() if part.path != source.path]
     return _validate(source, parts), tuple(files)
 
 
-def _typed(value: Any) -> Any:
+def typed(value: Any) -> Any:
     """An override with its types: Snakemake gives the scalars inside `--config key={...}` as text."""
     if isinstance(value, Mapping):
-        return {name: _typed(item) for name, item in value.items()}
+        return {name: typed(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_typed(item) for item in value]
+        return [typed(item) for item in value]
     if isinstance(value, str):
         try:
             scalar = yaml.safe_load(value)
@@ -194,7 +200,7 @@ def _typed(value: Any) -> Any:
     return value
 
 
-def _resolve(kind: str, source: Source) -> Source:
+def resolved(kind: str, source: Source) -> Source:
     """The mapping a sweep means by its `model`, `machine` or `workload`: in place, or a named file's."""
     value = source.values[kind]
     if isinstance(value, Mapping):

@@ -1,0 +1,48 @@
+"""A figure of an imported row -> the cells and findings it comes from."""
+
+from . import Imported, ImportedRow, ImportedTable
+
+FIELDS = {
+    "nodes": "nodes",
+    "ranks_per_node": "ranks_per_node",
+    "ranks": "ranks",
+    "data": "data",
+    "tensor": "tensor",
+    "pipeline": "pipeline",
+    "micro_batch_samples": "micro_batch",
+    "global_batch_samples": "global_batch",
+    "sequence_length_tokens": "sequence_length",
+    "activation_checkpointing": "activation_checkpointing",
+    "frequency_ghz": "frequency",
+    "model_size": "size",
+    "layers": "layers",
+    "hidden_size": "hidden_size",
+    "attention_heads": "attention_heads",
+    "vocab_size": "vocab_size",
+    "note": "note",
+    "outcome": "status",
+    "memory_mib": "memory",
+    "iteration_seconds": "seconds",
+    "tokens_per_second": "tokens_per_second",
+    "tflops_per_node": "tflops",
+    "aggregate_petaflops": "aggregate",
+}
+"""Columns of results.csv, and the quantities of a hand-kept table they are read from."""
+
+
+def trace(imported: Imported, table: ImportedTable, row: ImportedRow, name: str) -> tuple[str, ...]:
+    """Where a column of results.csv comes from in an imported row, one sentence a line."""
+    place, field = f"{imported.file}:{row.line}", FIELDS.get(name)
+    said = [
+        f"{place}: cell of {heading!r}: {raw.strip()!r}"
+        + (f", corrected {corrected.strip()!r}" if corrected.strip() != raw.strip() else "")
+        for heading, of, raw, corrected in zip(table.headings, table.fields, row.raw, row.corrected, strict=True)
+        if of == field
+    ]
+    found = [one for one in imported.findings if one.line in (row.line, table.line) and one.field == field]
+    said += [f"{imported.file}:{one.line}: {one.sentence()}" for one in found]
+    if said:
+        return tuple(said)
+    if getattr(row.figures, name, None) is None:
+        return (f"{place}: says nothing of it",)
+    return (f"{place}: no cell of its own: from its other cells, or from lists and headings above its table",)

@@ -1,0 +1,31 @@
+"""Single lines of a log, found again by their numbers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..text import plain
+
+_BLOCK = 2**20
+_HEAD = 4096
+
+
+def lines_at(path: Path, numbers: Iterable[int]) -> dict[int, str]:
+    """The lines of these numbers, from 1, plain and at most 300 characters; without empty ones and those not there.
+
+    Reads in constant memory, up to the last line asked for. Raises OSError.
+    """
+    wanted = set(numbers)
+    last, heads, number = max(wanted, default=0), dict[int, bytes](), 1
+    with path.open("rb") as file:
+        while number <= last and (block := file.read(_BLOCK)):
+            at = 0
+            while True:
+                end = block.find(b"\n", at)
+                if number in wanted:
+                    known = heads.get(number, b"")
+                    heads[number] = known + block[at : end if end >= 0 else None][: _HEAD - len(known)]
+                if end < 0:
+                    break
+                number, at = number + 1, end + 1
+    texts = {number: plain(head.decode(errors="replace")) for number, head in heads.items()}
+    return {number: text for number, text in texts.items() if text}

@@ -1,0 +1,50 @@
+"""Where each key of a sweep was set: file, line and key, or the command line."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .sources import KINDS, Key, Source, dotted, merge, merged, read_yaml, resolved, typed
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where the keys of a sweep were set: its files, later ones over earlier, `overrides` over all, files of parts."""
+
+    sources: tuple[Source, ...]
+    overrides: Source
+    parts: Mapping[str, Source]
+
+    def where(self, key: Key) -> str | None:
+        """`file:line: key` of a key, or the command line's; None where it was left out."""
+        for source in (self.overrides, *reversed(self.sources)):
+            reach = _reach(source.values, key)
+            if reach == "set":
+                return source.where(key) if source.lines else f"--config: {dotted(key)}"
+            if reach == "replaced":
+                break
+        part = self.parts.get(str(key[0]))
+        return part.where(key[1:]) if part and key[1:] in part.lines else None
+
+
+def _reach(values: Any, key: Key) -> Literal["set", "replaced", "open"]:
+    """Whether values set a key, set something above it to what has no such key, or leave it to earlier values."""
+    within_list = False
+    for part in key:
+        if isinstance(values, Mapping) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values, within_list = values[part], True
+        else:
+            return "open" if isinstance(values, Mapping) and not within_list else "replaced"
+    return "set"
+
+
+def origins(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Origins:
+    """Where the keys of a sweep that can be loaded were set."""
+    sources = tuple(read_yaml(Path(path)) for path in paths)
+    changes = typed(overrides or {})
+    whole = Source(sources[-1].path, merge(merged(sources).values, changes))
+    named = {kind: resolved(kind, whole) for kind in KINDS if isinstance(whole.values.get(kind), str)}
+    return Origins(sources, Source(Path(), changes), named)

@@ -1,0 +1,172 @@
+"""A column of results.csv -> where its value comes from: file and line, scheduler's field, statistic or formula."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from . import flops, formulas
+from .layout import Layout
+from .measure import Statistics
+from .traces import (
+    Facts,
+    Trace,
+    Tracer,
+    last_record,
+    left_out,
+    log_tflops,
+    loss,
+    measured,
+    memory,
+    records,
+    seconds,
+    spread,
+    statistic,
+    usage,
+)
+
+
+def _axis(name: str) -> Tracer:
+    return lambda facts: Trace((facts.axis(name),))
+
+
+def _setting(*key: str) -> Tracer:
+    return lambda facts: Trace((facts.setting(key),))
+
+
+def _follows(words: Callable[[Layout], str], *names: str) -> Tracer:
+    """From other fields; where the block gives the axis `names` itself, that is said too."""
+
+    def trace(facts: Facts) -> Trace:
+        given = [place for name in names if (place := facts.where(("layouts", facts.block, name)))]
+        return Trace((*given, words(facts.layout)))
+
+    return trace
+
+
+def _name_of(part: str) -> Tracer:
+    def trace(facts: Facts) -> Trace:
+        return Trace((facts.where((part, "name")) or f"{facts.where((part,))}: its file's name",))
+
+    return trace
+
+
+def _variant(facts: Facts) -> Trace:
+    if facts.layout.variant is None:
+        return Trace(("the sweep has no variants",))
+    number = [variant.name for variant in facts.sweep.variants].index(facts.layout.variant.name)
+    return Trace((str(facts.where(("variants", number, "name"))),))
+
+
+def _size(facts: Facts) -> Trace:
+    model = facts.layout.model
+    if model.size:
+        return Trace((facts.setting(("model", "size")),))
+    shape = {"layers": model.layers, "hidden_size": model.hidden_size, "vocab_size": model.vocab_size}
+    count = flops.parameter_count(**shape, ffn_width=model.ffn_width)
+    return Trace(
+        (f"model.size was left out; {count} parameters by layers, hidden size, feed-forward width, vocabulary",)
+    )
+
+
+def _note(facts: Facts) -> Trace:
+    noted = [number for number in facts.conditions if facts.sweep.when[number].note is not None]
+    return Trace((str(facts.where(("when", noted[-1], "note"))) if noted else facts.axis("note"),))
+
+
+def _recorded(name: str) -> Tracer:
+    def trace(facts: Facts) -> Trace:
+        if facts.record is None:
+            return Trace((facts.outlook,))
+        return Trace((f"{facts.record_place}: {name}",))
+
+    return trace
+
+
+def _ended(name: str, facts: Facts) -> Trace:
+    """Of the verdict: the rule, and for what it decided also its evidence and the line of the log it names."""
+    if facts.record is None or facts.status != "ended":
+        return Trace((facts.outlook,))
+    evidence = str(facts.record.get("evidence") or "none")
+    named = re.match(r"line (\d{1,12}): ", evidence)
+    rule = facts.record.get("rule") or "not recorded by the version that ended it"
+    said = (f"{facts.record_place}: {name}", f"rule: {rule}")
+    if name not in ("outcome", "evidence"):
+        return Trace(said)
+    return Trace(said, (int(named[1]),)) if named else Trace((*said, f"evidence: {evidence}"))
+
+
+def _flags(facts: Facts) -> Trace:
+    if facts.measurement is None:
+        return Trace((facts.missing,))
+    return Trace(("measurement.json: flags", *facts.measurement.flags))
+
+
+def _state(facts: Facts) -> Trace:
+    return Trace((facts.journal_place, facts.outlook))
+
+
+def _formula(filled_in: Callable[[Layout, Statistics], tuple[str, ...]]) -> Tracer:
+    """A formula with the statistics in it, which have traces of their own."""
+    return statistic(lambda facts, measurement, statistics: Trace(filled_in(facts.layout, statistics)))
+
+
+COLUMNS: dict[str, Tracer] = {
+    "slug": _follows(lambda layout: "the layout's fields, and a hash of what else changes its run"),
+    "nodes": _axis("nodes"),
+    "ranks_per_node": _setting("machine", "ranks_per_node"),
+    "ranks": _follows(formulas.world),
+    "data": _follows(formulas.replicas, "data"),
+    "tensor": _axis("tensor"),
+    "pipeline": _axis("pipeline"),
+    "micro_batch_samples": _axis("micro_batch"),
+    "global_batch_samples": _axis("global_batch"),
+    "sequence_length_tokens": _axis("sequence_length"),
+    "activation_checkpointing": _axis("activation_checkpointing"),
+    "frequency_ghz": _axis("frequency_ghz"),
+    "variant": _variant,
+    "model": _name_of("model"),
+    "model_size": _size,
+    "layers": _setting("model", "layers"),
+    "hidden_size": _setting("model", "hidden_size"),
+    "attention_heads": _setting("model", "attention_heads"),
+    "vocab_size": _setting("model", "vocab_size"),
+    "note": _note,
+    "state": _state,
+    "outcome": partial(_ended, "outcome"),
+    "where": partial(_ended, "where"),
+    "evidence": partial(_ended, "evidence"),
+    "outcome_note": partial(_ended, "note"),
+    "flags": _flags,
+    "attempt": _recorded("attempt"),
+    "job_id": _recorded("job_id"),
+    "allocated_nodes": partial(usage, "nodes"),
+    "energy_joules": partial(usage, "energy_joules"),
+    "power_watts": partial(usage, "power_watts"),
+    "memory_mib": measured(memory),
+    "memory_rank": measured(memory),
+    "memory_source": measured(memory),
+    "iterations_requested": _setting("iterations", "total"),
+    "warmup_iterations": _setting("iterations", "warmup"),
+    "iterations": statistic(last_record),
+    "records_used": statistic(lambda facts, run, found: Trace(records(facts, run, found))),
+    "records_dropped": measured(lambda facts, run: Trace((left_out(facts, run),))),
+    "statistic": _setting("statistic"),
+    "iteration_seconds": statistic(partial(seconds, "")),
+    "iteration_seconds_median": statistic(partial(seconds, "median")),
+    "iteration_seconds_mean": statistic(partial(seconds, "mean")),
+    "iteration_seconds_half_interquartile_range": statistic(spread),
+    "tokens_per_second": _formula(lambda layout, found: formulas.tokens_per_second(layout, found.iteration_seconds)),
+    "tflops_per_node": _formula(lambda layout, found: formulas.rate(layout, found.iteration_seconds, True)),
+    "model_tflops_per_node": _formula(lambda layout, found: formulas.rate(layout, found.iteration_seconds, False)),
+    "log_tflops_per_node": statistic(partial(log_tflops, "")),
+    "log_tflops_per_node_median": statistic(partial(log_tflops, "median")),
+    "log_tflops_per_node_mean": statistic(partial(log_tflops, "mean")),
+    "aggregate_petaflops": _formula(lambda layout, found: formulas.aggregate(layout, found.tflops_per_node)),
+    "first_loss": measured(partial(loss, 0)),
+    "last_loss": measured(partial(loss, -1)),
+    "log": _recorded("log"),
+    "source": _follows(lambda layout: "a layout of this sweep"),
+    "source_file": _follows(lambda layout: "only rows of hand-kept tables have one"),
+    "source_line": _follows(lambda layout: "only rows of hand-kept tables have one"),
+}
+"""How each column of results.csv is traced, for layouts of a sweep."""

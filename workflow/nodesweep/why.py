@@ -1,0 +1,206 @@
+"""Where the values of a row of results.csv come from, in words: `nodesweep why`."""
+
+import csv
+import difflib
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from . import journal
+from .cells import MARKS, STANDARD
+from .columns import TIDY
+from .config import Sweep
+from .errors import NodesweepError
+from .expand import conditions
+from .journal import State
+from .legacy import Imported
+from .legacy import tracing as imported_rows
+from .logs.lines import lines_at
+from .measure import Measurement, Settings
+from .origins import Origins
+from .provenance import COLUMNS
+from .records import needs_run, standing
+from .results import Run, build, to_csv
+from .study import Study
+from .text import plain
+from .traces import Facts, Trace
+
+MOST_CHARACTERS = 1500
+MEASURE = "run `nodesweep measure`"
+
+Imports = Mapping[Path, Imported]
+
+
+def why(study: Study, origins: Origins, imports: Imports, slug: str, names: Iterable[str]) -> str:
+    """Trace the named columns of a row, or all; a slug may be cut short while it stays unique.
+
+    `imports`: what was imported, by file. Raises NodesweepError for names that nothing has.
+    """
+    columns = _columns(study.sweep, names)
+    rows = {
+        row.figures.slug: (path, document, table, row)
+        for path, document in imports.items()
+        for table in document.tables
+        for row in table.rows
+    }
+    slug = _named(slug, (*study.layouts, *rows), f"layout or imported row of {study.sweep.sweep}")
+    if slug in rows:
+        path, document, table, row = rows[slug]
+        folder, head = path.parent.parent, [f"{path}: imported from {document.file}, line {row.line}"]
+        traces = {name: Trace(imported_rows.trace(document, table, row, name)) for name in columns}
+        values, lines = _values(to_csv(build((), [asdict(row.figures)])), slug), dict[int, str]()
+    else:
+        facts = _facts(study, origins, slug)
+        folder, head = study.folder, [f"{study.directory(slug)}/", f"{facts.status}: {facts.outlook}"]
+        traces = {name: COLUMNS[name](facts) for name in columns}
+        run = Run(facts.layout, facts.status, facts.record, facts.measurement)
+        values = _values(to_csv(build([run])), slug)
+        lines, doubts = _log_lines(study, facts, traces.values())
+        head += doubts
+    table_values, doubt = _table_values(folder / "results.csv", slug)
+    text = [slug, *(f"  {line}" for line in (*head, *doubt))]
+    alike: dict[tuple[Trace, str, str], list[str]] = {}
+    for name, trace in traces.items():
+        value = values[name]
+        alike.setdefault((trace, value, table_values.get(name, value)), []).append(name)
+    for (trace, value, in_table), names in alike.items():
+        text += ["", *_told(names, trace, value, in_table, lines)]
+    return "\n".join(plain(line, MOST_CHARACTERS) if not line.startswith(" ") else _indented(line) for line in text)
+
+
+def _indented(line: str) -> str:
+    depth = len(line) - len(line.lstrip(" "))
+    return " " * depth + plain(line, MOST_CHARACTERS)
+
+
+def _told(names: list[str], trace: Trace, value: str, in_table: str, lines: Mapping[int, str]) -> list[str]:
+    """Columns: their value in the table, where it comes from, and the lines of the log that decide it."""
+    headings = {column.sources[0]: column.heading for column in STANDARD.values() if len(column.sources) == 1}
+    labels = [f"{name} ({headings[name]})" if name in headings else name for name in names]
+    said = [f"{', '.join(labels)} = {in_table or '-'}", *(f"    {sentence}" for sentence in trace.said)]
+    if in_table != value:
+        said.append(f"    results.csv is older: now it is {value or '-'}; {MEASURE}")
+    return said + [f"    line {line}: {lines.get(line, '(no longer in the log)')}" for line in trace.lines]
+
+
+def _columns(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
+    """The columns of results.csv that names or headings of tables mean; all where none is given."""
+    known = {name: (name,) for name in TIDY}
+    shown = {heading: column.sources for heading, column in STANDARD.items()}
+    chosen = {column.heading: column.value or column.heading for table in sweep.tables for column in table.columns}
+    shown |= {heading: shown.get(value, (value,)) for heading, value in chosen.items()}
+    known |= {heading: tuple(name for name in sources if name != MARKS) for heading, sources in shown.items()}
+    folded = {name.casefold(): name for name in reversed(known)}
+    found: dict[str, None] = {}
+    for name in names:
+        exact = name if name in known else folded.get(name.casefold())
+        if exact is None:
+            near = difflib.get_close_matches(name.casefold(), folded, n=3)
+            hint = f"near it: {', '.join(folded[one] for one in near)}" if near else f"known: {', '.join(known)}"
+            raise NodesweepError(f"{name!r:.80} is no column of results.csv and no heading of the tables; {hint}")
+        found |= dict.fromkeys(known[exact])
+    return tuple(found) or tuple(TIDY)
+
+
+def _named(slug: str, known: tuple[str, ...], what: str) -> str:
+    """The one slug that is meant; raises NodesweepError with those near it."""
+    meant = [one for one in known if one == slug] or [one for one in known if one.startswith(slug)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise NodesweepError(f"{slug!r:.120} begins {len(meant)} slugs: {', '.join(meant[:5])}; write more of it")
+    near = difflib.get_close_matches(slug, known, n=3) or known[:5]
+    raise NodesweepError(f"there is no {what} {slug!r:.120}; near it: {', '.join(near)} (all: plan.md, results.csv)")
+
+
+def _facts(study: Study, origins: Origins, slug: str) -> Facts:
+    layout = study.layouts[slug]
+    status, state = standing(study, slug)
+    number = list(study.layouts).index(slug)
+    events = journal.read(study.journal(slug))
+    last_end = max((line for line, event in enumerate(events, 1) if event["event"] == "ended"), default=0)
+    journal_place = f"journal.jsonl:{len(events)}: {events[-1]['event']}" if events else "it has no journal"
+    final = study.record(slug).is_file()
+    measurement, missing = _measurement(study, slug, status, state)
+    return Facts(
+        layout=layout,
+        sweep=study.sweep,
+        block=study.expansion.blocks[number],
+        conditions=conditions(study.sweep, layout),
+        where=origins.where,
+        status=status,
+        outlook=_outlook(study, slug, status, state),
+        journal_place=journal_place,
+        record=state.record,
+        record_place="job.json" if final else f"journal.jsonl:{last_end}: record",
+        measurement=measurement,
+        missing=missing,
+    )
+
+
+def _outlook(study: Study, slug: str, status: str, state: State) -> str:
+    """What has become of a layout, and what the next launch does with it."""
+    layout, job = study.layouts[slug], f"job {state.job_id}" if state.job_id else "a job without an id yet"
+    if status == "ended" and state.record:
+        again = needs_run(study, state.record)
+        verdict = " ".join(filter(None, (state.record.get("outcome"), state.record.get("where"))))
+        return (
+            f"{verdict}, attempt {state.attempt}; {'the next launch runs it again' if again else 'needs no more runs'}"
+        )
+    if status in ("queued", "running"):
+        return f"attempt {state.attempt}, {job}; it has no figures before it has ended"
+    queue = f", queue {layout.queue.name}" if layout.queue else ""
+    limit = f", at most {layout.elapse_limit_seconds} s" if layout.elapse_limit_seconds else ""
+    before = f"attempt {state.attempt} is over" if state.attempt else "never run"
+    return f"{before}; the next launch submits its job.sh to {study.sweep.machine.scheduler}{queue}{limit}"
+
+
+def _measurement(study: Study, slug: str, status: str, state: State) -> tuple[Measurement | None, str]:
+    """What measurement.json holds of the last run, or why there are no figures."""
+    if status != "ended" or state.record is None:
+        return None, f"no figures: the layout is {status}"
+    if not (study.directory(slug) / state.record["log"]).is_file():
+        return None, f"no figures: the job left no log, {state.record['log']}"
+    try:
+        return Measurement.from_json((study.directory(slug) / "measurement.json").read_text()), ""
+    except FileNotFoundError:
+        return None, f"not measured yet: {MEASURE}"
+    except (ValueError, KeyError, TypeError):
+        return None, f"measurement.json is of another version: {MEASURE}"
+
+
+def _log_lines(study: Study, facts: Facts, traces: Iterable[Trace]) -> tuple[dict[int, str], list[str]]:
+    """The deciding lines as they stand in the log now, and what to know if it is not the one that was measured."""
+    if facts.record is None or facts.status != "ended":
+        return {}, []
+    measurement, log = facts.measurement, study.directory(facts.layout.slug) / facts.record["log"]
+    try:
+        status, lines = log.stat(), lines_at(log, (line for trace in traces for line in trace.lines))
+    except FileNotFoundError:
+        return {}, [f"{log} is gone: its lines cannot be shown"]
+    if measurement is None:
+        return lines, [facts.missing]
+    settings = Settings.of(facts.layout, study.sweep.statistic)
+    size, modified = status.st_size, status.st_mtime_ns
+    if (size, modified) != (measurement.log_size_bytes, measurement.log_modified_ns):
+        was = f"{measurement.log_size_bytes} bytes then, {size} now"
+        return lines, [f"{log} has changed since it was measured ({was}): its lines may be others; {MEASURE}"]
+    if not measurement.made_from(facts.record, settings, size, modified):
+        return lines, [f"measurement.json was made of an earlier run, or by other settings; {MEASURE}"]
+    return lines, []
+
+
+def _values(text: str, slug: str) -> dict[str, str]:
+    """The row of a slug as it stands in a CSV; empty where it has none."""
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return next((row for row in rows if row.get("slug") == slug), {})
+
+
+def _table_values(path: Path, slug: str) -> tuple[dict[str, str], list[str]]:
+    """The row in results.csv, and what to know if it has none."""
+    try:
+        values = _values(path.read_text(), slug)
+    except FileNotFoundError:
+        return {}, [f"{path} does not exist yet: values are as it will have them; {MEASURE}"]
+    return values, [] if values else [f"{path} has no such row yet; {MEASURE}"]
