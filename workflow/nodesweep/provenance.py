@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from . import flops, formulas
+from . import formulas
 from .layout import Layout
 from .measure import Statistics
 from .traces import (
@@ -58,14 +58,8 @@ def _variant(facts: Facts) -> Trace:
 
 
 def _size(facts: Facts) -> Trace:
-    model = facts.layout.model
-    if model.size:
-        return Trace((facts.setting(("model", "size")),))
-    shape = {"layers": model.layers, "hidden_size": model.hidden_size, "vocab_size": model.vocab_size}
-    count = flops.parameter_count(**shape, ffn_width=model.ffn_width)
-    return Trace(
-        (f"model.size was left out; {count} parameters by layers, hidden size, feed-forward width, vocabulary",)
-    )
+    place = facts.setting(("model", "size"))
+    return Trace((place,) if facts.layout.model.size else (place, *formulas.parameters(facts.layout)))
 
 
 def _note(facts: Facts) -> Trace:

@@ -71,7 +71,7 @@ class Facts:
             for part in key[1:]:
                 changes = changes.get(part) if isinstance(changes, Mapping) else None
             if changes is not None:
-                return f"{self.where(('when', number, *key))}, as {self.sweep.when[number].if_}"
+                return f"{self.where(('when', number, *key))}, since {self.sweep.when[number].if_}"
         return self.where(key) or f"{dotted(key)} left out, its default: config/README.md"
 
     def axis(self, name: str) -> str:
@@ -148,8 +148,10 @@ def left_out(facts: Facts, measurement: Measurement) -> str:
         (found.by_format, f"what is known of {measurement.read_as} ({found.format_reason})"),
         (found.by_times, "their times, far off the later ones'"),
     ]
-    reasons = ", ".join(f"{count} by {reason}" for count, reason in rules if count)
-    return f"left out as warm-up, the most that a rule leaves out: {reasons}"
+    reasons = [f"{count} by {reason}" for count, reason in rules if count]
+    most = "; the most counts" if len(reasons) > 1 else ""
+    stays = "; one record stays" if found.records < max(count for count, _ in rules) else ""
+    return f"{found.records} left out as warm-up: {', '.join(reasons)}{most}{stays}"
 
 
 def last_record(facts: Facts, measurement: Measurement, statistics: Statistics) -> Trace:
@@ -170,7 +172,7 @@ def _deciding(statistic: str, pairs: list[tuple[float, int]]) -> tuple[int, ...]
     """Lines of the record or the two in the middle; of a mean, those of the lowest and the highest."""
     ordered = sorted(pairs)
     low, high = ((len(ordered) - 1) // 2, len(ordered) // 2) if statistic == "median" else (0, -1)
-    return tuple(dict.fromkeys((ordered[low][1], ordered[high][1])))
+    return tuple(sorted({ordered[low][1], ordered[high][1]}))
 
 
 def seconds(fixed: str, facts: Facts, measurement: Measurement, statistics: Statistics) -> Trace:

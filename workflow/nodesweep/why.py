@@ -66,10 +66,11 @@ def why(study: Study, origins: Origins, imports: Imports, slug: str, names: Iter
         alike.setdefault((trace, value, table_values.get(name, value)), []).append(name)
     for (trace, value, in_table), names in alike.items():
         text += ["", *_told(names, trace, value, in_table, lines)]
-    return "\n".join(plain(line, MOST_CHARACTERS) if not line.startswith(" ") else _indented(line) for line in text)
+    return "\n".join(map(_printable, text))
 
 
-def _indented(line: str) -> str:
+def _printable(line: str) -> str:
+    """A line that is safe to show, its indentation kept."""
     depth = len(line) - len(line.lstrip(" "))
     return " " * depth + plain(line, MOST_CHARACTERS)
 
@@ -110,7 +111,8 @@ def _named(slug: str, known: tuple[str, ...], what: str) -> str:
         return meant[0]
     if meant:
         raise NodesweepError(f"{slug!r:.120} begins {len(meant)} slugs: {', '.join(meant[:5])}; write more of it")
-    near = difflib.get_close_matches(slug, known, n=3) or known[:5]
+    heads = {one[: len(slug)]: one for one in reversed(known)}
+    near = [heads[head] for head in difflib.get_close_matches(slug, heads, n=3)] or known[:5]
     raise NodesweepError(f"there is no {what} {slug!r:.120}; near it: {', '.join(near)} (all: plan.md, results.csv)")
 
 

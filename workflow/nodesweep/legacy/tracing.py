@@ -29,6 +29,21 @@ FIELDS = {
 }
 """Columns of results.csv, and the quantities of a hand-kept table they are read from."""
 
+FOLLOWS = {
+    "slug": "the name of the file and the line",
+    "source": "a row of a hand-kept table",
+    "source_file": "the file that was imported",
+    "source_line": "the line of the row",
+    "state": "what stands in such a table has ended",
+    "outcome": "oom where a cell says that memory ran out, ok where there is a time, else unknown",
+    "outcome_note": "file and line, remarks beside the numbers, footnotes",
+    "flags": "what was found wrong in the row",
+    "ranks": "nodes x ranks per node",
+    "ranks_per_node": "what fits DP x MP x PP of the table's rows",
+    "tokens_per_second": "GBS x sequence length / sec/it",
+}
+"""Where columns of results.csv come from that have no cell of their own."""
+
 
 def trace(imported: Imported, table: ImportedTable, row: ImportedRow, name: str) -> tuple[str, ...]:
     """Where a column of results.csv comes from in an imported row, one sentence a line."""
@@ -45,4 +60,6 @@ def trace(imported: Imported, table: ImportedTable, row: ImportedRow, name: str)
         return tuple(said)
     if getattr(row.figures, name, None) is None:
         return (f"{place}: says nothing of it",)
-    return (f"{place}: no cell of its own: from its other cells, or from lists and headings above its table",)
+    return (
+        f"{place}: {FOLLOWS.get(name, 'no cell of its own: from lists or headings above its table, or other cells')}",
+    )
