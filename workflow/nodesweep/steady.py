@@ -41,7 +41,8 @@ def left_out(reading: LogReading, warmup: int | None) -> LeftOut | None:
     if not records:
         return None
     interval = records[1].number - records[0].number if len(records) > 1 else 1
-    first = max(records[0].number - interval, 0)
+    before_all = reading.format.record.first_number - 1 if reading.format else 0
+    first = max(records[0].number - interval, before_all)
     starts = [first, *(row.number for row in records[:-1])]
     configured = sum(start < first + (warmup or 0) for start in starts)
     known, reason = warm_up(reading) if warmup != 0 else (0, "")
