@@ -130,8 +130,8 @@ def test_flags_stand_in_the_measurement(tmp_path):
     study = sweep_of([point | {"activation_checkpointing": True, "frequency_ghz": 2.0}], machine=machine)
     lines = [STARTED, *(record_line(number, 3, 600.0, " samples per second: 1.280 |") for number in (1, 2, 3))]
     assert measurement_of(study, layouts_of(study)[0], tmp_path, lines).flags == (
-        "HFU 111.2 % of a node's peak of 6.144 TFLOPs in fp32 at 2 GHz",
         "log says 1.28 samples/s, GBS / sec/it is 2.56",
+        "HFU 111.2 % of a node's peak of 6.144 TFLOPs in fp32 at 2 GHz",
     )
 
 

@@ -4,8 +4,9 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import journal
 from .errors import NodesweepError
@@ -20,9 +21,6 @@ from .records import request_rerun, standing
 from .schemas import REFERENCE, SCHEMAS, reference, schemas
 from .script import render
 from .study import DEFAULT_SWEEP, Study
-
-if TYPE_CHECKING:
-    from .legacy import Imported
 
 MOST_BYTES = 4_000_000
 """Of a markdown file to import."""
@@ -137,16 +135,16 @@ def _measure(options: argparse.Namespace) -> None:
         measurement = _measurement(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
     study.folder.mkdir(parents=True, exist_ok=True)
-    imported = [row for path in study.imported for row in _imported(path).figures()]
+    imported = [row for path in study.imported for row in _imported(path)]
     write_atomic(study.folder / "results.csv", to_csv(build(runs, imported)))
 
 
-def _imported(path: Path) -> "Imported":
-    """What was imported from a hand-kept table."""
+def _imported(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows for the tidy table that were imported from a hand-kept one."""
     from .legacy import Imported
 
     try:
-        return Imported.from_json(path.read_text())
+        return Imported.from_json(path.read_text()).figures()
     except NodesweepError as error:
         raise NodesweepError(f"{path}: {error}") from None
 
@@ -198,8 +196,7 @@ def _why(options: argparse.Namespace) -> None:
 
     study, named = _study(options), options.configfile or [DEFAULT_SWEEP]
     imports = study.imported if options.configfile else sorted(Path("results").glob("*/imported/*.json"))
-    documents = {path: _imported(path) for path in imports}
-    print(why(study, origins(named, options.config), documents, options.slug, options.column))
+    print(why(study, origins(named, options.config), imports, options.slug, options.column))
 
 
 def _read(path: Path) -> str:

@@ -295,10 +295,10 @@ def _implausible(layout: Layout, reading: LogReading, statistics: Statistics | N
     tokens = layout.global_batch * layout.sequence_length
     peak = plausible.peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
     return [
-        *plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node),
         *plausible.stamps_differ(reading, statistics.first_iteration),
         *plausible.spread_too_large(seconds, statistics.iteration_seconds_half_interquartile_range),
         *plausible.rates_differ(used, layout.global_batch, tokens, layout.ranks),
+        *plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node),
     ]
 
 

@@ -29,18 +29,17 @@ from .traces import Facts, Trace
 MOST_CHARACTERS = 1500
 MEASURE = "run `nodesweep measure`"
 
-Imports = Mapping[Path, Imported]
 
-
-def why(study: Study, origins: Origins, imports: Imports, slug: str, names: Iterable[str]) -> str:
+def why(study: Study, origins: Origins, imports: Iterable[Path], slug: str, names: Iterable[str]) -> str:
     """Trace the named columns of a row, or all; a slug may be cut short while it stays unique.
 
-    `imports`: what was imported, by file. Raises NodesweepError for names that nothing has.
+    `imports`: files of what was imported. Raises NodesweepError for names that nothing has.
     """
     columns = _columns(study.sweep, names)
     rows = {
         row.figures.slug: (path, document, table, row)
-        for path, document in imports.items()
+        for path in imports
+        for document in (_imported(path),)
         for table in document.tables
         for row in table.rows
     }
@@ -114,6 +113,13 @@ def _named(slug: str, known: tuple[str, ...], what: str) -> str:
     heads = {one[: len(slug)]: one for one in reversed(known)}
     near = [heads[head] for head in difflib.get_close_matches(slug, heads, n=3)] or known[:5]
     raise NodesweepError(f"there is no {what} {slug!r:.120}; near it: {', '.join(near)} (all: plan.md, results.csv)")
+
+
+def _imported(path: Path) -> Imported:
+    try:
+        return Imported.from_json(path.read_text())
+    except NodesweepError as error:
+        raise NodesweepError(f"{path}: {error}") from None
 
 
 def _facts(study: Study, origins: Origins, slug: str) -> Facts:
