@@ -59,14 +59,19 @@ def from_csv(text: str) -> pandas.DataFrame:
 
 
 def restated(table: pandas.DataFrame, statistic: str) -> pandas.DataFrame:
-    """The tidy table with another statistic of the iterations in it, and in every figure that depends on it."""
-    seconds = table[f"iteration_seconds_{statistic}"]
+    """The tidy table with another statistic of the iterations in it, and in every figure that depends on it.
+
+    A row that was imported keeps what was printed: of which statistic it is, nobody knows.
+    """
+    fixed = table["source"] == "import"
+    seconds = table[f"iteration_seconds_{statistic}"].where(~fixed, table["iteration_seconds"])
+    log_tflops = table[f"log_tflops_per_node_{statistic}"].where(~fixed, table["log_tflops_per_node"])
     faster = table["iteration_seconds"] / seconds
     rates = ("tokens_per_second", "tflops_per_node", "model_tflops_per_node", "aggregate_petaflops")
     return table.assign(
-        **{name: table[name] * faster for name in rates},
+        **{name: (table[name] * faster).where(~fixed, table[name]) for name in rates},
         iteration_seconds=seconds,
-        log_tflops_per_node=table[f"log_tflops_per_node_{statistic}"],
+        log_tflops_per_node=log_tflops,
         statistic=table["statistic"].where(table["statistic"].isna(), statistic),
     )
 
