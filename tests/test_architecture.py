@@ -19,7 +19,8 @@ ROOMS = [
     "journal lock",
     "logs logs.patterns logs.prefixes logs.search logs.memory logs.causes logs.signatures logs.successes logs.starts "
     "logs.megatron logs.trainers logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup logs.summary "
-    "logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending outcome records watch runner",
+    "logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending logs.explain",
+    "outcome records watch runner",
     "measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy",

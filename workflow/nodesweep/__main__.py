@@ -25,6 +25,8 @@ from .study import DEFAULT_SWEEP, Study
 
 MOST_BYTES = 4_000_000
 """Of a markdown file to import."""
+MOST_COLUMNS = 10_000
+"""Of a line looked at for what an unknown trainer may print."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         ("show", _show, "print the tables and where the files are"),
         ("rerun", _rerun, "let finished layouts run again with the next invocation"),
         ("import", _import, "read hand-kept markdown tables of results, say what cannot be right in them"),
+        ("explain-log", _explain_log, "say what is read of a log, which patterns matched how often, and how it ended"),
         ("schema", _schema, "write the JSON Schemas of the config files and config/README.md"),
     ):
         command = rooms.add_parser(name, help=text, description=text)
@@ -60,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
             _add_sweep(command, default=False)
         if room is _rerun:
             command.add_argument("slug", nargs="+", metavar="SLUG")
+        if room is _explain_log:
+            command.add_argument("file", nargs="+", type=Path, metavar="FILE")
+            command.add_argument("--json", action="store_true", help="one JSON object a file, for programs")
         if room is _import:
             command.add_argument("file", nargs="+", type=Path, metavar="FILE.md")
             command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
@@ -247,6 +253,22 @@ def _markdown(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise NodesweepError(f"not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+
+
+def _explain_log(options: argparse.Namespace) -> None:
+    from .logs.explain import as_json, explanation, look_alikes
+
+    study = _study(options) if options.configfile else None
+    for path in options.file:
+        if not path.is_file():
+            raise NodesweepError(f"{path}: no such file; give the logs of jobs")
+        reading = scan(path, format_of(study.sweep.workload.log_format) if study else None)
+        if options.json:
+            print(as_json(reading))
+            continue
+        with path.open(errors="replace") as stream:
+            alike = look_alikes(iter(lambda: stream.readline(MOST_COLUMNS), "")) if not reading.iterations else []
+        print(explanation(str(path), reading, alike))
 
 
 def _schema(_: argparse.Namespace) -> None:

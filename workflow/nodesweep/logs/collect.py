@@ -1,6 +1,7 @@
 """What the lines of a log have given so far, row by row of the rules."""
 
 from collections import Counter
+from dataclasses import replace
 
 from ..text import plain
 from .arguments import ArgumentDump
@@ -10,7 +11,7 @@ from .formats import FORMATS, Format, recognised
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
 from .patterns import Line, Record, finite
-from .reading import Found, Iteration, LogReading, Seen, Total
+from .reading import Found, Iteration, LogReading, Near, Seen, Total
 from .rules import Row, Start, Trailing
 from .series import Series
 from .successes import Success
@@ -38,6 +39,7 @@ class Collector:
         self._started_line: int | None = None
         self._world_size: int | None = None
         self._matched: Counter[str] = Counter()
+        self._near: dict[str, Near] = {}
 
     def take(self, row: Row, text: str, line: int) -> bool:
         """Let a row take what it finds in a line; whether it found anything. Signatures are asked for apart."""
@@ -96,6 +98,7 @@ class Collector:
             arguments=tuple(sorted(self.dump.arguments.items())),
             argument_lines=self.dump.count,
             matched=dict(self._matched),
+            near=self._near,
             last_text=last_text,
             lines=lines,
         )
@@ -119,9 +122,20 @@ class Collector:
                 self._samples[row.name] = text[:SAMPLE_CHARACTERS]
             self._keep(row, series, extract.iteration)
             self._add_peaks(extract.memory, line)
-            self._matched.update((row.name, *extract.labels))
+            self._matched.update((f"iteration of {row.name}", *extract.labels))
             taken = True
+        if not taken and series is None:
+            self._miss(row, text, line)
         return taken
+
+    def _miss(self, row: Record, text: str, line: int) -> None:
+        """Note a line that holds the text of a record's line and is none, for whoever asks why nothing was read."""
+        held = next((marker for marker in row.head.markers if marker in text), None)
+        if held is not None:
+            known = self._near.get(row.name)
+            self._near[row.name] = (
+                replace(known, count=known.count + 1) if known else Near(held.strip(), 1, line, plain(text, 160))
+            )
 
     def _keep(self, row: Record, series: Series, record: Iteration) -> None:
         before = series.latest

@@ -11,6 +11,7 @@ from .reading import Iteration
 _FIELDS = frozenset(row.name for row in fields(Iteration))
 _WHOLE = frozenset({"skipped", "nan", "global_batch_samples", "global_batch_tokens"})
 MOST = 10**15
+MICROSECONDS = 6
 _MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
 
 
@@ -103,4 +104,4 @@ def _from_clock(before: Iteration, row: Iteration) -> float | None:
     """Seconds of an iteration between two lines; None where a stamp is missing or clocks went back."""
     if before.clock is None or row.clock is None or row.clock <= before.clock:
         return None
-    return (row.clock - before.clock) / (row.number - before.number)
+    return round(row.clock - before.clock, MICROSECONDS) / (row.number - before.number)
