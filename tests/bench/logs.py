@@ -19,7 +19,7 @@ LINES = 5_000_000
 ITERATIONS = 2_000
 ROUNDS = 7
 WANTED = "elapsed time per iteration"
-WORDS = "loading shard cache worker bucket gradient allreduce group step time memory stream buffer file".split()
+WORDS = ["loading", "shard", "cache", "worker", "bucket", "gradient", "group", "step", "memory", "stream", "file"]
 
 
 class Run(NamedTuple):

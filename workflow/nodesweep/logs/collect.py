@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..text import plain
 from .arguments import ArgumentDump
 from .causes import SCHEDULER, Signature
-from .extract import derived, figures_in, iterations_in, with_figures
+from .extract import derived, fields_of, figures_in, iterations_in
 from .formats import FORMATS, Format, recognised
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
@@ -152,7 +152,7 @@ class Collector:
             return False
         self._matched.update(labels)
         self._add_peaks({name: values.pop(name) for name in _PEAKS if name in values}, line)
-        series.replace_latest(with_figures(series.latest, values))
+        series.replace_latest(replace(series.latest, **fields_of(values)))
         return True
 
     def _take_memory(self, row: MemoryReport, text: str, line: int) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from .lazy import Pattern
+
 NUMBER = r"[-+]?(?:\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|[nN][aA][nN]|[iI][nN][fF])"
 COUNT = r"\d{1,12}"
 
@@ -46,7 +48,7 @@ class Line:
     """A line that says one thing: text of which it holds one, and its pattern."""
 
     markers: tuple[str, ...]
-    pattern: re.Pattern[str]
+    pattern: Pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ class Figure:
 
     name: str
     label: str
-    pattern: re.Pattern[str]
+    pattern: Pattern
     factor: Decimal = ONE
     units: Mapping[str, Decimal] | None = None
     text: str | None = None
@@ -87,7 +89,8 @@ class Record:
     `first_number`: what the first iteration of a run is called. `derive`: how seconds follow where none are printed:
     "clock" from the time stamps of lines, "tokens" from tokens of a batch and tokens per second. `rank`: 0 for lines
     made to be read, higher for those that only stand in where a log has no others (progress bars, engines). `needed`:
-    figures without which the line is not whole. `logs_first`: the first iteration always has a record. `trailing`:
+    figures without which the line is not whole. `logs_first`: the first iteration always has a record. `before`:
+    how many characters before the head its figures may begin. `trailing`:
     figures of the last record on lines of their own, each with the plain text it stands behind.
     """
 
@@ -100,6 +103,7 @@ class Record:
     rank: int = 0
     needed: frozenset[str] = frozenset()
     logs_first: bool = False
+    before: int = 0
     trailing: tuple[tuple[str, Figure], ...] = ()
 
 
@@ -119,7 +123,7 @@ def figure(
     else:
         value = rf"({value})"
     pattern = template.replace("LABEL", re.escape(label)).replace("VALUE", value)
-    return Figure(name, label, re.compile(pattern), Decimal(factor), units)
+    return Figure(name, label, Pattern(pattern), Decimal(factor), units)
 
 
 def finite(value: float | None) -> float | None:
