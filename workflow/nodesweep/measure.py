@@ -189,7 +189,8 @@ def warm_up_records(reading: LogReading, warmup: int) -> int:
     """
     records = timed(reading)
     interval = records[1].number - records[0].number if len(records) > 1 else 1
-    first = max(records[0].number - interval, 0)
+    before_all = reading.format.record.first_number - 1 if reading.format else 0
+    first = max(records[0].number - interval, before_all)
     starts = [first, *(row.number for row in records[:-1])]
     configured = sum(start < first + warmup for start in starts)
     later = [row.seconds for row in records[len(records) // 2 :]]
