@@ -7,7 +7,7 @@ from typing import NamedTuple
 MOST_PREFIXES = 8
 HEAD = 400
 
-LABEL = re.compile(r"[ \t]{0,12}(\d{1,7}): ?")  # srun --label, blank padded
+LABEL = re.compile(r"^[ \t]{0,12}(\d{1,7}): ?")  # srun --label, blank padded
 _PREFIXES = (
     re.compile(r"\[[a-zA-Z_]{1,40}\d{1,7}\]: ?"),  # torchrun --tee: [default0]:, and PyTorch's own [rank0]:
     re.compile(r"\[[\w.-]{1,80}:\d{1,7}\]: ?"),  # a site's [host:3]:

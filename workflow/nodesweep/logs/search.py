@@ -15,8 +15,10 @@ import hyperscan
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 1 << 16
+NEAR_BYTES = 1 << 14
 WORKERS = 2
 MANY_BYTES = 1 << 25
+_LABEL = re.compile(rb"[ \t]{0,12}(\d{1,7}): ?")
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,26 @@ class Block:
         """The last line, or the first part of a long one; with its newline if it has one."""
         return bytes(self.data[begin_of(self.data, max(self.end - 1, self.begin), self.begin) : self.end])
 
+    def label(self, at: int) -> str | None:
+        """The label that srun put before the line around a place."""
+        found = _LABEL.match(self.data, self.data.rfind(b"\n", max(0, at - LINE_BYTES), at) + 1)
+        return found[1].decode() if found else None
+
     def beside(self, begin: int, end: int, label: str) -> tuple[bytes, bytes]:
-        """The nearest lines before and after a line that srun gave the same label, without it; empty if far away."""
-        pattern = re.compile(rb"(?:^|(?<=\n))[ \t]{0,12}" + label.encode() + rb": ?([^\n]{0,4000}\n?)")
+        """What stands next before and after a line that srun gave this label, without it; empty if far away."""
+        starts = re.compile(rb"(?<=\n)[ \t]{0,12}" + label.encode() + rb": ?")
         before = b""
-        for match in pattern.finditer(self.data, max(0, begin - LINE_BYTES // 4), begin):
-            before = match[1]
-        after = pattern.search(self.data, end, min(self.size, end + LINE_BYTES // 4))
-        return before, after[1] if after else b""
+        for found in starts.finditer(self.data, max(0, begin - NEAR_BYTES), begin):
+            before = bytes(self.data[found.end() : end_of(self.data, found.end(), begin, carriage=False)])
+        follows = starts.search(self.data, end, min(self.size, end + NEAR_BYTES))
+        if follows is None:
+            return _last_part(before), b""
+        return _last_part(before), bytes(self.data[follows.end() : end_of(self.data, follows.end(), self.size)])
+
+
+def _last_part(line: bytes) -> bytes:
+    """A line behind its last carriage return."""
+    return line.rstrip(b"\r\n").rpartition(b"\r")[2]
 
 
 class Search:
@@ -154,12 +168,12 @@ def begin_of(data: bytearray, at: int, low: int) -> int:
     return max(data.rfind(b"\n", low, at), data.rfind(b"\r", low, at), low - 1) + 1
 
 
-def end_of(data: bytearray, at: int, high: int) -> int:
+def end_of(data: bytearray, at: int, high: int, carriage: bool = True) -> int:
     """Behind the newline that ends the line around a place, at most LINE_BYTES after it; or behind a carriage return.
 
     Carriage returns end the lines of progress bars.
     """
     high = min(high, at + LINE_BYTES)
     end = data.find(b"\n", at, high) + 1 or high
-    carriage = data.find(b"\r", at, end) + 1
-    return carriage if 0 < carriage < end - 1 else end
+    returned = data.find(b"\r", at, end) + 1 if carriage else 0
+    return returned if 0 < returned < end - 1 else end

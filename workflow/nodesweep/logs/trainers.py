@@ -118,7 +118,7 @@ _SET = r"[ ,\[]LABEL=VALUE[\],]"
 NEMO_BAR = Record(
     name="nemo-progress-bar",
     head=Line(
-        (_TIMING,),
+        (_TIMING, "global_step="),
         Pattern(
             rf"\d/(?P<total>{COUNT}) \[[^\n\]]{{0,300}}?global_step=(?P<number>\d{{1,12}}(?:\.\d{{0,9}})?(?:e\+\d\d?)?)"
         ),
@@ -130,6 +130,8 @@ NEMO_BAR = Record(
     ),
     first_number=0,
     rank=1,
+    tail="]",
+    needed=frozenset({"seconds"}),
 )
 
 _LISTED = r"[ ,]LABEL: VALUE[,\s]"
