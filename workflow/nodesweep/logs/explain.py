@@ -119,7 +119,8 @@ def _memory(reading: LogReading) -> list[str]:
         top = highest(reading.rank_memory, f"peak_{figure}_mib")
         if top is not None:
             value = getattr(top, f"peak_{figure}_mib")
-            lines.append(f"memory {figure} at most: {value:.1f} MiB, rank {top.rank} of {len(reading.rank_memory)}")
+            ranks = "1 rank reports" if len(reading.rank_memory) == 1 else f"{len(reading.rank_memory)} ranks report"
+            lines.append(f"memory {figure} at most: {value:.1f} MiB (rank {top.rank}, line {top.line}; {ranks})")
     if reading.node_memory is not None:
         node = reading.node_memory
         lines.append(f"memory of a node used at most: {node.peak_used_mib:.1f} MiB (line {node.line})")
