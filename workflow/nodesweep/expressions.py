@@ -49,9 +49,9 @@ UNKNOWN = Unknown()
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox without powers and without repeated sequences, which could eat the memory of the launcher."""
+    """The sandbox without what could eat the memory of the launcher: powers, and long texts from short ones."""
 
-    intercepted_binops = frozenset(["**", "*"])
+    intercepted_binops = frozenset(["**", "*", "%"])
 
     def call_binop(self, context, operator, left, right):
         if operator == "**" or not all(isinstance(value, int | float | Unknown) for value in (left, right)):
@@ -61,6 +61,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 _ENVIRONMENT = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
 _ENVIRONMENT.globals.clear()
+_FILTERS = ("abs", "default", "float", "int", "length", "lower", "max", "min", "round", "string", "trim", "upper")
+_ENVIRONMENT.filters = {name: _ENVIRONMENT.filters[name] for name in _FILTERS}
 _ENVIRONMENT.tests["none"] = lambda value: value is None or value is UNKNOWN
 
 
@@ -77,6 +79,13 @@ def _check_names(source: str, known: tuple[str, ...]) -> None:
     statement = next(tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import)), None)
     if statement is not None:
         raise ConfigError(f"a '{type(statement).__name__.lower()}' block is not allowed here; write an expression")
+    strange = next((node.name for node in tree.find_all(nodes.Filter) if node.name not in _FILTERS), None)
+    if strange is not None:
+        raise ConfigError(f"unknown filter '{strange:.40}'; there are {', '.join(_FILTERS)}")
+    if next(tree.find_all(nodes.Call), None) is not None:
+        raise ConfigError(
+            f"nothing can be called here; there are names, operators and the filters {', '.join(_FILTERS)}"
+        )
     unknown = sorted(meta.find_undeclared_variables(tree) - set(known))
     if unknown:
         raise ConfigError(f"unknown name '{unknown[0]}'; known here: {', '.join(known)}")
