@@ -25,8 +25,8 @@ from .study import DEFAULT_SWEEP, Study
 
 MOST_BYTES = 4_000_000
 """Of a markdown file to import."""
-MOST_COLUMNS = 10_000
-"""Of a line looked at for what an unknown trainer may print."""
+MOST_LINES, MOST_COLUMNS = 100_000, 10_000
+"""Of a log that are looked at for what an unknown trainer may print."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -267,7 +267,8 @@ def _explain_log(options: argparse.Namespace) -> None:
             print(as_json(reading))
             continue
         with path.open(errors="replace") as stream:
-            alike = look_alikes(iter(lambda: stream.readline(MOST_COLUMNS), "")) if not reading.iterations else []
+            lines = islice(iter(lambda: stream.readline(MOST_COLUMNS), ""), MOST_LINES)
+            alike = look_alikes(lines) if not reading.iterations else []
         print(explanation(str(path), reading, alike))
 
 
