@@ -57,11 +57,10 @@ def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], t
     values: dict[str, float] = {}
     labels = []
     for row in rows:
-        if row.name not in values and row.is_in(text):
-            match = row.pattern.search(text)
-            if match:
-                values[row.name] = row.value(match)
-                labels.append(row.label)
+        match = row.match(text) if row.name not in values else None
+        if match is not None:
+            values[row.name] = row.value(match)
+            labels.append(row.label)
     return values, tuple(labels)
 
 

@@ -15,9 +15,9 @@ class Pattern:
     def _compiled(self) -> re.Pattern[str]:
         return re.compile(self.source)
 
-    def search(self, text: str) -> re.Match[str] | None:
-        """The first match anywhere."""
-        return self._compiled.search(text)
+    def search(self, text: str, begin: int = 0) -> re.Match[str] | None:
+        """The first match from a place on."""
+        return self._compiled.search(text, begin)
 
     def match(self, text: str) -> re.Match[str] | None:
         """The match at the start."""

@@ -1,7 +1,6 @@
 """What the reader looks for, as one list: kinds of lines, the texts that lead to them, and the search for those."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .causes import Signature
@@ -13,6 +12,8 @@ from .signatures import SIGNATURES
 from .starts import STARTS
 from .successes import SUCCESSES, Success
 from .totals import MEMORY_REPORTS, NODE_MEMORY, TOTALS, MemoryReport, TotalFigure
+
+MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,21 @@ class Rules:
     texts: tuple[str, ...]
     leads: tuple[frozenset[int], ...]
     search: Search
+    _known: dict[frozenset[int], list[Row]] = field(default_factory=dict)
 
-    def rows_for(self, texts: Iterable[int]) -> list[Row]:
+    def rows_for(self, texts: frozenset[int]) -> list[Row]:
         """The rows that some of these texts lead to, in order."""
-        wanted = set().union(*(self.leads[text] for text in texts))
-        return [self.rows[index] for index in sorted(wanted)]
+        rows = self._known.get(texts)
+        if rows is None:
+            wanted = sorted(set().union(*(self.leads[text] for text in texts)))
+            rows = [self.rows[index] for index in wanted]
+            if len(self._known) < MOST_KNOWN:
+                self._known[texts] = rows
+        return rows
 
     def rows_in(self, line: str) -> list[Row]:
         """The rows that the texts of a line lead to."""
-        return self.rows_for(index for index, text in enumerate(self.texts) if text in line)
+        return self.rows_for(frozenset(index for index, text in enumerate(self.texts) if text in line))
 
 
 @lru_cache(maxsize=8)

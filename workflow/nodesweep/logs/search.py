@@ -18,6 +18,9 @@ LINE_BYTES = 1 << 16
 NEAR_BYTES = 1 << 14
 WORKERS = 2
 MANY_BYTES = 1 << 25
+# A text that no log holds. With a short one among many, Hyperscan looks at every byte instead of skipping some, and of
+# two hundred texts it is done in half the time.
+SHORT = b"\x01\x02\x03"
 _LABEL = re.compile(rb"[ \t]{0,12}(\d{1,7}): ?")
 
 
@@ -79,24 +82,26 @@ class Search:
     """A search for plain texts in files."""
 
     def __init__(self, texts: Sequence[str]):
+        wanted = [*(text.encode() for text in texts), SHORT]
         self._database = hyperscan.Database()
         self._database.compile(
-            expressions=[b"".join(rb"\x%02x" % byte for byte in text.encode()) for text in texts],
-            ids=range(len(texts)),
-            elements=len(texts),
-            flags=[0] * len(texts),
+            expressions=[b"".join(rb"\x%02x" % byte for byte in text) for text in wanted],
+            ids=range(len(wanted)),
+            elements=len(wanted),
+            flags=[0] * len(wanted),
         )
+        self._count = len(texts)
 
     def blocks(self, descriptor: int, size: int) -> Iterator[Block]:
         """Yield `size` bytes of an open file block by block; a block's data holds until the next block is asked for."""
         count = -(-size // BLOCK_BYTES)
         if size < MANY_BYTES:
-            slot = _Slot(self._database, None)
+            slot = _Slot(self._database, self._count, None)
             yield from (slot.block(descriptor, number, size) for number in range(count))
             return
         import numpy  # counts newlines faster than it takes to import only where there are many
 
-        slots = [_Slot(self._database, numpy) for _ in range(2 * WORKERS)]
+        slots = [_Slot(self._database, self._count, numpy) for _ in range(2 * WORKERS)]
         running: deque[Future[Block]] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
             for number in range(count):
@@ -110,8 +115,9 @@ class Search:
 class _Slot:
     """Memory for one block at a time, and what a search in it needs."""
 
-    def __init__(self, database: hyperscan.Database, numpy: ModuleType | None):
+    def __init__(self, database: hyperscan.Database, count: int, numpy: ModuleType | None):
         self._database = database
+        self._count = count
         self._scratch = hyperscan.Scratch(database)
         self._data = bytearray(LINE_BYTES + BLOCK_BYTES + LINE_BYTES)
         self._view = memoryview(self._data)
@@ -127,7 +133,8 @@ class _Slot:
         places: list[tuple[int, int]] = []
 
         def on_match(text: int, start: int, stop: int, flags: int, context: object) -> None:
-            places.append((begin + stop - 1, text))
+            if text < self._count:
+                places.append((begin + stop - 1, text))
 
         if end > begin:
             self._database.scan(self._view[begin:end], match_event_handler=on_match, scratch=self._scratch)
