@@ -12,14 +12,15 @@ PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 # Top to bottom: a module imports only from those above it.
 ROOMS = [
     "errors text markdown files expressions columns cells fields log_config table_config config sources layout expand",
-    "study flops plan",
+    "study flops shape plan",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
     "journal lock",
     "logs logs.patterns logs.prefixes logs.search logs.memory logs.causes logs.signatures logs.successes logs.starts "
-    "logs.megatron logs.trainers logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup logs.summary "
-    "logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending outcome records watch runner",
+    "logs.megatron logs.trainers logs.totals logs.settings logs.formats logs.custom logs.rules logs.reading "
+    "logs.warmup logs.summary logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending "
+    "outcome records watch runner",
     "measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy",
