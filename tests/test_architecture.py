@@ -24,7 +24,8 @@ ROOMS = [
     "measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy",
-    "results tables workflow __main__",
+    "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
+    "tables workflow __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -35,8 +36,8 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {
     "results",
     "tables",
 }
-PURE |= {name for name in ORDER if name.split(".")[0] == "legacy"}
-PURE -= {"files", "sources", "study"}
+PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest")}
+PURE -= {"files", "sources", "study", "ingest.files"}
 
 
 def modules() -> dict[str, Path]:

@@ -33,7 +33,7 @@ class Settings:
 
 def _settings(marker: str | tuple[str, ...], pattern: str, **names: str) -> Settings:
     markers = (marker,) if isinstance(marker, str) else marker
-    pattern = pattern.replace("VALUE", f"(?P<value>{COUNT})(?![\\w.:])")
+    pattern = pattern.replace("VALUE", rf"(?P<value>\d{{1,3}}(?:,\d{{3}}){{1,3}}|{COUNT})(?![\w.:])")
     return Settings(Line(markers, re.compile(pattern)), names)
 
 
