@@ -153,7 +153,7 @@ def _record(files: list[tuple[LogFile, LogReading]], whole: LogReading) -> dict[
     """What a job's terminal record holds, as far as its log tells."""
     verdict = from_log(whole)
     first, beside = files[0][1], files[-1][0]
-    evidence, note = (placed(text, first, beside.path.name) for text in (verdict.evidence, verdict.note))
+    evidence, note = (placed(text, first, plain(beside.path.name)) for text in (verdict.evidence, verdict.note))
     return {
         "outcome": verdict.outcome,
         "where": verdict.where,
