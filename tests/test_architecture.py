@@ -12,19 +12,20 @@ PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 # Top to bottom: a module imports only from those above it.
 ROOMS = [
     "errors text markdown files expressions columns cells fields log_config table_config config sources layout expand",
-    "study flops plan",
+    "study flops shape plan",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
     "journal lock",
     "logs logs.lazy logs.patterns logs.prefixes logs.search logs.memory logs.causes logs.signatures logs.successes "
-    "logs.starts logs.megatron logs.trainers logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup "
-    "logs.summary logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending logs.explain",
-    "outcome records watch runner",
+    "logs.starts logs.megatron logs.trainers logs.totals logs.settings logs.formats logs.custom logs.rules "
+    "logs.reading logs.warmup logs.summary logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending "
+    "logs.explain outcome records watch runner",
     "measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy",
-    "results tables workflow __main__",
+    "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
+    "tables workflow __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -35,8 +36,8 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {
     "results",
     "tables",
 }
-PURE |= {name for name in ORDER if name.split(".")[0] == "legacy"}
-PURE -= {"files", "sources", "study"}
+PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest")}
+PURE -= {"files", "sources", "study", "ingest.files"}
 
 
 def modules() -> dict[str, Path]:

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         ("rerun", _rerun, "let finished layouts run again with the next invocation"),
         ("import", _import, "read hand-kept markdown tables of results, say what cannot be right in them"),
         ("explain-log", _explain_log, "say what is read of a log, which patterns matched how often, and how it ended"),
+        ("ingest", _ingest, "read the logs of old jobs into measurements, say what in them does not fit together"),
         ("schema", _schema, "write the JSON Schemas of the config files and config/README.md"),
     ):
         command = rooms.add_parser(name, help=text, description=text)
@@ -69,6 +70,24 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--json", action="store_true", help="one JSON object a file, for programs")
         if room is _import:
             command.add_argument("file", nargs="+", type=Path, metavar="FILE.md")
+            command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
+        if room is _ingest:
+            command.add_argument("path", nargs="+", type=Path, metavar="DIR_OR_FILE")
+            command.add_argument("--name", help="name of the folder and file written (default: that of the first path)")
+            command.add_argument(
+                "--set",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="a field of all these layouts, such as tensor=4, over what logs and paths say",
+            )
+            command.add_argument(
+                "--pattern",
+                action="append",
+                default=[],
+                metavar="TEMPLATE",
+                help="fields in the paths of logs, such as 'n{nodes}-mp{tensor}/*'; * is any text",
+            )
             command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
     return parser
 
@@ -142,18 +161,20 @@ def _measure(options: argparse.Namespace) -> None:
         measurement = _measurement(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
     study.folder.mkdir(parents=True, exist_ok=True)
-    imported = [row for path in study.imported for row in _imported(path)]
-    write_atomic(study.folder / "results.csv", to_csv(build(runs, imported)))
+    write_atomic(study.folder / "results.csv", to_csv(build(runs, _taken_in(study))))
 
 
-def _imported(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows for the tidy table that were imported from a hand-kept one."""
+def _taken_in(study: Study) -> Iterator[dict[str, Any]]:
+    """Rows for the tidy table that were imported from hand-kept ones, or ingested from other jobs' logs."""
+    from .ingest import Ingested
     from .legacy import Imported
 
-    try:
-        return Imported.from_json(path.read_text()).figures()
-    except NodesweepError as error:
-        raise NodesweepError(f"{path}: {error}") from None
+    for paths, form in ((study.imported, Imported), (study.ingested, Ingested)):
+        for path in paths:
+            try:
+                yield from form.from_json(path.read_text()).figures()
+            except NodesweepError as error:
+                raise NodesweepError(f"{path}: {error}") from None
 
 
 def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
@@ -223,12 +244,7 @@ def _import(options: argparse.Namespace) -> int:
     study = _study(options) if options.configfile else None
     found = 0
     for path in options.file:
-        folder = study.folder if study else Path("results") / path.stem
-        if study is None and any((folder / name).exists() for name in ("plan.csv", "layouts")):
-            raise NodesweepError(
-                f"{folder} holds the results of a sweep; name the sweep with --configfile to import into it, "
-                f"or rename {path}"
-            )
+        folder = study.folder if study else _own_folder(path.stem, "ingested", f"import into it, or rename {path}")
         try:
             imported = import_markdown(_markdown(path), path.name)
         except NodesweepError as error:
@@ -244,6 +260,44 @@ def _import(options: argparse.Namespace) -> int:
         print(f"{imported.report()}\n{written}")
         found += len(imported.findings)
     return 1 if options.check and found else 0
+
+
+def _ingest(options: argparse.Namespace) -> int:
+    """Into the sweep's folder where a sweep is named, else into a folder of its own."""
+    from .ingest import Given, Template, find, given, ingest, name_of
+    from .results import build, to_csv
+    from .tables import document_of_logs
+    from .tables import render as render_tables
+
+    study = _study(options) if options.configfile else None
+    name = name_of(options.name or options.path[0].resolve().stem)
+    statistic = study.sweep.statistic if study else "median"
+    said = Given(given(options.set), tuple(map(Template.of, options.pattern)), statistic)
+    folder = study.folder if study else _own_folder(name, "imported", "ingest into it, or give another --name")
+    forms = (format_of(study.sweep.workload.log_format), None) if study else (None,)
+    search = find(options.path)
+    ingested = ingest(name, search, ((job, job.readings(forms)) for job in search.jobs), said)
+    target = folder / "ingested" / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, ingested.to_json())
+    written = f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in"
+    if study is None:
+        frame = build((), ingested.figures())
+        write_atomic(folder / "results.csv", to_csv(frame))
+        write_atomic(folder / "tables.md", render_tables(document_of_logs(name, statistic, frame), frame))
+        written = f"{folder / 'tables.md'}: the tables\n{folder / 'results.csv'}: the tidy table"
+    print(f"{ingested.report()}\n{written}")
+    return 1 if options.check and ingested.findings else 0
+
+
+def _own_folder(name: str, other: str, way_out: str) -> Path:
+    """A folder below results for what belongs to no sweep; raises NodesweepError where another room's results lie."""
+    folder = Path("results") / name
+    if any((folder / made).exists() for made in ("plan.csv", "layouts")):
+        raise NodesweepError(f"{folder} holds the results of a sweep; name the sweep with --configfile to {way_out}")
+    if (folder / other).exists():
+        raise NodesweepError(f"{folder} holds what was {other}; rename, or give --name: its tables would be lost")
+    return folder
 
 
 def _markdown(path: Path) -> str:

@@ -6,7 +6,7 @@ from, so that it is made again exactly when one of them has changed.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean, median, quantiles
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from .logs.formats import Format
 from .logs.memory import highest
 from .logs.reading import READER_VERSION, Iteration, LogReading
 from .logs.warmup import warm_up
+from .shape import Shape
 
 SCHEMA = 2
 PRINTED_TFLOPS_STEP = 0.01
@@ -39,9 +40,9 @@ ARGUMENTS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a measurement depends on beside the log; `warmup` in iterations."""
+    """What a measurement depends on beside the log; `warmup` in iterations, None to go by the log's format alone."""
 
-    warmup: int
+    warmup: int | None
     statistic: Literal["median", "mean"]
     memory_source: str
     log_format: str
@@ -83,7 +84,8 @@ class Statistics:
     """What stands for the records `first_iteration` to `last_iteration`, the first `records_dropped` left out.
 
     `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
-    `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none.
+    `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none. Rates are None
+    where what they follow from is unknown, as it may be of a log found somewhere.
     """
 
     records_dropped: int
@@ -94,9 +96,9 @@ class Statistics:
     iteration_seconds_median: float
     iteration_seconds_mean: float
     iteration_seconds_half_interquartile_range: float | None
-    tokens_per_second: float
-    tflops_per_node: float
-    model_tflops_per_node: float
+    tokens_per_second: float | None
+    tflops_per_node: float | None
+    model_tflops_per_node: float | None
     log_tflops_per_node: float | None
     log_tflops_per_node_median: float | None
     log_tflops_per_node_mean: float | None
@@ -155,11 +157,19 @@ class Measurement:
 
 def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: Settings) -> Measurement:
     """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
+    measured = measure_log(Shape.of(layout), layout.slug, record, reading, settings)
+    return replace(measured, flags=(*measured.flags, *_arguments_differ(layout, reading)))
+
+
+def measure_log(
+    shape: Shape, slug: str, record: Mapping[str, Any], reading: LogReading, settings: Settings
+) -> Measurement:
+    """Measure a run of which no more than its shape is known, and that not wholly."""
     records = reading.iterations
-    statistics = _statistics(layout, reading, settings)
+    statistics = _statistics(shape, reading, settings)
     losses = [row.loss for row in records if row.loss is not None]
     return Measurement(
-        slug=layout.slug,
+        slug=slug,
         record=dict(record),
         settings=settings,
         reader_version=READER_VERSION,
@@ -171,7 +181,7 @@ def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, sett
         memory=_memory(record, reading, settings.memory_source),
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
-        flags=_flags(layout, record, reading, statistics),
+        flags=_flags(shape, record, reading, statistics),
     )
 
 
@@ -180,10 +190,10 @@ def timed(reading: LogReading) -> tuple[Iteration, ...]:
     return tuple(row for row in reading.iterations if row.seconds is not None)
 
 
-def warm_up_records(reading: LogReading, warmup: int) -> int:
+def warm_up_records(reading: LogReading, warmup: int | None) -> int:
     """How many leading records with a time to drop; one at least is left.
 
-    Those with a warm-up iteration in them; where there is to be any warm-up, all that are none by what is known of the
+    Those with a warm-up iteration in them; unless there is to be no warm-up, all that are none by what is known of the
     log's format; and more where times say so: leading records whose time is off the median of the later half by more
     than 10 % and by more than 5 times its median absolute deviation, at most half of the records.
     """
@@ -192,10 +202,10 @@ def warm_up_records(reading: LogReading, warmup: int) -> int:
     before_all = reading.format.record.first_number - 1 if reading.format else 0
     first = max(records[0].number - interval, before_all)
     starts = [first, *(row.number for row in records[:-1])]
-    configured = sum(start < first + warmup for start in starts)
+    configured = sum(start < first + (warmup or 0) for start in starts)
     later = [row.seconds for row in records[len(records) // 2 :]]
     typical = median(later)
-    known = sum(row.seconds is not None for row in reading.iterations[: warm_up(reading)[0]]) if warmup else 0
+    known = sum(row.seconds is not None for row in reading.iterations[: warm_up(reading)[0]]) if warmup != 0 else 0
     deviation = median(abs(seconds - typical) for seconds in later)
     allowed = max(WARM_UP_DEVIATION * typical, WARM_UP_SPREADS * deviation)
     leading = records[: len(records) // 2]
@@ -203,7 +213,7 @@ def warm_up_records(reading: LogReading, warmup: int) -> int:
     return min(max(configured, known, next(steady, len(leading))), len(records) - 1)
 
 
-def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Statistics | None:
+def _statistics(shape: Shape, reading: LogReading, settings: Settings) -> Statistics | None:
     records = timed(reading)
     if not records:
         return None
@@ -212,7 +222,7 @@ def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Stat
     seconds = [row.seconds for row in used]
     values = {"median": median(seconds), "mean": fmean(seconds)}
     chosen = values[settings.statistic]
-    log_tflops = _log_tflops_per_node(layout, used)
+    log_tflops = _log_tflops_per_node(shape.ranks_per_node, used)
     return Statistics(
         records_dropped=dropped,
         records_used=len(used),
@@ -222,22 +232,27 @@ def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Stat
         iteration_seconds_median=values["median"],
         iteration_seconds_mean=values["mean"],
         iteration_seconds_half_interquartile_range=_half_interquartile_range(seconds),
-        tokens_per_second=layout.global_batch * layout.sequence_length / chosen,
-        tflops_per_node=flops.tflops_per_node(_hardware_flops(layout), chosen, layout.nodes),
-        model_tflops_per_node=flops.tflops_per_node(flops.model_flops(**_shape(layout)), chosen, layout.nodes),
+        tokens_per_second=shape.tokens / chosen if shape.tokens else None,
+        tflops_per_node=_tflops(shape.hardware_flops, chosen, shape.nodes),
+        model_tflops_per_node=_tflops(shape.model_flops, chosen, shape.nodes),
         log_tflops_per_node=log_tflops[settings.statistic],
         log_tflops_per_node_median=log_tflops["median"],
         log_tflops_per_node_mean=log_tflops["mean"],
     )
 
 
-def _log_tflops_per_node(layout: Layout, used: tuple[Iteration, ...]) -> dict[str, float | None]:
+def _log_tflops_per_node(ranks_per_node: int | None, used: tuple[Iteration, ...]) -> dict[str, float | None]:
     """The log's own figure by each statistic; None where it has none."""
     of_ranks = [row.tflops for row in used if row.tflops is not None]
     return {
-        name: statistic(of_ranks) * layout.ranks_per_node if of_ranks else None
+        name: statistic(of_ranks) * ranks_per_node if of_ranks and ranks_per_node else None
         for name, statistic in (("median", median), ("mean", fmean))
     }
+
+
+def _tflops(work: int | None, seconds: float, parts: int | None) -> float | None:
+    """The rate of one of so many nodes or ranks; None where something is unknown."""
+    return flops.tflops_per_node(work, seconds, parts) if work and parts else None
 
 
 def _half_interquartile_range(values: list[float]) -> float | None:
@@ -250,21 +265,6 @@ def _half_interquartile_range(values: list[float]) -> float | None:
         return None
     low, _, high = quantiles(values, n=4, method="inclusive")
     return (high - low) / 2
-
-
-def _shape(layout: Layout) -> dict[str, int]:
-    return {
-        "layers": layout.model.layers,
-        "hidden_size": layout.model.hidden_size,
-        "sequence_length": layout.sequence_length,
-        "vocab_size": layout.model.vocab_size,
-        "global_batch": layout.global_batch,
-        "tensor": layout.tensor,
-    }
-
-
-def _hardware_flops(layout: Layout) -> int:
-    return flops.hardware_flops(**_shape(layout), activation_checkpointing=layout.activation_checkpointing)
 
 
 def _series(records: tuple[Iteration, ...]) -> Series:
@@ -289,7 +289,7 @@ def _memory(record: Mapping[str, Any], reading: LogReading, source: str) -> Memo
 
 
 def _flags(
-    layout: Layout, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
+    shape: Shape, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
 ) -> tuple[str, ...]:
     flags = []
     if capped := (record.get("usage") or {}).get("power_capped"):
@@ -297,10 +297,9 @@ def _flags(
     if statistics is not None:
         records = timed(reading)
         flags += _few_records(records, statistics)
-        flags += _tflops_differ(layout, reading.format, records[statistics.records_dropped :])
+        flags += _tflops_differ(shape, reading.format, records[statistics.records_dropped :])
     if reading.restarts:
         flags.append(f"restarted {reading.restarts} times")
-    flags += _arguments_differ(layout, reading)
     return tuple(flags)
 
 
@@ -310,17 +309,15 @@ def _few_records(records: tuple[Iteration, ...], statistics: Statistics) -> list
     return [f"iteration {statistics.last_iteration} only"] if statistics.records_used == 1 else []
 
 
-def _tflops_differ(layout: Layout, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
+def _tflops_differ(shape: Shape, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
     """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
     counts_all = form is not None and form.counts_recomputation
-    work = _hardware_flops(layout) if counts_all else flops.model_flops(**_shape(layout))
-    pairs = [
-        (row.tflops, flops.tflops_per_node(work, row.seconds, layout.ranks)) for row in used if row.tflops is not None
-    ]
+    work = shape.hardware_flops if counts_all else shape.model_flops
+    pairs = [(row.tflops, _tflops(work, row.seconds, shape.ranks)) for row in used if row.tflops is not None]
     differing = [
         (logged, counted)
         for logged, counted in pairs
-        if abs(logged - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted
+        if counted is not None and abs(logged - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted
     ]
     if not differing:
         return []

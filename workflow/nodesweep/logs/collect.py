@@ -14,6 +14,7 @@ from .patterns import Line, Record, finite
 from .reading import Found, Iteration, LogReading, Near, Seen, Total
 from .rules import Row, Start, Trailing
 from .series import Series
+from .settings import Settings
 from .successes import Success
 from .totals import NODE_MEMORY, MemoryReport, TotalFigure
 
@@ -34,6 +35,7 @@ class Collector:
         self._samples: dict[str, str] = {}
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
+        self._settings: dict[str, str] = {}
         self._found: list[Found] = []
         self._seen: dict[str, Seen] = {}
         self._started_line: int | None = None
@@ -52,6 +54,8 @@ class Collector:
                 return self._take_memory(row, text, line)
             case TotalFigure():
                 return self._take_total(row, text, line)
+            case Settings():
+                self._settings |= dict(row.pairs(text))  # such a line may tell of a failure too: it stays unknown
             case Start():
                 return self._take_start(row, text, line)
             case Line():
@@ -95,13 +99,19 @@ class Collector:
             signatures=tuple(self._found),
             successes=tuple(sorted(self._seen.values(), key=lambda seen: seen.line)),
             world_size=self._world_size,
-            arguments=tuple(sorted(self.dump.arguments.items())),
+            arguments=tuple(sorted((self.dump.arguments | self._told()).items())),
             argument_lines=self.dump.count,
             matched=dict(self._matched),
             near=self._near,
             last_text=last_text,
             lines=lines,
         )
+
+    def _told(self) -> dict[str, str]:
+        """What other lines say of settings that the dump of arguments leaves out or open."""
+        return {
+            name: value for name, value in self._settings.items() if self.dump.arguments.get(name, "None") == "None"
+        }
 
     def _chosen(self) -> tuple[Series | None, Format | None]:
         """The records made to be read rather than stand-ins, of those the most frequent kind, and their format."""

@@ -8,6 +8,7 @@ from .formats import FORMATS, Format
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .patterns import Figure, Line, Record
 from .search import Search
+from .settings import SETTINGS, Settings
 from .signatures import SIGNATURES
 from .starts import STARTS
 from .successes import SUCCESSES, Success
@@ -31,7 +32,7 @@ class Start:
     line: Line
 
 
-Row = Record | Trailing | MemoryReport | TotalFigure | Start | Line | Success | Signature
+Row = Record | Trailing | MemoryReport | TotalFigure | Settings | Start | Line | Success | Signature
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def rules(form: Format | None) -> Rules:
         *((Trailing(record, figure), (text,)) for record in records for text, figure in record.trailing),
         *((report, report.line.markers) for report in MEMORY_REPORTS),
         *((line, line.markers) for line in (NODE_MEMORY, WORLD_SIZE, ARGUMENTS_START, ARGUMENTS_END, NEOX_ARGUMENT)),
+        *((row, row.line.markers) for row in SETTINGS),
         *((Start(line), line.markers) for line in (*STARTS, *(form.starts if form else ()))),
         *((total, (total.marker,)) for total in TOTALS),
         *((success, success.markers) for success in (*(form.successes if form else ()), *SUCCESSES)),
