@@ -196,7 +196,6 @@ class Collector:
             return False
         self._matched[row.line.markers[0].strip()] += 1
         self._started_line = line
-        self.dump.take_settings(text)
         return True
 
     def _take_line(self, row: Line, text: str, line: int) -> bool:
