@@ -13,20 +13,21 @@ PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 ROOMS = [
     "errors text markdown files expressions columns cells fields log_config table_config config sources origins layout "
     "expand",
-    "study flops plan",
+    "study flops shape plan",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
     "journal lock",
-    "logs logs.patterns logs.prefixes logs.search logs.memory logs.causes logs.signatures logs.successes logs.starts "
-    "logs.megatron logs.trainers logs.totals logs.formats logs.custom logs.rules logs.reading logs.warmup logs.summary "
-    "logs.lines logs.series logs.extract logs.arguments logs.collect logs.scan logs.ending "
-    "outcome records watch runner",
+    "logs logs.lazy logs.patterns logs.prefixes logs.search logs.memory logs.causes logs.signatures logs.successes "
+    "logs.starts logs.megatron logs.trainers logs.totals logs.settings logs.formats logs.custom logs.rules "
+    "logs.reading logs.warmup logs.summary logs.lines logs.series logs.extract logs.arguments logs.collect logs.scan "
+    "logs.ending logs.explain outcome records watch runner",
     "steady plausible measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",
-    "results tables formulas traces provenance why workflow __main__",
+    "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
+    "tables formulas traces provenance why workflow __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -39,8 +40,8 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {
     "results",
     "tables",
 }
-PURE |= {name for name in ORDER if name.split(".")[0] == "legacy"}
-PURE -= {"files", "sources", "origins", "study"}
+PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest")}
+PURE -= {"files", "sources", "origins", "study", "ingest.files"}
 
 
 def modules() -> dict[str, Path]:

@@ -436,14 +436,16 @@ def test_any_file_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathF
 
 
 def test_examples_of_the_readme(tmp_path: Path) -> None:
-    """The sweep, workload and machines of the README are accepted as they stand there."""
+    """The sweep, workload, machines and log format of the README are accepted as they stand there."""
     text = (REPOSITORY / "README.md").read_text()
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    sweep, workload, machine, cluster = (yaml.safe_load(block) for block in blocks)
+    sweep, workload, machine, own_format, cluster = (yaml.safe_load(block) for block in blocks)
     study = Study.load([write(tmp_path / "sweep.yaml", sweep)])
     assert len(study.layouts) > 10
     mine = Study.load([write(tmp_path / "mine.yaml", sweep | {"workload": workload, "machine": machine})])
     assert mine.sweep.machine.launcher[0] == "torchrun"
+    described = Study.load([write(tmp_path / "own.yaml", sweep | {"workload": workload | own_format})])
+    assert described.sweep.workload.log_format.name == "mine"
     ours = Study.load([write(tmp_path / "ours.yaml", sweep | {"machine": cluster})])
     assert {layout.queue.name for layout in ours.layouts.values() if layout.queue} == {"short"}
 

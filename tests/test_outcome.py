@@ -126,3 +126,11 @@ def test_every_cause_has_an_outcome(verdict):
     """Whatever a scheduler can give as cause is decided."""
     for cause in OUTCOME_OF_CAUSE:
         assert verdict(End(1, cause)).outcome == OUTCOME_OF_CAUSE[cause]
+
+
+@pytest.mark.parametrize(("requested", "code", "outcome"), [(25, 0, "ok"), (30, 0, "crash"), (25, 1, "crash")])
+def test_the_iterations_after_the_last_record(tmp_path, requested, code, outcome):
+    """Of a trainer that logs each tenth iteration 20 is the last seen of 25; a failure or ten more are not hidden."""
+    path = tmp_path / "run.log"
+    path.write_text("".join(f"{record(number)}\n".replace("/       3", "/      25") for number in (10, 20)))
+    assert decide(End(code), scan(path), requested).outcome == outcome

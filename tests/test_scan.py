@@ -33,10 +33,10 @@ def record(number: int, milliseconds: float = 1000.0, extra: str = "") -> str:
 def read(tmp_path):
     """Scan a log with the given content."""
 
-    def read(content: str | bytes):
+    def read(content: str | bytes, form=MEGATRON_DEEPSPEED):
         path = tmp_path / "run.log"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return scan(path, MEGATRON_DEEPSPEED)
+        return scan(path, form)
 
     return read
 
@@ -263,3 +263,32 @@ def test_no_bytes_break_the_reader(read, pieces):
     assert all(row.seconds is None or 0 < row.seconds < float("inf") for row in reading.iterations)
     assert all(found.text.isprintable() for found in reading.signatures)
     assert reading.lines == content.count(b"\n") + bool(content and not content.endswith(b"\n"))
+
+
+def bar(number: int, loss: float, step: int, seconds: float) -> str:
+    """A progress bar of NeMo, before or after its figures were updated."""
+    counts = f"| {number}/20 [00:{number:02d}<00:{20 - number:02d}, v_num=x"
+    figures = f"reduced_train_loss={loss:.3f}, global_step={step:.3f}, train_step_timing in s={seconds:.3f}]"
+    return f"\rEpoch 0: : {number * 5:3d}%|{'█' * (number // 2):10}{counts}, {figures}"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chance=st.randoms(use_true_random=False))
+def test_lines_that_srun_tears_anywhere(read, chance):
+    """Iterations between bars and progress bars, torn at any place and mixed with another rank's, are all read."""
+    bars = [bar(n, 9 - step / 10, step, 2.5 + step / 100) for n in range(1, 21) for step in (max(n - 2, 0), n - 1)]
+    for text, form in (
+        ("".join(f"{record(n, 1000 + n, ' number of nan iterations:   0 |')}\n" for n in range(1, 11)), "megatron"),
+        ("".join(bars), "nemo-progress-bar"),
+    ):
+        torn, at = [], 0
+        while at < len(text):
+            end = at + chance.randrange(300, 1500)
+            torn += [f"0: {line}\n" for line in text[at:end].removesuffix("\n").split("\n")]
+            torn += ["12: another rank says this\n"] * chance.randrange(2)
+            at = end
+        reading = read("".join(torn), None)
+        assert reading.format.record.name == form
+        expected = [1.0 + n / 1000 for n in range(1, 11)] if form == "megatron" else [2.5 + n / 100 for n in range(20)]
+        assert [row.seconds for row in reading.iterations] == pytest.approx(expected)
+        assert reading.restarts == 0

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from .study import DEFAULT_SWEEP, Study
 
 MOST_BYTES = 4_000_000
 """Of a markdown file to import."""
+MOST_LINES, MOST_COLUMNS = 100_000, 10_000
+"""Of a log that are looked at for what an unknown trainer may print."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         ("why", _why, "say where the values of a layout's row come from: files, lines, statistics, formulas"),
         ("rerun", _rerun, "let finished layouts run again with the next invocation"),
         ("import", _import, "read hand-kept markdown tables of results, say what cannot be right in them"),
+        ("explain-log", _explain_log, "say what is read of a log, which patterns matched how often, and how it ended"),
+        ("ingest", _ingest, "read the logs of old jobs into measurements, say what in them does not fit together"),
         ("schema", _schema, "write the JSON Schemas of the config files and config/README.md"),
     ):
         command = rooms.add_parser(name, help=text, description=text)
@@ -63,8 +68,29 @@ def _parser() -> argparse.ArgumentParser:
         if room is _why:
             command.add_argument("slug", metavar="SLUG", help="the layout, or an imported row; its beginning will do")
             command.add_argument("column", nargs="*", metavar="COLUMN", help="of results.csv, or a table's heading")
+        if room is _explain_log:
+            command.add_argument("file", nargs="+", type=Path, metavar="FILE")
+            command.add_argument("--json", action="store_true", help="one JSON object a file, for programs")
         if room is _import:
             command.add_argument("file", nargs="+", type=Path, metavar="FILE.md")
+            command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
+        if room is _ingest:
+            command.add_argument("path", nargs="+", type=Path, metavar="DIR_OR_FILE")
+            command.add_argument("--name", help="name of the folder and file written (default: that of the first path)")
+            command.add_argument(
+                "--set",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="a field of all these layouts, such as tensor=4, over what logs and paths say",
+            )
+            command.add_argument(
+                "--pattern",
+                action="append",
+                default=[],
+                metavar="TEMPLATE",
+                help="fields in the paths of logs, such as 'n{nodes}-mp{tensor}/*'; * is any text",
+            )
             command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
     return parser
 
@@ -135,18 +161,20 @@ def _measure(options: argparse.Namespace) -> None:
         measurement = _measurement(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
     study.folder.mkdir(parents=True, exist_ok=True)
-    imported = [row for path in study.imported for row in _imported(path)]
-    write_atomic(study.folder / "results.csv", to_csv(build(runs, imported)))
+    write_atomic(study.folder / "results.csv", to_csv(build(runs, _taken_in(study))))
 
 
-def _imported(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows for the tidy table that were imported from a hand-kept one."""
+def _taken_in(study: Study) -> Iterator[dict[str, Any]]:
+    """Rows for the tidy table that were imported from hand-kept ones, or ingested from other jobs' logs."""
+    from .ingest import Ingested
     from .legacy import Imported
 
-    try:
-        return Imported.from_json(path.read_text()).figures()
-    except NodesweepError as error:
-        raise NodesweepError(f"{path}: {error}") from None
+    for paths, form in ((study.imported, Imported), (study.ingested, Ingested)):
+        for path in paths:
+            try:
+                yield from form.from_json(path.read_text()).figures()
+            except NodesweepError as error:
+                raise NodesweepError(f"{path}: {error}") from None
 
 
 def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
@@ -225,12 +253,7 @@ def _import(options: argparse.Namespace) -> int:
     study = _study(options) if options.configfile else None
     found = 0
     for path in options.file:
-        folder = study.folder if study else Path("results") / path.stem
-        if study is None and any((folder / name).exists() for name in ("plan.csv", "layouts")):
-            raise NodesweepError(
-                f"{folder} holds the results of a sweep; name the sweep with --configfile to import into it, "
-                f"or rename {path}"
-            )
+        folder = study.folder if study else _own_folder(path.stem, "ingested", f"import into it, or rename {path}")
         try:
             imported = import_markdown(_markdown(path), path.name)
         except NodesweepError as error:
@@ -248,6 +271,44 @@ def _import(options: argparse.Namespace) -> int:
     return 1 if options.check and found else 0
 
 
+def _ingest(options: argparse.Namespace) -> int:
+    """Into the sweep's folder where a sweep is named, else into a folder of its own."""
+    from .ingest import Given, Template, find, given, ingest, name_of
+    from .results import build, to_csv
+    from .tables import document_of_logs
+    from .tables import render as render_tables
+
+    study = _study(options) if options.configfile else None
+    name = name_of(options.name or options.path[0].resolve().stem)
+    statistic = study.sweep.statistic if study else "median"
+    said = Given(given(options.set), tuple(map(Template.of, options.pattern)), statistic)
+    folder = study.folder if study else _own_folder(name, "imported", "ingest into it, or give another --name")
+    forms = (format_of(study.sweep.workload.log_format), None) if study else (None,)
+    search = find(options.path)
+    ingested = ingest(name, search, ((job, job.readings(forms)) for job in search.jobs), said)
+    target = folder / "ingested" / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, ingested.to_json())
+    written = f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in"
+    if study is None:
+        frame = build((), ingested.figures())
+        write_atomic(folder / "results.csv", to_csv(frame))
+        write_atomic(folder / "tables.md", render_tables(document_of_logs(name, statistic, frame), frame))
+        written = f"{folder / 'tables.md'}: the tables\n{folder / 'results.csv'}: the tidy table"
+    print(f"{ingested.report()}\n{written}")
+    return 1 if options.check and ingested.findings else 0
+
+
+def _own_folder(name: str, other: str, way_out: str) -> Path:
+    """A folder below results for what belongs to no sweep; raises NodesweepError where another room's results lie."""
+    folder = Path("results") / name
+    if any((folder / made).exists() for made in ("plan.csv", "layouts")):
+        raise NodesweepError(f"{folder} holds the results of a sweep; name the sweep with --configfile to {way_out}")
+    if (folder / other).exists():
+        raise NodesweepError(f"{folder} holds what was {other}; rename, or give --name: its tables would be lost")
+    return folder
+
+
 def _markdown(path: Path) -> str:
     """The text of a markdown file; raises NodesweepError where it is none."""
     if path.stat().st_size > MOST_BYTES:
@@ -256,6 +317,23 @@ def _markdown(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise NodesweepError(f"not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+
+
+def _explain_log(options: argparse.Namespace) -> None:
+    from .logs.explain import as_json, explanation, look_alikes
+
+    study = _study(options) if options.configfile else None
+    for path in options.file:
+        if not path.is_file():
+            raise NodesweepError(f"{path}: no such file; give the logs of jobs")
+        reading = scan(path, format_of(study.sweep.workload.log_format) if study else None)
+        if options.json:
+            print(as_json(reading))
+            continue
+        with path.open(errors="replace") as stream:
+            lines = islice(iter(lambda: stream.readline(MOST_COLUMNS), ""), MOST_LINES)
+            alike = look_alikes(lines) if not reading.iterations else []
+        print(explanation(str(path), reading, alike))
 
 
 def _schema(_: argparse.Namespace) -> None:

@@ -70,8 +70,8 @@ TIDY = {
     "first_loss": Tidy("number", "first loss of the log, in nats per token"),
     "last_loss": Tidy("number", "last loss of the log, in nats per token"),
     "log": Tidy("word", "name of the log in the layout's folder"),
-    "source": Tidy("word", "run, or import for a row of a hand-kept table"),
-    "source_file": Tidy("word", "the file an imported row was read from"),
-    "source_line": Tidy("count", "its line there"),
+    "source": Tidy("word", "run, import for a row of a hand-kept table, or ingest for an old log"),
+    "source_file": Tidy("word", "the file an imported or ingested row was read from"),
+    "source_line": Tidy("count", "its line there; of a log, that of the first record in the statistics"),
 }
 """Names of the columns in order."""

@@ -49,9 +49,9 @@ UNKNOWN = Unknown()
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox without powers and without repeated sequences, which could eat the memory of the launcher."""
+    """The sandbox without what could eat the memory of the launcher: powers, and long texts from short ones."""
 
-    intercepted_binops = frozenset(["**", "*"])
+    intercepted_binops = frozenset(["**", "*", "%"])
 
     def call_binop(self, context, operator, left, right):
         if operator == "**" or not all(isinstance(value, int | float | Unknown) for value in (left, right)):
@@ -61,6 +61,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 _ENVIRONMENT = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
 _ENVIRONMENT.globals.clear()
+_FILTERS = ("abs", "default", "float", "int", "length", "lower", "max", "min", "round", "string", "trim", "upper")
+_ENVIRONMENT.filters = {name: _ENVIRONMENT.filters[name] for name in _FILTERS}
 _ENVIRONMENT.tests["none"] = lambda value: value is None or value is UNKNOWN
 
 
@@ -68,15 +70,24 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _check_names(source: str, known: tuple[str, ...]) -> None:
-    """Raise ConfigError for a Jinja2 source that does not parse, loops, or asks for unknown names."""
+def _parsed(source: str) -> nodes.Template:
     try:
-        tree = _ENVIRONMENT.parse(source)
+        return _ENVIRONMENT.parse(source)
     except TemplateError as error:
         raise ConfigError(f"not a valid expression: {_one_line(error)}") from None
+
+
+def _check_names(source: str, known: tuple[str, ...]) -> None:
+    """Raise ConfigError for a Jinja2 source that does not parse, loops, or asks for unknown names."""
+    tree = _parsed(source)
     statement = next(tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import)), None)
     if statement is not None:
         raise ConfigError(f"a '{type(statement).__name__.lower()}' block is not allowed here; write an expression")
+    strange = next((node.name for node in tree.find_all(nodes.Filter) if node.name not in _FILTERS), None)
+    if strange is not None:
+        raise ConfigError(f"unknown filter '{strange:.40}'; there are {', '.join(_FILTERS)}")
+    if next(tree.find_all(nodes.Call), None) is not None:
+        raise ConfigError(f"a template calls nothing; there are names, operators and the filters {', '.join(_FILTERS)}")
     unknown = sorted(meta.find_undeclared_variables(tree) - set(known))
     if unknown:
         raise ConfigError(f"unknown name '{unknown[0]}'; known here: {', '.join(known)}")
@@ -91,12 +102,10 @@ def compile_condition(source: str, names: tuple[str, ...] = LAYOUT_NAMES) -> Cal
     >>> compile_condition("tensor == 4 and pipeline > 1")({"tensor": 4, "pipeline": 2})
     True
     """
-    _check_names("{{ (" + source + ") }}", names)
-    reached = next(
-        _ENVIRONMENT.parse("{{ (" + source + ") }}").find_all((nodes.Getattr, nodes.Getitem, nodes.Call)), None
-    )
-    if reached is not None:
+    tree = _parsed("{{ (" + source + ") }}")
+    if next(tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Call)), None) is not None:
         raise ConfigError("a condition compares fields; it calls and looks into nothing")
+    _check_names("{{ (" + source + ") }}", names)
     try:
         evaluate = _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
     except TemplateError as error:

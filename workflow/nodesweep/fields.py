@@ -157,7 +157,8 @@ OptionName = Annotated[
 ]
 Shape = Annotated[str, AfterValidator(_check_shape), WithJsonSchema({"type": "string", "pattern": _SHAPE})]
 ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
-Line = Annotated[str, AfterValidator(_check_single_line)]
+Contained = Annotated[str, Field(min_length=3, max_length=100), AfterValidator(_check_single_line)]
+Expression = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_check_single_line)]
 Condition = condition_over(LAYOUT_NAMES)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 import re2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from .fields import Line, Name
+from .fields import Contained, Expression, Name
 
 BuiltInFormat = Literal[
     "auto",
@@ -56,8 +56,7 @@ def _check_pattern(pattern: str) -> str:
     return pattern
 
 
-Pattern = Annotated[Line, Field(min_length=1, max_length=500), AfterValidator(_check_pattern)]
-Contained = Annotated[Line, Field(min_length=3, max_length=100)]
+Pattern = Annotated[Expression, AfterValidator(_check_pattern)]
 
 
 class _Strict(BaseModel):

@@ -6,7 +6,7 @@ from, so that it is made again exactly when one of them has changed.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean, median, quantiles
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from .logs.custom import key_of
 from .logs.formats import Format
 from .logs.memory import highest
 from .logs.reading import READER_VERSION, Iteration, LogReading
+from .shape import Shape
 from .steady import LeftOut, left_out, timed, warm_up_records
 
 SCHEMA = 3
@@ -37,9 +38,9 @@ ARGUMENTS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a measurement depends on beside the log; `warmup` in iterations."""
+    """What a measurement depends on beside the log; `warmup` in iterations, None to go by the log's format alone."""
 
-    warmup: int
+    warmup: int | None
     statistic: Literal["median", "mean"]
     memory_source: str
     log_format: str
@@ -81,7 +82,8 @@ class Statistics:
     """What stands for the records `first_iteration` to `last_iteration`, the first `records_dropped` left out.
 
     `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
-    `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none.
+    `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none. Rates are None
+    where what they follow from is unknown, as it may be of a log found somewhere.
     """
 
     records_dropped: int
@@ -92,9 +94,9 @@ class Statistics:
     iteration_seconds_median: float
     iteration_seconds_mean: float
     iteration_seconds_half_interquartile_range: float | None
-    tokens_per_second: float
-    tflops_per_node: float
-    model_tflops_per_node: float
+    tokens_per_second: float | None
+    tflops_per_node: float | None
+    model_tflops_per_node: float | None
     log_tflops_per_node: float | None
     log_tflops_per_node_median: float | None
     log_tflops_per_node_mean: float | None
@@ -157,11 +159,22 @@ class Measurement:
 
 def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: Settings) -> Measurement:
     """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
+    measured = measure_log(Shape.of(layout), layout.slug, record, reading, settings)
+    return replace(
+        measured,
+        flags=(*measured.flags, *_above_peak(layout, measured.statistics), *_arguments_differ(layout, reading)),
+    )
+
+
+def measure_log(
+    shape: Shape, slug: str, record: Mapping[str, Any], reading: LogReading, settings: Settings
+) -> Measurement:
+    """Measure a run of which no more than its shape is known, and that not wholly."""
     records = reading.iterations
-    statistics = _statistics(layout, reading, settings)
+    statistics = _statistics(shape, reading, settings)
     losses = [row.loss for row in records if row.loss is not None]
     return Measurement(
-        slug=layout.slug,
+        slug=slug,
         record=dict(record),
         settings=settings,
         reader_version=READER_VERSION,
@@ -173,13 +186,13 @@ def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, sett
         memory=_memory(record, reading, settings.memory_source),
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
-        flags=(*_flags(layout, record, reading, statistics), *_implausible(layout, reading, statistics)),
+        flags=(*_flags(shape, record, reading, statistics), *_implausible(shape, reading, statistics)),
         read_as=reading.format.name if reading.format else "",
         left_out=left_out(reading, settings.warmup),
     )
 
 
-def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Statistics | None:
+def _statistics(shape: Shape, reading: LogReading, settings: Settings) -> Statistics | None:
     records = timed(reading)
     if not records:
         return None
@@ -188,7 +201,7 @@ def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Stat
     seconds = [row.seconds for row in used]
     values = {"median": median(seconds), "mean": fmean(seconds)}
     chosen = values[settings.statistic]
-    log_tflops = _log_tflops_per_node(layout, used)
+    log_tflops = _log_tflops_per_node(shape.ranks_per_node, used)
     return Statistics(
         records_dropped=dropped,
         records_used=len(used),
@@ -198,22 +211,27 @@ def _statistics(layout: Layout, reading: LogReading, settings: Settings) -> Stat
         iteration_seconds_median=values["median"],
         iteration_seconds_mean=values["mean"],
         iteration_seconds_half_interquartile_range=_half_interquartile_range(seconds),
-        tokens_per_second=layout.global_batch * layout.sequence_length / chosen,
-        tflops_per_node=flops.tflops_per_node(_hardware_flops(layout), chosen, layout.nodes),
-        model_tflops_per_node=flops.tflops_per_node(flops.model_flops(**_shape(layout)), chosen, layout.nodes),
+        tokens_per_second=shape.tokens / chosen if shape.tokens else None,
+        tflops_per_node=_tflops(shape.hardware_flops, chosen, shape.nodes),
+        model_tflops_per_node=_tflops(shape.model_flops, chosen, shape.nodes),
         log_tflops_per_node=log_tflops[settings.statistic],
         log_tflops_per_node_median=log_tflops["median"],
         log_tflops_per_node_mean=log_tflops["mean"],
     )
 
 
-def _log_tflops_per_node(layout: Layout, used: tuple[Iteration, ...]) -> dict[str, float | None]:
+def _log_tflops_per_node(ranks_per_node: int | None, used: tuple[Iteration, ...]) -> dict[str, float | None]:
     """The log's own figure by each statistic; None where it has none."""
     of_ranks = [row.tflops for row in used if row.tflops is not None]
     return {
-        name: statistic(of_ranks) * layout.ranks_per_node if of_ranks else None
+        name: statistic(of_ranks) * ranks_per_node if of_ranks and ranks_per_node else None
         for name, statistic in (("median", median), ("mean", fmean))
     }
+
+
+def _tflops(work: int | None, seconds: float, parts: int | None) -> float | None:
+    """The rate of one of so many nodes or ranks; None where something is unknown."""
+    return flops.tflops_per_node(work, seconds, parts) if work and parts else None
 
 
 def _half_interquartile_range(values: list[float]) -> float | None:
@@ -226,21 +244,6 @@ def _half_interquartile_range(values: list[float]) -> float | None:
         return None
     low, _, high = quantiles(values, n=4, method="inclusive")
     return (high - low) / 2
-
-
-def _shape(layout: Layout) -> dict[str, int]:
-    return {
-        "layers": layout.model.layers,
-        "hidden_size": layout.model.hidden_size,
-        "sequence_length": layout.sequence_length,
-        "vocab_size": layout.model.vocab_size,
-        "global_batch": layout.global_batch,
-        "tensor": layout.tensor,
-    }
-
-
-def _hardware_flops(layout: Layout) -> int:
-    return flops.hardware_flops(**_shape(layout), activation_checkpointing=layout.activation_checkpointing)
 
 
 def _series(records: tuple[Iteration, ...]) -> Series:
@@ -265,7 +268,7 @@ def _memory(record: Mapping[str, Any], reading: LogReading, source: str) -> Memo
 
 
 def _flags(
-    layout: Layout, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
+    shape: Shape, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
 ) -> tuple[str, ...]:
     flags = []
     if capped := (record.get("usage") or {}).get("power_capped"):
@@ -273,10 +276,9 @@ def _flags(
     if statistics is not None:
         records = timed(reading)
         flags += _few_records(records, statistics)
-        flags += _tflops_differ(layout, reading.format, records[statistics.records_dropped :])
+        flags += _tflops_differ(shape, reading.format, records[statistics.records_dropped :])
     if reading.restarts:
         flags.append(f"restarted {reading.restarts} times")
-    flags += _arguments_differ(layout, reading)
     return tuple(flags)
 
 
@@ -286,33 +288,36 @@ def _few_records(records: tuple[Iteration, ...], statistics: Statistics) -> list
     return [f"iteration {statistics.last_iteration} only"] if statistics.records_used == 1 else []
 
 
-def _implausible(layout: Layout, reading: LogReading, statistics: Statistics | None) -> list[str]:
-    """Flags of figures that contradict each other or the machine, or scatter too much."""
+def _above_peak(layout: Layout, statistics: Statistics | None) -> list[str]:
+    """A flag where the rates of a layout are above what its nodes can do."""
+    if statistics is None or statistics.tflops_per_node is None or statistics.model_tflops_per_node is None:
+        return []
+    peak = plausible.peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
+    return plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
+
+
+def _implausible(shape: Shape, reading: LogReading, statistics: Statistics | None) -> list[str]:
+    """Flags of figures that contradict each other, or scatter too much."""
     if statistics is None:
         return []
     used = timed(reading)[statistics.records_dropped :]
     seconds = [row.seconds for row in used if row.seconds is not None]
-    tokens = layout.global_batch * layout.sequence_length
-    peak = plausible.peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
     return [
         *plausible.stamps_differ(reading, statistics.first_iteration),
         *plausible.spread_too_large(seconds, statistics.iteration_seconds_half_interquartile_range),
-        *plausible.rates_differ(used, layout.global_batch, tokens, layout.ranks),
-        *plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node),
+        *plausible.rates_differ(used, shape.global_batch, shape.tokens, shape.ranks),
     ]
 
 
-def _tflops_differ(layout: Layout, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
+def _tflops_differ(shape: Shape, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
     """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
     counts_all = form is not None and form.counts_recomputation
-    work = _hardware_flops(layout) if counts_all else flops.model_flops(**_shape(layout))
-    pairs = [
-        (row.tflops, flops.tflops_per_node(work, row.seconds, layout.ranks)) for row in used if row.tflops is not None
-    ]
+    work = shape.hardware_flops if counts_all else shape.model_flops
+    pairs = [(row.tflops, _tflops(work, row.seconds, shape.ranks)) for row in used if row.tflops is not None]
     differing = [
         (logged, counted)
         for logged, counted in pairs
-        if abs(logged - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted
+        if counted is not None and abs(logged - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted
     ]
     if not differing:
         return []

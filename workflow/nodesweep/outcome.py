@@ -78,11 +78,17 @@ def decide(end: End, reading: LogReading, iterations_requested: int) -> Verdict:
 
 
 def _work_done(case: _Case) -> Verdict | None:
-    """All requested iterations are there, or the trainer says that it finished."""
+    """All requested iterations are there, or the trainer says that it finished, or all but what is never logged."""
     reading = case.reading
     finished_line = reading.training_finished_line or 0
     marked = bool(reading.iterations) and finished_line > (reading.training_started_line or 0)
-    if not marked and case.last_iteration < case.iterations_requested:
+    next_record = case.last_iteration + (reading.log_interval or 1)
+    well = case.end.exit_code == 0 and case.end.cause is None and reading.iterations
+    if (
+        not marked
+        and case.last_iteration < case.iterations_requested
+        and not (well and next_record > case.iterations_requested)
+    ):
         return None
     if reading.iterations[-1].nan:
         return _not_a_number(case)

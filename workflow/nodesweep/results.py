@@ -33,7 +33,7 @@ class Run(NamedTuple):
 
 def build(runs: Iterable[Run], imported: Iterable[Mapping[str, Any]] = ()) -> pandas.DataFrame:
     """The tidy table of a sweep, in the order of its config; rows of hand-kept tables stand after it."""
-    rows = [{**_layout(run.layout), **_state(run), **_figures(run), "source": "run"} for run in runs]
+    rows = [{**_layout(run.layout), **_state(run), **_measured(run), "source": "run"} for run in runs]
     rows += [dict(row) for row in imported]
     words = [name for name, kind in _KINDS.items() if kind == "word"]
     return _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
@@ -59,14 +59,19 @@ def from_csv(text: str) -> pandas.DataFrame:
 
 
 def restated(table: pandas.DataFrame, statistic: str) -> pandas.DataFrame:
-    """The tidy table with another statistic of the iterations in it, and in every figure that depends on it."""
-    seconds = table[f"iteration_seconds_{statistic}"]
+    """The tidy table with another statistic of the iterations in it, and in every figure that depends on it.
+
+    A row that was imported keeps what was printed: of which statistic it is, nobody knows.
+    """
+    fixed = table["source"] == "import"
+    seconds = table[f"iteration_seconds_{statistic}"].where(~fixed, table["iteration_seconds"])
+    log_tflops = table[f"log_tflops_per_node_{statistic}"].where(~fixed, table["log_tflops_per_node"])
     faster = table["iteration_seconds"] / seconds
     rates = ("tokens_per_second", "tflops_per_node", "model_tflops_per_node", "aggregate_petaflops")
     return table.assign(
-        **{name: table[name] * faster for name in rates},
+        **{name: (table[name] * faster).where(~fixed, table[name]) for name in rates},
         iteration_seconds=seconds,
-        log_tflops_per_node=table[f"log_tflops_per_node_{statistic}"],
+        log_tflops_per_node=log_tflops,
         statistic=table["statistic"].where(table["statistic"].isna(), statistic),
     )
 
@@ -152,23 +157,26 @@ def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _figures(run: Run) -> dict[str, Any]:
+def _measured(run: Run) -> dict[str, Any]:
     """The figures of the measured run; none for a layout that is not ended, or whose job left no log."""
     measurement = run.measurement
-    if measurement is None or run.status != "ended":
-        return {}
+    return figures(measurement, run.layout.nodes) if measurement and run.status == "ended" else {}
+
+
+def figures(measurement: Measurement, nodes: int | None) -> dict[str, Any]:
+    """The figures of a measurement in columns of the tidy table."""
     memory, statistics = measurement.memory, measurement.statistics
-    figures: dict[str, Any] = {
+    row: dict[str, Any] = {
         "flags": "; ".join(measurement.flags),
         "first_loss": measurement.first_loss,
         "last_loss": measurement.last_loss,
         "statistic": measurement.settings.statistic,
     }
     if memory is not None:
-        figures |= {"memory_mib": memory.peak_mib, "memory_rank": memory.rank, "memory_source": memory.source}
+        row |= {"memory_mib": memory.peak_mib, "memory_rank": memory.rank, "memory_source": memory.source}
     if statistics is not None:
-        names = [name for name in TIDY if hasattr(statistics, name)]
-        figures |= {name: getattr(statistics, name) for name in names}
-        figures["iterations"] = statistics.last_iteration
-        figures["aggregate_petaflops"] = flops.aggregate_petaflops(statistics.tflops_per_node, run.layout.nodes)
-    return figures
+        row |= {name: getattr(statistics, name) for name in TIDY if hasattr(statistics, name)}
+        row["iterations"] = statistics.last_iteration
+        if nodes and statistics.tflops_per_node is not None:
+            row["aggregate_petaflops"] = flops.aggregate_petaflops(statistics.tflops_per_node, nodes)
+    return row

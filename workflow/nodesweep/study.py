@@ -55,6 +55,11 @@ class Study:
         """What was imported into it from hand-kept tables."""
         return sorted((self.folder / "imported").glob("*.json"))
 
+    @property
+    def ingested(self) -> list[Path]:
+        """What was ingested into it from logs of other jobs."""
+        return sorted((self.folder / "ingested").glob("*.json"))
+
     def directory(self, slug: str) -> Path:
         """The folder of one layout's files."""
         return self.folder / "layouts" / slug

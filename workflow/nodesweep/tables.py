@@ -163,6 +163,35 @@ def document_of(sweep: Sweep, frame: pandas.DataFrame) -> Document:
     )
 
 
+def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) -> Document:
+    """The document of logs that belong to no sweep: the standard columns, and what all rows have in common."""
+    view = View(tuple(STANDARD.values()))
+    rows = view.rows(frame)
+    words = {
+        "size": "embedding counted once",
+        "memory": "peak memory of a rank, the highest of all ranks, or of a node, as the log has it (memory_source)",
+        "iterations": f"{statistic} of the logged iterations after warm-up (by the log's format, or more where times "
+        "show it)",
+        "vocabulary": "of the log, padded to a multiple of 128 x MP",
+    }
+    ranks = sorted({row["ranks_per_node"] for row in rows} - {None})
+    shown = {column.term or column.heading: column.meaning for column in view.shown(rows).columns if column.meaning}
+    sizes = {"num-layers": "layers", "hidden-size": "hidden_size", "num-attention-heads": "attention_heads"}
+    return Document(
+        title=title,
+        hyperparameters=tuple(
+            (name, rows[0][column])
+            for name, column in sizes.items()
+            if len({row[column] for row in rows}) == 1 and rows[0][column] is not None
+        ),
+        notations=(
+            ("Node", f"{' or '.join(map(str, ranks)) or 'an unknown number of'} rank{'' if ranks == [1] else 's'}"),
+            *((term, meaning.format(**words)) for term, meaning in shown.items()),
+        ),
+        tables=(view,),
+    )
+
+
 def _view(table: Table, statistic: Statistic, place: str) -> View:
     columns = []
     for number, chosen in enumerate(table.columns):

@@ -1,9 +1,10 @@
 rule measure:
-    """All logs, records and imported tables → one tidy table."""
+    """All logs, records, imported tables and ingested logs → one tidy table."""
     input:
         plan=study.folder / "plan.csv",
         records=study.records,
         imported=study.imported,
+        ingested=study.ingested,
     output:
         study.folder / "results.csv",
     log:

@@ -10,7 +10,6 @@ from .prefixes import Peeled
 MOST_LINES = 4000
 STRANGERS = 40
 _NEOX_END = re.compile(r"\.{0,60}(?:updated|default)$")
-_SETTING = re.compile(r"\| (\w{1,80}): ([\w.+-]{1,80})(?=\s|$)")
 
 
 def _continues(before: Peeled, line: Peeled) -> bool:
@@ -42,10 +41,6 @@ class ArgumentDump:
         """Lines of a dump without its beginning."""
         self.open = True
         self._strangers = 0
-
-    def take_settings(self, text: str) -> None:
-        """Read the settings that a trainer prints between bars in the line in which it says that it starts."""
-        self.arguments |= {match[1]: match[2] for match in _SETTING.finditer(text)}
 
     def take(self, line: Peeled) -> bool:
         """Read one line; whether it is an argument. One that srun tore in two is joined with its other half."""

@@ -1,8 +1,9 @@
 """The words for why a run ended, and the shape of what shows it in a log."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
+
+from .lazy import Pattern
 
 # SCHEDULER: it says why it ended the job. ROOT: nothing of a job's own lies deeper. FAILURE: the first of them is the
 # root. SYMPTOM: a signal or a lost peer, the root only where no failure says more. TERMINATED: asked to end.
@@ -57,7 +58,7 @@ class Signature:
     cause: Cause
     precedence: int
     markers: tuple[str, ...]
-    pattern: re.Pattern[str]
+    pattern: Pattern
     note: str = ""
 
     @property

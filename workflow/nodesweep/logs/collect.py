@@ -1,18 +1,20 @@
 """What the lines of a log have given so far, row by row of the rules."""
 
 from collections import Counter
+from dataclasses import replace
 
 from ..text import plain
 from .arguments import ArgumentDump
 from .causes import SCHEDULER, Signature
-from .extract import derived, figures_in, iterations_in, with_figures
+from .extract import derived, fields_of, figures_in, iterations_in
 from .formats import FORMATS, Format, recognised
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
 from .patterns import Line, Record, finite
-from .reading import Found, Iteration, LogReading, Seen, Total
+from .reading import Found, Iteration, LogReading, Near, Seen, Total
 from .rules import Row, Start, Trailing
 from .series import Series
+from .settings import Settings
 from .successes import Success
 from .totals import NODE_MEMORY, MemoryReport, TotalFigure
 
@@ -33,11 +35,13 @@ class Collector:
         self._samples: dict[str, str] = {}
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
+        self._settings: dict[str, str] = {}
         self._found: list[Found] = []
         self._seen: dict[str, Seen] = {}
         self._started_line: int | None = None
         self._world_size: int | None = None
         self._matched: Counter[str] = Counter()
+        self._near: dict[str, Near] = {}
 
     def take(self, row: Row, text: str, line: int) -> bool:
         """Let a row take what it finds in a line; whether it found anything. Signatures are asked for apart."""
@@ -50,6 +54,8 @@ class Collector:
                 return self._take_memory(row, text, line)
             case TotalFigure():
                 return self._take_total(row, text, line)
+            case Settings():
+                self._settings |= dict(row.pairs(text))  # such a line may tell of a failure too: it stays unknown
             case Start():
                 return self._take_start(row, text, line)
             case Line():
@@ -93,12 +99,19 @@ class Collector:
             signatures=tuple(self._found),
             successes=tuple(sorted(self._seen.values(), key=lambda seen: seen.line)),
             world_size=self._world_size,
-            arguments=tuple(sorted(self.dump.arguments.items())),
+            arguments=tuple(sorted((self.dump.arguments | self._told()).items())),
             argument_lines=self.dump.count,
             matched=dict(self._matched),
+            near=self._near,
             last_text=last_text,
             lines=lines,
         )
+
+    def _told(self) -> dict[str, str]:
+        """What other lines say of settings that the dump of arguments leaves out or open."""
+        return {
+            name: value for name, value in self._settings.items() if self.dump.arguments.get(name, "None") == "None"
+        }
 
     def _chosen(self) -> tuple[Series | None, Format | None]:
         """The records made to be read rather than stand-ins, of those the most frequent kind, and their format."""
@@ -119,9 +132,20 @@ class Collector:
                 self._samples[row.name] = text[:SAMPLE_CHARACTERS]
             self._keep(row, series, extract.iteration)
             self._add_peaks(extract.memory, line)
-            self._matched.update((row.name, *extract.labels))
+            self._matched.update((f"iteration of {row.name}", *extract.labels))
             taken = True
+        if not taken and series is None:
+            self._miss(row, text, line)
         return taken
+
+    def _miss(self, row: Record, text: str, line: int) -> None:
+        """Note a line that holds the text of a record's line and is none, for whoever asks why nothing was read."""
+        held = next((marker for marker in row.head.markers if marker in text), None)
+        if held is not None:
+            known = self._near.get(row.name)
+            self._near[row.name] = (
+                replace(known, count=known.count + 1) if known else Near(held.strip(), 1, line, plain(text, 160))
+            )
 
     def _keep(self, row: Record, series: Series, record: Iteration) -> None:
         before = series.latest
@@ -138,7 +162,7 @@ class Collector:
             return False
         self._matched.update(labels)
         self._add_peaks({name: values.pop(name) for name in _PEAKS if name in values}, line)
-        series.replace_latest(with_figures(series.latest, values))
+        series.replace_latest(replace(series.latest, **fields_of(values)))
         return True
 
     def _take_memory(self, row: MemoryReport, text: str, line: int) -> bool:
@@ -172,7 +196,6 @@ class Collector:
             return False
         self._matched[row.line.markers[0].strip()] += 1
         self._started_line = line
-        self.dump.take_settings(text)
         return True
 
     def _take_line(self, row: Line, text: str, line: int) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from typing import Any
 
 from .patterns import Figure, Record, finite
 from .prefixes import stamp_seconds
@@ -11,6 +12,8 @@ from .reading import Iteration
 _FIELDS = frozenset(row.name for row in fields(Iteration))
 _WHOLE = frozenset({"skipped", "nan", "global_batch_samples", "global_batch_tokens"})
 MOST = 10**15
+MICROSECONDS = 6
+STAMP = 60
 _MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
 
 
@@ -26,23 +29,18 @@ class Extract:
 def iterations_in(record: Record, text: str, line: int, next_number: int) -> Iterator[Extract]:
     """The iterations a line holds; `next_number` is for lines that do not say which they are."""
     heads = list(record.head.pattern.finditer(text))
-    for match, after in pairwise([*heads, None]):
-        assert match is not None
+    for index, match in enumerate(heads):
         named = match.groupdict()
-        values, labels = figures_in(record.figures, text[match.start() : after.start() if after else len(text)])
         number = whole(named["number"]) if named.get("number") else next_number
-        if number is None:
-            continue  # a pattern of a user's found no number where it should
-        iteration = Iteration(
-            number=number,
-            line=line,
-            total=whole(named.get("total")),
-            clock=stamp_seconds(text) if record.derive != "tokens" else None,
-        )
-        if not values.keys() >= record.needed:
-            continue  # cut off by the end of the file, or torn
+        end = heads[index + 1].start() if index + 1 < len(heads) else len(text)
+        begin = max(match.start() - record.before, heads[index - 1].end() if index else 0)
+        values, labels = figures_in(record.figures, text[begin:end])
+        if number is None or not values.keys() >= record.needed:
+            continue  # cut off by the end of the file, torn, or no number where a user's pattern says there is one
         memory = {name: values.pop(name) for name in _MEMORY if name in values}
-        yield Extract(with_figures(iteration, values), memory, labels)
+        clock = stamp_seconds(text[: match.start() + STAMP]) if record.derive != "tokens" else None
+        iteration = Iteration(number, line, whole(named.get("total")), clock=clock, **fields_of(values))
+        yield Extract(iteration, memory, labels)
 
 
 def whole(text: str | None) -> int | None:
@@ -59,29 +57,28 @@ def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], t
     values: dict[str, float] = {}
     labels = []
     for row in rows:
-        if row.name not in values and row.is_in(text):
-            match = row.pattern.search(text)
-            if match:
-                values[row.name] = row.value(match)
-                labels.append(row.label)
+        match = row.match(text) if row.name not in values else None
+        if match is not None:
+            values[row.name] = row.value(match)
+            labels.append(row.label)
     return values, tuple(labels)
 
 
-def with_figures(iteration: Iteration, values: Mapping[str, float]) -> Iteration:
-    """An iteration with more figures; a loss that is no finite number is a nan iteration."""
-    known = {name: finite(value) for name, value in values.items()}
-    changes = {name: value for name, value in known.items() if name in _FIELDS and name not in _WHOLE}
-    changes |= {name: int(value) for name, value in known.items() if name in _WHOLE and value is not None}
-    rate = known.get("iterations_per_second")
+def fields_of(values: Mapping[str, float]) -> dict[str, Any]:
+    """Figures as fields of an iteration; a loss that is no finite number makes a nan iteration."""
+    known: dict[str, Any] = {name: finite(value) for name, value in values.items()}
+    rate = known.pop("iterations_per_second", None)
     if rate:
-        changes["seconds"] = 1 / rate
-    if changes.get("seconds") is not None and not changes["seconds"] > 0:
-        changes["seconds"] = None
-    if changes.get("loss") == 0 and changes.get("skipped"):
-        changes["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
-    if "loss" in values and known["loss"] is None:
-        changes["nan"] = max(int(changes.get("nan") or 0), 1)
-    return replace(iteration, **changes)
+        known["seconds"] = 1 / rate
+    if not (known.get("seconds") or 0) > 0:
+        known.pop("seconds", None)
+    for name in _WHOLE & known.keys():
+        known[name] = int(known[name] or 0)
+    if known.get("loss") == 0 and known.get("skipped"):
+        known["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
+    elif "loss" in known and known["loss"] is None:
+        known["nan"] = max(known.get("nan", 0), 1)
+    return {name: value for name, value in known.items() if name in _FIELDS}
 
 
 def derived(records: tuple[Iteration, ...], way: str) -> tuple[Iteration, ...]:
@@ -103,4 +100,4 @@ def _from_clock(before: Iteration, row: Iteration) -> float | None:
     """Seconds of an iteration between two lines; None where a stamp is missing or clocks went back."""
     if before.clock is None or row.clock is None or row.clock <= before.clock:
         return None
-    return (row.clock - before.clock) / (row.number - before.number)
+    return round(row.clock - before.clock, MICROSECONDS) / (row.number - before.number)

@@ -4,9 +4,9 @@ Every format has examples under tests/logs. Formats that share a kind of line ar
 those, the first whose evidence is there names the log.
 """
 
-import re
 from dataclasses import dataclass
 
+from .lazy import Pattern
 from .megatron import MEGATRON
 from .patterns import Line, Record
 from .successes import Success
@@ -51,7 +51,7 @@ class Format:
     name: str
     record: Record
     warm_up: WarmUp
-    evidence: re.Pattern[str] | None = None
+    evidence: Pattern | None = None
     starts: tuple[Line, ...] = ()
     successes: tuple[Success, ...] = ()
     counts_recomputation: bool = False
@@ -73,15 +73,15 @@ CONTAMINATED = "megatron-core-2026"
 FORMATS = {
     row.name: row
     for row in (
-        Format("primus", MEGATRON, _CONTAMINATED, re.compile(r"\[rank-\d{1,7}/\d{1,7}\]|hip mem usage/")),
-        Format("gpt-neox", MEGATRON, _CHECKPOINT, re.compile(r"approx flops per GPU: |\| lm_loss: ")),
-        Format(CONTAMINATED, MEGATRON, _CONTAMINATED, re.compile(r"\[\d{4}-\d\d-\d\d [\d:]{8}\.\d{6}\] iteration ")),
-        Format("megatron-core", MEGATRON, _FIRST, re.compile(r"throughput per GPU|\[\d{4}-\d\d-\d\d [\d:]{8}\] iter")),
+        Format("primus", MEGATRON, _CONTAMINATED, Pattern(r"\[rank-\d{1,7}/\d{1,7}\]|hip mem usage/")),
+        Format("gpt-neox", MEGATRON, _CHECKPOINT, Pattern(r"approx flops per GPU: |\| lm_loss: ")),
+        Format(CONTAMINATED, MEGATRON, _CONTAMINATED, Pattern(r"\[\d{4}-\d\d-\d\d [\d:]{8}\.\d{6}\] iteration ")),
+        Format("megatron-core", MEGATRON, _FIRST, Pattern(r"throughput per GPU|\[\d{4}-\d\d-\d\d [\d:]{8}\] iter")),
         Format(
             "megatron-deepspeed",
             MEGATRON,
             _FIRST,
-            re.compile(r"samples[ _]per[ _]second|consumed[ _]tokens|TFLOPs[:=]|lm-loss:"),
+            Pattern(r"samples[ _]per[ _]second|consumed[ _]tokens|TFLOPs[:=]|lm-loss:"),
             counts_recomputation=True,
         ),
         Format("megatron-lm", MEGATRON, _FIRST),

@@ -5,8 +5,7 @@ Sources: training_log() and report_memory() of Megatron-LM (2020 to 2026), of Me
 TFLOPs are of one device: Megatron-LM counts the model's, its DeepSpeed forks those of recomputation too.
 """
 
-import re
-
+from .lazy import Pattern
 from .patterns import COUNT, NUMBER, TFLOPS, Figure, Line, Record, figure
 
 # A value ends at a bar; Primus puts a running average behind it.
@@ -22,10 +21,7 @@ MEGATRON = Record(
     name="megatron",
     head=Line(
         ("elapsed time per iteration", "elapsed_time_per_iteration", "number of nan iterations", "| consumed samples:"),
-        re.compile(
-            rf"(?:samples/sec: {NUMBER} \| )?(?<!\w)iteration[= ] {{0,12}}"
-            rf"(?P<number>{COUNT})/ {{0,12}}(?P<total>{COUNT}) {{1,3}}\|"
-        ),
+        Pattern(rf"iteration(?<!\witeration)[= ] {{0,12}}(?P<number>{COUNT})/ {{0,12}}(?P<total>{COUNT}) {{1,3}}\|"),
     ),
     figures=(
         _field("seconds", "elapsed time per iteration (ms)", _MS),
@@ -60,6 +56,7 @@ MEGATRON = Record(
         _field("power_watts", "power per GPU (W/GPU)"),
     ),
     tail="|",
+    before=40,
     needed=frozenset({"seconds"}),
     trailing=(
         ("Effective Tera Flops per GPU: ", figure("tflops", "Effective Tera Flops per GPU", r"LABEL: VALUE and ")),
@@ -67,12 +64,12 @@ MEGATRON = Record(
     ),
 )
 
-WORLD_SIZE = Line(("using world size: ",), re.compile(rf"(?<!\w)using world size: ({COUNT})(?!\d)"))
-ARGUMENTS_START = Line(("--- arguments ---",), re.compile("-{16,24} arguments -{16,24}"))
-ARGUMENTS_END = Line(("--- end of arguments ---",), re.compile("-{12,24} end of arguments -{12,24}"))
+WORLD_SIZE = Line(("using world size: ",), Pattern(rf"(?<!\w)using world size: ({COUNT})(?!\d)"))
+ARGUMENTS_START = Line(("--- arguments ---",), Pattern("-{16,24} arguments -{16,24}"))
+ARGUMENTS_END = Line(("--- end of arguments ---",), Pattern("-{12,24} end of arguments -{12,24}"))
 # GPT-NeoX says of each argument whether it was given: its dump is known by that even where its first line is gone.
-NEOX_ARGUMENT = Line((".updated", ".default"), re.compile(r"^ {2}[A-Za-z_]\w{0,80} [ .]"))
+NEOX_ARGUMENT = Line((".updated", ".default"), Pattern(r"^ {2}[A-Za-z_]\w{0,80} [ .]"))
 
-ARGUMENT = re.compile(r"^ {0,4}(?P<name>[A-Za-z_]\w{0,80}) (?P<dots>\.{0,60}) (?P<value>[^\n]{0,4000})")
+ARGUMENT = Pattern(r"^ {0,4}(?P<name>[A-Za-z_]\w{0,80}) (?P<dots>\.{0,60}) (?P<value>[^\n]{0,4000})")
 BARE_NAME = 24
 """Names at least so long may stand in a dump without dots: they leave no room for any."""

@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from .lazy import Pattern
+
 NUMBER = r"[-+]?(?:\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|[nN][aA][nN]|[iI][nN][fF])"
 COUNT = r"\d{1,12}"
 
 ONE = Decimal(1)
+BEFORE_TEXT = 8
+"""In a pattern that begins with its text at most so many characters stand before it."""
 PLAIN: Mapping[str, Decimal] = {"": ONE}
 DECIMAL_SUFFIXES = {
     suffix: Decimal(10) ** (3 * power) for power, suffix in enumerate(("", "K", "M", "B", "T", "P", "E"))
@@ -46,7 +50,7 @@ class Line:
     """A line that says one thing: text of which it holds one, and its pattern."""
 
     markers: tuple[str, ...]
-    pattern: re.Pattern[str]
+    pattern: Pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,27 +59,34 @@ class Figure:
 
     `name`: a field of `Iteration`, a peak of memory, or a figure of the whole run. `label`: as the log calls it.
     `factor`: from the printed unit to the name's. `units`: factors of units printed beside the number. `text`: plain
-    text that lines with it hold; the label where nothing else is said.
+    text that lines with it hold; `text_first`: whether the pattern begins there, but for a few characters.
     """
 
     name: str
     label: str
-    pattern: re.Pattern[str]
+    pattern: Pattern
     factor: Decimal = ONE
     units: Mapping[str, Decimal] | None = None
-    text: str | None = None
+    text: str = ""
+    text_first: bool = False
 
-    def is_in(self, line: str) -> bool:
-        """Whether a line holds what lines with this figure hold."""
-        return (self.label if self.text is None else self.text) in line
+    def match(self, line: str) -> re.Match[str] | None:
+        """Where the figure stands in a line."""
+        at = line.find(self.text)
+        if at < 0:
+            return None
+        return self.pattern.search(line, max(at - BEFORE_TEXT, 0) if self.text_first else 0)
 
     def value(self, match: re.Match[str]) -> float:
         """The number of a match in the figure's unit, exact to the last digit: 1001.0 ms are 1.001 s. NaN for none."""
+        text = (match[1] or "").replace(",", "")
         factor = self.factor if self.units is None else self.factor * self.units.get(match[2] or "", ONE)
         try:
-            number = Decimal((match[1] or "").replace(",", ""))
+            if factor is ONE:
+                return float(text)
+            number = Decimal(text)
             return float(number * factor) if number.is_finite() else float(number)
-        except ArithmeticError:
+        except (ArithmeticError, ValueError):
             return math.nan
 
 
@@ -87,7 +98,8 @@ class Record:
     `first_number`: what the first iteration of a run is called. `derive`: how seconds follow where none are printed:
     "clock" from the time stamps of lines, "tokens" from tokens of a batch and tokens per second. `rank`: 0 for lines
     made to be read, higher for those that only stand in where a log has no others (progress bars, engines). `needed`:
-    figures without which the line is not whole. `logs_first`: the first iteration always has a record. `trailing`:
+    figures without which the line is not whole. `logs_first`: the first iteration always has a record. `before`:
+    how many characters before the head its figures may begin. `trailing`:
     figures of the last record on lines of their own, each with the plain text it stands behind.
     """
 
@@ -100,6 +112,7 @@ class Record:
     rank: int = 0
     needed: frozenset[str] = frozenset()
     logs_first: bool = False
+    before: int = 0
     trailing: tuple[tuple[str, Figure], ...] = ()
 
 
@@ -119,7 +132,9 @@ def figure(
     else:
         value = rf"({value})"
     pattern = template.replace("LABEL", re.escape(label)).replace("VALUE", value)
-    return Figure(name, label, re.compile(pattern), Decimal(factor), units)
+    first = template.index("LABEL") <= min(template.index("VALUE"), BEFORE_TEXT)
+    factor = ONE if factor in (ONE, "1") else Decimal(factor)
+    return Figure(name, label, Pattern(pattern), factor, units, text=label, text_first=first)
 
 
 def finite(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 MOST_PREFIXES = 8
 HEAD = 400
 
-LABEL = re.compile(r"[ \t]{0,12}(\d{1,7}): ?")  # srun --label, blank padded
+LABEL = re.compile(r"^[ \t]{0,12}(\d{1,7}): ?")  # srun --label, blank padded
 _PREFIXES = (
     re.compile(r"\[[a-zA-Z_]{1,40}\d{1,7}\]: ?"),  # torchrun --tee: [default0]:, and PyTorch's own [rank0]:
     re.compile(r"\[[\w.-]{1,80}:\d{1,7}\]: ?"),  # a site's [host:3]:
@@ -19,6 +19,7 @@ _PREFIXES = (
     re.compile(r"\[\d{8} [\d:]{8}\]\[rank-\d{1,7}/\d{1,7}\]\[[A-Z]{1,12} {0,8}\] ?\[[\w.:-]{1,120}\] : "),  # Primus
     re.compile(r"\[titan\] "),
 )
+_TIME = re.compile(r"\d\d:\d\d:\d\d")
 _STAMPS = (
     re.compile(r"(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)[ T_](?P<t>\d\d:\d\d:\d\d)(?:[.,](?P<f>\d{1,6}))?"),
     re.compile(r"(?<!\d)(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d) (?P<t>\d\d:\d\d:\d\d)"),
@@ -50,6 +51,8 @@ def peel(text: str) -> Peeled:
 
 def stamp_seconds(text: str) -> float | None:
     """The first time stamp of a line, in seconds; of a stamp without a year only differences mean something."""
+    if _TIME.search(text[:HEAD]) is None:
+        return None
     for pattern in _STAMPS:
         match = pattern.search(text[:HEAD])
         if match:

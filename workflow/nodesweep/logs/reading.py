@@ -10,7 +10,7 @@ from .formats import Format
 from .memory import NodeMemory, RankMemory
 from .successes import Success
 
-READER_VERSION = 3
+READER_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,16 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Near:
+    """Lines that hold the plain `text` of an iteration line and are none: how many, and the first, plain."""
+
+    text: str
+    count: int
+    line: int
+    sample: str
+
+
+@dataclass(frozen=True)
 class Total:
     """A figure of the whole run and the line it stands in."""
 
@@ -75,8 +85,8 @@ class LogReading:
     one the last is kept; `restarts` counts how often numbers went back, `repeats` records printed more than once.
     `signatures` and `successes` are those that fewer than two further records followed, in order of lines: what a run
     survived is no cause of its end. Of a kind of signature the first ones are kept and the last. `matched`: how often
-    each kind of line or figure was seen. `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it
-    was opened.
+    each kind of line or figure was seen; `near`: by kind of record, lines that all but were one. `last_text`: the last
+    line. `size_bytes`, `modified_ns`: of the file when it was opened.
     """
 
     format: Format | None = None
@@ -93,6 +103,7 @@ class LogReading:
     arguments: tuple[tuple[str, str], ...] = ()
     argument_lines: int = 0
     matched: Mapping[str, int] = field(default_factory=dict)
+    near: Mapping[str, Near] = field(default_factory=dict)
     last_text: str = ""
     lines: int = 0
     size_bytes: int = 0

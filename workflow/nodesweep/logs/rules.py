@@ -1,7 +1,6 @@
 """What the reader looks for, as one list: kinds of lines, the texts that lead to them, and the search for those."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .causes import Signature
@@ -9,10 +8,13 @@ from .formats import FORMATS, Format
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .patterns import Figure, Line, Record
 from .search import Search
+from .settings import SETTINGS, Settings
 from .signatures import SIGNATURES
 from .starts import STARTS
 from .successes import SUCCESSES, Success
 from .totals import MEMORY_REPORTS, NODE_MEMORY, TOTALS, MemoryReport, TotalFigure
+
+MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Start:
     line: Line
 
 
-Row = Record | Trailing | MemoryReport | TotalFigure | Start | Line | Success | Signature
+Row = Record | Trailing | MemoryReport | TotalFigure | Settings | Start | Line | Success | Signature
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,21 @@ class Rules:
     texts: tuple[str, ...]
     leads: tuple[frozenset[int], ...]
     search: Search
+    _known: dict[frozenset[int], list[Row]] = field(default_factory=dict)
 
-    def rows_for(self, texts: Iterable[int]) -> list[Row]:
+    def rows_for(self, texts: frozenset[int]) -> list[Row]:
         """The rows that some of these texts lead to, in order."""
-        wanted = set().union(*(self.leads[text] for text in texts))
-        return [self.rows[index] for index in sorted(wanted)]
+        rows = self._known.get(texts)
+        if rows is None:
+            wanted = sorted(set().union(*(self.leads[text] for text in texts)))
+            rows = [self.rows[index] for index in wanted]
+            if len(self._known) < MOST_KNOWN:
+                self._known[texts] = rows
+        return rows
 
     def rows_in(self, line: str) -> list[Row]:
         """The rows that the texts of a line lead to."""
-        return self.rows_for(index for index, text in enumerate(self.texts) if text in line)
+        return self.rows_for(frozenset(index for index, text in enumerate(self.texts) if text in line))
 
 
 @lru_cache(maxsize=8)
@@ -61,6 +69,7 @@ def rules(form: Format | None) -> Rules:
         *((Trailing(record, figure), (text,)) for record in records for text, figure in record.trailing),
         *((report, report.line.markers) for report in MEMORY_REPORTS),
         *((line, line.markers) for line in (NODE_MEMORY, WORLD_SIZE, ARGUMENTS_START, ARGUMENTS_END, NEOX_ARGUMENT)),
+        *((row, row.line.markers) for row in SETTINGS),
         *((Start(line), line.markers) for line in (*STARTS, *(form.starts if form else ()))),
         *((total, (total.marker,)) for total in TOTALS),
         *((success, success.markers) for success in (*(form.successes if form else ()), *SUCCESSES)),

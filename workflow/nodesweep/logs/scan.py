@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..text import plain, without_escapes
 from .collect import Collector
+from .extract import figures_in
 from .formats import Format
 from .patterns import Record
 from .prefixes import LABEL, peel
@@ -72,24 +73,22 @@ class _Reader:
 
     def _read_line(self, block: Block, begin: int, end: int, line: int, rows: list[Row]) -> None:
         text = _decoded(block.data[begin:end])
-        labelled = LABEL.match(text) is not None
-        if labelled and _lacks_end(rows, text) and self._read_mended(block, begin, end, text, line):
+        label = block.label(begin)
+        if label is not None and _lacks_end(rows, text) and self._read_mended(block, begin, end, text, label, line):
             return
         known = any([self._given.take(row, text, line) for row in rows])
         if self._given.dump.open and not known:
             known = self._given.dump.take(peel(text.rstrip("\r\n")))
-        if labelled and not known:
-            known = self._read_mended(block, begin, end, text, line)
+        if label is not None and not known:
+            known = self._read_mended(block, begin, end, text, label, line)
         self._given.take_end(rows, text, line, known)
 
-    def _read_mended(self, block: Block, begin: int, end: int, text: str, line: int) -> bool:
+    def _read_mended(self, block: Block, begin: int, end: int, text: str, label: str, line: int) -> bool:
         """Read a line that srun tore in two together with its other half, which has the same label."""
-        label = LABEL.match(text)
-        assert label is not None
-        body = text[label.end() :]
+        body = LABEL.sub("", text, count=1)
         if len(body) > 1 and self._mended.endswith(body):
             return True  # the second half of what has just been read
-        before, after = (_decoded(half) for half in block.beside(begin, end, label[1]))
+        before, after = (_decoded(half) for half in block.beside(begin, end, label))
         for first, second in ((text.rstrip("\r\n"), after), (before.rstrip("\r\n"), body)):
             whole = first + second
             rows = self.rules.rows_in(whole) if first and second else []
@@ -110,7 +109,10 @@ def _spans(row: Row, whole: str, seam: int) -> bool:
     match row:
         case Record():
             head = row.head.pattern.search(whole)
-            return head is not None and head.start() < seam and (head.end() > seam or _lacks_end([row], whole[:seam]))
+            if head is None or head.start() >= seam:
+                return False
+            alone, together = (figures_in(row.figures, whole[head.start() : end])[0] for end in (seam, None))
+            return head.end() > seam or len(together) > len(alone)
         case MemoryReport():
             return any(found.start() < seam < found.end() for found in row.line.pattern.finditer(whole))
     return False

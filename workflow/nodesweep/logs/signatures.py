@@ -8,6 +8,7 @@ Every row has an example in tests/logs/signatures.tsv.
 import re
 
 from .causes import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, SIGKILL_NOTE, SYMPTOM, TERMINATED, Cause, Signature
+from .lazy import Pattern
 
 
 def _row(
@@ -16,7 +17,7 @@ def _row(
     """A row; without a pattern the markers themselves are looked for."""
     markers = (markers,) if isinstance(markers, str) else markers
     pattern = pattern or "|".join(re.escape(marker) for marker in markers)
-    return Signature(kind, cause, precedence, markers, re.compile(pattern), note or _NOTES.get(cause, ""))
+    return Signature(kind, cause, precedence, markers, Pattern(pattern), note or _NOTES.get(cause, ""))
 
 
 _NOTES = {"killed": SIGKILL_NOTE}

@@ -2,11 +2,12 @@
 
 import re
 
+from .lazy import Pattern
 from .patterns import Line
 
 
 def _line(text: str, pattern: str | None = None) -> Line:
-    return Line((text,), re.compile(pattern or re.escape(text)))
+    return Line((text,), Pattern(pattern or re.escape(text)))
 
 
 STARTS = (

@@ -3,9 +3,10 @@
 Every row has an example in tests/logs/successes.tsv.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Literal
+
+from .lazy import Pattern
 
 
 @dataclass(frozen=True)
@@ -21,42 +22,40 @@ class Success:
     kind: str
     said_by: Literal["trainer", "script", "process"]
     markers: tuple[str, ...]
-    pattern: re.Pattern[str]
+    pattern: Pattern
     trained: bool = False
 
 
 SUCCESSES = (
-    Success("megatron", "trainer", ("after training is done",), re.compile(r"\[after training is done\]")),
+    Success("megatron", "trainer", ("after training is done",), Pattern(r"\[after training is done\]")),
     Success(
         "megatron_exit",
         "trainer",
         ("exiting program a",),
-        re.compile(r"exiting program (?:at iteration {1,12}\d|after {1,4}\d)"),
+        Pattern(r"exiting program (?:at iteration {1,12}\d|after {1,4}\d)"),
     ),
-    Success(
-        "lightning", "trainer", ("`Trainer.fit` stopped: ",), re.compile(r"`Trainer\.fit` stopped: `max_\w{1,20}=")
-    ),
+    Success("lightning", "trainer", ("`Trainer.fit` stopped: ",), Pattern(r"`Trainer\.fit` stopped: `max_\w{1,20}=")),
     Success(
         "transformers",
         "trainer",
         ("train_runtime", "***** train metrics *****"),
-        re.compile(r"'train_runtime': '?\d|train_runtime {1,60}= {1,8}\d|\*{5} train metrics \*{5}"),
+        Pattern(r"'train_runtime': '?\d|train_runtime {1,60}= {1,8}\d|\*{5} train metrics \*{5}"),
         trained=True,
     ),
-    Success("completed", "script", ("raining complete",), re.compile(r"\b[Tt]raining (?:is )?complete(?:d|!|\.|\s*$)")),
+    Success("completed", "script", ("raining complete",), Pattern(r"\b[Tt]raining (?:is )?complete(?:d|!|\.|\s*$)")),
     Success(
         "finished",
         "script",
         ("raining finished", "inished training", "inished Training"),
-        re.compile(r"\b(?:[Tt]raining finished|[Ff]inished [Tt]raining)\b(?! (?:step|batch|epoch|iteration|data))"),
+        Pattern(r"\b(?:[Tt]raining finished|[Ff]inished [Tt]raining)\b(?! (?:step|batch|epoch|iteration|data))"),
     ),
-    Success("torchrun", "script", ("finished successfully (code 0)",), re.compile(r"finished successfully \(code 0\)")),
-    Success("skypilot", "script", ("(status: SUCCEEDED)",), re.compile(r"Job finished \(status: SUCCEEDED\)")),
+    Success("torchrun", "script", ("finished successfully (code 0)",), Pattern(r"finished successfully \(code 0\)")),
+    Success("skypilot", "script", ("(status: SUCCEEDED)",), Pattern(r"Job finished \(status: SUCCEEDED\)")),
     Success(
         "picotron",
         "trainer",
         ("| Tokens/s/GPU: ",),
-        re.compile(r"\| Tokens: {1,6}(\d{1,4}(?:\.\d{1,3})?[KMBT]?)/\1 \|"),
+        Pattern(r"\| Tokens: {1,6}(\d{1,4}(?:\.\d{1,3})?[KMBT]?)/\1 \|"),
     ),
-    Success("deepspeed", "process", ("exits successfully",), re.compile(r"Process \d{1,9} exits successfully")),
+    Success("deepspeed", "process", ("exits successfully",), Pattern(r"Process \d{1,9} exits successfully")),
 )

@@ -1,10 +1,10 @@
 """Figures of a whole run that trainers print beside their iterations, and what each line of memory reports says."""
 
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from .lazy import Pattern
 from .patterns import COUNT, DECIMAL_SUFFIXES, MIB, NUMBER, ONE, SECONDS, TFLOPS, Figure, Line, figure
 
 
@@ -94,7 +94,7 @@ MEMORY_REPORTS = (
         "memory (MB)",
         Line(
             ("memory (MB) | allocated: ", "| max reserved: "),
-            re.compile(
+            Pattern(
                 r"(?:\[Rank (?P<rank>\d{1,9})\] )?\(?(?:after|before) [^|()\n]{1,60}\)? (?:GPU )?memory \(MB\) "
                 rf"\| allocated: {NUMBER} \| max allocated: {_ALLOCATED}"
                 rf" \| (?:reserved|cached): {NUMBER} \| max (?:reserved|cached): {_RESERVED}(?=[\s\[|])"
@@ -105,7 +105,7 @@ MEMORY_REPORTS = (
         "memory (GB)",
         Line(
             ("mem-max-reserved-gigabytes: ", "mem-max-allocated-gigabytes: "),
-            re.compile(
+            Pattern(
                 rf"(?:\[Rank (?P<rank>\d{{1,9}})\] )?\(after {COUNT} iterations\) memory \(GB\) \|[^\n]{{0,400}}?"
                 rf"mem-max-allocated-gigabytes: {_ALLOCATED} \|[^\n]{{0,200}}?"
                 rf"mem-max-reserved-gigabytes: {_RESERVED}(?=[\s\[|])"
@@ -117,15 +117,13 @@ MEMORY_REPORTS = (
         "Memory usage",
         Line(
             ("Peak reserved: ",),
-            re.compile(
-                rf"Memory usage: {NUMBER}MiB\. Peak allocated:? {_ALLOCATED}MiB\. Peak reserved: {_RESERVED}MiB"
-            ),
+            Pattern(rf"Memory usage: {NUMBER}MiB\. Peak allocated:? {_ALLOCATED}MiB\. Peak reserved: {_RESERVED}MiB"),
         ),
     ),
 )
 NODE_MEMORY = Line(
     ("CPU memory (MB) | used: ",),
-    re.compile(
+    Pattern(
         rf"(?:\[Rank (?P<rank>\d{{1,9}})\] )?\(after {COUNT} iterations\) CPU memory \(MB\) "
         rf"\| used: (?P<used>{NUMBER}) \|"
     ),

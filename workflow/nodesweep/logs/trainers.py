@@ -5,8 +5,7 @@ progress bars, DLLogger and progress printer; MaxText's metric_logger.py; Compos
 transformers; DeepSpeed's utils/timer.py and pipeline engine.
 """
 
-import re
-
+from .lazy import Pattern
 from .patterns import COUNT, DECIMAL_SUFFIXES, MIB, NUMBER, Figure, Line, Record, figure
 
 _END = r"(?=\s|\|)"
@@ -32,7 +31,7 @@ NANOTRON = Record(
     name="nanotron",
     head=Line(
         ("elapsed_time_per_iteration_ms: ",),
-        re.compile(_NANOTRON_HEAD.replace("MARK", "elapsed_time_per_iteration_ms")),
+        Pattern(_NANOTRON_HEAD.replace("MARK", "elapsed_time_per_iteration_ms")),
     ),
     figures=(
         _human("seconds", "elapsed_time_per_iteration_ms", "1e-3"),
@@ -43,7 +42,7 @@ NANOTRON = Record(
 # Since 2025: other names, and the batch counted in tokens.
 NANOTRON_2025 = Record(
     name="nanotron-2025",
-    head=Line(("| time_per_iteration_ms: ",), re.compile(_NANOTRON_HEAD.replace("MARK", "time_per_iteration_ms"))),
+    head=Line(("| time_per_iteration_ms: ",), Pattern(_NANOTRON_HEAD.replace("MARK", "time_per_iteration_ms"))),
     figures=(
         _human("seconds", "time_per_iteration_ms", "1e-3"),
         _human("global_batch_tokens", "global_batch_size"),
@@ -53,7 +52,7 @@ NANOTRON_2025 = Record(
 
 PICOTRON = Record(
     name="picotron",
-    head=Line(("| Tokens/s/GPU: ",), re.compile(rf"(?<!\w)Step: (?P<number>{COUNT}) {{1,12}}\| Loss: ")),
+    head=Line(("| Tokens/s/GPU: ",), Pattern(rf"(?<!\w)Step: (?P<number>{COUNT}) {{1,12}}\| Loss: ")),
     figures=(
         _human("loss", "Loss"),
         _human("global_batch_tokens", "Global batch size"),
@@ -67,7 +66,7 @@ PICOTRON = Record(
 
 TORCHTITAN = Record(
     name="torchtitan",
-    head=Line(("tps: ", "wps: "), re.compile(rf"(?<!validate )(?<!\w)step: {{1,3}}(?P<number>{COUNT}) {{1,3}}\w")),
+    head=Line(("tps: ", "wps: "), Pattern(rf"(?<!validate )(?<!\w)step: {{1,3}}(?P<number>{COUNT}) {{1,3}}\w")),
     figures=(
         figure("loss", "loss", r" LABEL: {1,4}VALUE\s"),
         figure("loss", "global_avg_loss", r" LABEL: {1,4}VALUE\s"),
@@ -85,7 +84,7 @@ _TIMING = "train_step_timing in s"
 _DLL = r" LABEL : VALUE\s"
 NEMO_DLLOGGER = Record(
     name="nemo-dllogger",
-    head=Line((_TIMING,), re.compile(rf"(?<!\w)DLL \d{{4}}-\d\d-\d\d [\d:.]{{8,16}} - (?P<number>{COUNT}) ")),
+    head=Line((_TIMING,), Pattern(rf"(?<!\w)DLL \d{{4}}-\d\d-\d\d [\d:.]{{8,16}} - (?P<number>{COUNT}) ")),
     figures=(
         figure("seconds", _TIMING, _DLL),
         figure("loss", "reduced_train_loss", _DLL),
@@ -99,7 +98,7 @@ NEMO_PRINTED = Record(
     name="nemo-printed",
     head=Line(
         ("| global_step: ",),
-        re.compile(
+        Pattern(
             rf"Training epoch {COUNT}, iteration {COUNT}/{COUNT} \|[^\n]{{0,400}}?\| global_step: (?P<number>{COUNT})\b"
         ),
     ),
@@ -119,8 +118,8 @@ _SET = r"[ ,\[]LABEL=VALUE[\],]"
 NEMO_BAR = Record(
     name="nemo-progress-bar",
     head=Line(
-        (_TIMING,),
-        re.compile(
+        (_TIMING, "global_step="),
+        Pattern(
             rf"\d/(?P<total>{COUNT}) \[[^\n\]]{{0,300}}?global_step=(?P<number>\d{{1,12}}(?:\.\d{{0,9}})?(?:e\+\d\d?)?)"
         ),
     ),
@@ -131,12 +130,14 @@ NEMO_BAR = Record(
     ),
     first_number=0,
     rank=1,
+    tail="]",
+    needed=frozenset({"seconds"}),
 )
 
 _LISTED = r"[ ,]LABEL: VALUE[,\s]"
 MAXTEXT = Record(
     name="maxtext",
-    head=Line(("completed step: ",), re.compile(rf"completed step: (?P<number>{COUNT}),")),
+    head=Line(("completed step: ",), Pattern(rf"completed step: (?P<number>{COUNT}),")),
     figures=(
         figure("seconds", "seconds", _LISTED),
         figure("tflops", "TFLOP/s/device", _LISTED),
@@ -150,7 +151,7 @@ MAXTEXT = Record(
 
 COMPOSER = Record(
     name="composer",
-    head=Line(("[batch=",), re.compile(rf"\[batch=(?P<number>{COUNT})/(?P<total>{COUNT})\]:")),
+    head=Line(("[batch=",), Pattern(rf"\[batch=(?P<number>{COUNT})/(?P<total>{COUNT})\]:")),
     logs_first=True,
     trailing=tuple(
         (f"Train {label}: ", figure(name, label, r"Train LABEL: VALUE\s", factor=factor))
@@ -177,7 +178,7 @@ TRANSFORMERS = Record(
     name="transformers",
     head=Line(
         ("{'loss': ",),
-        re.compile(rf"(?:(?P<number>{COUNT})/(?P<total>{COUNT}) \[[^\n\]]{{4,40}}\] ?)?\{{'loss': "),
+        Pattern(rf"(?:(?P<number>{COUNT})/(?P<total>{COUNT}) \[[^\n\]]{{4,40}}\] ?)?\{{'loss': "),
     ),
     figures=(figure("loss", "loss", _KEY), *_RATES),
 )
@@ -185,7 +186,7 @@ TRANSFORMERS_BAR = Record(
     name="transformers-progress-bar",
     head=Line(
         ("s/it]", "s/it,", "it/s]", "it/s,"),
-        re.compile(rf"\| {{0,3}}(?P<number>{COUNT})/(?P<total>{COUNT}) \[(?=[^\n\]]{{4,40}}(?:s/it|it/s)[,\]])"),
+        Pattern(rf"\| {{0,3}}(?P<number>{COUNT})/(?P<total>{COUNT}) \[(?=[^\n\]]{{4,40}}(?:s/it|it/s)[,\]])"),
     ),
     figures=_RATES,
     rank=2,
@@ -193,7 +194,7 @@ TRANSFORMERS_BAR = Record(
 
 DEEPSPEED_STEPS = Record(
     name="deepspeed-steps",
-    head=Line(("iter time (s): ",), re.compile(rf"(?<!\w)steps: (?P<number>{COUNT}) loss: ")),
+    head=Line(("iter time (s): ",), Pattern(rf"(?<!\w)steps: (?P<number>{COUNT}) loss: ")),
     figures=(
         figure("loss", "loss", r" LABEL: VALUE "),
         figure("seconds", "iter time (s)", r" LABEL: VALUE\s"),
@@ -205,7 +206,7 @@ DEEPSPEED_TIMER = Record(
     name="deepspeed-timer",
     head=Line(
         ("SamplesPerSec=",),
-        re.compile(rf"(?:/global_step=|\] {COUNT}/)(?P<number>{COUNT}), (?=(?:RunningAvg)?SamplesPerSec=)"),
+        Pattern(rf"(?:/global_step=|\] {COUNT}/)(?P<number>{COUNT}), (?=(?:RunningAvg)?SamplesPerSec=)"),
     ),
     figures=(
         figure("samples_per_second", "CurrSamplesPerSec", r" LABEL=VALUE[,\s]"),
@@ -220,7 +221,7 @@ UNKNOWN_TRAINER = Record(
     name="unknown",
     head=Line(
         ("iteration: ",),
-        re.compile(rf"(?<!\w)iteration: {{1,12}}(?P<number>{COUNT})/(?P<total>{COUNT}) {{1,4}}\d{{1,3}}% \| "),
+        Pattern(rf"(?<!\w)iteration: {{1,12}}(?P<number>{COUNT})/(?P<total>{COUNT}) {{1,4}}\d{{1,3}}% \| "),
     ),
     figures=(figure("loss", "loss", r"\| LABEL: VALUE \|"), figure("loss", "per_token_loss", r"\| LABEL: VALUE \|")),
     rank=3,

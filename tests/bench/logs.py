@@ -1,0 +1,104 @@
+"""How fast a huge log is read: the whole command against grep's count of one fixed text, on the same warm file.
+
+`python tests/bench/logs.py [TIMES...]`: for a log of five million lines and 2,000 iterations, and one that is so many
+times as long (10). Prints the times of both, taken in turn, their ratio, and the command's peak memory.
+"""
+
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+LINES = 5_000_000
+ITERATIONS = 2_000
+ROUNDS = 7
+WANTED = "elapsed time per iteration"
+WORDS = ["loading", "shard", "cache", "worker", "bucket", "gradient", "group", "step", "memory", "stream", "file"]
+
+
+class Run(NamedTuple):
+    """Wall time and peak memory of a process."""
+
+    seconds: float
+    peak_mib: float
+
+
+def write_log(path: Path, lines: int, iterations: int, seed: int = 1) -> None:
+    """A log of ranks that talk, with an iteration every so many lines and one memory report."""
+    chance = random.Random(seed)
+    noise = [_noise(chance) for _ in range(5_000)]
+    every = lines // iterations
+    with path.open("w") as stream:
+        for number in range(1, iterations + 1):
+            chatter = "\n".join(chance.choices(noise, k=every - 1))
+            stream.write(f"{chatter}\n{_iteration(number, iterations, chance)}\n")
+
+
+def _noise(chance: random.Random) -> str:
+    rank, words = chance.randrange(6144), " ".join(chance.choices(WORDS, k=chance.randrange(8, 16)))
+    return chance.choice(
+        (
+            f"[rank{rank}]: [2026-03-16 22:18:{rank % 60:02d},{rank:04d}] [INFO] [engine.py:{rank}:_step] {words}",
+            f"{rank}: NCCL INFO Channel {rank % 16:02d}/16 : {rank}[{rank % 8}] -> {rank + 1}[0] via P2P/IPC {words}",
+            f"[default{rank % 8}]:{words} {words}",
+            f"{rank}: /opt/python/site-packages/torch/utils/data.py:{rank}: UserWarning: {words}",
+        )
+    )
+
+
+def _iteration(number: int, total: int, chance: random.Random) -> str:
+    return (
+        f" iteration {number:8d}/{total:8d} | consumed samples: {number * 512:12d} | consumed tokens: "
+        f"{number * 512 * 2048:12d} | elapsed time per iteration (ms): {chance.gauss(5000, 20):.1f} | learning rate: "
+        f"1.000E-04 | global batch size:   512 | lm loss: {10 - number / total:.6E} | loss scale: 1.0 | number of "
+        f"skipped iterations:   0 | number of nan iterations:   0 | samples per second: 100.0 | TFLOPs: 40.12 |"
+    )
+
+
+def timed(command: list[str]) -> Run:
+    """Run a command to its end and watch its memory."""
+    started = time.perf_counter()
+    peak = 0
+    # Not to /dev/null, where grep stops at the first line it finds.
+    with tempfile.TemporaryFile() as output, subprocess.Popen(command, stdout=output) as process:
+        watched = psutil.Process(process.pid)
+        while process.poll() is None:
+            try:
+                peak = max(peak, watched.memory_info().rss)
+            except psutil.NoSuchProcess:
+                break
+            time.sleep(0.002)
+    if process.returncode:
+        sys.exit(f"{command[0]} ended with {process.returncode}")
+    return Run(time.perf_counter() - started, peak / 2**20)
+
+
+def compare(folder: Path, times: int) -> None:
+    """Measure one length of log."""
+    log = folder / "huge.log"
+    write_log(log, LINES * times, ITERATIONS * times)
+    grep = [str(shutil.which("grep")), "-cF", WANTED, str(log)]
+    reader = [sys.executable, "-m", "nodesweep", "explain-log", str(log)]
+    timed(grep)  # warms the file
+    pairs = [(timed(grep), timed(reader)) for _ in range(ROUNDS)]
+    greps, readers = zip(*pairs, strict=True)
+    fastest = [min(run.seconds for run in runs) for runs in (greps, readers)]
+    middle = [sorted(run.seconds for run in runs)[ROUNDS // 2] for runs in (greps, readers)]
+    print(
+        f"{log.stat().st_size / 1e6:,.0f} MB, {LINES * times:,} lines, {ITERATIONS * times:,} iterations: "
+        f"grep {fastest[0]:.3f} s, nodesweep {fastest[1]:.3f} s, ratio {fastest[1] / fastest[0]:.2f} of the fastest, "
+        f"{middle[1] / middle[0]:.2f} of the medians; peak memory {max(run.peak_mib for run in readers):.0f} MiB",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        for factor in [int(word) for word in sys.argv[1:]] or [1, 10]:
+            compare(Path(temporary), factor)

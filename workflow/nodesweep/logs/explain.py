@@ -1,0 +1,156 @@
+"""What was read of a log and why, or why nothing was, in words: the text of `nodesweep explain-log`."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..text import plain
+from .ending import from_log
+from .memory import highest
+from .reading import LogReading
+from .summary import Summary, summary
+from .warmup import warm_up
+
+ALIKE = re.compile(r"(?i)\b(?:global[_ ])?(?:step|iter|iteration|batch|update)s?\b[^\w\n]{0,6}\d")
+MOST_ALIKE = 3
+NO_FAILURE = ("ok", "ok_no_iterations", "truncated")
+_FIGURES = (
+    ("median_elapsed_s", "s per iteration"),
+    ("median_tflops_per_gpu", "TFLOP/s per device by the log"),
+    ("median_hardware_tflops_per_gpu", "TFLOP/s per device by the log, recomputation counted"),
+    ("median_samples_per_s", "samples/s"),
+    ("median_tokens_per_s", "tokens/s"),
+    ("median_tokens_per_s_per_gpu", "tokens/s per device"),
+    ("median_mfu_pct", "% MFU"),
+    ("median_power_w_per_gpu", "W per device"),
+)
+
+
+def look_alikes(lines: Iterable[str]) -> list[str]:
+    """The first lines that may be iterations of a trainer nobody has described, plain and numbered from 1."""
+    found: list[str] = []
+    for number, line in enumerate(lines, 1):
+        if len(found) == MOST_ALIKE:
+            break
+        if ALIKE.search(line[:2000]):
+            found.append(f"line {number}: {plain(line, 160)}")
+    return found
+
+
+def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
+    """All there is to say of a log; `alike`: its lines that look like iterations, where none was read."""
+    verdict = from_log(reading)
+    parts = [
+        [f"{name}: {reading.size_bytes:,} bytes, {reading.lines:,} lines"],
+        _format(reading),
+        _iterations(reading) if reading.iterations else _nothing(reading, alike),
+        _memory(reading),
+        [f"arguments: {len(reading.arguments)}"] if reading.arguments else [],
+        [f"{label}: {total.value:g} (line {total.line})" for label, total in reading.totals.items()],
+        [
+            f"outcome: {verdict.cause}{f' {verdict.where}' if verdict.where else ''}"
+            + (f" ({verdict.note})" if verdict.note else ""),
+            f"  {verdict.evidence}" if verdict.evidence else "  nothing in the log says so",
+        ],
+        ["what was found, and how often:", *_matched(reading)] if reading.matched else [],
+    ]
+    return "\n".join(line for part in parts for line in part)
+
+
+def as_json(reading: LogReading) -> str:
+    """The same for programs: figures by name, the outcome, and how often each kind of line or figure was found."""
+    verdict = from_log(reading)
+    figures: dict[str, Any] = {
+        **summary(reading),
+        "outcome": verdict.cause,
+        "outcome_where": verdict.where,
+        "outcome_evidence": verdict.evidence,
+        "outcome_note": verdict.note,
+        "lines": reading.lines,
+        "matched": dict(sorted(reading.matched.items())),
+    }
+    return json.dumps(figures, ensure_ascii=False)
+
+
+def _format(reading: LogReading) -> list[str]:
+    if reading.format is None:
+        return ["format: not recognised"]
+    count = f"{len(reading.iterations)} record{'' if len(reading.iterations) == 1 else 's'}"
+    printed = f", {reading.repeats} printed more than once" if reading.repeats else ""
+    restarts = f", numbers went back {reading.restarts} times" if reading.restarts else ""
+    return [f"format: {reading.format.name}: {count}{printed}{restarts}"]
+
+
+def _iterations(reading: LogReading) -> list[str]:
+    short = summary(reading)
+    first, last = reading.iterations[0], reading.iterations[-1]
+    total = f" of {short['train_iters']}" if short["train_iters"] else ""
+    every = f", one record each {short['log_interval']}" if (short["log_interval"] or 1) > 1 else ""
+    return [
+        f"iterations: {first.number} to {last.number}{total}{every} (lines {first.line} to {last.line})",
+        f"warm-up: {_warm_up(reading)}",
+        *(f"  {short[key]:g} {unit}" for key, unit in _FIGURES if short[key] is not None),
+        *_losses(short),
+    ]
+
+
+def _warm_up(reading: LogReading) -> str:
+    dropped, reason = warm_up(reading)
+    kept = len(reading.iterations) - dropped
+    if dropped:
+        return f"the first {dropped}: {reason}; figures are medians of the other {kept}"
+    if not reading.shows_start:
+        return f"none: the log does not show the start of a run; figures are medians of all {kept}"
+    return f"none; figures are medians of all {kept}"
+
+
+def _losses(short: Summary) -> list[str]:
+    missing = short["records_without_lm_loss"]
+    if short["loss_first"] is None and short["loss_last"] is None:
+        return ["  no loss"]
+    text = f"  loss {short['loss_first']} to {short['loss_last']}"
+    return [f"{text}; {missing} records without" if missing else text]
+
+
+def _memory(reading: LogReading) -> list[str]:
+    lines = []
+    for figure in ("allocated", "reserved"):
+        top = highest(reading.rank_memory, f"peak_{figure}_mib")
+        if top is not None:
+            value = getattr(top, f"peak_{figure}_mib")
+            ranks = "1 rank reports" if len(reading.rank_memory) == 1 else f"{len(reading.rank_memory)} ranks report"
+            lines.append(f"memory {figure} at most: {value:.1f} MiB (rank {top.rank}, line {top.line}; {ranks})")
+    if reading.node_memory is not None:
+        node = reading.node_memory
+        lines.append(f"memory of a node used at most: {node.peak_used_mib:.1f} MiB (line {node.line})")
+    return lines
+
+
+def _nothing(reading: LogReading, alike: list[str]) -> list[str]:
+    """Why no iteration was read."""
+    if not reading.lines:
+        return ["no iterations: the log is empty"]
+    if reading.training_started_line is not None and from_log(reading).cause not in (
+        "ok",
+        "ok_no_iterations",
+        "truncated",
+    ):
+        return [f"no iterations: training started (line {reading.training_started_line}) and ended before the first"]
+    reasons = [
+        f"  {near.count} lines hold '{near.text}' but are no whole iteration line of {name}; the first is line "
+        f"{near.line}: {near.sample}"
+        for name, near in reading.near.items()
+    ]
+    if not reasons:
+        reasons = ["  no line holds what the iteration lines of known trainers hold"]
+    if alike and not reading.near:
+        reasons += ["  lines that look like iterations of another trainer; describe them as the workload's log_format:"]
+        reasons += [f"    {line}" for line in alike]
+    return ["no iterations:", *reasons]
+
+
+def _matched(reading: LogReading) -> list[str]:
+    width = max(len(f"{count:,}") for count in reading.matched.values())
+    rows = sorted(reading.matched.items(), key=lambda item: (-item[1], item[0]))
+    return [f"  {count:>{width},} {label}" for label, count in rows]
