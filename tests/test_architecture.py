@@ -27,7 +27,8 @@ ROOMS = [
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",
     "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
-    "tables formulas traces provenance why workflow __main__",
+    "tables formulas traces provenance why workflow",
+    "rooms rooms.common rooms.sweep rooms.foreign rooms.log __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.

@@ -22,7 +22,7 @@ UNSEEN = {
         "seconds": {"pattern": r"took ([\d.]+)ms", "unit": "ms"},
         "loss": {"pattern": r"xent=([\d.]+) "},
         "peak_reserved": {"pattern": r"vram ([\d.]+)GB", "unit": "GB"},
-        "tokens_per_second": {"contains": "pace: ", "pattern": r"pace: ([\d.]+) ktok"},
+        "tokens_per_second": {"contains": "pace: ", "pattern": r"pace: ([\d.]+) tok"},
     },
     "started": {"contains": "warming up", "pattern": "unseen trainer, warming up"},
     "finished": {"contains": "that was it", "pattern": "== that was it =="},
