@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..text import plain
 from .arguments import ArgumentDump
 from .causes import SCHEDULER, Signature
-from .extract import derived, fields_of, figures_in, iterations_in
+from .extract import Extractor, derived, fields_of, figures_in
 from .formats import FORMATS, Format, recognised
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
@@ -33,6 +33,7 @@ class Collector:
         self._form = form
         self._series: dict[str, Series] = {}
         self._samples: dict[str, str] = {}
+        self._extractors: dict[str, Extractor] = {}
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
         self._settings: dict[str, str] = {}
@@ -101,11 +102,19 @@ class Collector:
             world_size=self._world_size,
             arguments=tuple(sorted((self.dump.arguments | self._told()).items())),
             argument_lines=self.dump.count,
-            matched=dict(self._matched),
+            matched=self._matches(),
             near=self._near,
             last_text=last_text,
             lines=lines,
         )
+
+    def _matches(self) -> dict[str, int]:
+        """How often each kind of line or figure was found."""
+        matches = self._matched.copy()
+        for name, extractor in self._extractors.items():
+            for figures, count in extractor.found.items():
+                matches.update({f"iteration of {name}": count, **{figure.label: count for figure in figures}})
+        return dict(matches)
 
     def _told(self) -> dict[str, str]:
         """What other lines say of settings that the dump of arguments leaves out or open."""
@@ -124,15 +133,17 @@ class Collector:
         return self._series[kinds[0]], recognised(records[kinds[0]], self._samples[kinds[0]])
 
     def _take_records(self, row: Record, text: str, line: int) -> bool:
-        series = self._series.get(row.name)
+        series, extractor = self._series.get(row.name), self._extractors.get(row.name)
+        if extractor is None:
+            extractor = self._extractors[row.name] = Extractor(row)
         taken = False
-        for extract in iterations_in(row, text, line, series.next_number if series else row.first_number):
+        for extract in extractor.iterations(text, line, series.next_number if series else row.first_number):
             if series is None:
                 series = self._series[row.name] = Series(row.first_number)
                 self._samples[row.name] = text[:SAMPLE_CHARACTERS]
             self._keep(row, series, extract.iteration)
-            self._add_peaks(extract.memory, line)
-            self._matched.update((f"iteration of {row.name}", *extract.labels))
+            if extract.memory:
+                self._add_peaks(extract.memory, line)
             taken = True
         if not taken and series is None:
             self._miss(row, text, line)
@@ -151,16 +162,16 @@ class Collector:
         before = series.latest
         if series.starts_over(record):
             self._memory = MemoryPeaks()  # what earlier runs in the file took is not this one's
-        if series.add(record) and before is not None and row.rank < 2:
+        if series.add(record) and before is not None and row.rank < 2 and (self._found or self._seen):
             self._found = [found for found in self._found if found.line > before.line]
             self._seen = {kind: seen for kind, seen in self._seen.items() if seen.line > before.line}
 
     def _take_trailing(self, row: Trailing, text: str, line: int) -> bool:
-        values, labels = figures_in((row.figure,), text)
+        values, rows = figures_in((row.figure,), text)
         series = self._series.get(row.record.name)
         if not values or series is None or series.latest is None:
             return False
-        self._matched.update(labels)
+        self._matched.update(figure.label for figure in rows)
         self._add_peaks({name: values.pop(name) for name in _PEAKS if name in values}, line)
         series.replace_latest(replace(series.latest, **fields_of(values)))
         return True
@@ -181,11 +192,11 @@ class Collector:
             self._memory.add_rank(rank, allocated, reserved, line)
 
     def _take_total(self, row: TotalFigure, text: str, line: int) -> bool:
-        values, labels = figures_in((row.figure,), text)
+        values, rows = figures_in((row.figure,), text)
         value = finite(values.get(row.figure.name))
         if value is None:
             return False
-        self._matched.update(labels)
+        self._matched.update(figure.label for figure in rows)
         known = self._totals.get(row.figure.name)
         if known is None or row.keep == "last" or (row.keep == "highest" and value > known.value):
             self._totals[row.figure.name] = Total(value, line)

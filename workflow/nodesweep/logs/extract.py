@@ -1,5 +1,6 @@
 """Figures out of one line: the iterations it holds, and what else stands in it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
@@ -12,6 +13,7 @@ from .reading import Iteration
 _FIELDS = frozenset(row.name for row in fields(Iteration))
 _WHOLE = frozenset({"skipped", "nan", "global_batch_samples", "global_batch_tokens"})
 MOST = 10**15
+MOST_SHAPES = 1000
 MICROSECONDS = 6
 STAMP = 60
 _MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
@@ -19,28 +21,51 @@ _MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
 
 @dataclass(frozen=True)
 class Extract:
-    """An iteration, the peaks of memory its line gives, and the labels of the figures it was made from."""
+    """An iteration, and the peaks of memory its line gives."""
 
     iteration: Iteration
     memory: Mapping[str, float]
-    labels: tuple[str, ...]
 
 
-def iterations_in(record: Record, text: str, line: int, next_number: int) -> Iterator[Extract]:
-    """The iterations a line holds; `next_number` is for lines that do not say which they are."""
-    heads = list(record.head.pattern.finditer(text))
-    for index, match in enumerate(heads):
-        named = match.groupdict()
-        number = whole(named["number"]) if named.get("number") else next_number
-        end = heads[index + 1].start() if index + 1 < len(heads) else len(text)
-        begin = max(match.start() - record.before, heads[index - 1].end() if index else 0)
-        values, labels = figures_in(record.figures, text[begin:end])
-        if number is None or not values.keys() >= record.needed:
-            continue  # cut off by the end of the file, torn, or no number where a user's pattern says there is one
-        memory = {name: values.pop(name) for name in _MEMORY if name in values}
-        clock = stamp_seconds(text[: match.start() + STAMP]) if record.derive != "tokens" else None
-        iteration = Iteration(number, line, whole(named.get("total")), clock=clock, **fields_of(values))
-        yield Extract(iteration, memory, labels)
+class Extractor:
+    """Reads the lines of one kind of record. Lines of one shape hold the same figures, which are looked for first.
+
+    `found`: how often which figures were found together.
+    """
+
+    def __init__(self, record: Record):
+        self.found: Counter[tuple[Figure, ...]] = Counter()
+        self._record = record
+        self._usual: dict[tuple[int, ...], tuple[Figure, ...]] = {}
+
+    def iterations(self, text: str, line: int, next_number: int) -> Iterator[Extract]:
+        """The iterations a line holds; `next_number` is for lines that do not say which they are."""
+        record = self._record
+        heads = list(record.head.pattern.finditer(text))
+        for index, match in enumerate(heads):
+            named = match.groupdict()
+            number = whole(named["number"]) if named.get("number") else next_number
+            end = heads[index + 1].start() if index + 1 < len(heads) else len(text)
+            begin = max(match.start() - record.before, heads[index - 1].end() if index else 0)
+            values, rows = self._figures(text[begin:end])
+            if number is None or not values.keys() >= record.needed:
+                continue  # cut off by the end of the file, torn, or no number where a user's pattern says there is one
+            self.found[rows] += 1
+            memory = {name: values.pop(name) for name in _MEMORY if name in values}
+            clock = stamp_seconds(text[: match.start() + STAMP]) if record.derive != "tokens" else None
+            yield Extract(Iteration(number, line, whole(named.get("total")), clock=clock, **fields_of(values)), memory)
+
+    def _figures(self, text: str) -> tuple[dict[str, float], tuple[Figure, ...]]:
+        shape = tuple(text.count(mark) for mark in "|:=")
+        usual = self._usual.get(shape)
+        if usual is not None:
+            values, rows = figures_in(usual, text)
+            if len(rows) == len(usual):
+                return values, rows
+        values, rows = figures_in(self._record.figures, text)
+        if len(self._usual) < MOST_SHAPES:
+            self._usual[shape] = rows
+        return values, rows
 
 
 def whole(text: str | None) -> int | None:
@@ -52,16 +77,16 @@ def whole(text: str | None) -> int | None:
         return None
 
 
-def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The figures a text holds, by name, in their units; of several rows of one name the first that matches."""
+def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], tuple[Figure, ...]]:
+    """The figures a text holds, by name, in their units, and their rows; of several of one name the first counts."""
     values: dict[str, float] = {}
-    labels = []
+    found = []
     for row in rows:
         match = row.match(text) if row.name not in values else None
         if match is not None:
             values[row.name] = row.value(match)
-            labels.append(row.label)
-    return values, tuple(labels)
+            found.append(row)
+    return values, tuple(found)
 
 
 def fields_of(values: Mapping[str, float]) -> dict[str, Any]:
