@@ -7,7 +7,7 @@ from ..text import plain
 from .arguments import ArgumentDump
 from .causes import SCHEDULER, Signature
 from .extract import derived, fields_of, figures_in, iterations_in
-from .formats import FORMATS, Format, recognised
+from .formats import Format, recognised
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
 from .patterns import Line, Record, finite
@@ -31,7 +31,7 @@ class Collector:
         self.dump = ArgumentDump()
         self._form = form
         self._series: dict[str, Series] = {}
-        self._samples: dict[str, str] = {}
+        self._bars: dict[str, Iteration] = {}
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
         self._found: list[Found] = []
@@ -104,29 +104,45 @@ class Collector:
         )
 
     def _chosen(self) -> tuple[Series | None, Format | None]:
-        """The records made to be read rather than stand-ins, of those the most frequent kind, and their format."""
-        if self._form is not None:
-            return self._series.get(self._form.record.name), self._form
-        records = {row.record.name: row.record for row in FORMATS.values()}
-        kinds = sorted(self._series, key=lambda name: (records[name].rank, -len(self._series[name].records)))
+        """The records made to be read rather than stand-ins, of those the most frequent kind, and their format.
+
+        Of progress bars the one that took longest.
+        """
+        kinds = [series for series in self._series.values() if self._form is None or series.kind is self._form.record]
         if not kinds:
-            return None, None
-        return self._series[kinds[0]], recognised(records[kinds[0]], self._samples[kinds[0]])
+            return None, self._form
+        most = min(kinds, key=lambda one: (one.kind.rank, -(one.duration if one.kind.is_bar else len(one.records))))
+        return most, self._form or recognised(most.kind, most.sample)
 
     def _take_records(self, row: Record, text: str, line: int) -> bool:
         series = self._series.get(row.name)
         taken = False
         for extract in iterations_in(row, text, line, series.next_number if series else row.first_number):
+            record = extract.iteration
+            if row.is_bar:
+                self._bars[row.name] = record
+                series = self._series.get(f"{row.name} of {record.total}")
+            elif row.numbered_by is not None:
+                record = self._numbered(record, self._bars.get(row.numbered_by.name), series)
             if series is None:
-                series = self._series[row.name] = Series(row.first_number)
-                self._samples[row.name] = text[:SAMPLE_CHARACTERS]
-            self._keep(row, series, extract.iteration)
+                name = f"{row.name} of {record.total}" if row.is_bar else row.name
+                series = self._series[name] = Series(row, text[:SAMPLE_CHARACTERS])
+            self._keep(row, series, record)
             self._add_peaks(extract.memory, line)
             self._matched.update((f"iteration of {row.name}", *extract.labels))
             taken = True
         if not taken and series is None:
             self._miss(row, text, line)
         return taken
+
+    def _numbered(self, record: Iteration, bar: Iteration | None, series: Series | None) -> Iteration:
+        """A record that does not say which iteration it is, with what the training's bar before it says."""
+        before = series.latest if series else None
+        if bar is None or record.total is not None or (before is not None and before.number == bar.number):
+            return record
+        if before is not None and before.total not in (None, bar.total) and before.number < (before.total or 0):
+            return record  # the bar of an evaluation in between
+        return replace(record, number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
 
     def _miss(self, row: Record, text: str, line: int) -> None:
         """Note a line that holds the text of a record's line and is none, for whoever asks why nothing was read."""
@@ -139,7 +155,7 @@ class Collector:
 
     def _keep(self, row: Record, series: Series, record: Iteration) -> None:
         before = series.latest
-        if series.starts_over(record):
+        if series.starts_over(record) and not row.is_bar:
             self._memory = MemoryPeaks()  # what earlier runs in the file took is not this one's
         if series.add(record) and before is not None and row.rank < 2:
             self._found = [found for found in self._found if found.line > before.line]
