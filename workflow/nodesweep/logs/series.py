@@ -61,8 +61,8 @@ class Series:
         known = self.records.get(record.number)
         if known is None or self.latest is None:
             return False
-        if self.kind.is_bar:
-            return True  # drawn again, or by another rank, with another rate
+        if self.kind.is_bar or (self.kind.rank and record.number == self.latest.number):
+            return True  # drawn again, or by another rank, with another rate; or numbers rounded, such as 1e+3
         if record.number < self.latest.number - NEAR:
             return False
         return (known.loss, known.seconds) == (record.loss, record.seconds)
