@@ -176,7 +176,8 @@ _RATES = (figure("seconds", "s/it", _RATE), figure("iterations_per_second", "it/
 _KEY = r"'LABEL': '?VALUE'?[,}]"
 # A bar with no word before it, or with one that speaks of training: other bars load weights and prepare data.
 _BAR_OF_TRAINING = (
-    r"(?:^(?: {0,12}\d{1,7}:)?|[\]}]:?|(?<!\w)(?:[Tt]rain(?:ing)?|[Ss]teps?|[Ii]terations?|[Ee]poch {1,2}\d{1,6}):(?: :)?)"
+    r"(?:^(?: {0,12}\d{1,7}:)?|[\]}]:?|"
+    r"(?<!\w)(?:[Tt]rain(?:ing)?|[Ss]teps?|[Ii]terations?|[Ee]poch {1,2}\d{1,6}):(?: :)?)"
     r" {0,4}\d{1,3}%\|[^|\n]{0,400}"
 )
 TRANSFORMERS_BAR = Record(
