@@ -7,7 +7,7 @@ from ..text import plain
 from .arguments import ArgumentDump
 from .causes import SCHEDULER, Signature
 from .extract import Extractor, derived, fields_of, figures_in
-from .formats import FORMATS, Format, recognised
+from .formats import Format, recognised
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
 from .patterns import Line, Record, finite
@@ -22,6 +22,8 @@ END_HEAD = 1500
 END_TAIL = 500
 FOUND_PER_KIND = 4
 SAMPLE_CHARACTERS = 2000
+MOST_SERIES = 1000
+"""Kinds of records and progress bars of so many lengths; a log with more holds nothing worth to be read."""
 _PEAKS = ("peak_allocated_mib", "peak_reserved_mib")
 
 
@@ -32,8 +34,8 @@ class Collector:
         self.dump = ArgumentDump()
         self._form = form
         self._series: dict[str, Series] = {}
-        self._samples: dict[str, str] = {}
         self._extractors: dict[str, Extractor] = {}
+        self._bars: dict[str, Iteration] = {}
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
         self._settings: dict[str, str] = {}
@@ -123,14 +125,15 @@ class Collector:
         }
 
     def _chosen(self) -> tuple[Series | None, Format | None]:
-        """The records made to be read rather than stand-ins, of those the most frequent kind, and their format."""
-        if self._form is not None:
-            return self._series.get(self._form.record.name), self._form
-        records = {row.record.name: row.record for row in FORMATS.values()}
-        kinds = sorted(self._series, key=lambda name: (records[name].rank, -len(self._series[name].records)))
+        """The records made to be read rather than stand-ins, of those the most frequent kind, and their format.
+
+        Of progress bars the one that took longest.
+        """
+        kinds = [series for series in self._series.values() if self._form is None or series.kind is self._form.record]
         if not kinds:
-            return None, None
-        return self._series[kinds[0]], recognised(records[kinds[0]], self._samples[kinds[0]])
+            return None, self._form
+        most = min(kinds, key=lambda one: (one.kind.rank, -(one.duration if one.kind.is_bar else len(one.records))))
+        return most, self._form or recognised(most.kind, most.sample)
 
     def _take_records(self, row: Record, text: str, line: int) -> bool:
         series, extractor = self._series.get(row.name), self._extractors.get(row.name)
@@ -138,16 +141,33 @@ class Collector:
             extractor = self._extractors[row.name] = Extractor(row)
         taken = False
         for extract in extractor.iterations(text, line, series.next_number if series else row.first_number):
+            record = extract.iteration
+            if row.is_bar:
+                self._bars[row.name] = record
+                series = self._series.get(f"{row.name} of {record.total}")
+            elif row.numbered_by is not None:
+                record = self._numbered(record, self._bars.get(row.numbered_by.name), series)
             if series is None:
-                series = self._series[row.name] = Series(row.first_number)
-                self._samples[row.name] = text[:SAMPLE_CHARACTERS]
-            self._keep(row, series, extract.iteration)
+                if len(self._series) == MOST_SERIES:
+                    continue
+                name = f"{row.name} of {record.total}" if row.is_bar else row.name
+                series = self._series[name] = Series(row, text[:SAMPLE_CHARACTERS])
+            self._keep(row, series, record)
             if extract.memory:
                 self._add_peaks(extract.memory, line)
             taken = True
         if not taken and series is None:
             self._miss(row, text, line)
         return taken
+
+    def _numbered(self, record: Iteration, bar: Iteration | None, series: Series | None) -> Iteration:
+        """A record that does not say which iteration it is, with what the training's bar before it says."""
+        before = series.latest if series else None
+        if bar is None or record.total is not None or (before is not None and before.number == bar.number):
+            return record
+        if before is not None and before.total not in (None, bar.total) and before.number < (before.total or 0):
+            return record  # the bar of an evaluation in between
+        return replace(record, number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
 
     def _miss(self, row: Record, text: str, line: int) -> None:
         """Note a line that holds the text of a record's line and is none, for whoever asks why nothing was read."""
@@ -160,7 +180,7 @@ class Collector:
 
     def _keep(self, row: Record, series: Series, record: Iteration) -> None:
         before = series.latest
-        if series.starts_over(record):
+        if series.starts_over(record) and not row.is_bar:
             self._memory = MemoryPeaks()  # what earlier runs in the file took is not this one's
         if series.add(record) and before is not None and row.rank < 2 and (self._found or self._seen):
             self._found = [found for found in self._found if found.line > before.line]

@@ -37,7 +37,7 @@ class LogVerdict:
 def from_log(reading: LogReading) -> LogVerdict:
     """Name the outcome of a run of which there is nothing but the log."""
     found = root_causes(reading.signatures)
-    latest = max(reading.iterations, key=lambda record: record.line, default=None)
+    latest = max(reading.iterations, key=lambda record: (record.line, record.number), default=None)
     done = _done(reading, found, latest)
     if done and latest and latest.nan:
         return _not_a_number(reading)
@@ -139,7 +139,7 @@ def _done(reading: LogReading, found: list[Found], latest: Iteration | None) -> 
     """All iterations are there, or the log says that the work was done, and no run started since."""
     started = reading.training_started_line or 0
     signs = [seen for seen in reading.successes if seen.line > started and _holds(seen, found)]
-    if latest and reading.all_done and latest.line > started:
+    if latest and reading.all_done and latest.line > started and not (_is_bar(reading) and any(map(_fails, found))):
         end, evidence, notes = latest.line, f"line {latest.line}: iteration {latest.number} of {latest.total}", []
     elif signs:
         end, evidence, notes = signs[-1].line, said(signs[-1]), _doubts(reading, signs[-1], latest)
@@ -150,6 +150,11 @@ def _done(reading: LogReading, found: list[Found], latest: Iteration | None) -> 
         notes = [*notes, f"after the end: {said(later)}"]
     trained = latest is not None or any(seen.success.trained for seen in reading.successes)
     return LogVerdict("ok" if trained else "ok_no_iterations", "ok", "", evidence, "; ".join(notes))
+
+
+def _is_bar(reading: LogReading) -> bool:
+    """Whether iterations are known from a progress bar alone, which another program may have drawn."""
+    return reading.format is not None and reading.format.record.is_bar
 
 
 def _doubts(reading: LogReading, seen: Seen, latest: Iteration | None) -> list[str]:

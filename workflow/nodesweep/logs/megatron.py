@@ -30,6 +30,7 @@ MEGATRON = Record(
         _field("loss", "lm loss"),
         _field("loss", "lm-loss"),
         _field("loss", "lm_loss"),
+        _field("loss", "loss"),
         _field("tflops", "throughput per GPU (TFLOP/s/GPU)"),
         _field("tflops", "TFLOPs"),
         _field("tflops", "[LM]-TFLOPs"),

@@ -10,7 +10,7 @@ from .formats import Format
 from .memory import NodeMemory, RankMemory
 from .successes import Success
 
-READER_VERSION = 4
+READER_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)

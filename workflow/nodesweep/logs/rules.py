@@ -63,7 +63,8 @@ class Rules:
 @lru_cache(maxsize=8)
 def rules(form: Format | None) -> Rules:
     """The rules for logs of one format, or of any."""
-    records = [form.record] if form else list({row.record.name: row.record for row in FORMATS.values()}.values())
+    known = [form.record, form.record.numbered_by] if form else [row.record for row in FORMATS.values()]
+    records = list({row.name: row for row in known if row is not None}.values())
     pairs: list[tuple[Row, tuple[str, ...]]] = [
         *((record, record.head.markers) for record in records),
         *((Trailing(record, figure), (text,)) for record in records for text, figure in record.trailing),

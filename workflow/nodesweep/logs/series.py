@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from .patterns import Record
 from .reading import Iteration
 
 NEAR = 2
@@ -9,9 +10,13 @@ NEAR = 2
 
 @dataclass
 class Series:
-    """Records of one kind of line so far, by number; of a repeated number the last counts."""
+    """Records of one kind of line so far, by number; of a repeated number the last counts.
 
-    first_number: int
+    `sample`: the line of the first.
+    """
+
+    kind: Record
+    sample: str
     records: dict[int, Iteration] = field(default_factory=dict)
     latest: Iteration | None = None
     restarts: int = 0
@@ -20,11 +25,11 @@ class Series:
     @property
     def next_number(self) -> int:
         """The number of a record that does not say its own."""
-        return self.first_number if self.latest is None else self.latest.number + 1
+        return self.kind.first_number if self.latest is None else self.latest.number + 1
 
     def starts_over(self, record: Iteration) -> bool:
         """Whether another run begins with this record: numbers start again from the first."""
-        return self.latest is not None and record.number <= self.first_number and not self._printed_again(record)
+        return self.latest is not None and record.number <= self.kind.first_number and not self._printed_again(record)
 
     def add(self, record: Iteration) -> bool:
         """Take a record; False where it says again what is known."""
@@ -42,6 +47,11 @@ class Series:
         """Put the last record again, with more figures."""
         self.records[record.number] = self.latest = record
 
+    @property
+    def duration(self) -> float:
+        """Seconds of all records."""
+        return sum(record.seconds or 0 for record in self.records.values())
+
     def rising(self) -> tuple[Iteration, ...]:
         """All records in the order of their numbers."""
         return tuple(self.records[number] for number in sorted(self.records))
@@ -49,6 +59,10 @@ class Series:
     def _printed_again(self, record: Iteration) -> bool:
         """Whether another rank, or the same twice, printed what is known: same loss and time, not long ago."""
         known = self.records.get(record.number)
-        if known is None or self.latest is None or record.number < self.latest.number - NEAR:
+        if known is None or self.latest is None:
+            return False
+        if self.kind.is_bar or (self.kind.rank and record.number == self.latest.number):
+            return True  # drawn again, or by another rank, with another rate; or numbers rounded, such as 1e+3
+        if record.number < self.latest.number - NEAR:
             return False
         return (known.loss, known.seconds) == (record.loss, record.seconds)

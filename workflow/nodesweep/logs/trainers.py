@@ -174,6 +174,25 @@ COMPOSER = Record(
 _RATE = r"[<\d:?]{4,20}, {1,3}VALUELABEL[,\]]"
 _RATES = (figure("seconds", "s/it", _RATE), figure("iterations_per_second", "it/s", _RATE))
 _KEY = r"'LABEL': '?VALUE'?[,}]"
+# A bar with no word before it, or with one that speaks of training: other bars load weights and prepare data.
+_BAR_OF_TRAINING = (
+    r"(?:^(?: {0,12}\d{1,7}:)?|[\]}]:?|"
+    r"(?<!\w)(?:[Tt]rain(?:ing)?|[Ss]teps?|[Ii]terations?|[Ee]poch {1,2}\d{1,6}):(?: :)?)"
+    r" {0,4}\d{1,3}%\|[^|\n]{0,400}"
+)
+TRANSFORMERS_BAR = Record(
+    name="transformers-progress-bar",
+    head=Line(
+        ("s/it]", "s/it,", "it/s]", "it/s,"),
+        Pattern(
+            rf"{_BAR_OF_TRAINING}\| {{0,3}}(?P<number>[1-9]\d{{0,11}})/(?P<total>{COUNT}) "
+            r"\[(?=[^\n\]]{4,40}(?:s/it|it/s)[,\]])"
+        ),
+    ),
+    figures=_RATES,
+    rank=2,
+    is_bar=True,
+)
 TRANSFORMERS = Record(
     name="transformers",
     head=Line(
@@ -181,15 +200,7 @@ TRANSFORMERS = Record(
         Pattern(rf"(?:(?P<number>{COUNT})/(?P<total>{COUNT}) \[[^\n\]]{{4,40}}\] ?)?\{{'loss': "),
     ),
     figures=(figure("loss", "loss", _KEY), *_RATES),
-)
-TRANSFORMERS_BAR = Record(
-    name="transformers-progress-bar",
-    head=Line(
-        ("s/it]", "s/it,", "it/s]", "it/s,"),
-        Pattern(rf"\| {{0,3}}(?P<number>{COUNT})/(?P<total>{COUNT}) \[(?=[^\n\]]{{4,40}}(?:s/it|it/s)[,\]])"),
-    ),
-    figures=_RATES,
-    rank=2,
+    numbered_by=TRANSFORMERS_BAR,
 )
 
 DEEPSPEED_STEPS = Record(
