@@ -135,19 +135,9 @@ def test_flags_stand_in_the_measurement(tmp_path):
     )
 
 
-STAMPED_BY_RULE = {
-    "megatron-lm/core_2024_wide_total_restart_repeats": "sec/it 0.965 by the log, 3 by its time stamps",
-    "nanotron/new_2025_ansi_eta_z_loss": "sec/it 2.88 by the log, 60 by its time stamps",
-    "nanotron/old_2024_tee_peak_reset": "sec/it 4.4 by the log, 60 by its time stamps",
-    "nemo/dllogger_2025_only": "sec/it 12 by the log, 7 by its time stamps",
-    "primus/compute_per_gpu_2026_pairs": "sec/it 1.21 by the log, 2.01 by its time stamps",
-}
-"""Examples whose writer gave every line a stamp at a fixed distance, whatever its seconds say: rightly found."""
-
-
 @pytest.mark.parametrize("path", EXAMPLES, ids=name)
 def test_example_logs_are_plausible(path):
-    """In no other example do times, stamps and rates contradict each other; batches are those of the log itself."""
+    """In no example do times, stamps and rates contradict each other; batches are those of the log itself."""
     reading = scan(path)
     used = timed(reading)[warm_up_records(reading, 1) :]
     if not used:
@@ -160,4 +150,4 @@ def test_example_logs_are_plausible(path):
     flags = stamps_differ(reading, used[0].number)
     flags += spread_too_large(seconds, _half_interquartile_range(seconds))
     flags += rates_differ(used, samples, tokens, reading.world_size)
-    assert flags == [STAMPED_BY_RULE[key] for key in (name(path),) if key in STAMPED_BY_RULE]
+    assert not flags

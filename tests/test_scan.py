@@ -45,7 +45,7 @@ def read(tmp_path):
 def test_reading_of_an_example_log(name, golden):
     """Everything the example logs say is read, as the golden file lists it."""
     reading = scan(LOGS / f"{name}.log", MEGATRON_DEEPSPEED)
-    rows = [summary(reading), *map(dataclasses.asdict, (*reading.iterations, *reading.rank_memory))]
+    rows = [summary(reading), *(row._asdict() for row in reading.iterations), *map(dataclasses.asdict, reading.rank_memory)]
     golden(f"{name}.reading.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
 
 

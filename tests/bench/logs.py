@@ -17,7 +17,7 @@ import psutil
 
 LINES = 5_000_000
 ITERATIONS = 2_000
-ROUNDS = 7
+ROUNDS = 15
 WANTED = "elapsed time per iteration"
 WORDS = ["loading", "shard", "cache", "worker", "bucket", "gradient", "group", "step", "memory", "stream", "file"]
 

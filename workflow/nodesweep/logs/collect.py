@@ -167,7 +167,7 @@ class Collector:
             return record
         if before is not None and before.total not in (None, bar.total) and before.number < (before.total or 0):
             return record  # the bar of an evaluation in between
-        return replace(record, number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
+        return record._replace(number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
 
     def _miss(self, row: Record, text: str, line: int) -> None:
         """Note a line that holds the text of a record's line and is none, for whoever asks why nothing was read."""
@@ -193,7 +193,7 @@ class Collector:
             return False
         self._matched.update(figure.label for figure in rows)
         self._add_peaks({name: values.pop(name) for name in _PEAKS if name in values}, line)
-        series.replace_latest(replace(series.latest, **fields_of(values)))
+        series.replace_latest(series.latest._replace(**fields_of(values)))
         return True
 
     def _take_memory(self, row: MemoryReport, text: str, line: int) -> bool:

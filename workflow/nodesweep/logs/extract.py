@@ -1,17 +1,18 @@
 """Figures out of one line: the iterations it holds, and what else stands in it."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from .patterns import Figure, Record, finite
+from .patterns import Figure, Record
 from .prefixes import stamp_seconds
 from .reading import Iteration
 
-_FIELDS = frozenset(row.name for row in fields(Iteration))
-_WHOLE = frozenset({"skipped", "nan", "global_batch_samples", "global_batch_tokens"})
+_FIELDS = frozenset(Iteration._fields)
+_WHOLE = ("skipped", "nan", "global_batch_samples", "global_batch_tokens")
 MOST = 10**15
 MOST_SHAPES = 1000
 MICROSECONDS = 6
@@ -91,14 +92,15 @@ def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], t
 
 def fields_of(values: Mapping[str, float]) -> dict[str, Any]:
     """Figures as fields of an iteration; a loss that is no finite number makes a nan iteration."""
-    known: dict[str, Any] = {name: finite(value) for name, value in values.items()}
+    known: dict[str, Any] = {name: value if math.isfinite(value) else None for name, value in values.items()}
     rate = known.pop("iterations_per_second", None)
     if rate:
         known["seconds"] = 1 / rate
     if not (known.get("seconds") or 0) > 0:
         known.pop("seconds", None)
-    for name in _WHOLE & known.keys():
-        known[name] = int(known[name] or 0)
+    for name in _WHOLE:
+        if name in known:
+            known[name] = int(known[name] or 0)
     if known.get("loss") == 0 and known.get("skipped"):
         known["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
     elif "loss" in known and known["loss"] is None:
@@ -109,9 +111,9 @@ def fields_of(values: Mapping[str, float]) -> dict[str, Any]:
 def derived(records: tuple[Iteration, ...], way: str) -> tuple[Iteration, ...]:
     """The records with seconds that follow from others: from time stamps ("clock") or from tokens ("tokens")."""
     if way == "tokens":
-        return tuple(replace(row, seconds=_from_tokens(row)) for row in records)
+        return tuple(row._replace(seconds=_from_tokens(row)) for row in records)
     if way == "clock":
-        return records[:1] + tuple(replace(row, seconds=_from_clock(before, row)) for before, row in pairwise(records))
+        return records[:1] + tuple(row._replace(seconds=_from_clock(before, row)) for before, row in pairwise(records))
     return records
 
 

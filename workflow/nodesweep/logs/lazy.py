@@ -12,17 +12,18 @@ class Pattern:
         self.source = source
 
     @cached_property
-    def _compiled(self) -> re.Pattern[str]:
+    def compiled(self) -> re.Pattern[str]:
+        """It, compiled."""
         return re.compile(self.source)
 
     def search(self, text: str, begin: int = 0) -> re.Match[str] | None:
         """The first match from a place on."""
-        return self._compiled.search(text, begin)
+        return self.compiled.search(text, begin)
 
     def match(self, text: str) -> re.Match[str] | None:
         """The match at the start."""
-        return self._compiled.match(text)
+        return self.compiled.match(text)
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         """All matches in order."""
-        return self._compiled.finditer(text)
+        return self.compiled.finditer(text)

@@ -20,7 +20,7 @@ def _field(name: str, label: str, factor: str = "1", value: str = NUMBER) -> Fig
 MEGATRON = Record(
     name="megatron",
     head=Line(
-        ("elapsed time per iteration", "elapsed_time_per_iteration", "number of nan iterations", "| consumed samples:"),
+        ("elapsed time per iteration", "elapsed_time_per_iteration", "number of nan iterations"),
         Pattern(rf"iteration(?<!\witeration)[= ] {{0,12}}(?P<number>{COUNT})/ {{0,12}}(?P<total>{COUNT}) {{1,3}}\|"),
     ),
     figures=(

@@ -6,9 +6,10 @@ line's text ends with a newline unless its writer was cut off, so a number must 
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from .lazy import Pattern
 
@@ -75,18 +76,21 @@ class Figure:
         at = line.find(self.text)
         if at < 0:
             return None
-        return self.pattern.search(line, max(at - BEFORE_TEXT, 0) if self.text_first else 0)
+        return self._search(line, at - BEFORE_TEXT if self.text_first and at > BEFORE_TEXT else 0)
+
+    @cached_property
+    def _search(self) -> Callable[[str, int], re.Match[str] | None]:
+        return self.pattern.compiled.search if isinstance(self.pattern, Pattern) else self.pattern.search
 
     def value(self, match: re.Match[str]) -> float:
         """The number of a match in the figure's unit, exact to the last digit: 1001.0 ms are 1.001 s. NaN for none."""
-        text = (match[1] or "").replace(",", "")
         factor = self.factor if self.units is None else self.factor * self.units.get(match[2] or "", ONE)
         try:
-            if factor is ONE:
-                return float(text)
-            number = Decimal(text)
+            if factor is ONE and "," not in match[1]:
+                return float(match[1])
+            number = Decimal((match[1] or "").replace(",", ""))
             return float(number * factor) if number.is_finite() else float(number)
-        except (ArithmeticError, ValueError):
+        except (ArithmeticError, ValueError, TypeError):
             return math.nan
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from .causes import Signature
 from .formats import Format
@@ -13,8 +14,7 @@ from .successes import Success
 READER_VERSION = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Iteration:
+class Iteration(NamedTuple):
     """One record of a log: the mean over the iterations since the record before it, ending with `number`.
 
     Figures are None where the log has none; `loss` also where it is not finite. TFLOPs are per rank, as the log counts

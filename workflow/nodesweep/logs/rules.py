@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from .causes import Signature
 from .formats import FORMATS, Format
+from .leads import lead
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .patterns import Figure, Line, Record
 from .search import Search
@@ -37,27 +38,26 @@ Row = Record | Trailing | MemoryReport | TotalFigure | Settings | Start | Line |
 
 @dataclass(frozen=True)
 class Rules:
-    """Rows in the order they are tried, the texts that lead to them, and the search for those."""
+    """Rows in the order they are tried, each with its markers; the texts that lead to them, and a search for those."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[tuple[Row, tuple[str, ...]], ...]
+    leads: tuple[tuple[int, ...], ...]
     texts: tuple[str, ...]
-    leads: tuple[frozenset[int], ...]
     search: Search
-    _known: dict[frozenset[int], list[Row]] = field(default_factory=dict)
+    _known: dict[frozenset[int], list[tuple[Row, tuple[str, ...]]]] = field(default_factory=dict)
 
-    def rows_for(self, texts: frozenset[int]) -> list[Row]:
-        """The rows that some of these texts lead to, in order."""
+    def rows_for(self, texts: frozenset[int], line: str) -> list[Row]:
+        """The rows that some of these texts lead to and whose markers a line holds, in order."""
         rows = self._known.get(texts)
         if rows is None:
-            wanted = sorted(set().union(*(self.leads[text] for text in texts)))
-            rows = [self.rows[index] for index in wanted]
+            rows = [self.rows[index] for index in sorted({row for text in texts for row in self.leads[text]})]
             if len(self._known) < MOST_KNOWN:
                 self._known[texts] = rows
-        return rows
+        return [row for row, markers in rows if any(marker in line for marker in markers)]
 
     def rows_in(self, line: str) -> list[Row]:
-        """The rows that the texts of a line lead to."""
-        return self.rows_for(frozenset(index for index, text in enumerate(self.texts) if text in line))
+        """The rows whose markers a line holds."""
+        return self.rows_for(frozenset(index for index, text in enumerate(self.texts) if text in line), line)
 
 
 @lru_cache(maxsize=8)
@@ -76,6 +76,8 @@ def rules(form: Format | None) -> Rules:
         *((success, success.markers) for success in (*(form.successes if form else ()), *SUCCESSES)),
         *((signature, signature.markers) for signature in SIGNATURES),
     ]
-    texts = tuple(sorted({text for _, markers in pairs for text in markers}))
-    leads = tuple(frozenset(row for row, (_, markers) in enumerate(pairs) if text in markers) for text in texts)
-    return Rules(tuple(row for row, _ in pairs), texts, leads, Search(texts))
+    leads: dict[str, list[int]] = {}
+    for index, (_, markers) in enumerate(pairs):
+        for text in {lead(marker) for marker in markers}:
+            leads.setdefault(text, []).append(index)
+    return Rules(tuple(pairs), tuple(map(tuple, leads.values())), tuple(leads), Search(tuple(leads)))

@@ -12,7 +12,7 @@ from .patterns import Record
 from .prefixes import LABEL, peel
 from .reading import LogReading
 from .rules import Row, rules
-from .search import Block
+from .search import Block, Hit
 from .totals import MemoryReport
 
 
@@ -52,7 +52,7 @@ class _Reader:
             if self._given.dump.open:
                 self._read_dump(block, at, hit.begin)
             line = self._lines + hit.index + 1
-            self._read_line(block, hit.begin, hit.end, line, self.rules.rows_for(hit.texts))
+            self._read_line(block, hit, line)
             at = hit.end
         if self._given.dump.open:
             self._read_dump(block, at, block.end)
@@ -71,8 +71,10 @@ class _Reader:
                 return
             self._given.dump.take(peel(_decoded(block.data[low:high]).rstrip("\r\n")))
 
-    def _read_line(self, block: Block, begin: int, end: int, line: int, rows: list[Row]) -> None:
+    def _read_line(self, block: Block, hit: Hit, line: int) -> None:
+        begin, end = hit.begin, hit.end
         text = _decoded(block.data[begin:end])
+        rows = self.rules.rows_for(hit.texts, text)
         label = block.label(begin)
         if label is not None and _lacks_end(rows, text) and self._read_mended(block, begin, end, text, label, line):
             return

@@ -5,27 +5,28 @@ The file is cut into blocks at the ends of lines; each comes with its neighbourh
 
 import os
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Semaphore, Thread
 from types import ModuleType
+from typing import NamedTuple
 
 import hyperscan
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 21
 LINE_BYTES = 1 << 16
 NEAR_BYTES = 1 << 14
 WORKERS = 2
-MANY_BYTES = 1 << 25
+AHEAD = 4
+MANY_BYTES = 1 << 26
 # A text that no log holds. With a short one among many, Hyperscan looks at every byte instead of skipping some, and of
 # two hundred texts it is done in half the time.
 SHORT = b"\x01\x02\x03"
 _LABEL = re.compile(rb"[ \t]{0,12}(\d{1,7}): ?")
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """A line from `begin` to `end` of its block's data, the block's line `index`, that holds texts, known by number."""
 
     begin: int
@@ -101,15 +102,14 @@ class Search:
             return
         import numpy  # counts newlines faster than it takes to import only where there are many
 
-        slots = [_Slot(self._database, self._count, numpy) for _ in range(2 * WORKERS)]
-        running: deque[Future[Block]] = deque()
-        with ThreadPoolExecutor(WORKERS) as pool:
+        slots = [[_Slot(self._database, self._count, numpy) for _ in range(AHEAD)] for _ in range(WORKERS)]
+        workers = [_Worker(own, descriptor, size, range(first, count, WORKERS)) for first, own in enumerate(slots)]
+        try:
             for number in range(count):
-                if len(running) == len(slots) - 1:
-                    yield running.popleft().result()
-                running.append(pool.submit(slots[number % len(slots)].block, descriptor, number, size))
-            while running:
-                yield running.popleft().result()
+                yield workers[number % WORKERS].next_block()
+        finally:
+            for worker in workers:
+                worker.stop()
 
 
 class _Slot:
@@ -133,8 +133,7 @@ class _Slot:
         places: list[tuple[int, int]] = []
 
         def on_match(text: int, start: int, stop: int, flags: int, context: object) -> None:
-            if text < self._count:
-                places.append((begin + stop - 1, text))
+            places.append((stop, text))
 
         if end > begin:
             self._database.scan(self._view[begin:end], match_event_handler=on_match, scratch=self._scratch)
@@ -147,7 +146,10 @@ class _Slot:
     def _lines(self, places: list[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int, set[int]]]:
         lines: list[tuple[int, int, set[int]]] = []
         stop = 0
-        for place, text in places:
+        for behind, text in places:
+            if text == self._count:
+                continue  # SHORT
+            place = begin + behind - 1
             if place >= stop:
                 stop = end_of(self._data, place, end)
                 lines.append((begin_of(self._data, place, begin), stop, set()))
@@ -167,6 +169,45 @@ class _Slot:
             counted = low
             hits.append(Hit(low, high, index, frozenset(texts)))
         return Block(self._data, size, begin, end, index + count(counted, end), tuple(hits))
+
+
+class _Worker:
+    """A thread that reads and searches every so manieth block of a file, some blocks ahead of who takes them."""
+
+    def __init__(self, slots: list[_Slot], descriptor: int, size: int, numbers: range):
+        self._done: SimpleQueue[Block | BaseException] = SimpleQueue()
+        self._free = Semaphore(len(slots) - 1)  # one is with the reader
+        self._stopped = False
+        self._taken = False
+        self._thread = Thread(target=self._work, args=(slots, descriptor, size, numbers), daemon=True)
+        self._thread.start()
+
+    def next_block(self) -> Block:
+        """The next of its blocks; the one taken before may be overwritten now."""
+        if self._taken:
+            self._free.release()
+        self._taken = True
+        block = self._done.get()
+        if isinstance(block, BaseException):
+            raise block
+        return block
+
+    def stop(self) -> None:
+        """End, whatever is left."""
+        self._stopped = True
+        self._free.release()
+        self._thread.join()
+
+    def _work(self, slots: list[_Slot], descriptor: int, size: int, numbers: range) -> None:
+        for turn, number in enumerate(numbers):
+            self._free.acquire()
+            if self._stopped:
+                return
+            try:
+                self._done.put(slots[turn % len(slots)].block(descriptor, number, size))
+            except BaseException as error:  # the reader raises it
+                self._done.put(error)
+                return
 
 
 def begin_of(data: bytearray, at: int, low: int) -> int:
