@@ -10,10 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodesweep.logs import collect, search
+from nodesweep.logs import collect, helper, search
 from nodesweep.logs.formats import FORMATS
+from nodesweep.logs.leads import LEADS
 from nodesweep.logs.memory import NodeMemory, RankMemory, highest
 from nodesweep.logs.reading import Iteration, LogReading
+from nodesweep.logs.rules import rules
 from nodesweep.logs.scan import scan
 from nodesweep.logs.signatures import SIGNATURES
 from nodesweep.logs.summary import summary
@@ -45,7 +47,11 @@ def read(tmp_path):
 def test_reading_of_an_example_log(name, golden):
     """Everything the example logs say is read, as the golden file lists it."""
     reading = scan(LOGS / f"{name}.log", MEGATRON_DEEPSPEED)
-    rows = [summary(reading), *(row._asdict() for row in reading.iterations), *map(dataclasses.asdict, reading.rank_memory)]
+    rows = [
+        summary(reading),
+        *(row._asdict() for row in reading.iterations),
+        *map(dataclasses.asdict, reading.rank_memory),
+    ]
     golden(f"{name}.reading.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
 
 
@@ -202,13 +208,9 @@ def test_long_logs_are_read_in_blocks(read, monkeypatch):
 TEXTS = ["a", "\0", "aa"]
 
 
-@given(
-    content=st.text("a\0\n", max_size=40).map(str.encode),
-    block_bytes=st.integers(1, 50),
-    many_bytes=st.sampled_from([0, 1 << 20]),
-)
-def test_lines_that_hold_a_text(tmp_path_factory, content, block_bytes, many_bytes):
-    """The lines found are those a plain split gives, whatever the size of blocks, by one thread and by two."""
+@given(content=st.text("a\0\n", max_size=40).map(str.encode), block_bytes=st.integers(1, 50))
+def test_lines_that_hold_a_text(tmp_path_factory, content, block_bytes):
+    """The lines found are those a plain split gives, whatever the size of blocks."""
     path = tmp_path_factory.mktemp("search") / "file"
     path.write_bytes(content)
     expected = [
@@ -216,14 +218,66 @@ def test_lines_that_hold_a_text(tmp_path_factory, content, block_bytes, many_byt
         for index, line in enumerate(content.split(b"\n"))
     ]
     found, lines = [], 0
-    with mock.patch.multiple(search, BLOCK_BYTES=block_bytes, MANY_BYTES=many_bytes), path.open("rb") as stream:
+    with mock.patch.object(search, "BLOCK_BYTES", block_bytes), path.open("rb") as stream:
         for block in search.Search(TEXTS).blocks(stream.fileno(), len(content)):
-            for hit in block.hits:
-                line = bytes(block.data[hit.begin : hit.end]).removesuffix(b"\n")
-                found.append((lines + hit.index, line, set(hit.texts)))
+            found += [(lines + hit.index, hit.line.removesuffix("\n").encode(), set(hit.texts)) for hit in block.hits]
             lines += block.newlines
     assert found == [row for row in expected if row[2]]
     assert lines == content.count(b"\n")
+
+
+@pytest.fixture
+def long_log(tmp_path):
+    """A log of four blocks and a half, with records, torn lines, long lines, bytes that are no text, and failures."""
+    noise = "".join(f"{rank}: worker {rank} says \N{BULLET} nothing\n" for rank in range(5000)).encode() + b"\xff\n"
+    path, number = tmp_path / "job.out", 0
+    with path.open("wb") as stream:
+        while stream.tell() < 4.5 * search.BLOCK_BYTES:
+            number += 1
+            line = f"0: {record(number, extra=' lm loss: 2.5E+00 |')}\n"
+            torn = line.replace(" loss", "\n1: in between\n0:  loss")
+            stream.write((line if number % 3 else torn).encode() + noise)
+            stream.write(b"x" * (search.LINE_BYTES * (number % 5)) + b"\n")
+        stream.write(f"{OOM}\nthe end".encode())
+    return path
+
+
+def test_helpers_read_as_one_process_does(long_log, monkeypatch):
+    """Two processes that search a huge log find in it what one finds."""
+    alone = scan(long_log)
+    monkeypatch.setattr(helper, "HUGE_BYTES", 1)
+    assert scan(long_log) == alone
+    assert {row.loss for row in alone.iterations[50:]} == {2.5}
+    assert [found.text for found in alone.signatures] == [OOM]
+
+
+@pytest.mark.parametrize("answers", [0, 1, 2])
+def test_a_killed_helper_is_replaced(long_log, monkeypatch, answers):
+    """Of helpers that die at once, amid a block or after a few the rest is searched by the reader itself."""
+    alone = scan(long_log)
+    monkeypatch.setattr(helper, "HUGE_BYTES", 1)
+    dies = f"""
+import os, signal, sys
+class Dying:
+    left = {answers}
+    def write(self, text):
+        if text.strip() and not self.left:
+            os.write(1, text[: len(text) // 2].encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.left -= bool(text.strip())
+        os.write(1, text.encode())
+    def flush(self): pass
+sys.stdout = Dying()
+"""
+    monkeypatch.setattr(helper, "PROGRAM", dies + helper.PROGRAM)
+    assert scan(long_log) == alone
+
+
+def test_every_marker_has_a_lead():
+    """Without a format that is named beforehand a log is searched for the leads only, all of which lead somewhere."""
+    known = rules(None)
+    assert known.search.texts == LEADS
+    assert all(known.leads)
 
 
 PIECES = st.one_of(

@@ -83,9 +83,8 @@ def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], t
     values: dict[str, float] = {}
     found = []
     for row in rows:
-        match = row.match(text) if row.name not in values else None
-        if match is not None:
-            values[row.name] = row.value(match)
+        if row.name not in values and (value := row.read(text)) is not None:
+            values[row.name] = value
             found.append(row)
     return values, tuple(found)
 

@@ -1,7 +1,8 @@
 """Plain texts a log is searched for: each marker of the tables holds one of them, and they are fewer.
 
 The search takes longer the more texts there are: with these it is done in three quarters of the time of all markers.
-A line that holds one is then looked at for the markers themselves. Rare texts that end in rare letters are best.
+A line that holds one is then looked at for the markers themselves. Rare texts that end in rare letters are best. With
+some of four letters among so many Hyperscan looks at every byte rather than at every other, in half the time.
 """
 
 LEADS = (

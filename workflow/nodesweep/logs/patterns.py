@@ -71,26 +71,36 @@ class Figure:
     text: str = ""
     text_first: bool = False
 
-    def match(self, line: str) -> re.Match[str] | None:
-        """Where the figure stands in a line."""
+    def read(self, line: str) -> float | None:
+        """Its number in a line, in its unit, exact to the last digit: 1001.0 ms are 1.001 s. None where it is not.
+
+        NaN for what is printed instead of a number.
+        """
         at = line.find(self.text)
-        if at < 0:
+        match = self._search(line, at - BEFORE_TEXT if self.text_first and at > BEFORE_TEXT else 0) if at >= 0 else None
+        if match is None:
             return None
-        return self._search(line, at - BEFORE_TEXT if self.text_first and at > BEFORE_TEXT else 0)
+        if self._as_printed:
+            try:
+                return float(match[1])
+            except (ValueError, TypeError):
+                pass  # 1,000
+        return self._converted(match)
 
     @cached_property
     def _search(self) -> Callable[[str, int], re.Match[str] | None]:
         return self.pattern.compiled.search if isinstance(self.pattern, Pattern) else self.pattern.search
 
-    def value(self, match: re.Match[str]) -> float:
-        """The number of a match in the figure's unit, exact to the last digit: 1001.0 ms are 1.001 s. NaN for none."""
+    @cached_property
+    def _as_printed(self) -> bool:
+        return self.factor is ONE and self.units is None
+
+    def _converted(self, match: re.Match[str]) -> float:
         factor = self.factor if self.units is None else self.factor * self.units.get(match[2] or "", ONE)
         try:
-            if factor is ONE and "," not in match[1]:
-                return float(match[1])
             number = Decimal((match[1] or "").replace(",", ""))
             return float(number * factor) if number.is_finite() else float(number)
-        except (ArithmeticError, ValueError, TypeError):
+        except (ArithmeticError, ValueError):
             return math.nan
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from .causes import Signature
 from .formats import FORMATS, Format
-from .leads import lead
+from .leads import LEADS, lead
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .patterns import Figure, Line, Record
 from .search import Search
@@ -42,7 +42,6 @@ class Rules:
 
     rows: tuple[tuple[Row, tuple[str, ...]], ...]
     leads: tuple[tuple[int, ...], ...]
-    texts: tuple[str, ...]
     search: Search
     _known: dict[frozenset[int], list[tuple[Row, tuple[str, ...]]]] = field(default_factory=dict)
 
@@ -57,7 +56,7 @@ class Rules:
 
     def rows_in(self, line: str) -> list[Row]:
         """The rows whose markers a line holds."""
-        return self.rows_for(frozenset(index for index, text in enumerate(self.texts) if text in line), line)
+        return self.rows_for(frozenset(index for index, text in enumerate(self.search.texts) if text in line), line)
 
 
 @lru_cache(maxsize=8)
@@ -76,8 +75,8 @@ def rules(form: Format | None) -> Rules:
         *((success, success.markers) for success in (*(form.successes if form else ()), *SUCCESSES)),
         *((signature, signature.markers) for signature in SIGNATURES),
     ]
-    leads: dict[str, list[int]] = {}
+    leads: dict[str, list[int]] = {text: [] for text in LEADS}
     for index, (_, markers) in enumerate(pairs):
         for text in {lead(marker) for marker in markers}:
             leads.setdefault(text, []).append(index)
-    return Rules(tuple(pairs), tuple(map(tuple, leads.values())), tuple(leads), Search(tuple(leads)))
+    return Rules(tuple(pairs), tuple(map(tuple, leads.values())), Search(tuple(leads)))

@@ -1,6 +1,6 @@
 """Read a trainer's log once, in constant memory, and never fail on what it holds."""
 
-import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +8,12 @@ from ..text import plain, without_escapes
 from .collect import Collector
 from .extract import figures_in
 from .formats import Format
+from .helper import OpenLog, open_log
 from .patterns import Record
 from .prefixes import LABEL, peel
 from .reading import LogReading
 from .rules import Row, rules
-from .search import Block, Hit
+from .search import Block, Hit, last_line
 from .totals import MemoryReport
 
 
@@ -21,18 +22,22 @@ def scan(path: Path, form: Format | None = None) -> LogReading:
 
     Raises OSError.
     """
-    reader = _Reader(form)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return reader.reading()
-    try:
-        status = os.fstat(descriptor)
-        for block in reader.rules.search.blocks(descriptor, status.st_size):
-            reader.read(block)
-    finally:
-        os.close(descriptor)
-    return replace(reader.reading(), size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+    with ExitStack() as stack:
+        try:
+            log = stack.enter_context(open_log(path, rules(form).search.texts))
+        except FileNotFoundError:
+            return _Reader(form).reading(b"")
+        return read(log, form)
+
+
+def read(log: OpenLog, form: Format | None = None) -> LogReading:
+    """Read likewise a log that was opened for these texts: those of the rules for the format."""
+    reader, size = _Reader(form), log.status.st_size
+    search = reader.rules.search
+    for block in search.blocks(log.descriptor, size, log.helpers.blocks() if log.helpers else ()):
+        reader.read(block)
+    reading = reader.reading(last_line(log.descriptor, size))
+    return replace(reading, size_bytes=size, modified_ns=log.status.st_mtime_ns)
 
 
 class _Reader:
@@ -42,7 +47,6 @@ class _Reader:
         self.rules = rules(form)
         self._given = Collector(form)
         self._mended = ""
-        self._last = b""
         self._lines = 0
 
     def read(self, block: Block) -> None:
@@ -57,12 +61,11 @@ class _Reader:
         if self._given.dump.open:
             self._read_dump(block, at, block.end)
         self._lines += block.newlines
-        self._last = block.last_line() or self._last
 
-    def reading(self) -> LogReading:
-        """What all lines have given."""
-        unfinished = bool(self._last) and not self._last.endswith(b"\n")
-        return self._given.reading(plain(_decoded(self._last)), self._lines + unfinished)
+    def reading(self, last: bytes) -> LogReading:
+        """What all lines have given, the last of which is this."""
+        unfinished = bool(last) and not last.endswith(b"\n")
+        return self._given.reading(plain(_decoded(last)), self._lines + unfinished)
 
     def _read_dump(self, block: Block, begin: int, end: int) -> None:
         """Read the lines between two others as arguments, while they are any."""
@@ -72,10 +75,9 @@ class _Reader:
             self._given.dump.take(peel(_decoded(block.data[low:high]).rstrip("\r\n")))
 
     def _read_line(self, block: Block, hit: Hit, line: int) -> None:
-        begin, end = hit.begin, hit.end
-        text = _decoded(block.data[begin:end])
+        begin, end, label = hit.begin, hit.end, hit.label
+        text = without_escapes(hit.line)
         rows = self.rules.rows_for(hit.texts, text)
-        label = block.label(begin)
         if label is not None and _lacks_end(rows, text) and self._read_mended(block, begin, end, text, label, line):
             return
         known = any([self._given.take(row, text, line) for row in rows])

@@ -1,12 +1,17 @@
 """The room that explains a log."""
 
 import argparse
+from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import NodesweepError
-from ..logs.explain import as_json, explanation, look_alikes
-from ..logs.formats import Format
-from ..logs.scan import scan
+from ..logs.helper import open_log
+from ..logs.leads import LEADS
+
+if TYPE_CHECKING:
+    from ..logs.formats import Format
 
 MOST_LINES, MOST_COLUMNS = 100_000, 10_000
 """Of a log that are looked at for what an unknown trainer may print."""
@@ -18,17 +23,33 @@ def explain_log(options: argparse.Namespace) -> None:
     for path in options.file:
         if not path.is_file():
             raise NodesweepError(f"{path}: no such file; give the logs of jobs")
-        reading = scan(path, form)
-        if options.json:
-            print(as_json(reading))
-            continue
-        with path.open(errors="replace") as stream:
-            lines = islice(iter(lambda: stream.readline(MOST_COLUMNS), ""), MOST_LINES)
-            alike = look_alikes(lines) if not reading.iterations else []
-        print(explanation(str(path), reading, alike))
+        print(_explained(path, form, options.json))
 
 
-def _format(options: argparse.Namespace) -> Format | None:
+def _explained(path: Path, form: "Format | None", json: bool) -> str:
+    with open_log(path, _texts(form)) as log:
+        from ..logs.explain import as_json, explanation, look_alikes  # while the helper of a huge log starts
+        from ..logs.scan import read
+
+        reading = read(log, form)
+    if json:
+        return as_json(reading)
+    with path.open(errors="replace") as stream:
+        lines = islice(iter(lambda: stream.readline(MOST_COLUMNS), ""), MOST_LINES)
+        alike = look_alikes(lines) if not reading.iterations else []
+    return explanation(str(path), reading, alike)
+
+
+def _texts(form: "Format | None") -> Sequence[str]:
+    """What to search a log for; without a format that is known before all that reads it is loaded."""
+    if form is None:
+        return LEADS
+    from ..logs.rules import rules
+
+    return rules(form).search.texts
+
+
+def _format(options: argparse.Namespace) -> "Format | None":
     """The format of a sweep's workload; only where a sweep is named is its config worth the time to load."""
     from ..logs.custom import format_of
     from .common import study_of
