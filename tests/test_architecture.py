@@ -28,7 +28,7 @@ ROOMS = [
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",
     "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
-    "tables formulas traces provenance why workflow",
+    "tables formulas traces provenance ingest.tracing why workflow",
     "rooms rooms.common rooms.sweep rooms.foreign rooms.log __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]

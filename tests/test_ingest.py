@@ -397,13 +397,13 @@ def test_laws(values, sentence):
 
 def test_what_follows():
     """DP follows from ranks, nodes from ranks of a node, GBS from accumulation; what does not divide stays unknown."""
-    assert completed({"ranks": 64, "tensor": 4, "pipeline": 4, "context": 2})["data"] == 2
-    assert completed({"ranks": 64, "ranks_per_node": 8})["nodes"] == 8
-    assert completed({"micro_batch": 2, "data": 4, "accumulation": 8})["global_batch"] == 64
-    assert "data" not in completed({"ranks": 64, "tensor": 3, "pipeline": 1})
-    assert "nodes" not in completed({"ranks": 2, "ranks_per_node": 4})
-    assert completed({"local_batch": 4, "pipeline": 1})["micro_batch"] == 4
-    assert "micro_batch" not in completed({"local_batch": 4, "pipeline": 2})
+    assert completed({"ranks": 64, "tensor": 4, "pipeline": 4, "context": 2})[0]["data"] == 2
+    assert completed({"ranks": 64, "ranks_per_node": 8})[0]["nodes"] == 8
+    assert completed({"micro_batch": 2, "data": 4, "accumulation": 8})[0]["global_batch"] == 64
+    assert "data" not in completed({"ranks": 64, "tensor": 3, "pipeline": 1})[0]
+    assert "nodes" not in completed({"ranks": 2, "ranks_per_node": 4})[0]
+    assert completed({"local_batch": 4, "pipeline": 1})[0]["micro_batch"] == 4
+    assert "micro_batch" not in completed({"local_batch": 4, "pipeline": 2})[0]
 
 
 def test_flags_over_the_log_over_the_path(tmp_path):
@@ -524,6 +524,6 @@ def test_text_of_another_version(old):
     """A file that this version did not write is refused with the way out."""
     text = ingested(old / "old").to_json()
     assert Ingested.from_json(text).to_json() == text
-    for other in (text.replace('"schema_version": 1', '"schema_version": 2'), json.dumps({"name": 1}), ""):
+    for other in (text.replace('"schema_version": 2', '"schema_version": 1'), json.dumps({"name": 1}), ""):
         with pytest.raises(NodesweepError, match="ingest again"):
             Ingested.from_json(other)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from nodesweep.__main__ import main
 from nodesweep.columns import TIDY
 from nodesweep.expand import conditions, expand
 from nodesweep.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
+from nodesweep.ingest import tracing
 from nodesweep.logs.custom import format_of
 from nodesweep.logs.lines import lines_at
 from nodesweep.logs.scan import scan
@@ -25,10 +27,12 @@ from nodesweep.provenance import COLUMNS
 from nodesweep.records import terminal_record
 from nodesweep.results import from_csv
 from nodesweep.schedulers.base import End, Job, Usage
+from nodesweep.shape import Shape
 from nodesweep.study import Study
 from nodesweep.text import plain
 from nodesweep.traces import SCHEDULER_FIELDS
 
+LOGS = Path(__file__).parent / "logs"
 KEY = "study-a1"
 SWEEP = """\
 sweep: study
@@ -122,8 +126,9 @@ def measured() -> None:
 
 
 def test_every_column_is_traced():
-    """Each column of results.csv has its way to trace it, in the same order."""
-    assert list(COLUMNS) == list(TIDY)
+    """Each column of results.csv has its way to trace it."""
+    assert set(COLUMNS) == set(TIDY)
+    assert set(tracing.COLUMNS) == set(TIDY)
 
 
 def test_a_finished_run(study, told, golden):
@@ -242,7 +247,7 @@ def test_names_of_slugs_and_columns(study, told, capsys):
     assert "\niteration_seconds (Sec/it), tokens_per_second = -\n" in text and "\nnodes (Nodes) = 48\n" in text
     for words, said in (
         (["n"], "'n' begins 4 slugs: n24-"),
-        (["n48-dp7"], f"there is no layout or imported row of study 'n48-dp7'; near it: {slug}"),
+        (["n48-dp7"], f"there is no layout, imported or ingested row of study 'n48-dp7'; near it: {slug}"),
         ([slug, "Sec/its"], "'Sec/its' is no column of results.csv and no heading of the tables; near it: Sec/it"),
         ([slug, "zzzz"], "known: slug, nodes"),
     ):
@@ -272,6 +277,34 @@ def test_an_import_without_a_sweep(study, capsys):
     capsys.readouterr()
     assert main(["why", "imported-kept-3", "Sec/it"]) == 0
     assert "iteration_seconds (Sec/it) = 1.5\n    kept.md:3: cell of 'Sec/it': '1.5'\n" in capsys.readouterr().out
+
+
+def test_ingested_rows(study, told, golden):
+    """A row of an old job: the lines of its arguments and figures, what follows from what, what nothing tells."""
+    Path("old").mkdir()
+    shutil.copyfile(LOGS / "nanotron" / "old_2024_tee_peak_reset.log", "old/n2-mp2.log")
+    words = ("--pattern", "n{nodes}-mp{tensor}.", "--set", "layers=24", "--configfile", "study.yaml")
+    assert main(["ingest", "old", *words]) == 0
+    told("ingested-old-n2", "nodes")
+    measured()
+    golden("why.ingested.txt", told("ingested-old-n2"))
+    Path("old/n2-mp2.log").write_text("another\n")
+    assert "old/n2-mp2.log has changed since it was ingested" in told("ingested-old-n2", "Sec/it")
+    Path("old/n2-mp2.log").unlink()
+    assert "old/n2-mp2.log: No such file or directory" in told("ingested-old-n2", "Sec/it")
+
+
+def test_an_old_job_in_two_files(study, capsys):
+    """A line of a job's second file is named and shown as one of that file; no sweep need be named."""
+    Path("old").mkdir()
+    Path("old/job.out").write_text(f"{STARTED}\n{record_line(1, 6, 9.0)}\n{record_line(2, 6, 8.0)}\n")
+    Path("old/job.err").write_text("hello\nusing world size: 8, tensor-model-parallel size: 2\n")
+    assert main(["ingest", "old"]) == 0
+    capsys.readouterr()
+    assert main(["why", "ingested-old-job", "MP", "Sec/it"]) == 0
+    said = capsys.readouterr().out
+    assert "tensor (MP) = 2\n    old/job.err:2: " in said and "\n    old/job.err line 2: using world size: 8," in said
+    assert "iteration_seconds (Sec/it) = 8.0\n    median of 8.0 s\n    old/job.out:3-3: " in said
 
 
 def test_a_real_sweep(tmp_path, monkeypatch, told):
@@ -315,19 +348,20 @@ def test_formulas_give_their_results(nodes, heads, tensor, recompute, seconds, c
     if found is None:
         return
     (layout,) = found.layouts
-    _, filled_in, *_ = formulas.rate(layout, seconds, counted)
-    shape = {
+    shape = Shape.of(layout)
+    _, filled_in, *_ = formulas.rate(shape, seconds, counted)
+    sizes = {
         **{name: model[name] for name in ("layers", "hidden_size", "vocab_size")},
         **{"sequence_length": 512, "global_batch": layout.global_batch, "tensor": tensor},
     }
-    work = hardware_flops(**shape, activation_checkpointing=recompute) if counted else model_flops(**shape)
+    work = hardware_flops(**sizes, activation_checkpointing=recompute) if counted else model_flops(**sizes)
     assert worked_out(filled_in) == pytest.approx(tflops_per_node(work, seconds, layout.nodes), rel=1e-12)
-    for said in (formulas.tokens_per_second(layout, seconds), formulas.aggregate(layout, 0.75)):
+    for said in (formulas.tokens_per_second(shape, seconds), formulas.aggregate(shape, 0.75)):
         assert worked_out(said[1].rpartition(" = ")[0]) == pytest.approx(float(said[1].rpartition(" = ")[2]), rel=1e-12)
     count = parameter_count(
         layers=12, hidden_size=layout.model.hidden_size, ffn_width=layout.model.ffn_width, vocab_size=50257
     )
-    assert worked_out(formulas.parameters(layout)[1].rpartition(" = ")[0]) == count
+    assert worked_out(formulas.parameters(layout.model)[1].rpartition(" = ")[0]) == count
 
 
 def worked_out(formula: str) -> float:

@@ -1,39 +1,37 @@
 """Formulas with their numbers filled in, as a reader can work them out again."""
 
+from .config import Model
 from .flops import (
     PASSES,
     PASSES_WITH_RECOMPUTATION,
     aggregate_petaflops,
-    hardware_flops,
-    model_flops,
     padded_vocabulary,
     parameter_count,
     tflops_per_node,
 )
 from .layout import Layout
+from .shape import Shape
 
 
-def tokens_per_second(layout: Layout, seconds: float) -> tuple[str, ...]:
+def tokens_per_second(shape: Shape, seconds: float) -> tuple[str, ...]:
     """Tokens of an iteration over its seconds."""
-    batch, sequence = layout.global_batch, layout.sequence_length
-    return ("GBS x sequence length / sec/it", f"= {batch} x {sequence} / {seconds!r} = {batch * sequence / seconds!r}")
+    batch, sequence, tokens = shape.global_batch, shape.sequence_length, shape.tokens
+    if tokens is None:
+        return _unknown(shape, "global_batch", "sequence_length")
+    return ("GBS x sequence length / sec/it", f"= {batch} x {sequence} / {seconds!r} = {tokens / seconds!r}")
 
 
-def rate(layout: Layout, seconds: float, recomputation: bool) -> tuple[str, ...]:
+def rate(shape: Shape, seconds: float, recomputation: bool) -> tuple[str, ...]:
     """TFLOPs of a node, recomputation counted or not: the formula, its numbers, and what they are."""
-    model, sequence, width = layout.model, layout.sequence_length, layout.model.hidden_size
-    recomputed = recomputation and layout.activation_checkpointing
+    work = shape.hardware_flops if recomputation else shape.model_flops
+    if work is None or shape.nodes is None or shape.vocab_size is None or shape.tensor is None:
+        recomputing = ("activation_checkpointing",) if recomputation else ()
+        sizes = ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor", "nodes")
+        return _unknown(shape, *sizes, *recomputing)
+    recomputed = recomputation and bool(shape.activation_checkpointing)
     passes = PASSES_WITH_RECOMPUTATION if recomputed else PASSES
-    vocabulary = padded_vocabulary(model.vocab_size, layout.tensor)
-    shape = {
-        "layers": model.layers,
-        "hidden_size": width,
-        "sequence_length": sequence,
-        "vocab_size": model.vocab_size,
-        "global_batch": layout.global_batch,
-        "tensor": layout.tensor,
-    }
-    work = hardware_flops(**shape, activation_checkpointing=True) if recomputed else model_flops(**shape)
+    vocabulary = padded_vocabulary(shape.vocab_size, shape.tensor)
+    sequence, layers, width = shape.sequence_length, shape.layers, shape.hidden_size
     said = {
         (True, True): "4 passes: forward, two backward, and forward again for the recomputation",
         (True, False): "3 passes: forward and two backward; nothing is recomputed (AC is off)",
@@ -41,23 +39,28 @@ def rate(layout: Layout, seconds: float, recomputation: bool) -> tuple[str, ...]
     counted = said.get((recomputation, recomputed), "3 passes: forward and two backward; recomputation is not counted")
     return (
         "k x 24 B s L h^2 (1 + s / (6 h) + V / (16 L h)) / (sec/it x nodes x 10^12), by Narayanan et al. 2021, eq. 3",
-        f"= {passes} x 24 x {layout.global_batch} x {sequence} x {model.layers} x {width}^2 x (1 + {sequence} / (6 x "
-        f"{width}) + {vocabulary} / (16 x {model.layers} x {width})) / ({seconds!r} x {layout.nodes} x 10^12)",
-        f"= {work} / ({seconds!r} x {layout.nodes} x 10^12) = {tflops_per_node(work, seconds, layout.nodes)!r}",
+        f"= {passes} x 24 x {shape.global_batch} x {sequence} x {layers} x {width}^2 x (1 + {sequence} / (6 x "
+        f"{width}) + {vocabulary} / (16 x {layers} x {width})) / ({seconds!r} x {shape.nodes} x 10^12)",
+        f"= {work} / ({seconds!r} x {shape.nodes} x 10^12) = {tflops_per_node(work, seconds, shape.nodes)!r}",
         f"k: {counted}",
-        f"V: {model.vocab_size} padded to a multiple of 128 x MP {layout.tensor}: {vocabulary}",
+        f"V: {shape.vocab_size} padded to a multiple of 128 x MP {shape.tensor}: {vocabulary}",
     )
 
 
-def aggregate(layout: Layout, tflops: float) -> tuple[str, ...]:
+def aggregate(shape: Shape, tflops: float | None) -> tuple[str, ...]:
     """The rate of all nodes."""
-    petaflops = aggregate_petaflops(tflops, layout.nodes)
-    return ("TFLOPs x nodes / 1024", f"= {tflops!r} x {layout.nodes} / 1024 = {petaflops!r}")
+    if tflops is None or shape.nodes is None:
+        return ("no TFLOPs by the formula to multiply",)
+    petaflops = aggregate_petaflops(tflops, shape.nodes)
+    return ("TFLOPs x nodes / 1024", f"= {tflops!r} x {shape.nodes} / 1024 = {petaflops!r}")
 
 
-def parameters(layout: Layout) -> tuple[str, ...]:
+def _unknown(shape: Shape, *names: str) -> tuple[str, ...]:
+    return (f"unknown: {', '.join(name for name in names if getattr(shape, name) is None)}",)
+
+
+def parameters(model: Model) -> tuple[str, ...]:
     """Parameters of the model."""
-    model = layout.model
     layers, width, inner, vocabulary = model.layers, model.hidden_size, model.ffn_width, model.vocab_size
     count = parameter_count(layers=layers, hidden_size=width, ffn_width=inner, vocab_size=vocabulary)
     return (

@@ -7,8 +7,11 @@ from functools import partial
 from . import formulas
 from .layout import Layout
 from .measure import Statistics
+from .shape import Shape
 from .traces import (
     Facts,
+    Known,
+    RunTracer,
     Trace,
     Tracer,
     last_record,
@@ -59,7 +62,7 @@ def _variant(facts: Facts) -> Trace:
 
 def _size(facts: Facts) -> Trace:
     place = facts.setting(("model", "size"))
-    return Trace((place,) if facts.layout.model.size else (place, *formulas.parameters(facts.layout)))
+    return Trace((place,) if facts.layout.model.size else (place, *formulas.parameters(facts.layout.model)))
 
 
 def _note(facts: Facts) -> Trace:
@@ -76,7 +79,7 @@ def _recorded(name: str) -> Tracer:
     return trace
 
 
-def _ended(name: str, facts: Facts) -> Trace:
+def ended(name: str, facts: Known) -> Trace:
     """Of the verdict: the rule, and for what it decided also its evidence and the line of the log it names."""
     if facts.record is None or facts.status != "ended":
         return Trace((facts.outlook,))
@@ -99,12 +102,40 @@ def _state(facts: Facts) -> Trace:
     return Trace((facts.journal_place, facts.outlook))
 
 
-def _formula(filled_in: Callable[[Layout, Statistics], tuple[str, ...]]) -> Tracer:
+def formula(filled_in: Callable[[Shape, Statistics], tuple[str, ...]]) -> RunTracer:
     """A formula with the statistics in it, which have traces of their own."""
-    return statistic(lambda facts, measurement, statistics: Trace(filled_in(facts.layout, statistics)))
+    return statistic(lambda facts, measurement, statistics: Trace(filled_in(facts.shape, statistics)))
 
+
+MEASURED: dict[str, RunTracer] = {
+    "outcome": partial(ended, "outcome"),
+    "where": partial(ended, "where"),
+    "evidence": partial(ended, "evidence"),
+    "outcome_note": partial(ended, "note"),
+    "memory_mib": measured(memory),
+    "memory_rank": measured(memory),
+    "memory_source": measured(memory),
+    "iterations": statistic(last_record),
+    "records_used": statistic(lambda facts, run, found: Trace(records(facts, run, found))),
+    "records_dropped": measured(lambda facts, run: Trace((left_out(facts, run),))),
+    "iteration_seconds": statistic(partial(seconds, "")),
+    "iteration_seconds_median": statistic(partial(seconds, "median")),
+    "iteration_seconds_mean": statistic(partial(seconds, "mean")),
+    "iteration_seconds_half_interquartile_range": statistic(spread),
+    "tokens_per_second": formula(lambda shape, found: formulas.tokens_per_second(shape, found.iteration_seconds)),
+    "tflops_per_node": formula(lambda shape, found: formulas.rate(shape, found.iteration_seconds, True)),
+    "model_tflops_per_node": formula(lambda shape, found: formulas.rate(shape, found.iteration_seconds, False)),
+    "log_tflops_per_node": statistic(partial(log_tflops, "")),
+    "log_tflops_per_node_median": statistic(partial(log_tflops, "median")),
+    "log_tflops_per_node_mean": statistic(partial(log_tflops, "mean")),
+    "aggregate_petaflops": formula(lambda shape, found: formulas.aggregate(shape, found.tflops_per_node)),
+    "first_loss": measured(partial(loss, 0)),
+    "last_loss": measured(partial(loss, -1)),
+}
+"""How columns are traced that hold what a log, or the scheduler, says of a run; of those of old jobs too."""
 
 COLUMNS: dict[str, Tracer] = {
+    **MEASURED,
     "slug": _follows(lambda layout: "the layout's fields, and a hash of what else changes its run"),
     "nodes": _axis("nodes"),
     "ranks_per_node": _setting("machine", "ranks_per_node"),
@@ -126,38 +157,15 @@ COLUMNS: dict[str, Tracer] = {
     "vocab_size": _setting("model", "vocab_size"),
     "note": _note,
     "state": _state,
-    "outcome": partial(_ended, "outcome"),
-    "where": partial(_ended, "where"),
-    "evidence": partial(_ended, "evidence"),
-    "outcome_note": partial(_ended, "note"),
     "flags": _flags,
     "attempt": _recorded("attempt"),
     "job_id": _recorded("job_id"),
     "allocated_nodes": partial(usage, "nodes"),
     "energy_joules": partial(usage, "energy_joules"),
     "power_watts": partial(usage, "power_watts"),
-    "memory_mib": measured(memory),
-    "memory_rank": measured(memory),
-    "memory_source": measured(memory),
     "iterations_requested": _setting("iterations", "total"),
     "warmup_iterations": _setting("iterations", "warmup"),
-    "iterations": statistic(last_record),
-    "records_used": statistic(lambda facts, run, found: Trace(records(facts, run, found))),
-    "records_dropped": measured(lambda facts, run: Trace((left_out(facts, run),))),
     "statistic": _setting("statistic"),
-    "iteration_seconds": statistic(partial(seconds, "")),
-    "iteration_seconds_median": statistic(partial(seconds, "median")),
-    "iteration_seconds_mean": statistic(partial(seconds, "mean")),
-    "iteration_seconds_half_interquartile_range": statistic(spread),
-    "tokens_per_second": _formula(lambda layout, found: formulas.tokens_per_second(layout, found.iteration_seconds)),
-    "tflops_per_node": _formula(lambda layout, found: formulas.rate(layout, found.iteration_seconds, True)),
-    "model_tflops_per_node": _formula(lambda layout, found: formulas.rate(layout, found.iteration_seconds, False)),
-    "log_tflops_per_node": statistic(partial(log_tflops, "")),
-    "log_tflops_per_node_median": statistic(partial(log_tflops, "median")),
-    "log_tflops_per_node_mean": statistic(partial(log_tflops, "mean")),
-    "aggregate_petaflops": _formula(lambda layout, found: formulas.aggregate(layout, found.tflops_per_node)),
-    "first_loss": measured(partial(loss, 0)),
-    "last_loss": measured(partial(loss, -1)),
     "log": _recorded("log"),
     "source": _follows(lambda layout: "a layout of this sweep"),
     "source_file": _follows(lambda layout: "only rows of hand-kept tables have one"),

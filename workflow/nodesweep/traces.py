@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .config import Sweep
 from .layout import Layout
 from .measure import Measurement, Statistics
+from .shape import Shape
 from .sources import Key, dotted
 
 MOST_VALUES = 12
@@ -36,6 +37,29 @@ class Trace:
     lines: tuple[int, ...] = ()
 
 
+class Known(Protocol):
+    """What is known of a run, be it one of a sweep or an old job; the fields are those of `Facts`."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def outlook(self) -> str: ...
+    @property
+    def record(self) -> Mapping[str, Any] | None: ...
+    @property
+    def record_place(self) -> str: ...
+    @property
+    def measurement(self) -> Measurement | None: ...
+    @property
+    def missing(self) -> str: ...
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def log(self) -> str: ...
+    def setting(self, key: Key) -> str:
+        """Where a setting of the run was made."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known of a layout of a sweep and of its last run.
@@ -60,6 +84,11 @@ class Facts:
     missing: str
 
     @property
+    def shape(self) -> Shape:
+        """What its rates follow from."""
+        return Shape.of(self.layout)
+
+    @property
     def log(self) -> str:
         """The log that was measured."""
         return self.measurement.log_name if self.measurement else "no log"
@@ -81,9 +110,10 @@ class Facts:
 
 
 Tracer = Callable[[Facts], Trace]
+RunTracer = Callable[[Known], Trace]
 
 
-def usage(name: str, facts: Facts) -> Trace:
+def usage(name: str, facts: Known) -> Trace:
     """A figure of the scheduler's accounts."""
     if facts.record is None or facts.status != "ended":
         return Trace((facts.outlook,))
@@ -94,15 +124,15 @@ def usage(name: str, facts: Facts) -> Trace:
     return Trace((f"{facts.record_place}: usage.{name}, from {field}",))
 
 
-def measured(trace: Callable[[Facts, Measurement], Trace]) -> Tracer:
+def measured(trace: Callable[[Known, Measurement], Trace]) -> RunTracer:
     """A figure of the measurement; where there is none, why."""
     return lambda facts: trace(facts, facts.measurement) if facts.measurement else Trace((facts.missing,))
 
 
-def statistic(trace: Callable[[Facts, Measurement, Statistics], Trace]) -> Tracer:
+def statistic(trace: Callable[[Known, Measurement, Statistics], Trace]) -> RunTracer:
     """A statistic of the records; where there is none, why."""
 
-    def traced(facts: Facts, measurement: Measurement) -> Trace:
+    def traced(facts: Known, measurement: Measurement) -> Trace:
         if measurement.statistics is None:
             return Trace((f"{facts.log}: no line of an iteration with its time",))
         return trace(facts, measurement, measurement.statistics)
@@ -110,7 +140,7 @@ def statistic(trace: Callable[[Facts, Measurement, Statistics], Trace]) -> Trace
     return measured(traced)
 
 
-def memory(facts: Facts, measurement: Measurement) -> Trace:
+def memory(facts: Known, measurement: Measurement) -> Trace:
     """The peak, its rank and its source."""
     peak = measurement.memory
     asked = f"memory_source is {measurement.settings.memory_source}: {facts.setting(('workload', 'memory_source'))}"
@@ -138,7 +168,7 @@ def _used_rows(measurement: Measurement, statistics: Statistics) -> list[tuple[f
     return with_time[statistics.records_dropped :]
 
 
-def left_out(facts: Facts, measurement: Measurement) -> str:
+def left_out(facts: Known, measurement: Measurement) -> str:
     """How many records were left out and by which rules."""
     found = measurement.left_out
     if found is None or not found.records:
@@ -154,13 +184,13 @@ def left_out(facts: Facts, measurement: Measurement) -> str:
     return f"{found.records} left out as warm-up: {', '.join(reasons)}{most}{stays}"
 
 
-def last_record(facts: Facts, measurement: Measurement, statistics: Statistics) -> Trace:
+def last_record(facts: Known, measurement: Measurement, statistics: Statistics) -> Trace:
     """The last record of the log with a time."""
     *_, line = _used_rows(measurement, statistics)[-1]
     return Trace((f"{facts.log}:{line}",), (line,))
 
 
-def records(facts: Facts, measurement: Measurement, statistics: Statistics) -> tuple[str, ...]:
+def records(facts: Known, measurement: Measurement, statistics: Statistics) -> tuple[str, ...]:
     """The records used, and why others were not."""
     lines = [line for *_, line in _used_rows(measurement, statistics)]
     span = f"iterations {statistics.first_iteration} to {statistics.last_iteration}"
@@ -175,7 +205,7 @@ def _deciding(statistic: str, pairs: list[tuple[float, int]]) -> tuple[int, ...]
     return tuple(sorted({ordered[low][1], ordered[high][1]}))
 
 
-def seconds(fixed: str, facts: Facts, measurement: Measurement, statistics: Statistics) -> Trace:
+def seconds(fixed: str, facts: Known, measurement: Measurement, statistics: Statistics) -> Trace:
     """The `fixed` statistic of the seconds, or where empty the configured one."""
     rows = [(value, line) for value, _, line in _used_rows(measurement, statistics)]
     name = fixed or measurement.settings.statistic
@@ -184,7 +214,7 @@ def seconds(fixed: str, facts: Facts, measurement: Measurement, statistics: Stat
     return Trace((values, *records(facts, measurement, statistics), *chosen), _deciding(name, rows))
 
 
-def spread(facts: Facts, measurement: Measurement, statistics: Statistics) -> Trace:
+def spread(facts: Known, measurement: Measurement, statistics: Statistics) -> Trace:
     """The half interquartile range."""
     if statistics.iteration_seconds_half_interquartile_range is None:
         return Trace(("a single record has no spread",))
@@ -193,17 +223,17 @@ def spread(facts: Facts, measurement: Measurement, statistics: Statistics) -> Tr
     return Trace((said, *records(facts, measurement, statistics)))
 
 
-def log_tflops(fixed: str, facts: Facts, measurement: Measurement, statistics: Statistics) -> Trace:
+def log_tflops(fixed: str, facts: Known, measurement: Measurement, statistics: Statistics) -> Trace:
     """The log's own figure, by the `fixed` statistic or where empty the configured one."""
     rows = [(tflops, line) for _, tflops, line in _used_rows(measurement, statistics) if tflops is not None]
     if not rows:
         return Trace((f"{facts.log}: its records have no TFLOPs",))
     name = fixed or measurement.settings.statistic
-    values = f"{name} of {_listed([tflops for tflops, _ in rows])} per rank, x {facts.layout.ranks_per_node} ranks"
+    values = f"{name} of {_listed([tflops for tflops, _ in rows])} per rank, x {facts.shape.ranks_per_node} ranks"
     return Trace((values, *records(facts, measurement, statistics)), _deciding(name, rows))
 
 
-def loss(place: int, facts: Facts, measurement: Measurement) -> Trace:
+def loss(place: int, facts: Known, measurement: Measurement) -> Trace:
     """The loss at a place among those of the log."""
     series = measurement.series
     lines = [line for loss, line in zip(series.loss, series.line, strict=True) if loss is not None]

@@ -3,9 +3,11 @@
 import csv
 import difflib
 import io
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from . import journal
 from .cells import MARKS, STANDARD
@@ -13,8 +15,11 @@ from .columns import TIDY
 from .config import Sweep
 from .errors import NodesweepError
 from .expand import conditions
+from .ingest import Ingested
+from .ingest import tracing as old_jobs
+from .ingest.job import IngestedLog
 from .journal import State
-from .legacy import Imported
+from .legacy import Imported, ImportedRow, ImportedTable
 from .legacy import tracing as imported_rows
 from .logs.lines import lines_at
 from .measure import Measurement, Settings
@@ -26,46 +31,82 @@ from .study import Study
 from .text import plain
 from .traces import Facts, Trace
 
+T = TypeVar("T")
 MOST_CHARACTERS = 1500
 MEASURE = "run `nodesweep measure`"
 
 
-def why(study: Study, origins: Origins, imports: Iterable[Path], slug: str, names: Iterable[str]) -> str:
+@dataclass(frozen=True)
+class Row:
+    """A row: the folder of its results.csv, what is said first, traces and values by column, and lines of its log."""
+
+    folder: Path
+    head: list[str]
+    traces: dict[str, Trace]
+    values: dict[str, str]
+    lines: Mapping[int, str]
+
+
+def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, names: Iterable[str]) -> str:
     """Trace the named columns of a row, or all; a slug may be cut short while it stays unique.
 
-    `imports`: files of what was imported. Raises NodesweepError for names that nothing has.
+    `foreign`: files of what was imported or ingested. Raises NodesweepError for names that nothing has.
     """
     columns = _columns(study.sweep, names)
-    rows = {
-        row.figures.slug: (path, document, table, row)
-        for path in imports
-        for document in (_imported(path),)
-        for table in document.tables
-        for row in table.rows
-    }
-    slug = _named(slug, (*study.layouts, *rows), f"layout or imported row of {study.sweep.sweep}")
-    if slug in rows:
-        path, document, table, row = rows[slug]
-        folder, head = path.parent.parent, [f"{path}: imported from {document.file}, line {row.line}"]
-        traces = {name: Trace(imported_rows.trace(document, table, row, name)) for name in columns}
-        values, lines = _values(to_csv(build((), [asdict(row.figures)])), slug), dict[int, str]()
-    else:
-        facts = _facts(study, origins, slug)
-        folder, head = study.folder, [f"{study.directory(slug)}/", f"{facts.status}: {facts.outlook}"]
-        traces = {name: COLUMNS[name](facts) for name in columns}
-        run = Run(facts.layout, facts.status, facts.record, facts.measurement)
-        values = _values(to_csv(build([run])), slug)
-        lines, doubts = _log_lines(study, facts, traces.values())
-        head += doubts
-    table_values, doubt = _table_values(folder / "results.csv", slug)
-    text = [slug, *(f"  {line}" for line in (*head, *doubt))]
+    rows = {slug: row for path in foreign for slug, row in _FOREIGN[path.parent.name](path).items()}
+    slug = _named(slug, (*study.layouts, *rows), f"layout, imported or ingested row of {study.sweep.sweep}")
+    row = rows[slug](columns) if slug in rows else _layout(study, origins, slug, columns)
+    table_values, doubt = _table_values(row.folder / "results.csv", slug)
+    text = [slug, *(f"  {line}" for line in (*row.head, *doubt))]
     alike: dict[tuple[Trace, str, str], list[str]] = {}
-    for name, trace in traces.items():
-        value = values[name]
+    for name, trace in row.traces.items():
+        value = row.values[name]
         alike.setdefault((trace, value, table_values.get(name, value)), []).append(name)
     for (trace, value, in_table), names in alike.items():
-        text += ["", *_told(names, trace, value, in_table, lines)]
+        text += ["", *_told(names, trace, value, in_table, row.lines)]
     return "\n".join(map(_printable, text))
+
+
+def _layout(study: Study, origins: Origins, slug: str, columns: tuple[str, ...]) -> Row:
+    """A row of a layout of the sweep."""
+    facts = _facts(study, origins, slug)
+    traces = {name: COLUMNS[name](facts) for name in columns}
+    run = Run(facts.layout, facts.status, facts.record, facts.measurement)
+    lines, doubts = _log_lines(study, facts, traces.values())
+    head = [f"{study.directory(slug)}/", f"{facts.status}: {facts.outlook}", *doubts]
+    return Row(study.folder, head, traces, _values(to_csv(build([run])), slug), lines)
+
+
+def _imported(path: Path) -> dict[str, Callable[[tuple[str, ...]], Row]]:
+    """The rows of hand-kept tables."""
+    document = _of_this_version(path, Imported.from_json)
+
+    def traced(table: ImportedTable, row: ImportedRow, columns: tuple[str, ...]) -> Row:
+        head = [f"{path}: imported from {document.file}, line {row.line}"]
+        traces = {name: Trace(imported_rows.trace(document, table, row, name)) for name in columns}
+        values = _values(to_csv(build((), [asdict(row.figures)])), row.figures.slug)
+        return Row(path.parent.parent, head, traces, values, {})
+
+    return {row.figures.slug: partial(traced, table, row) for table in document.tables for row in table.rows}
+
+
+def _ingested(path: Path) -> dict[str, Callable[[tuple[str, ...]], Row]]:
+    """The rows of old jobs."""
+
+    def traced(job: IngestedLog, columns: tuple[str, ...]) -> Row:
+        facts = old_jobs.JobFacts(job)
+        traces = {name: old_jobs.COLUMNS[name](facts) for name in columns}
+        lines, doubts = old_jobs.lines_of(job, {line for trace in traces.values() for line in trace.lines})
+        head = [f"{path}: ingested from {' and '.join(source.file for source in job.sources)}", *doubts]
+        values = _values(to_csv(build((), [job.figures()])), job.measurement.slug)
+        return Row(path.parent.parent, head, traces, values, lines)
+
+    jobs = _of_this_version(path, Ingested.from_json).logs
+    return {job.measurement.slug: partial(traced, job) for job in jobs}
+
+
+_FOREIGN = {"imported": _imported, "ingested": _ingested}
+"""Readers of rows that come from elsewhere, by the name of their folder."""
 
 
 def _printable(line: str) -> str:
@@ -81,7 +122,7 @@ def _told(names: list[str], trace: Trace, value: str, in_table: str, lines: Mapp
     said = [f"{', '.join(labels)} = {in_table or '-'}", *(f"    {sentence}" for sentence in trace.said)]
     if in_table != value:
         said.append(f"    results.csv is older: now it is {value or '-'}; {MEASURE}")
-    return said + [f"    line {line}: {lines.get(line, '(no longer in the log)')}" for line in trace.lines]
+    return said + [f"    {lines.get(line, f'line {line}: (no longer in the log)')}" for line in trace.lines]
 
 
 def _columns(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
@@ -115,9 +156,9 @@ def _named(slug: str, known: tuple[str, ...], what: str) -> str:
     raise NodesweepError(f"there is no {what} {slug!r:.120}; near it: {', '.join(near)} (all: plan.md, results.csv)")
 
 
-def _imported(path: Path) -> Imported:
+def _of_this_version(path: Path, read: Callable[[str], T]) -> T:
     try:
-        return Imported.from_json(path.read_text())
+        return read(path.read_text())
     except NodesweepError as error:
         raise NodesweepError(f"{path}: {error}") from None
 
@@ -187,6 +228,7 @@ def _log_lines(study: Study, facts: Facts, traces: Iterable[Trace]) -> tuple[dic
         status, lines = log.stat(), lines_at(log, (line for trace in traces for line in trace.lines))
     except FileNotFoundError:
         return {}, [f"{log} is gone: its lines cannot be shown"]
+    lines = {line: f"line {line}: {text}" for line, text in lines.items()}
     if measurement is None:
         return lines, [facts.missing]
     settings = Settings.of(facts.layout, study.sweep.statistic)

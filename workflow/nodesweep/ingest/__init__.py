@@ -18,7 +18,7 @@ from .template import Template
 
 __all__ = ["Given", "Ingested", "Template", "find", "given", "ingest", "name_of"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SIZES = ("layers", "hidden_size", "vocab_size", "tensor", "global_batch", "sequence_length")
 
 

@@ -11,6 +11,18 @@ from ..logs.reading import LogReading
 
 Values = dict[str, Any]
 """Fields by name; one that is unknown is absent."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """Where the value of a field comes from; `line`: of the job's files, read as one."""
+
+    said: str
+    line: int | None = None
+
+
+Words = dict[str, Word]
+"""Where fields come from, by name."""
 MOST = 10**9
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _RECOMPUTES = "Activation Checkpointing Information"
@@ -88,28 +100,32 @@ def given(settings: list[str]) -> Values:
     return values
 
 
-def told(reading: LogReading) -> tuple[Values, list[str]]:
-    """What a log says of its layout, and what of that a reader must know."""
+def told(reading: LogReading) -> tuple[Values, Words, list[str]]:
+    """What a log says of its layout, where it says so, and what of that a reader must know."""
     settings = dict(reading.arguments)
     if reading.world_size is not None:
         settings.setdefault("world_size", str(reading.world_size))
-    names = {name: field.settings for name, field in FIELDS.items()} | _BESIDE
-    found = {name: _count(settings, choice) for name, choice in names.items()}
-    values = {name: value for name, value in found.items() if value is not None}
-    batches = dict.fromkeys(row.global_batch_samples for row in reading.iterations if row.global_batch_samples)
+    values, words = Values(), Words()
+    for name, choice in ({name: field.settings for name, field in FIELDS.items()} | _BESIDE).items():
+        setting, value = _count(settings, choice)
+        if value is not None:
+            values[name], words[name] = value, Word(setting, reading.argument_at.get(setting))
+    batches = {row.global_batch_samples: row.line for row in reading.iterations if row.global_batch_samples}
     remarks = []
     if batches:
-        values["global_batch"] = list(batches)[-1]
+        values["global_batch"], line = list(batches.items())[-1]
+        words["global_batch"] = Word("the batch of its last iteration", line)
     if len(batches) > 1:
         remarks.append(f"GBS goes from {next(iter(batches))} to {values['global_batch']}: rates are of the last")
     if values.get("experts", 1) > 1:
         remarks.append(f"a mixture of {values['experts']} experts: no TFLOPs by the formula, which is of dense models")
-    recomputes, partly = _recomputation(settings, reading.matched)
+    recomputes, partly, setting = _recomputation(settings, reading.matched)
     if recomputes is not None:
         values["activation_checkpointing"] = recomputes
+        words["activation_checkpointing"] = Word(setting, reading.argument_at.get(setting))
     if partly:
         remarks.append(f"{partly} recomputation: neither with nor without AC, no TFLOPs with recomputation")
-    return values, remarks
+    return values, words, remarks
 
 
 def precision(reading: LogReading) -> str | None:
@@ -122,24 +138,31 @@ def precision(reading: LogReading) -> str | None:
     return "fp32" if settings.get("bf16") == settings.get("fp16") == "False" else None
 
 
-def _count(settings: Mapping[str, str], names: tuple[str, ...]) -> int | None:
-    """The first of some settings that is a whole number; of a list with one entry, that entry."""
+def _count(settings: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, int | None]:
+    """The first of some settings that is a whole number, and that; of a list with one entry, that entry."""
     for name in names:
         word = settings.get(name, "").strip("[]")
         if word.isascii() and word.isdecimal() and len(word) <= 10 and 1 <= int(word) <= MOST:
-            return int(word)
-    return None
+            return name, int(word)
+    return "", None
 
 
-def _recomputation(settings: Mapping[str, str], matched: Mapping[str, int]) -> tuple[bool | None, str]:
-    """Whether all activations are recomputed, None where unknown; and how, where only some are."""
-    granularity = settings.get("recompute_granularity", settings.get("activation_checkpointing_mode"))
-    method = settings.get("activations_checkpoint_method")
-    asked = settings.get("checkpoint_activations")
-    if asked == "True" or granularity == "full" or method not in (None, "None") or matched.get(_RECOMPUTES):
-        return True, ""
-    if granularity not in (None, "None", "none"):
-        return None, granularity
+def _recomputation(settings: Mapping[str, str], matched: Mapping[str, int]) -> tuple[bool | None, str, str]:
+    """Whether all activations are recomputed, None where unknown; how, where only some are; and by which setting."""
+    how = next((name for name in ("recompute_granularity", "activation_checkpointing_mode") if name in settings), "")
+    granularity, method = settings.get(how, ""), "activations_checkpoint_method"
+    asked = "checkpoint_activations"
+    full = {
+        asked: settings.get(asked) == "True",
+        how: granularity == "full",
+        method: settings.get(method, "None") != "None",
+        _RECOMPUTES: bool(matched.get(_RECOMPUTES)),
+    }
+    if any(full.values()):
+        return True, "", next(name for name, said in full.items() if said)
+    if granularity not in ("", "None", "none"):
+        return None, granularity, how
     if settings.get("recompute_activations") == "True":
-        return None, "selective"
-    return (False, "") if asked == "False" or granularity or method else (None, "")
+        return None, "selective", "recompute_activations"
+    off = {asked: settings.get(asked) == "False", how: bool(granularity), method: method in settings}
+    return next(((False, "", name) for name, said in off.items() if said), (None, "", ""))

@@ -15,7 +15,7 @@ from ..measure import Measurement, Settings, measure_log
 from ..results import figures, size_label
 from ..shape import Shape
 from ..text import plain
-from .fields import FIELDS, Values, precision, told
+from .fields import FIELDS, Values, Word, precision, told
 from .files import Job, LogFile
 from .joined import joined, leads, placed
 from .laws import broken_laws, completed, text_of
@@ -48,7 +48,8 @@ class Source:
 class IngestedLog:
     """A job as its log tells it.
 
-    `sources`: its files, the one with the iterations first. `layout`: fields by name, None for what is unknown.
+    `sources`: its files, the one with the iterations first. `layout`: fields by name, None for what is unknown;
+    `words`: where they come from; `shape`: what its rates follow from.
     `findings`: what does not fit together; `remarks`: what else a reader must know;
     `unfit`: the templates that its path does not fit.
     """
@@ -56,6 +57,8 @@ class IngestedLog:
     sources: tuple[Source, ...]
     layout_text: str
     layout: dict[str, int | float | bool | None]
+    words: dict[str, Word]
+    shape: Shape
     precision: str | None
     one_rank_is_a_node: bool
     findings: tuple[str, ...]
@@ -74,7 +77,7 @@ class IngestedLog:
         notes = (f"ingested, {self.file}", record["note"])
         return {
             **{field.column: self.layout[name] for name, field in FIELDS.items() if field.column},
-            "model_size": _model_size(self.layout),
+            "model_size": size_label(model) if (model := model_of(self.layout)) else None,
             **{name: record[name] for name in ("outcome", "where", "evidence")},
             **figures(measured, self.layout["nodes"]),
             "slug": measured.slug,
@@ -115,24 +118,29 @@ def ingest_job(job: Job, readings: list[LogReading], given: Given) -> IngestedLo
     if not whole.iterations and not whole.signatures:
         done = whole.training_finished_line is not None
         return "training ended without an iteration" if done else "neither iterations nor failures in it"
-    in_log, remarks = told(whole)
+    in_log, words, remarks = told(whole)
     in_path = [template.fields(file.relative) for template in given.templates]
     values, findings = _layers(
         in_log, {name: value for fields in in_path for name, value in (fields or {}).items()}, given.set
     )
-    known = completed(values)
+    known, follow = completed(values)
+    words = {**follow, **dict.fromkeys(values, Word("its path, by --pattern")), **words}
+    words |= dict.fromkeys(given.set, Word("--set"))
+    shape = _shape(known)
     form = whole.format.name if whole.format else "no known format"
     settings = Settings(None, given.statistic, _memory_source(whole), form)
     return IngestedLog(
         sources=tuple(_source(of, reading) for of, reading in files),
         layout_text=text_of(known),
         layout={name: known.get(name) for name in FIELDS},
+        words={name: words[name] for name in FIELDS if name in known},
         precision=precision(whole),
         one_rank_is_a_node="ranks" in known and not values.keys() & {"nodes", "ranks_per_node"},
         findings=(*findings, *broken_laws(known)),
         remarks=tuple(remarks),
         unfit=tuple(template.text for template, fields in zip(given.templates, in_path, strict=True) if fields is None),
-        measurement=measure_log(_shape(known), _slug(file), _record(files, whole), whole, settings),
+        shape=shape,
+        measurement=measure_log(shape, _slug(file), _record(files, whole), whole, settings),
     )
 
 
@@ -159,6 +167,7 @@ def _record(files: list[tuple[LogFile, LogReading]], whole: LogReading) -> dict[
         "where": verdict.where,
         "evidence": evidence,
         "note": note,
+        "rule": verdict.cause,
         "log": plain(files[0][0].path.name),
     }
 
@@ -182,12 +191,12 @@ def _shape(known: Values) -> Shape:
     )
 
 
-def _model_size(layout: Mapping[str, Any]) -> str | None:
-    """The size of the model by its parameters."""
+def model_of(layout: Mapping[str, Any]) -> Model | None:
+    """The model, where all its sizes are known."""
     names = ("layers", "hidden_size", "attention_heads", "vocab_size")
     if any(layout[name] is None for name in names):
         return None
-    return size_label(Model(**{name: layout[name] for name in names}, ffn_hidden_size=layout["ffn_hidden_size"]))
+    return Model(**{name: layout[name] for name in names}, ffn_hidden_size=layout["ffn_hidden_size"])
 
 
 def _slug(file: LogFile) -> str:

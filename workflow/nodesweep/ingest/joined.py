@@ -28,6 +28,7 @@ def joined(first: LogReading, second: LogReading) -> LogReading:
         successes=(*first.successes, *(replace(seen, line=seen.line + offset) for seen in second.successes)),
         world_size=first.world_size or second.world_size,
         arguments=tuple(sorted((dict(second.arguments) | dict(first.arguments)).items())),
+        argument_at={**{name: line + offset for name, line in second.argument_at.items()}, **first.argument_at},
         matched={**second.matched, **first.matched},
         last_text=first.last_text or second.last_text,
         lines=first.lines + second.lines,

@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .fields import Values
+from .fields import Values, Word, Words
 
 
-def completed(values: Values) -> Values:
-    """The values and what follows from them; each rank is a node where nothing says otherwise."""
-    known = dict(values)
+def completed(values: Values) -> tuple[Values, Words]:
+    """The values and what follows from them, and how; each rank is a node where nothing says otherwise."""
+    known, words = dict(values), Words()
     ways: tuple[tuple[str, tuple[str, ...], Callable[..., int | None]], ...] = (
         ("data", ("replicas", "shards"), _product),
         ("ranks", ("nodes", "ranks_per_node"), _product),
@@ -21,13 +21,17 @@ def completed(values: Values) -> Values:
     )
     if known.get("pipeline") == 1 and "local_batch" in known:
         known.setdefault("micro_batch", known["local_batch"])  # with more stages it is cut into micro batches
+        words["micro_batch"] = Word("the local batch, which a single stage takes whole")
     for name, sources, follow in ways:
         numbers = [known.get(source, 1 if source == "context" else None) for source in sources]
         if name not in known and None not in numbers and (value := follow(*numbers)) is not None:
             known[name] = value
+            shown = [f"{source} {number}" for source, number in zip(sources, numbers, strict=True) if source in known]
+            words[name] = Word((" / " if follow is _quotient else " x ").join(shown))
     if "ranks" in known and "nodes" not in known and "ranks_per_node" not in known:
         known |= {"nodes": known["ranks"], "ranks_per_node": 1}
-    return known
+        words |= dict.fromkeys(("nodes", "ranks_per_node"), Word("unknown, so each rank is taken for a node"))
+    return known, words
 
 
 def broken_laws(values: Values) -> list[str]:

@@ -23,10 +23,11 @@ def _continues(before: Peeled, line: Peeled) -> bool:
 class ArgumentDump:
     """Arguments so far. While `open`, every line may be one; a dump closes at its end or after many other lines.
 
-    `count`: lines read as arguments, of the last dump.
+    `count`: lines read as arguments, of the last dump. `lines`: where each argument stands.
     """
 
     arguments: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
     open: bool = False
     count: int = 0
     _strangers: int = 0
@@ -35,6 +36,7 @@ class ArgumentDump:
     def begin(self) -> None:
         """A dump starts here; what an earlier run in the file printed no longer holds."""
         self.arguments.clear()
+        self.lines.clear()
         self.count, self._strangers, self.open, self._before = 0, 0, True, {}
 
     def resume(self) -> None:
@@ -42,24 +44,25 @@ class ArgumentDump:
         self.open = True
         self._strangers = 0
 
-    def take(self, line: Peeled) -> bool:
-        """Read one line; whether it is an argument. One that srun tore in two is joined with its other half."""
+    def take(self, line: Peeled, number: int) -> bool:
+        """Read a line; whether it is an argument. One that srun tore in two is joined with its other half."""
         if line.label is not None:
             before, self._before[line.label] = self._before.get(line.label), line
-            if before is not None and _continues(before, line) and self._argument(before.body + line.body):
+            if before is not None and _continues(before, line) and self._argument(before.body + line.body, number):
                 self._before[line.label] = before._replace(body=before.body + line.body)
                 return True
-        if self._argument(line.body):
+        if self._argument(line.body, number):
             return True
         self._strangers += 1
         self.open = self._strangers < STRANGERS and self.count < MOST_LINES
         return False
 
-    def _argument(self, text: str) -> bool:
+    def _argument(self, text: str, number: int) -> bool:
         match = ARGUMENT.match(text)
         if match is None or not (match["dots"] or len(match["name"]) >= BARE_NAME):
             return False
         self.arguments[match["name"]] = plain(_NEOX_END.sub("", match["value"].rstrip()))
+        self.lines[match["name"]] = number
         self.count += 1
         self._strangers = 0
         return True

@@ -39,6 +39,7 @@ class Collector:
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
         self._settings: dict[str, str] = {}
+        self._setting_lines: dict[str, int] = {}
         self._found: list[Found] = []
         self._seen: dict[str, Seen] = {}
         self._started_line: int | None = None
@@ -58,7 +59,9 @@ class Collector:
             case TotalFigure():
                 return self._take_total(row, text, line)
             case Settings():
-                self._settings |= dict(row.pairs(text))  # such a line may tell of a failure too: it stays unknown
+                told = dict(row.pairs(text))  # such a line may tell of a failure too: it stays unknown
+                self._settings |= told
+                self._setting_lines |= dict.fromkeys(told, line)
             case Start():
                 return self._take_start(row, text, line)
             case Line():
@@ -89,6 +92,7 @@ class Collector:
     def reading(self, last_text: str, lines: int) -> LogReading:
         """What all lines have given."""
         series, form = self._chosen()
+        told = self._told()
         records = derived(series.rising(), form.record.derive) if series and form else ()
         return LogReading(
             format=form,
@@ -102,7 +106,8 @@ class Collector:
             signatures=tuple(self._found),
             successes=tuple(sorted(self._seen.values(), key=lambda seen: seen.line)),
             world_size=self._world_size,
-            arguments=tuple(sorted((self.dump.arguments | self._told()).items())),
+            arguments=tuple(sorted((self.dump.arguments | told).items())),
+            argument_at=self.dump.lines | {name: self._setting_lines[name] for name in told},
             argument_lines=self.dump.count,
             matched=self._matches(),
             near=self._near,

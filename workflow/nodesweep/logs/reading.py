@@ -84,9 +84,10 @@ class LogReading:
     `format` is None where no iteration line of a known form is in the log. `iterations` rise in number; of a repeated
     one the last is kept; `restarts` counts how often numbers went back, `repeats` records printed more than once.
     `signatures` and `successes` are those that fewer than two further records followed, in order of lines: what a run
-    survived is no cause of its end. Of a kind of signature the first ones are kept and the last. `matched`: how often
-    each kind of line or figure was seen; `near`: by kind of record, lines that all but were one. `last_text`: the last
-    line. `size_bytes`, `modified_ns`: of the file when it was opened.
+    survived is no cause of its end. Of a kind of signature the first ones are kept and the last. `argument_at`: the
+    lines of arguments, where known. `matched`: how often each kind of line or figure was seen; `near`: by kind of
+    record, lines that all but were one. `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it
+    was opened.
     """
 
     format: Format | None = None
@@ -101,6 +102,7 @@ class LogReading:
     successes: tuple[Seen, ...] = ()
     world_size: int | None = None
     arguments: tuple[tuple[str, str], ...] = ()
+    argument_at: Mapping[str, int] = field(default_factory=dict)
     argument_lines: int = 0
     matched: Mapping[str, int] = field(default_factory=dict)
     near: Mapping[str, Near] = field(default_factory=dict)

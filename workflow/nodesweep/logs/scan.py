@@ -16,6 +16,8 @@ from .rules import Row, rules
 from .search import Block, Hit, last_line
 from .totals import MemoryReport
 
+NEWLINE = ord("\n")
+
 
 def scan(path: Path, form: Format | None = None) -> LogReading:
     """Read the log at `path` as one of `form`, or recognise it; a log nobody has written yet reads as an empty one.
@@ -51,15 +53,15 @@ class _Reader:
 
     def read(self, block: Block) -> None:
         """Take a block of lines."""
-        at = block.begin
+        at, next_line = block.begin, self._lines + 1
         for hit in block.hits:
             if self._given.dump.open:
-                self._read_dump(block, at, hit.begin)
+                self._read_dump(block, at, hit.begin, next_line)
             line = self._lines + hit.index + 1
             self._read_line(block, hit, line)
-            at = hit.end
+            at, next_line = hit.end, line + hit.line.endswith("\n")
         if self._given.dump.open:
-            self._read_dump(block, at, block.end)
+            self._read_dump(block, at, block.end, next_line)
         self._lines += block.newlines
 
     def reading(self, last: bytes) -> LogReading:
@@ -67,12 +69,13 @@ class _Reader:
         unfinished = bool(last) and not last.endswith(b"\n")
         return self._given.reading(plain(_decoded(last)), self._lines + unfinished)
 
-    def _read_dump(self, block: Block, begin: int, end: int) -> None:
+    def _read_dump(self, block: Block, begin: int, end: int, line: int) -> None:
         """Read the lines between two others as arguments, while they are any."""
         for low, high in block.lines(begin, end):
             if not self._given.dump.open:
                 return
-            self._given.dump.take(peel(_decoded(block.data[low:high]).rstrip("\r\n")))
+            self._given.dump.take(peel(_decoded(block.data[low:high]).rstrip("\r\n")), line)
+            line += block.data[high - 1] == NEWLINE
 
     def _read_line(self, block: Block, hit: Hit, line: int) -> None:
         begin, end, label = hit.begin, hit.end, hit.label
@@ -82,7 +85,7 @@ class _Reader:
             return
         known = any([self._given.take(row, text, line) for row in rows])
         if self._given.dump.open and not known:
-            known = self._given.dump.take(peel(text.rstrip("\r\n")))
+            known = self._given.dump.take(peel(text.rstrip("\r\n")), line)
         if label is not None and not known:
             known = self._read_mended(block, begin, end, text, label, line)
         self._given.take_end(rows, text, line, known)

@@ -126,8 +126,12 @@ def why(options: argparse.Namespace) -> None:
     from ..why import why as told
 
     study, named = study_of(options), options.configfile or [DEFAULT_SWEEP]
-    imports = study.imported if options.configfile else sorted(Path("results").glob("*/imported/*.json"))
-    print(told(study, origins(named, options.config), imports, options.slug, options.column))
+    foreign = [*study.imported, *study.ingested]
+    if not options.configfile:
+        foreign = [
+            path for kind in ("imported", "ingested") for path in sorted(Path("results").glob(f"*/{kind}/*.json"))
+        ]
+    print(told(study, origins(named, options.config), foreign, options.slug, options.column))
 
 
 def rerun(options: argparse.Namespace) -> None:

@@ -1,0 +1,132 @@
+"""A column of results.csv -> where its value comes from, for rows that were ingested from logs of old jobs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import formulas
+from ..columns import TIDY
+from ..logs.lines import lines_at
+from ..measure import Measurement
+from ..provenance import MEASURED
+from ..shape import Shape
+from ..sources import Key
+from ..traces import Trace
+from .fields import FIELDS
+from .job import IngestedLog, model_of
+
+_SETTINGS = {
+    ("statistic",): "the sweep's where one was named, else the median",
+    ("iterations", "warmup"): "none is asked for",
+    ("workload", "memory_source"): "the best figure the log has",
+}
+"""What `nodesweep ingest` settles itself."""
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """What is known of an old job; the fields are those of `traces.Known`."""
+
+    job: IngestedLog
+    status: str = "ended"
+    outlook: str = ""
+    missing: str = ""
+
+    @property
+    def log(self) -> str:
+        """Its first file."""
+        return self.job.file
+
+    @property
+    def measurement(self) -> Measurement:
+        """What was measured."""
+        return self.job.measurement
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """How it ended."""
+        return self.job.measurement.record
+
+    @property
+    def record_place(self) -> str:
+        """What tells how it ended."""
+        return f"{self.job.file}: how the log ends"
+
+    @property
+    def shape(self) -> Shape:
+        """What its rates follow from."""
+        return self.job.shape
+
+    def setting(self, key: Key) -> str:
+        """Who made a setting."""
+        return f"`nodesweep ingest`: {_SETTINGS[key]}"
+
+
+def _field(name: str) -> Callable[[JobFacts], Trace]:
+    def trace(facts: JobFacts) -> Trace:
+        word = facts.job.words.get(name)
+        if word is None:
+            return Trace((f"{facts.log} does not tell",))
+        if word.line is None:
+            return Trace((word.said,))
+        return Trace((f"{place_of(facts.job, word.line)}: {word.said}",), (word.line,))
+
+    return trace
+
+
+def _says(words: str) -> Callable[[JobFacts], Trace]:
+    return lambda facts: Trace((words,))
+
+
+def _size(facts: JobFacts) -> Trace:
+    model = model_of(facts.job.layout)
+    return Trace(formulas.parameters(model) if model else ("the log does not tell all sizes of the model",))
+
+
+def _flags(facts: JobFacts) -> Trace:
+    return Trace((*facts.job.findings, *facts.job.remarks, *facts.measurement.flags) or ("nothing is wrong with it",))
+
+
+_KNOWN: dict[str, Callable[[JobFacts], Trace]] = {
+    **{field.column: _field(name) for name, field in FIELDS.items() if field.column},
+    **MEASURED,
+    "slug": _says("the path of the log, and a hash of it"),
+    "model_size": _size,
+    "state": _says("an old job has ended"),
+    "flags": _flags,
+    "statistic": lambda facts: Trace((facts.setting(("statistic",)),)),
+    "log": lambda facts: Trace((f"the name of {facts.log}",)),
+    "source": _says("a log of an old job"),
+    "source_file": _says("the log, as it was named to `nodesweep ingest`"),
+    "source_line": _says("the first record in the statistics"),
+}
+COLUMNS = {name: _KNOWN.get(name, _says("an old log says nothing of it")) for name in TIDY}
+"""How each column is traced."""
+
+
+def place_of(job: IngestedLog, line: int) -> str:
+    """File and line of a line of the job's files, read as one."""
+    for source in job.sources:
+        if line <= source.lines:
+            return f"{source.file}:{line}"
+        line -= source.lines
+    return job.file
+
+
+def lines_of(job: IngestedLog, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
+    """Lines of the job's files, read as one, as they stand there now; and which files are others than were read."""
+    found, doubts, before = dict[int, str](), [], 0
+    for source in job.sources:
+        wanted = [number - before for number in numbers if 0 < number - before <= source.lines]
+        try:
+            status = Path(source.file).stat()
+            texts = lines_at(Path(source.file), wanted)
+            label = "line" if source is job.sources[0] else f"{source.file} line"
+            found |= {line + before: f"{label} {line}: {text}" for line, text in texts.items()}
+            if (status.st_size, status.st_mtime_ns) != (source.size_bytes, source.modified_ns):
+                doubts.append(f"{source.file} has changed since it was ingested: its lines may be others; ingest again")
+        except OSError as error:
+            doubts.append(f"{source.file}: {error.strerror}: its lines cannot be shown")
+        before += source.lines
+    return found, doubts
