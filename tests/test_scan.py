@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import signal
+import sys
 import time
 from pathlib import Path
 from unittest import mock
@@ -271,6 +273,38 @@ sys.stdout = Dying()
 """
     monkeypatch.setattr(helper, "PROGRAM", dies + helper.PROGRAM)
     assert scan(long_log) == alone
+
+
+def test_no_helpers_to_be_had(long_log, monkeypatch):
+    """Where no process can be started the reader searches by itself; one that has been started already is ended."""
+    alone, started = scan(long_log), helper.Helpers._started
+    monkeypatch.setattr(helper, "HUGE_BYTES", 1)
+    monkeypatch.setattr(sys, "executable", "/nonexistent")
+    assert scan(long_log) == alone
+    monkeypatch.undo()
+    processes = []
+
+    def second_fails(self, first):
+        if first:
+            raise BlockingIOError
+        processes.append(started(self, first))
+        return processes[-1]
+
+    monkeypatch.setattr(helper, "HUGE_BYTES", 1)
+    monkeypatch.setattr(helper.Helpers, "_started", second_fails)
+    assert scan(long_log) == alone
+    assert [process.returncode for process in processes] == [-signal.SIGKILL]
+
+
+def test_helpers_take_no_modules_from_the_working_folder(long_log, tmp_path, monkeypatch):
+    """A file json.py in the folder where the command runs is no module of ours."""
+    (tmp_path / "json.py").write_text("raise SystemExit(1)\n")
+    monkeypatch.chdir(tmp_path)
+    with helper.open_log(long_log, LEADS) as log:
+        helpers = helper.Helpers(log.descriptor, log.status.st_size, LEADS)
+        blocks = [block.place.number for block in helpers.blocks()]
+        helpers.stop()
+    assert blocks == [0, 1, 2, 3, 4]
 
 
 def test_every_marker_has_a_lead():

@@ -18,11 +18,20 @@ PROGRAM = "import sys; from nodesweep.logs.searcher import main; main(*map(int, 
 
 
 class Helpers:
-    """The processes that search a file, as their parent sees them: each has every so manieth block."""
+    """The processes that search a file, as their parent sees them: each has every so manieth block.
+
+    Raises OSError where no more processes can be had.
+    """
 
     def __init__(self, descriptor: int, size: int, texts: Sequence[str]):
         self._descriptor, self._size = descriptor, size
-        self._processes = [self._started(first) for first in range(HELPERS)]
+        self._processes: list[subprocess.Popen[bytes]] = []
+        try:
+            for first in range(HELPERS):
+                self._processes.append(self._started(first))
+        except OSError:
+            self.stop()
+            raise
         for process in self._processes:
             assert process.stdin is not None
             with suppress(BrokenPipeError):
@@ -32,7 +41,7 @@ class Helpers:
     def _started(self, first: int) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *map(str, (self._descriptor, self._size, first, HELPERS))],
+            [sys.executable, "-P", "-c", PROGRAM, *map(str, (self._descriptor, self._size, first, HELPERS))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # where one dies its parent goes on without
@@ -78,7 +87,8 @@ def open_log(path: Path, texts: Sequence[str]) -> Iterator[OpenLog]:
     try:
         status = os.fstat(descriptor)
         if status.st_size >= HUGE_BYTES:
-            helpers = Helpers(descriptor, status.st_size, texts)
+            with suppress(OSError):  # then the reader searches by itself
+                helpers = Helpers(descriptor, status.st_size, texts)
         yield OpenLog(descriptor, status, helpers)
     finally:
         if helpers:
