@@ -37,7 +37,7 @@ test chaos: export PATH := $(PATH):/usr/sbin:/sbin
 
 test: $(VENV)/.installed-test
 	bash tests/slurm/install.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 # Launchers killed at random moments of real Slurm sweeps: make chaos KILLS=200 SEED=7
 KILLS ?= 200

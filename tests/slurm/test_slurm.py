@@ -77,7 +77,8 @@ def test_a_sweep_runs_to_its_end(either: Cluster, tmp_path: Path) -> None:
     assert [done[slug].record["exit_code"] for slug in study.layouts] == [0, 1, 1, 0]
     states = [done[slug].record["scheduler_state"] for slug in study.layouts]
     assert states == ["COMPLETED", "FAILED", "FAILED", "COMPLETED"]
-    assert done[list(study.layouts)[3]].record["usage"]["nodes"] == "node[1-7]"
+    nodes = done[list(study.layouts)[3]].record["usage"]["nodes"]  # which seven depends on what still runs
+    assert len(set(either.run("scontrol", "show", "hostnames", nodes).stdout.split())) == 7
     assert done[list(study.layouts)[2]].record["evidence"].endswith("ValueError: made to fail")
     assert starts(tmp_path) == dict.fromkeys(study.layouts, 1)
 
