@@ -20,8 +20,8 @@ ROOMS = [
     "journal lock",
     "logs logs.lazy logs.patterns logs.prefixes logs.search logs.searcher logs.helper logs.memory logs.causes "
     "logs.signatures logs.successes logs.starts logs.megatron logs.trainers logs.totals logs.settings logs.formats "
-    "logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series logs.extract "
-    "logs.arguments logs.collect logs.scan "
+    "logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series logs.bars "
+    "logs.extract logs.arguments logs.collect logs.scan "
     "logs.ending logs.explain outcome records watch runner",
     "steady plausible measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "

@@ -22,6 +22,7 @@ BuiltInFormat = Literal[
     "nemo-dllogger",
     "nemo-printed",
     "nemo-progress-bar",
+    "nemo-untimed-bar",
     "maxtext",
     "composer",
     "transformers",

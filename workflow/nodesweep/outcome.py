@@ -90,9 +90,9 @@ def _work_done(case: _Case) -> Verdict | None:
         and not (well and next_record > case.iterations_requested)
     ):
         return None
-    if reading.iterations[-1].nan:
+    if reading.iterations[-1].is_nan:
         return _not_a_number(case)
-    nan = sum(record.nan for record in reading.iterations)
+    nan = sum(record.nan or record.lost for record in reading.iterations)
     notes = (
         _how_it_ended(case),
         f"{nan} nan iterations" if nan else "",
@@ -106,7 +106,7 @@ def _work_done(case: _Case) -> Verdict | None:
 def _not_a_number(case: _Case) -> Verdict | None:
     """The loss is not a number at the end; times measured before hold, the training does not."""
     records = case.reading.iterations
-    if not records or not records[-1].nan:
+    if not records or not records[-1].is_nan:
         return None
     return Verdict("nan", case.where, ending.said_of_nan(case.reading))
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 from ..text import plain
 from .arguments import ArgumentDump
+from .bars import Bars
 from .causes import SCHEDULER, Signature
 from .extract import Extractor, derived, fields_of, figures_in
 from .formats import Format, recognised
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
 from .patterns import Line, Record, finite
+from .prefixes import peel
 from .reading import Found, Iteration, LogReading, Near, Seen, Total
 from .rules import Row, Start, Trailing
 from .series import Series
@@ -27,6 +29,11 @@ MOST_SERIES = 1000
 _PEAKS = ("peak_allocated_mib", "peak_reserved_mib")
 
 
+def _ends_of(text: str) -> str:
+    """A line without the middle of a very long one."""
+    return text if len(text) <= END_HEAD + END_TAIL else f"{text[:END_HEAD]} … {text[-END_TAIL:]}"
+
+
 class Collector:
     """The figures, marks and failures of the lines so far; `dump` is where arguments go."""
 
@@ -35,7 +42,7 @@ class Collector:
         self._form = form
         self._series: dict[str, Series] = {}
         self._extractors: dict[str, Extractor] = {}
-        self._bars: dict[str, Iteration] = {}
+        self._bars: dict[str, Bars] = {}
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
         self._settings: dict[str, str] = {}
@@ -43,6 +50,7 @@ class Collector:
         self._found: list[Found] = []
         self._seen: dict[str, Seen] = {}
         self._started_line: int | None = None
+        self._training_line: int | None = None
         self._world_size: int | None = None
         self._matched: Counter[str] = Counter()
         self._near: dict[str, Near] = {}
@@ -71,18 +79,24 @@ class Collector:
     def take_end(self, rows: list[Row], text: str, line: int, known: bool) -> None:
         """Keep the success and the failure a line tells of: of each the first row that matches.
 
-        In a line that is `known` for something else only a scheduler's words count, which stand in any line.
+        In a line that is `known` for something else only a scheduler's words count, which stand in any line, and what
+        stands behind a record, where another process wrote to its end.
         """
-        if len(text) > END_HEAD + END_TAIL:
-            text = f"{text[:END_HEAD]} … {text[-END_TAIL:]}"
-        matching = [row for row in rows if isinstance(row, Success | Signature) and row.pattern.search(text)]
-        success = next((row for row in matching if isinstance(row, Success)), None)
+        success = next((row for row in rows if isinstance(row, Success) and row.pattern.search(_ends_of(text))), None)
         if success is not None:
             self._matched[success.kind] += 1
             before = self._seen.get(success.kind)
             self._seen[success.kind] = Seen(success, line, plain(text), before.count + 1 if before else 1)
-        failure = next((row for row in matching if isinstance(row, Signature)), None)
-        if failure is not None and (not known or failure.precedence == SCHEDULER):
+        signatures = [row for row in rows if isinstance(row, Signature)]
+        record = next((row for row in rows if isinstance(row, Record)), None) if known and signatures else None
+        if record is not None and (behind := record.behind(text)):
+            self._take_failure(signatures, behind, line)
+        elif signatures:
+            self._take_failure([row for row in signatures if not known or row.precedence == SCHEDULER], text, line)
+
+    def _take_failure(self, rows: list[Signature], text: str, line: int) -> None:
+        failure = next((row for row in rows if row.pattern.search(_ends_of(text))), None)
+        if failure is not None:
             self._matched[failure.kind] += 1
             of_its_kind = [found for found in self._found if found.signature.kind == failure.kind]
             if len(of_its_kind) == FOUND_PER_KIND:
@@ -98,6 +112,7 @@ class Collector:
             format=form,
             iterations=records,
             training_started_line=self._started_line,
+            training_line=self._training_line,
             restarts=series.restarts if series else 0,
             repeats=series.repeats if series else 0,
             rank_memory=tuple(self._memory.ranks[rank] for rank in sorted(self._memory.ranks)),
@@ -148,10 +163,11 @@ class Collector:
         for extract in extractor.iterations(text, line, series.next_number if series else row.first_number):
             record = extract.iteration
             if row.is_bar:
-                self._bars[row.name] = record
+                self._bars.setdefault(row.name, Bars()).draw(record)
                 series = self._series.get(f"{row.name} of {record.total}")
             elif row.numbered_by is not None:
-                record = self._numbered(record, self._bars.get(row.numbered_by.name), series)
+                bars = self._bars.setdefault(row.numbered_by.name, Bars())
+                record = bars.timed(record) if extract.is_numbered else bars.numbered(record, peel(text).body, series)
             if series is None:
                 if len(self._series) == MOST_SERIES:
                     continue
@@ -159,20 +175,11 @@ class Collector:
                 series = self._series[name] = Series(row, text[:SAMPLE_CHARACTERS])
             self._keep(row, series, record)
             if extract.memory:
-                self._add_peaks(extract.memory, line)
+                self._add_peaks(extract.memory, line, extract.rank)
             taken = True
         if not taken and series is None:
             self._miss(row, text, line)
         return taken
-
-    def _numbered(self, record: Iteration, bar: Iteration | None, series: Series | None) -> Iteration:
-        """A record that does not say which iteration it is, with what the training's bar before it says."""
-        before = series.latest if series else None
-        if bar is None or record.total is not None or (before is not None and before.number == bar.number):
-            return record
-        if before is not None and before.total not in (None, bar.total) and before.number < (before.total or 0):
-            return record  # the bar of an evaluation in between
-        return record._replace(number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
 
     def _miss(self, row: Record, text: str, line: int) -> None:
         """Note a line that holds the text of a record's line and is none, for whoever asks why nothing was read."""
@@ -212,7 +219,9 @@ class Collector:
         return taken
 
     def _add_peaks(self, peaks: dict[str, float], line: int, rank: int = 0) -> None:
-        allocated, reserved = (finite(peaks.get(name)) for name in _PEAKS)
+        allocated, reserved = (
+            finite(peaks.get(name)) or None for name in _PEAKS
+        )  # 0 is printed where nothing is known
         if allocated is not None or reserved is not None:
             self._memory.add_rank(rank, allocated, reserved, line)
 
@@ -230,6 +239,9 @@ class Collector:
     def _take_start(self, row: Start, text: str, line: int) -> bool:
         if row.line.pattern.search(text) is None:
             return False
+        if row.has_begun:
+            self._training_line = self._training_line or line
+            return False  # it may be a failure
         self._matched[row.line.markers[0].strip()] += 1
         self._started_line = line
         return True

@@ -39,20 +39,21 @@ def from_log(reading: LogReading) -> LogVerdict:
     found = root_causes(reading.signatures)
     latest = max(reading.iterations, key=lambda record: (record.line, record.number), default=None)
     done = _done(reading, found, latest)
-    if done and latest and latest.nan:
+    if done and latest and latest.is_nan:
         return _not_a_number(reading)
     if done:
         return done
     decisive = [item for item in found if item.signature.cause in ("node_failure", "preempted")]
     root = decisive[0] if decisive else first_root(found)
-    if root is None and latest and latest.nan:
+    if root is None and latest and latest.is_nan:
         return _not_a_number(reading)
     root = root or nearest(found)
     if root is None:
         last = f"line {reading.lines}: {reading.last_text}" if reading.last_text else ""
         return LogVerdict("truncated", "lost", where(reading), last, "the log simply ends")
     if root.signature.precedence == CONSEQUENCE:
-        return LogVerdict("crash", "crash", where(reading), said(root), "only consequences of a failure are in the log")
+        note = root.signature.note or "only consequences of a failure are in the log"
+        return LogVerdict("crash", "crash", where(reading), said(root), note)
     cause, outcome = root.signature.cause, root.signature.outcome
     return LogVerdict(
         cause, outcome, "" if outcome == "launch_failed" else where(reading), said(root), root.signature.note
@@ -63,7 +64,9 @@ def where(reading: LogReading) -> str:
     """How far a run came."""
     if reading.iterations:
         return f"after iteration {reading.iterations[-1].number}"
-    return "while building" if reading.training_started_line is None else "in iteration 1"
+    if reading.training_started_line is not None:
+        return "in iteration 1"
+    return "while building" if reading.training_line is None else "in training"
 
 
 def said(found: Found | Seen) -> str:
@@ -73,8 +76,9 @@ def said(found: Found | Seen) -> str:
 
 def said_of_nan(reading: LogReading) -> str:
     """The first iteration that was not a number, as evidence."""
-    first = next(record for record in reading.iterations if record.nan)
-    return f"line {first.line}: iteration {first.number} has nan iterations"
+    first = next(record for record in reading.iterations if record.is_nan)
+    said = "has nan iterations" if first.nan else "has no loss, nor a gradient that is a number"
+    return f"line {first.line}: iteration {first.number} {said}"
 
 
 def root_causes(signatures: Sequence[Found]) -> list[Found]:
@@ -172,7 +176,15 @@ def _holds(seen: Seen, found: list[Found]) -> bool:
     if seen.success.said_by == "trainer":
         return True
     before = seen.line if seen.success.said_by == "script" else float("inf")
-    return not any(item.signature.precedence < CONSEQUENCE and item.line < before for item in found)
+    return not any(
+        item.signature.precedence < CONSEQUENCE and item.line < before and not _of_another_attempt(item, seen)
+        for item in found
+    )
+
+
+def _of_another_attempt(item: Found, seen: Seen) -> bool:
+    """Whether a scheduler ended its job before the sign was seen: a job that was submitted again goes on in the log."""
+    return item.signature.precedence == SCHEDULER and item.line < seen.line
 
 
 def _not_a_number(reading: LogReading) -> LogVerdict:

@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..text import plain
+from .causes import Signature
 from .ending import from_log
+from .formats import Format
 from .memory import highest
 from .reading import LogReading
-from .summary import Summary, summary
+from .rules import Start, rules
+from .successes import Success
+from .summary import summary
 from .warmup import warm_up
 
 ALIKE = re.compile(r"(?i)\b(?:global[_ ])?(?:step|iter|iteration|batch|update)s?\b[^\w\n]{0,6}\d")
+NO_ITERATION = re.compile(r"(?i)\b(?:evaluat|validat|load|checkpoint|resum)")
 MOST_ALIKE = 3
 NO_FAILURE = ("ok", "ok_no_iterations", "truncated")
 _FIGURES = (
@@ -27,15 +32,26 @@ _FIGURES = (
 )
 
 
-def look_alikes(lines: Iterable[str]) -> list[str]:
+def look_alikes(lines: Iterable[str], form: Format | None = None) -> list[str]:
     """The first lines that may be iterations of a trainer nobody has described, plain and numbered from 1."""
     found: list[str] = []
     for number, line in enumerate(lines, 1):
         if len(found) == MOST_ALIKE:
             break
-        if ALIKE.search(line[:2000]):
+        line = line[:2000]
+        if ALIKE.search(line) and not NO_ITERATION.search(line) and not _is_known(line, form):
             found.append(f"line {number}: {plain(line, 160)}")
     return found
+
+
+def _is_known(line: str, form: Format | None) -> bool:
+    """Whether a line says how a run started or ended."""
+    patterns = (
+        row.line.pattern if isinstance(row, Start) else row.pattern
+        for row in rules(form).rows_in(line)
+        if isinstance(row, Start | Success | Signature)
+    )
+    return any(pattern.search(line) for pattern in patterns)
 
 
 def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
@@ -91,7 +107,7 @@ def _iterations(reading: LogReading) -> list[str]:
         f"iterations: {first.number} to {last.number}{total}{every} (lines {first.line} to {last.line})",
         f"warm-up: {_warm_up(reading)}",
         *(f"  {short[key]:g} {unit}" for key, unit in _FIGURES if short[key] is not None),
-        *_losses(short),
+        *_losses(reading),
     ]
 
 
@@ -105,12 +121,13 @@ def _warm_up(reading: LogReading) -> str:
     return f"none; figures are medians of all {kept}"
 
 
-def _losses(short: Summary) -> list[str]:
-    missing = short["records_without_lm_loss"]
-    if short["loss_first"] is None and short["loss_last"] is None:
+def _losses(reading: LogReading) -> list[str]:
+    losses = [row.loss for row in reading.iterations if row.loss is not None]
+    if not losses:
         return ["  no loss"]
-    text = f"  loss {short['loss_first']} to {short['loss_last']}"
-    return [f"{text}; {missing} records without" if missing else text]
+    missing = len(reading.iterations) - len(losses)
+    without = f"; {missing} record{'' if missing == 1 else 's'} without" if missing else ""
+    return [f"  loss {losses[0]} to {losses[-1]}{without}"]
 
 
 def _memory(reading: LogReading) -> list[str]:

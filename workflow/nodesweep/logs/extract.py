@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from .patterns import Figure, Record
-from .prefixes import stamp_seconds
+from .prefixes import rank_in, stamp_seconds
 from .reading import Iteration
 
 _FIELDS = frozenset(Iteration._fields)
@@ -16,16 +16,18 @@ _WHOLE = ("skipped", "nan", "global_batch_samples", "global_batch_tokens")
 MOST = 10**15
 MOST_SHAPES = 1000
 MICROSECONDS = 6
-STAMP = 60
+AFTER_LOSS = "loss scale"
 _MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
 
 
 @dataclass(frozen=True)
 class Extract:
-    """An iteration, and the peaks of memory its line gives."""
+    """An iteration, the peaks of memory its line gives and the rank they are of, and whether the line numbers it."""
 
     iteration: Iteration
     memory: Mapping[str, float]
+    rank: int
+    is_numbered: bool
 
 
 class Extractor:
@@ -37,36 +39,60 @@ class Extractor:
     def __init__(self, record: Record):
         self.found: Counter[tuple[Figure, ...]] = Counter()
         self._record = record
-        self._usual: dict[tuple[int, ...], tuple[Figure, ...]] = {}
+        self._usual: dict[tuple[int, ...], tuple[tuple[Figure, ...], int]] = {}
+        self._gives_loss = False
 
     def iterations(self, text: str, line: int, next_number: int) -> Iterator[Extract]:
         """The iterations a line holds; `next_number` is for lines that do not say which they are."""
         record = self._record
         heads = list(record.head.pattern.finditer(text))
         for index, match in enumerate(heads):
-            named = match.groupdict()
-            number = whole(named["number"]) if named.get("number") else next_number
             end = heads[index + 1].start() if index + 1 < len(heads) else len(text)
             begin = max(match.start() - record.before, heads[index - 1].end() if index else 0)
             values, rows = self._figures(text[begin:end])
+            given, total = _numbers(match.groupdict(), values)
+            number = next_number if given is None else whole(given)
+            fields = fields_of(values)
             if number is None or not values.keys() >= record.needed:
                 continue  # cut off by the end of the file, torn, or no number where a user's pattern says there is one
             self.found[rows] += 1
-            memory = {name: values.pop(name) for name in _MEMORY if name in values}
-            clock = stamp_seconds(text[: match.start() + STAMP]) if record.derive != "tokens" else None
-            yield Extract(Iteration(number, line, whole(named.get("total")), clock=clock, **fields_of(values)), memory)
+            if self._record.leaves_out_nan:
+                self._look_for_loss(fields, values, text)
+            memory = {name: values[name] for name in _MEMORY if name in values}
+            clock = stamp_seconds(text, match.start()) if record.derive != "tokens" else None
+            iteration = Iteration(number, line, whole(total), clock=clock, **fields)
+            yield Extract(iteration, memory, rank_in(text[: match.start()]), given is not None)
 
     def _figures(self, text: str) -> tuple[dict[str, float], tuple[Figure, ...]]:
         shape = tuple(text.count(mark) for mark in "|:=")
-        usual = self._usual.get(shape)
-        if usual is not None:
+        usual, expected = self._usual.get(shape, ((), -1))
+        if expected >= 0:
             values, rows = figures_in(usual, text)
-            if len(rows) == len(usual):
+            if len(rows) >= expected:
                 return values, rows
         values, rows = figures_in(self._record.figures, text)
         if len(self._usual) < MOST_SHAPES:
-            self._usual[shape] = rows
+            # Also those that another line of this shape may have: their text is there, what follows is no number.
+            likely = (
+                row for row in self._record.figures if row in rows or (row.name not in values and row.text in text)
+            )
+            self._usual[shape] = tuple(likely), len(rows)
         return values, rows
+
+    def _look_for_loss(self, fields: dict[str, Any], values: Mapping[str, float], text: str) -> None:
+        """Say why a line has no loss though others have one: it ends before it, or the loss is not a number."""
+        if fields.get("loss") is not None:
+            self._gives_loss = True
+        elif self._gives_loss and AFTER_LOSS not in text and not text.rstrip().endswith(self._record.tail):
+            fields["cut"] = True
+        elif self._gives_loss and "gradient" not in values and "skipped" in values and not fields["skipped"]:
+            fields["lost"] = not fields.get("nan")
+
+
+def _numbers(named: Mapping[str, str | None], values: Mapping[str, float]) -> tuple[str | None, str | None]:
+    """Which iteration a line says it is, and of how many, by its head or by its figures; None where it does not."""
+    step, steps = (str(values[name]) if name in values else None for name in ("step", "steps"))
+    return named.get("number") or step, named.get("total") or steps
 
 
 def whole(text: str | None) -> int | None:
@@ -104,6 +130,8 @@ def fields_of(values: Mapping[str, float]) -> dict[str, Any]:
         known["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
     elif "loss" in known and known["loss"] is None:
         known["nan"] = max(known.get("nan", 0), 1)
+    elif not known.get("loss") and "gradient" in known and known["gradient"] is None and not known.get("skipped"):
+        known["loss"], known["lost"] = None, True  # left out, or by the Trainer of transformers printed as 0
     return {name: value for name, value in known.items() if name in _FIELDS}
 
 

@@ -9,7 +9,7 @@ from .lazy import Pattern
 from .patterns import COUNT, NUMBER, TFLOPS, Figure, Line, Record, figure
 
 # A value ends at a bar; Primus puts a running average behind it.
-_FIELD = rf"\| ?LABEL[:=] {{0,12}}VALUE(?:/{NUMBER}| \(avg {NUMBER}\))? {{0,3}}\|"
+_FIELD = rf"\| ?LABEL[:= ] {{0,12}}VALUE(?:/{NUMBER}| \(avg {NUMBER}\))? {{0,3}}\|"
 _MS = "1e-3"
 
 
@@ -48,6 +48,8 @@ MEGATRON = Record(
         _field("tokens_per_second_per_rank", "tokens_per_gpu_per_second_tgs"),
         _field("tokens_per_second_per_rank", "tokens per GPU (tokens/s/GPU)"),
         _field("tokens_per_second_per_rank", "tokens/s/GPU inst/harmonic mean"),
+        _field("tokens_per_second_per_rank", "tokens/sec/gpu"),
+        _field("tokens_per_second_per_rank", "Tokens per second per GPU (Tok/s/GPU)"),
         _field("global_batch_samples", "global batch size", value=COUNT),
         _field("global_batch_samples", "global_batch_size", value=COUNT),
         _field("skipped", "number of skipped iterations", value=COUNT),
@@ -55,9 +57,12 @@ MEGATRON = Record(
         _field("nan", "number of nan iterations", value=COUNT),
         _field("nan", "number_of_nan_iterations", value=COUNT),
         _field("power_watts", "power per GPU (W/GPU)"),
+        _field("gradient", "grad norm"),
+        _field("gradient", "grad_norm"),
     ),
     tail="|",
     before=40,
+    leaves_out_nan=True,
     needed=frozenset({"seconds"}),
     trailing=(
         ("Effective Tera Flops per GPU: ", figure("tflops", "Effective Tera Flops per GPU", r"LABEL: VALUE and ")),

@@ -84,7 +84,7 @@ class Figure:
             try:
                 return float(match[1])
             except (ValueError, TypeError):
-                pass  # 1,000
+                pass  # 1,000 or 0:14:31.66
         return self._converted(match)
 
     @cached_property
@@ -98,7 +98,7 @@ class Figure:
     def _converted(self, match: re.Match[str]) -> float:
         factor = self.factor if self.units is None else self.factor * self.units.get(match[2] or "", ONE)
         try:
-            number = Decimal((match[1] or "").replace(",", ""))
+            number = _decimal(match[1] or "")
             return float(number * factor) if number.is_finite() else float(number)
         except (ArithmeticError, ValueError):
             return math.nan
@@ -116,7 +116,7 @@ class Record:
     how many characters before the head its figures may begin. `trailing`:
     figures of the last record on lines of their own, each with the plain text it stands behind. `is_bar`: it is a
     progress bar, of which a log may hold several, told apart by their totals. `numbered_by`: the bar drawn before
-    lines that do not say which iteration they are.
+    lines that do not say which iteration they are. `leaves_out_nan`: a loss that is not a number is left out.
     """
 
     name: str
@@ -132,6 +132,12 @@ class Record:
     trailing: tuple[tuple[str, Figure], ...] = ()
     is_bar: bool = False
     numbered_by: "Record | None" = None
+    leaves_out_nan: bool = False
+
+    def behind(self, text: str) -> str:
+        """What stands in a line behind its records: nothing, or what another process wrote there."""
+        end = max((head.end() for head in self.head.pattern.finditer(text)), default=len(text))
+        return text[max(end, text.rfind(" |", end) + 2) :]
 
 
 def figure(
@@ -153,6 +159,19 @@ def figure(
     first = template.index("LABEL") <= min(template.index("VALUE"), BEFORE_TEXT)
     factor = ONE if factor in (ONE, "1") else Decimal(factor)
     return Figure(name, label, Pattern(pattern), factor, units, text=label, text_first=first)
+
+
+def _decimal(text: str) -> Decimal:
+    """A number with or without separators of thousands, or the seconds of a duration such as `1 day, 0:14:31.66`."""
+    if ":" not in text:
+        return Decimal(text.replace(",", ""))
+    days, _, clock = text.rpartition(", ")
+    hours, minutes, seconds = clock.split(":")
+    return (
+        (Decimal(days.split()[0] if days else 0) * 24 + Decimal(hours)) * 3600
+        + Decimal(minutes) * 60
+        + Decimal(seconds)
+    )
 
 
 def finite(value: float | None) -> float | None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 MOST_PREFIXES = 8
 HEAD = 400
+STAMP = 60
 
 LABEL = re.compile(r"^[ \t]{0,12}(\d{1,7}): ?")  # srun --label, blank padded
 _PREFIXES = (
@@ -19,6 +20,7 @@ _PREFIXES = (
     re.compile(r"\[\d{8} [\d:]{8}\]\[rank-\d{1,7}/\d{1,7}\]\[[A-Z]{1,12} {0,8}\] ?\[[\w.:-]{1,120}\] : "),  # Primus
     re.compile(r"\[titan\] "),
 )
+_RANK = re.compile(r"\[rank[ -]?(\d{1,7})(?:/\d{1,7})?\]")
 _TIME = re.compile(r"\d\d:\d\d:\d\d")
 _STAMPS = (
     re.compile(r"(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)[ T_](?P<t>\d\d:\d\d:\d\d)(?:[.,](?P<f>\d{1,6}))?"),
@@ -49,19 +51,32 @@ def peel(text: str) -> Peeled:
     return Peeled(label, text[:at], text[at:])
 
 
-def stamp_seconds(text: str) -> float | None:
-    """The first time stamp of a line, in seconds; of a stamp without a year only differences mean something."""
-    if _TIME.search(text[:HEAD]) is None:
-        return None
-    for pattern in _STAMPS:
-        match = pattern.search(text[:HEAD])
-        if match:
-            try:
-                year = int(match["y"] or 2000)
-                hours, minutes, seconds = (int(part) for part in match["t"].split(":"))
-                moment = datetime(year, int(match["m"]), int(match["d"]), hours, minutes, seconds, tzinfo=UTC)
-            except ValueError:
-                return None
-            fraction = match.groupdict().get("f")
-            return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
+def rank_in(prefix: str) -> int:
+    """The rank that the prefix of a line names; 0 where it names none."""
+    named = _RANK.search(prefix) if "[rank" in prefix else None
+    return int(named[1]) if named else 0
+
+
+def stamp_seconds(text: str, at: int) -> float | None:
+    """The time stamp of what stands at a place of a line, in seconds: the nearest before it, or the first in it.
+
+    Collectors of logs put stamps of their own before those of programs. Of a stamp without a year only differences
+    mean something.
+    """
+    before, behind = text[max(0, at - HEAD) : at], text[at : at + STAMP]
+    for part, nearest in ((before, -1), (behind, 0)):
+        stamps = [found for pattern in _STAMPS for found in pattern.finditer(part)] if _TIME.search(part) else []
+        if stamps:
+            return _seconds(sorted(stamps, key=lambda found: found.start())[nearest])
     return None
+
+
+def _seconds(stamp: re.Match[str]) -> float | None:
+    try:
+        year = int(stamp["y"] or 2000)
+        hours, minutes, seconds = (int(part) for part in stamp["t"].split(":"))
+        moment = datetime(year, int(stamp["m"]), int(stamp["d"]), hours, minutes, seconds, tzinfo=UTC)
+    except ValueError:
+        return None
+    fraction = stamp.groupdict().get("f")
+    return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)

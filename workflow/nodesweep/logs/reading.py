@@ -18,7 +18,8 @@ class Iteration(NamedTuple):
     """One record of a log: the mean over the iterations since the record before it, ending with `number`.
 
     Figures are None where the log has none; `loss` also where it is not finite. TFLOPs are per rank, as the log counts
-    them. `clock` is the line's time stamp in seconds.
+    them. `nan` is how many iterations the log counts as not a number; `lost` says that the last one was, though the log
+    does not count it; `cut` that its line ends before its loss. `clock` is the line's time stamp in seconds.
     """
 
     number: int
@@ -38,6 +39,13 @@ class Iteration(NamedTuple):
     skipped: int = 0
     nan: int = 0
     clock: float | None = None
+    lost: bool = False
+    cut: bool = False
+
+    @property
+    def is_nan(self) -> bool:
+        """Whether its loss is not a number."""
+        return self.nan > 0 or self.lost
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ class LogReading:
 
     `format` is None where no iteration line of a known form is in the log. `iterations` rise in number; of a repeated
     one the last is kept; `restarts` counts how often numbers went back, `repeats` records printed more than once.
+    `training_line`: the first that only a training prints that has begun.
     `signatures` and `successes` are those that fewer than two further records followed, in order of lines: what a run
     survived is no cause of its end. Of a kind of signature the first ones are kept and the last. `argument_at`: the
     lines of arguments, where known. `matched`: how often each kind of line or figure was seen; `near`: by kind of
@@ -95,6 +104,7 @@ class LogReading:
     restarts: int = 0
     repeats: int = 0
     training_started_line: int | None = None
+    training_line: int | None = None
     rank_memory: tuple[RankMemory, ...] = ()
     node_memory: NodeMemory | None = None
     totals: Mapping[str, Total] = field(default_factory=dict)
@@ -115,6 +125,8 @@ class LogReading:
     def log_interval(self) -> int | None:
         """Iterations from one record to the next, the commonest; None where the log does not tell."""
         numbers = [row.number for row in self.iterations]
+        if self.format is not None and self.format.record.logs_first and len(numbers) > 2:
+            del numbers[0]  # 1, 10, 20
         steps = Counter(after - before for before, after in pairwise(numbers))
         if steps:
             return max(steps, key=lambda step: (steps[step], -step))

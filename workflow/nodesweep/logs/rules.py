@@ -11,7 +11,7 @@ from .patterns import Figure, Line, Record
 from .search import Search
 from .settings import SETTINGS, Settings
 from .signatures import SIGNATURES
-from .starts import STARTS
+from .starts import STARTS, TRAININGS
 from .successes import SUCCESSES, Success
 from .totals import MEMORY_REPORTS, NODE_MEMORY, TOTALS, MemoryReport, TotalFigure
 
@@ -28,9 +28,10 @@ class Trailing:
 
 @dataclass(frozen=True)
 class Start:
-    """A line that says that training starts."""
+    """A line that says that training starts, or shows that it `has_begun`."""
 
     line: Line
+    has_begun: bool = False
 
 
 Row = Record | Trailing | MemoryReport | TotalFigure | Settings | Start | Line | Success | Signature
@@ -71,6 +72,7 @@ def rules(form: Format | None) -> Rules:
         *((line, line.markers) for line in (NODE_MEMORY, WORLD_SIZE, ARGUMENTS_START, ARGUMENTS_END, NEOX_ARGUMENT)),
         *((row, row.line.markers) for row in SETTINGS),
         *((Start(line), line.markers) for line in (*STARTS, *(form.starts if form else ()))),
+        *((Start(line, has_begun=True), line.markers) for line in TRAININGS),
         *((total, (total.marker,)) for total in TOTALS),
         *((success, success.markers) for success in (*(form.successes if form else ()), *SUCCESSES)),
         *((signature, signature.markers) for signature in SIGNATURES),

@@ -12,7 +12,7 @@ NEAR = 2
 class Series:
     """Records of one kind of line so far, by number; of a repeated number the last counts.
 
-    `sample`: the line of the first.
+    `sample`: the line of the first. `is_counted`: numbers are those of the records, for want of better ones.
     """
 
     kind: Record
@@ -21,6 +21,7 @@ class Series:
     latest: Iteration | None = None
     restarts: int = 0
     repeats: int = 0
+    is_counted: bool = False
 
     @property
     def next_number(self) -> int:
@@ -46,6 +47,13 @@ class Series:
     def replace_latest(self, record: Iteration) -> None:
         """Put the last record again, with more figures."""
         self.records[record.number] = self.latest = record
+
+    def count(self) -> None:
+        """Number the records by themselves: what bars said of them was not of them."""
+        rows = [row._replace(total=None, seconds=None) for row in self.records.values()]
+        self.records = {number: row._replace(number=number) for number, row in enumerate(rows, self.kind.first_number)}
+        self.latest = self.records[max(self.records)]
+        self.is_counted = True
 
     @property
     def duration(self) -> float:

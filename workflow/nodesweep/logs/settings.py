@@ -44,7 +44,7 @@ SETTINGS = (
     _settings("device mesh with parallelism: ", r"[ ,](?P<name>[a-z_]{1,20})=VALUE"),
     _settings("Parallelism: ", r" (?P<name>[dpt]p)=VALUE"),
     _settings(
-        "Trainer is initialized with ",
+        ("Trainer is initialized with ", "Training starts at step "),
         r"(?:with|,) (?P<name>[a-z]{1,20}(?: [a-z]{1,20}){1,3}) VALUE",
     ),
     _settings(

@@ -27,6 +27,8 @@ _TASKS = r"tasks? \d[-,\d]{0,200}: "
 _SHELL = r"line \d{1,9}: {1,8}\d{1,9} "
 _EXITS = ("exitcode  : ", "(exitcode: ", "return code = ")
 _CODE = r"(?:exitcode {1,2}: |\(exitcode: |return code = )"
+_COMPOSER_EXITS = (") exited with code ", " crashed with exit code ")
+_COMPOSER_CODE = r"\) exited with code | crashed with exit code "
 # The start of a line that may be Python's last words: no logger's warning, and not after two hundred characters.
 _PYTHON = r"^(?!.{0,120}(?:WARN|\[W\d{3,4} ))(?:.{0,200}[\]:|)])?\s{0,8}(?:[A-Za-z_]\w{0,60}\.){0,6}"
 
@@ -90,7 +92,7 @@ SIGNATURES = (
     ),
     _row("ray_oom", "oom_host", ROOT, "due to the node running low on memory"),
     _row("torch_oom", "oom_gpu", ROOT, "Error: ", r"(?:^|[\s.])OutOfMemoryError: "),
-    _row("cublas_alloc", "oom_gpu", ROOT, ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")),
+    _row("cublas_alloc", "oom_gpu", ROOT, "STATUS_ALLOC_FAILED", "CU(?:BLAS|DNN)_STATUS_ALLOC_FAILED"),
     _row("cpu_allocator", "oom_host", ROOT, "DefaultCPUAllocator: "),
     _row("enforce_fail_memory", "oom_host", ROOT, "posix_memalign", r"enforce fail at .{1,80}posix_memalign"),
     _row(
@@ -103,9 +105,7 @@ SIGNATURES = (
     _row("cpp_bad_alloc", "oom_host", ROOT, "std::bad_alloc"),
     _row("os_cannot_allocate", "oom_host", ROOT, "Cannot allocate memory"),
     _row("rust_allocation", "oom_host", ROOT, "memory allocation of ", r"memory allocation of \d{1,20} bytes failed"),
-    _row(
-        "slurm_oom_kill", "oom_host", ROOT, ("oom_kill event", "oom-kill event"), r"Detected \d{1,9} oom[-_]kill event"
-    ),
+    _row("slurm_oom_kill", "oom_host", ROOT, "kill event", r"Detected \d{1,9} oom[-_]kill event"),
     _row("srun_oom", "oom_host", ROOT, ": Out Of Memory", rf"{_TASKS}Out Of Memory"),
     _row(
         "kernel_oom",
@@ -119,12 +119,12 @@ SIGNATURES = (
     # Not a number.
     _row("nan_in_gradient", "nan_loss", ROOT, "found NaN in "),
     _row("unexpected_nan", "nan_loss", ROOT, "Unexpected result nan"),
-    _row("nan_in_loss", "nan_loss", ROOT, ("oss is nan", "oss is NaN"), r"\b[Ll]oss is (?:nan|NaN)\b"),
+    _row("nan_in_loss", "nan_loss", ROOT, "oss is ", r"\b[Ll]oss is (?:nan|NaN)\b"),
     # Communication.
     _row("watchdog_timeout", "nccl_timeout", FAILURE, ("collective operation timeout", "seconds before timing out")),
     _row("gloo_timeout", "nccl_timeout", FAILURE, "Timed out waiting ", r"Timed out waiting \d{1,12} ?ms for"),
     _row("rendezvous_timeout", "nccl_timeout", FAILURE, "Timed out initializing process group"),
-    _row("socket_timeout", "nccl_timeout", FAILURE, "Socket Timeout"),
+    _row("socket_timeout", "nccl_timeout", FAILURE, ("Socket Timeout", "Getting socket times out")),
     _row(
         "store_timeout",
         "nccl_timeout",
@@ -198,6 +198,7 @@ SIGNATURES = (
     ),
     _row("torchrun_report", "consequence", CONSEQUENCE, "Error: ", r"\.ChildFailedError: "),
     _row("torchrun_root", "consequence", CONSEQUENCE, "Root Cause (first observed failure)"),
+    _row("jax_peer_lost", "consequence", CONSEQUENCE, "Terminating process because the JAX distributed service "),
     _row("gloo_pair", "consequence", CONSEQUENCE, "gloo/transport/", r"gloo/transport/\S{1,60}\] (?!Timed out)"),
     _row("plexec_sigterm", "consequence", CONSEQUENCE, " plexec ", r"PLE (?:0610|0017) .{0,120}\(sig=15\)"),
     _row("fujitsu_abnormal", "consequence", CONSEQUENCE, "jwe0020i-u "),
@@ -241,6 +242,7 @@ SIGNATURES = (
         r"(?:KILLED BY SIGNAL: |=   EXIT CODE: )(?!0\b|15\b|143\b)\d",
     ),
     _row("fatal_signal", "crash", SYMPTOM, "Fatal Python error: "),
+    _row("assertion", "crash", SYMPTOM, "Assertion `", r"Assertion `[^`\n]{1,400}['`] failed"),
     _row("segmentation_fault", "crash", SYMPTOM, "egmentation fault"),
     _row("core_dumped", "crash", SYMPTOM, ("Aborted", "Bus error"), rf"(?:{_SHELL}|{_TASKS}|^)(?:Aborted|Bus error)\b"),
     _row(
@@ -249,7 +251,13 @@ SIGNATURES = (
         SYMPTOM,
         ("is killed by signal: ", "died with <Signals.", "terminated with signal SIG"),
     ),
-    _row("exit_signal", "crash", SYMPTOM, _EXITS, rf"{_CODE}-\d{{1,2}}\b"),
+    _row(
+        "exit_signal",
+        "crash",
+        SYMPTOM,
+        (*_EXITS, *_COMPOSER_EXITS),
+        rf"(?:{_CODE}|{_COMPOSER_CODE})-\d{{1,2}}\b",
+    ),
     _row("cpp_exception", "crash", SYMPTOM, "terminate called after throwing"),
     # Somebody asked for the end.
     _row("launcher_terminated", "cancelled", TERMINATED, "Main process received SIGTERM, exiting"),
@@ -260,13 +268,19 @@ SIGNATURES = (
         (" got signal: ", " death signal, shutting down"),
         r"Process \d{1,9} got signal: \d|Received \S{1,20} death signal, shutting down",
     ),
-    _row("trainer_sigterm", "cancelled", TERMINATED, "exiting program after receiving SIGTERM"),
+    _row(
+        "trainer_sigterm",
+        "cancelled",
+        TERMINATED,
+        "exiting program a",
+        "exiting program after receiving SIGTERM",
+    ),
     _row(
         "task_terminated",
         "cancelled",
         TERMINATED,
-        ("Terminated", "Exited with exit code "),
-        rf"{_TASKS}Terminated|{_SHELL}Terminated |xited with exit code 143\b",
+        ("Terminated", "xited with exit code "),
+        rf"{_TASKS}Terminated|{_SHELL}Terminated |{_PREFIX}Terminated\s*$|xited with exit code 143\b",
     ),
     _row("srun_forced", "cancelled", TERMINATED, "srun: forcing job termination"),
     _row(
@@ -292,7 +306,7 @@ SIGNATURES = (
         "non-zero exit status",
         r"CalledProcessError: .{0,1500}non-zero exit status",
     ),
-    _row("child_raised", "crash", TERMINATED, ("ProcessRaisedException", "ProcessExitedException")),
+    _row("child_raised", "crash", TERMINATED, "edException", "Process(?:Raised|Exited)Exception"),
     _row(
         "python_exception",
         "crash",
@@ -306,7 +320,15 @@ SIGNATURES = (
         "exit_code",
         "crash",
         TERMINATED,
-        (*_EXITS, "Exited with exit code ", "ssh exited with exit code ", "return code list: "),
-        rf"(?:{_CODE}|xited with exit code )[1-9]\d{{0,2}}\b|return code list: \[[\d, ]{{0,80}}[1-9]",
+        (*_EXITS, *_COMPOSER_EXITS, "xited with exit code ", "return code list: "),
+        rf"(?:{_CODE}|{_COMPOSER_CODE}|xited with exit code )[1-9]\d{{0,2}}\b"
+        r"|return code list: \[[\d, ]{0,80}[1-9]",
+    ),
+    _row(
+        "traceback",
+        "crash",
+        CONSEQUENCE,
+        "Traceback (most recent call last)",
+        note="a traceback without the error it ends with",
     ),
 )

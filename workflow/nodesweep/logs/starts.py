@@ -21,3 +21,11 @@ STARTS = (
     _line("loading checkpoint from ", r"loading checkpoint from .{1,400} at iteration \d"),
     _line("loaded checkpoint from ", r"[Ll]oaded checkpoint from "),
 )
+# What only a training prints that has begun: its own words, and the functions that tracebacks name.
+TRAININGS = (
+    _line("found NaN in "),
+    _line("Unexpected result nan"),
+    _line("exiting program after receiving SIGTERM"),
+    _line(", in train", r", in train(?:ing)?_(?:step|batch)\b"),
+    _line(", in forward_backward", r", in forward_backward_\w"),
+)

@@ -36,8 +36,8 @@ def summary(reading: LogReading) -> Summary:
         "median_power_w_per_gpu": _median(row.power_watts for row in steady),
         "median_mfu_pct": _median(row.mfu_percent for row in steady),
         "loss_first": records[0].loss if records else None,
-        "loss_last": records[-1].loss if records else None,
-        "records_without_lm_loss": sum(row.loss is None for row in records),
+        "loss_last": next((row.loss for row in reversed(records) if not row.cut), None),
+        "records_without_lm_loss": sum(row.loss is None and not row.cut for row in records),
         "skipped_iterations_total": _skipped(reading),
         "nan_iterations_total": sum(row.nan for row in records),
         "global_batch_size_last": records[-1].global_batch_samples if records else None,
@@ -56,7 +56,9 @@ def _planned(reading: LogReading) -> int | None:
     total = next((row.total for row in reversed(reading.iterations) if row.total is not None), None)
     steps = reading.totals.get("train_steps")
     arguments = dict(reading.arguments)
-    told = [arguments[name] for name in ("train_iters", "train_steps") if arguments.get(name, "").isdecimal()]
+    told = [
+        arguments[name] for name in ("train_iters", "train_steps", "total_steps") if arguments.get(name, "").isdecimal()
+    ]
     return total or (int(steps.value) if steps else None) or (int(told[0]) if told else None)
 
 

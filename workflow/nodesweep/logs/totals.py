@@ -28,6 +28,8 @@ class MemoryReport:
 
 _EQUALS = r"(?<!\w)LABEL=VALUE[,\s]"
 _KEY = r"'LABEL': '?VALUE'?[,}]"
+_METRIC = r"(?<![\w'])LABEL {1,60}= {1,20}VALUE\s"
+_CLOCK = r"(?:\d{1,6} days?, )?\d{1,4}:\d\d:\d\d(?:\.\d{1,6})?"
 _PROFILE = r"LABEL[^:\n]{0,90}: {1,60}VALUE\s"
 
 TOTALS = (
@@ -65,10 +67,18 @@ TOTALS = (
         "'train_samples_per_second'", figure("train_samples_per_second", "train_samples_per_second", _KEY), "first"
     ),
     TotalFigure("'train_steps_per_second'", figure("train_steps_per_second", "train_steps_per_second", _KEY), "first"),
+    TotalFigure("train_runtime ", figure("train_runtime_s", "train_runtime", _METRIC, value=_CLOCK), "first"),
+    TotalFigure(
+        "train_samples_per_second ", figure("train_samples_per_second", "train_samples_per_second", _METRIC), "first"
+    ),
+    TotalFigure(
+        "train_steps_per_second ", figure("train_steps_per_second", "train_steps_per_second", _METRIC), "first"
+    ),
     TotalFigure(
         "Total optimization steps = ",
         figure("train_steps", "Total optimization steps", r"LABEL = VALUE\s", value=r"\d{1,3}(?:,\d{3}){1,4}|\d{1,12}"),
     ),
+    TotalFigure("`Trainer.fit` stopped: ", figure("train_steps", "max_steps", r"LABEL=VALUE` reached", value=COUNT)),
     TotalFigure("TFLOPs per sec per GPU=", figure("tflops_per_gpu_final", "TFLOPs per sec per GPU", r"LABEL=VALUE\s")),
     TotalFigure("time/train: ", figure("time_train_hours", "time/train", r"Train LABEL: VALUE\s")),
     TotalFigure(

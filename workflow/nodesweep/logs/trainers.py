@@ -10,6 +10,8 @@ from .patterns import COUNT, DECIMAL_SUFFIXES, MIB, NUMBER, Figure, Line, Record
 
 _END = r"(?=\s|\|)"
 _BAR = rf"\| LABEL: {{0,4}}VALUE{_END}"
+NOT_NEGATIVE = NUMBER.removeprefix("[-+]?")
+"""What torchtitan calls a loss: where a rank has none, it prints -1."""
 THOUSANDS = r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,6})?|" + NUMBER
 
 
@@ -68,13 +70,13 @@ TORCHTITAN = Record(
     name="torchtitan",
     head=Line(("tps: ", "wps: "), Pattern(rf"(?<!validate )(?<!\w)step: {{1,3}}(?P<number>{COUNT}) {{1,3}}\w")),
     figures=(
-        figure("loss", "loss", r" LABEL: {1,4}VALUE\s"),
-        figure("loss", "global_avg_loss", r" LABEL: {1,4}VALUE\s"),
-        figure("peak_reserved_mib", "memory", r" LABEL: {1,4}VALUE\(", units=MIB),
-        figure("tokens_per_second_per_rank", "tps", r" LABEL: {1,4}VALUE\s", value=THOUSANDS),
-        figure("tokens_per_second_per_rank", "wps", r" LABEL: {1,4}VALUE\s", value=THOUSANDS),
-        figure("tflops", "tflops", r" LABEL: {1,4}VALUE\s", value=THOUSANDS),
-        figure("mfu_percent", "mfu", r" LABEL: {1,4}VALUE%"),
+        figure("loss", "loss", r" LABEL: {1,8}VALUE\s", value=NOT_NEGATIVE),
+        figure("loss", "global_avg_loss", r" LABEL: {1,8}VALUE\s", value=NOT_NEGATIVE),
+        figure("peak_reserved_mib", "memory", r" LABEL: {1,8}VALUE\(", units=MIB),
+        figure("tokens_per_second_per_rank", "tps", r" LABEL: {1,8}VALUE\s", value=THOUSANDS),
+        figure("tokens_per_second_per_rank", "wps", r" LABEL: {1,8}VALUE\s", value=THOUSANDS),
+        figure("tflops", "tflops", r" LABEL: {1,8}VALUE\s", value=THOUSANDS),
+        figure("mfu_percent", "mfu", r" LABEL: {1,8}VALUE%"),
     ),
     derive="clock",
     logs_first=True,
@@ -115,14 +117,11 @@ NEMO_PRINTED = Record(
     first_number=0,
 )
 _SET = r"[ ,\[]LABEL=VALUE[\],]"
+_STEP = r"global_step=(?P<number>\d{1,12}(?:\.\d{0,9})?(?:e\+\d\d?)?)"
+_DONE = rf"(?:\d/(?:(?P<total>{COUNT})|\?)|: \d{{1,12}}it) \["
 NEMO_BAR = Record(
     name="nemo-progress-bar",
-    head=Line(
-        (_TIMING, "global_step="),
-        Pattern(
-            rf"\d/(?P<total>{COUNT}) \[[^\n\]]{{0,300}}?global_step=(?P<number>\d{{1,12}}(?:\.\d{{0,9}})?(?:e\+\d\d?)?)"
-        ),
-    ),
+    head=Line((_TIMING, "global_step="), Pattern(rf"{_DONE}[^\n\]]{{0,300}}?{_STEP}")),
     figures=(
         figure("seconds", _TIMING, _SET),
         figure("loss", "reduced_train_loss", _SET),
@@ -132,6 +131,21 @@ NEMO_BAR = Record(
     rank=1,
     tail="]",
     needed=frozenset({"seconds"}),
+)
+
+_RATE = r"[<\d:?]{4,20}, {1,3}VALUELABEL[,\]]"
+_RATES = (figure("seconds", "s/it", _RATE), figure("iterations_per_second", "it/s", _RATE))
+# Before NeMo logged the time of a step, and in programs made of it.
+NEMO_UNTIMED_BAR = Record(
+    name="nemo-untimed-bar",
+    head=Line(
+        ("global_step=",),
+        Pattern(rf"{_DONE}(?![^\n\]]{{0,600}}{_TIMING}=)[^\n\]]{{0,300}}?{_STEP}"),
+    ),
+    figures=(figure("loss", "reduced_train_loss", _SET), figure("loss", "loss", _SET), *_RATES),
+    first_number=0,
+    rank=1,
+    tail="]",
 )
 
 _LISTED = r"[ ,]LABEL: VALUE[,\s]"
@@ -147,6 +161,7 @@ MAXTEXT = Record(
     ),
     first_number=0,
     logs_first=True,
+    needed=frozenset({"seconds"}),
 )
 
 COMPOSER = Record(
@@ -166,13 +181,10 @@ COMPOSER = Record(
             ("peak_reserved_mib", "memory/peak_reserved_mem", str(MIB["GB"])),
             ("peak_reserved_mib", "memory/reserved_mem", str(MIB["GB"])),
             ("peak_allocated_mib", "memory/peak_allocated_mem", str(MIB["GB"])),
-            ("peak_allocated_mib", "memory/allocated_mem", str(MIB["GB"])),
         )
     ),
 )
 
-_RATE = r"[<\d:?]{4,20}, {1,3}VALUELABEL[,\]]"
-_RATES = (figure("seconds", "s/it", _RATE), figure("iterations_per_second", "it/s", _RATE))
 _KEY = r"'LABEL': '?VALUE'?[,}]"
 # A bar with no word before it, or with one that speaks of training: other bars load weights and prepare data.
 _BAR_OF_TRAINING = (
@@ -199,7 +211,16 @@ TRANSFORMERS = Record(
         ("{'loss': ",),
         Pattern(rf"(?:(?P<number>{COUNT})/(?P<total>{COUNT}) \[[^\n\]]{{4,40}}\] ?)?\{{'loss': "),
     ),
-    figures=(figure("loss", "loss", _KEY), *_RATES),
+    figures=(
+        figure("loss", "loss", _KEY),
+        figure("gradient", "grad_norm", _KEY),
+        *_RATES,
+        # ms-swift's own: which iteration it is, and what the device holds at most.
+        figure("step", "global_step/max_steps", r"'LABEL': 'VALUE/", value=COUNT),
+        figure("steps", "global_step/max_steps", rf"'LABEL': '{COUNT}/VALUE'", value=COUNT),
+        figure("step", "global_step", r"'LABEL': '?VALUE'?[,}]", value=COUNT),
+        figure("peak_reserved_mib", "memory(GiB)", _KEY, factor="1024"),
+    ),
     numbered_by=TRANSFORMERS_BAR,
 )
 
