@@ -4,7 +4,8 @@ VENV ?= .venv
 # Passed to pip, e.g. PIP_OPTIONS="--extra-index-url <where torch's CPU build comes from>".
 PIP_OPTIONS ?=
 BIN := $(VENV)/bin
-# Bytecode is made on first use: only what is used, which halves the time of an installation.
+# Bytecode is made on first use: only what is used, which halves the time of an installation. That of nodesweep itself is
+# made beforehand: some environments keep none, and then each command would compile its modules anew.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_OPTIONS)
 
 .PHONY: install quickstart test chaos check format schemas bench clean
@@ -18,14 +19,17 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) --editable .
+	$(BIN)/python -m compileall -q workflow
 	touch $@
 
 $(VENV)/.installed-trainer: pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) --editable '.[trainer]'
+	$(BIN)/python -m compileall -q workflow
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) --editable '.[trainer,test]'
+	$(BIN)/python -m compileall -q workflow
 	touch $@ $(VENV)/.installed $(VENV)/.installed-trainer
 
 quickstart: $(VENV)/.installed-trainer
