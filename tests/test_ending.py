@@ -297,6 +297,16 @@ CASES = {
         ABORTED,
     ),
     "survived exception": ("truncated", AFTER, "iteration 2", KEY_ERROR, *BEGUN),
+    "a traceback without its end": ("crash", AFTER, "Traceback", *BEGUN, "[rank0]: Traceback (most recent call last):"),
+    "error output alone, of a step": (
+        "crash",
+        "in training",
+        KEY_ERROR,
+        '  File "train.py", line 3, in train_step',
+        KEY_ERROR,
+    ),
+    "stopped in the loop": ("cancelled", "in training", "SIGTERM", "[exiting program after receiving SIGTERM.]"),
+    "time limit, submitted again": ("ok_no_iterations", "", "line 2", TIME_LIMIT, "Training completed"),
     # Nothing.
     "cut off": ("truncated", AFTER, "line 3: iteration 2/ 9", *BEGUN),
     "cut off amid noise": ("truncated", AFTER, HARMLESS[-1], *BEGUN, *HARMLESS),
@@ -323,6 +333,40 @@ def test_cause_where_and_evidence(ended, name):
     verdict = ended(lines)
     assert (verdict.cause, verdict.where) == (cause, where)
     assert evidence in verdict.evidence
+
+
+RECORDS = [
+    record(2),
+    "  5%|5         | 2/40 [00:04<01:16,  2.00s/it]",
+    "Epoch 0:  5%|5  | 2/40 [00:04<01:16, v_num=x, loss=9.000, global_step=1.000, train_step_timing in s=2.0]",
+    "Training epoch 0, iteration 1/39 | lr: 0.1 | global_step: 1 | loss: 9.0 | train_step_timing in s: 2.0",
+    "{'loss': 9.0, 'grad_norm': 1.0, 'learning_rate': 1e-05, 'epoch': 0.5}",
+]
+
+
+@pytest.mark.parametrize("begun", RECORDS)
+@pytest.mark.parametrize(
+    ("cause", "failure"),
+    [
+        ("oom_gpu", GPU_OOM),
+        ("oom_host", OOM_KILL),
+        ("killed", SHELL_KILLED),
+        ("time_limit", TIME_LIMIT),
+        ("crash", KEY_ERROR),
+        ("nccl_timeout", WATCHDOG),
+        ("nccl_error", NCCL_CUDA),
+        ("cancelled", "Terminated"),
+    ],
+)
+def test_failures_behind_records(tmp_path, begun, cause, failure):
+    """Another process writes to the end of a line that its writer has not ended: both are read, and its words shown."""
+    path = tmp_path / "run.log"
+    path.write_text(f"{begun.replace('2', '1', 1)}\n{begun}{failure}\n")
+    reading = scan(path)
+    assert reading.iterations
+    assert from_log(reading).cause == cause
+    assert from_log(reading).evidence.endswith(" ".join(failure.split()))
+    assert len(from_log(reading).evidence) < len(failure) + 40
 
 
 @pytest.mark.parametrize("prefix", ["0: ", "[default0]:", "[rank0]:[rank0]: ", "192.168.1.2: ", "(train, pid=7) "])

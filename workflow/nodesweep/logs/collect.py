@@ -34,6 +34,12 @@ def _ends_of(text: str) -> str:
     return text if len(text) <= END_HEAD + END_TAIL else f"{text[:END_HEAD]} … {text[-END_TAIL:]}"
 
 
+def _standing(series: Series) -> tuple[int, float]:
+    """How far back among others the records of one kind stand."""
+    rank, length = series.kind.rank, series.duration if series.kind.is_bar else float(len(series.records))
+    return (2 if rank == 1 and len(series.records) == 1 else rank), -length
+
+
 class Collector:
     """The figures, marks and failures of the lines so far; `dump` is where arguments go."""
 
@@ -88,8 +94,8 @@ class Collector:
             before = self._seen.get(success.kind)
             self._seen[success.kind] = Seen(success, line, plain(text), before.count + 1 if before else 1)
         signatures = [row for row in rows if isinstance(row, Signature)]
-        record = next((row for row in rows if isinstance(row, Record)), None) if known and signatures else None
-        if record is not None and (behind := record.behind(text)):
+        records = [row for row in rows if isinstance(row, Record)] if known and signatures else []
+        if behind := next(filter(None, (record.behind(text) for record in records)), ""):
             self._take_failure(signatures, behind, line)
         elif signatures:
             self._take_failure([row for row in signatures if not known or row.precedence == SCHEDULER], text, line)
@@ -147,12 +153,12 @@ class Collector:
     def _chosen(self) -> tuple[Series | None, Format | None]:
         """The records made to be read rather than stand-ins, of those the most frequent kind, and their format.
 
-        Of progress bars the one that took longest.
+        Of progress bars the one that took longest. A single record of an engine stands in for less than a bar does.
         """
         kinds = [series for series in self._series.values() if self._form is None or series.kind is self._form.record]
         if not kinds:
             return None, self._form
-        most = min(kinds, key=lambda one: (one.kind.rank, -(one.duration if one.kind.is_bar else len(one.records))))
+        most = min(kinds, key=_standing)
         return most, self._form or recognised(most.kind, most.sample)
 
     def _take_records(self, row: Record, text: str, line: int) -> bool:
@@ -177,7 +183,7 @@ class Collector:
             if extract.memory:
                 self._add_peaks(extract.memory, line, extract.rank)
             taken = True
-        if not taken and series is None:
+        if not taken and series is None and not row.is_bar:
             self._miss(row, text, line)
         return taken
 

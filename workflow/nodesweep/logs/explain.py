@@ -115,7 +115,8 @@ def _warm_up(reading: LogReading) -> str:
     dropped, reason = warm_up(reading)
     kept = len(reading.iterations) - dropped
     if dropped:
-        return f"the first {dropped}: {reason}; figures are medians of the other {kept}"
+        records = "record" if dropped == 1 else f"{dropped} records"
+        return f"the first {records}: {reason}; figures are medians of the other {kept}"
     if not reading.shows_start:
         return f"none: the log does not show the start of a run; figures are medians of all {kept}"
     return f"none; figures are medians of all {kept}"

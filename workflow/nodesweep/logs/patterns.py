@@ -19,6 +19,7 @@ COUNT = r"\d{1,12}"
 ONE = Decimal(1)
 BEFORE_TEXT = 8
 """In a pattern that begins with its text at most so many characters stand before it."""
+CLOSING = ("]", "}")
 PLAIN: Mapping[str, Decimal] = {"": ONE}
 DECIMAL_SUFFIXES = {
     suffix: Decimal(10) ** (3 * power) for power, suffix in enumerate(("", "K", "M", "B", "T", "P", "E"))
@@ -137,7 +138,8 @@ class Record:
     def behind(self, text: str) -> str:
         """What stands in a line behind its records: nothing, or what another process wrote there."""
         end = max((head.end() for head in self.head.pattern.finditer(text)), default=len(text))
-        return text[max(end, text.rfind(" |", end) + 2) :]
+        closed = text.find(self.tail, end) + 1 if self.tail in CLOSING else 0
+        return text[max(end, closed or text.rfind(" |", end) + 2) :]
 
 
 def figure(

@@ -204,6 +204,7 @@ TRANSFORMERS_BAR = Record(
     figures=_RATES,
     rank=2,
     is_bar=True,
+    tail="]",
 )
 TRANSFORMERS = Record(
     name="transformers",
@@ -222,6 +223,7 @@ TRANSFORMERS = Record(
         figure("peak_reserved_mib", "memory(GiB)", _KEY, factor="1024"),
     ),
     numbered_by=TRANSFORMERS_BAR,
+    tail="}",
 )
 
 DEEPSPEED_STEPS = Record(
