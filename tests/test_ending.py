@@ -355,7 +355,7 @@ RECORDS = [
         ("crash", KEY_ERROR),
         ("nccl_timeout", WATCHDOG),
         ("nccl_error", NCCL_CUDA),
-        ("cancelled", "Terminated"),
+        ("cancelled", SHELL_KILLED.replace("Killed", "Terminated")),
     ],
 )
 def test_failures_behind_records(tmp_path, begun, cause, failure):
