@@ -37,7 +37,8 @@ def _ends_of(text: str) -> str:
 def _standing(series: Series) -> tuple[int, float]:
     """How far back among others the records of one kind stand."""
     rank, length = series.kind.rank, series.duration if series.kind.is_bar else float(len(series.records))
-    return (2 if rank == 1 and len(series.records) == 1 else rank), -length
+    untimed = len(series.records) == 1 and series.latest is not None and series.latest.seconds is None
+    return (2 if rank == 1 and untimed else rank), -length
 
 
 class Collector:
