@@ -11,7 +11,7 @@ from .formats import Format
 from .memory import NodeMemory, RankMemory
 from .successes import Success
 
-READER_VERSION = 5
+READER_VERSION = 6
 
 
 class Iteration(NamedTuple):
