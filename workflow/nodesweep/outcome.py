@@ -33,9 +33,9 @@ class Verdict:
     """How a run ended.
 
     `outcome`: ok, oom, timeout, nan, hang, node_failure, preempted, cancelled, launch_failed, crash or lost.
-    `where`: "while building", "in iteration 1" or "after iteration k"; empty for runs that did their work or never
-    started. `evidence`: the deciding line of the log with its number, or the scheduler's word. `rule`: the one that
-    decided, in words.
+    `where`: "while building", "in iteration 1", "in training" or "after iteration k"; empty for runs that did their
+    work or never started. `evidence`: the deciding line of the log with its number, or the scheduler's word. `rule`:
+    the one that decided, in words.
     """
 
     outcome: str

@@ -12,7 +12,6 @@ from .formats import Format, recognised
 from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
 from .patterns import Line, Record, finite
-from .prefixes import peel
 from .reading import Found, Iteration, LogReading, Near, Seen, Total
 from .rules import Row, Start, Trailing
 from .series import Series
@@ -174,7 +173,7 @@ class Collector:
                 series = self._series.get(f"{row.name} of {record.total}")
             elif row.numbered_by is not None:
                 bars = self._bars.setdefault(row.numbered_by.name, Bars())
-                record = bars.timed(record) if extract.is_numbered else bars.numbered(record, peel(text).body, series)
+                record = bars.timed(record) if extract.is_numbered else bars.numbered(record, extract.text, series)
             if series is None:
                 if len(self._series) == MOST_SERIES:
                     continue
@@ -226,9 +225,8 @@ class Collector:
         return taken
 
     def _add_peaks(self, peaks: dict[str, float], line: int, rank: int = 0) -> None:
-        allocated, reserved = (
-            finite(peaks.get(name)) or None for name in _PEAKS
-        )  # 0 is printed where nothing is known
+        # Where nothing is known 0 is printed.
+        allocated, reserved = (finite(peaks.get(name)) or None for name in _PEAKS)
         if allocated is not None or reserved is not None:
             self._memory.add_rank(rank, allocated, reserved, line)
 

@@ -22,9 +22,10 @@ _MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
 
 @dataclass(frozen=True)
 class Extract:
-    """An iteration, the peaks of memory its line gives and the rank they are of, and whether the line numbers it."""
+    """An iteration, its text, the peaks of memory it gives and the rank they are of, and whether it says its number."""
 
     iteration: Iteration
+    text: str
     memory: Mapping[str, float]
     rank: int
     is_numbered: bool
@@ -61,7 +62,8 @@ class Extractor:
             memory = {name: values[name] for name in _MEMORY if name in values}
             clock = stamp_seconds(text, match.start()) if record.derive != "tokens" else None
             iteration = Iteration(number, line, whole(total), clock=clock, **fields)
-            yield Extract(iteration, memory, rank_in(text[: match.start()]), given is not None)
+            rank = rank_in(text[: match.start()])
+            yield Extract(iteration, text[match.start() : end], memory, rank, given is not None)
 
     def _figures(self, text: str) -> tuple[dict[str, float], tuple[Figure, ...]]:
         shape = tuple(text.count(mark) for mark in "|:=")
