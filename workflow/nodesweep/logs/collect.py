@@ -1,5 +1,6 @@
 """What the lines of a log have given so far, row by row of the rules."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
 from .patterns import Line, Record, finite
 from .reading import Found, Iteration, LogReading, Near, Seen, Total
-from .rules import Row, Start, Trailing
+from .rules import Leading, Row, Start, Trailing
 from .series import Series
 from .settings import Settings
 from .successes import Success
@@ -23,6 +24,7 @@ END_HEAD = 1500
 END_TAIL = 500
 FOUND_PER_KIND = 4
 SAMPLE_CHARACTERS = 2000
+ROUNDED = 0.0051
 MOST_SERIES = 1000
 """Kinds of records and progress bars of so many lengths; a log with more holds nothing worth to be read."""
 _PEAKS = ("peak_allocated_mib", "peak_reserved_mib")
@@ -40,6 +42,11 @@ def _standing(series: Series) -> tuple[int, float]:
     return (2 if rank == 1 and untimed else rank), -length
 
 
+def _is_of(record: Iteration, values: dict[str, float]) -> bool:
+    """Whether figures of another line are of a record: its seconds are the same, but for what rounding takes."""
+    return record.seconds is not None and math.isclose(record.seconds, values["seconds"], abs_tol=ROUNDED)
+
+
 class Collector:
     """The figures, marks and failures of the lines so far; `dump` is where arguments go."""
 
@@ -49,6 +56,7 @@ class Collector:
         self._series: dict[str, Series] = {}
         self._extractors: dict[str, Extractor] = {}
         self._bars: dict[str, Bars] = {}
+        self._ahead: dict[str, dict[str, float]] = {}
         self._memory = MemoryPeaks()
         self._totals: dict[str, Total] = {}
         self._settings: dict[str, str] = {}
@@ -68,6 +76,8 @@ class Collector:
                 return self._take_records(row, text, line)
             case Trailing():
                 return self._take_trailing(row, text, line)
+            case Leading():
+                return self._take_leading(row, text)
             case MemoryReport():
                 return self._take_memory(row, text, line)
             case TotalFigure():
@@ -174,6 +184,9 @@ class Collector:
             elif row.numbered_by is not None:
                 bars = self._bars.setdefault(row.numbered_by.name, Bars())
                 record = bars.timed(record) if extract.is_numbered else bars.numbered(record, extract.text, series)
+            ahead = self._ahead.pop(row.name, None)
+            if ahead and _is_of(record, ahead):
+                record = record._replace(**(ahead | {name: value for name, value in record._asdict().items() if value}))
             if series is None:
                 if len(self._series) == MOST_SERIES:
                     continue
@@ -212,6 +225,20 @@ class Collector:
         self._matched.update(figure.label for figure in rows)
         self._add_peaks({name: values.pop(name) for name in _PEAKS if name in values}, line)
         series.replace_latest(series.latest._replace(**fields_of(values)))
+        return True
+
+    def _take_leading(self, row: Leading, text: str) -> bool:
+        """Keep a figure for the next record; the last one's own comes after it where ranks print in another order."""
+        values, _ = figures_in((row.figure, row.seconds), text)
+        if len(values) < 2:
+            return False
+        self._matched[row.figure.label] += 1
+        series = self._series.get(row.record.name)
+        latest = series.latest if series else None
+        if series and latest and getattr(latest, row.figure.name) is None and _is_of(latest, values):
+            series.replace_latest(latest._replace(**{row.figure.name: values[row.figure.name]}))
+        else:
+            self._ahead[row.record.name] = values
         return True
 
     def _take_memory(self, row: MemoryReport, text: str, line: int) -> bool:

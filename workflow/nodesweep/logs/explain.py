@@ -17,7 +17,7 @@ from .summary import summary
 from .warmup import warm_up
 
 ALIKE = re.compile(r"(?i)\b(?:global[_ ])?(?:step|iter|iteration|batch|update)s?\b[^\w\n]{0,6}\d")
-NO_ITERATION = re.compile(r"(?i)\b(?:evaluat|validat|load|checkpoint|resum)")
+NO_ITERATION = re.compile(r"(?i)\b(?:evaluat|validat|load|checkpoint|resum|rerun)")
 MOST_ALIKE = 3
 NO_FAILURE = ("ok", "ok_no_iterations", "truncated")
 _FIGURES = (
@@ -126,7 +126,7 @@ def _losses(reading: LogReading) -> list[str]:
     losses = [row.loss for row in reading.iterations if row.loss is not None]
     if not losses:
         return ["  no loss"]
-    missing = len(reading.iterations) - len(losses)
+    missing = sum(row.loss is None and not row.cut for row in reading.iterations)
     without = f"; {missing} record{'' if missing == 1 else 's'} without" if missing else ""
     return [f"  loss {losses[0]} to {losses[-1]}{without}"]
 

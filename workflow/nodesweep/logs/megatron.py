@@ -56,6 +56,7 @@ MEGATRON = Record(
         _field("skipped", "number_of_skipped_iterations", value=COUNT),
         _field("nan", "number of nan iterations", value=COUNT),
         _field("nan", "number_of_nan_iterations", value=COUNT),
+        _field("peak_reserved_mib", "memory(GiB)", factor="1024"),  # Megatron-SWIFT
         _field("power_watts", "power per GPU (W/GPU)"),
         _field("gradient", "grad norm"),
         _field("gradient", "grad_norm"),
@@ -66,7 +67,10 @@ MEGATRON = Record(
     needed=frozenset({"seconds"}),
     trailing=(
         ("Effective Tera Flops per GPU: ", figure("tflops", "Effective Tera Flops per GPU", r"LABEL: VALUE and ")),
-        ("GPU utilization: ", figure("tflops", "GPU utilization", r"LABEL: VALUE(?:MODEL_)?TFLOP/s/GPU")),
+    ),
+    leading=(
+        figure("tflops", "GPU utilization", r"LABEL: VALUE(?:MODEL_)?TFLOP/s/GPU"),
+        figure("seconds", "Step Time", r"LABEL : VALUEs "),
     ),
 )
 

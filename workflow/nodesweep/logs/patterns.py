@@ -115,7 +115,8 @@ class Record:
     made to be read, higher for those that only stand in where a log has no others (progress bars, engines). `needed`:
     figures without which the line is not whole. `logs_first`: the first iteration always has a record. `before`:
     how many characters before the head its figures may begin. `trailing`:
-    figures of the last record on lines of their own, each with the plain text it stands behind. `is_bar`: it is a
+    figures of the last record on lines of their own, each with the plain text it stands behind. `leading`: a figure of
+    the next record on a line of its own, and the seconds there that tell whose it is. `is_bar`: it is a
     progress bar, of which a log may hold several, told apart by their totals. `numbered_by`: the bar drawn before
     lines that do not say which iteration they are. `leaves_out_nan`: a loss that is not a number is left out.
     """
@@ -131,6 +132,7 @@ class Record:
     logs_first: bool = False
     before: int = 0
     trailing: tuple[tuple[str, Figure], ...] = ()
+    leading: "tuple[Figure, Figure] | None" = None
     is_bar: bool = False
     numbered_by: "Record | None" = None
     leaves_out_nan: bool = False

@@ -27,6 +27,15 @@ class Trailing:
 
 
 @dataclass(frozen=True)
+class Leading:
+    """A figure of the next record of its kind, on a line of its own, with the seconds that tell whose it is."""
+
+    record: Record
+    figure: Figure
+    seconds: Figure
+
+
+@dataclass(frozen=True)
 class Start:
     """A line that says that training starts, or shows that it `has_begun`."""
 
@@ -34,7 +43,7 @@ class Start:
     has_begun: bool = False
 
 
-Row = Record | Trailing | MemoryReport | TotalFigure | Settings | Start | Line | Success | Signature
+Row = Record | Trailing | Leading | MemoryReport | TotalFigure | Settings | Start | Line | Success | Signature
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ def rules(form: Format | None) -> Rules:
     pairs: list[tuple[Row, tuple[str, ...]]] = [
         *((record, record.head.markers) for record in records),
         *((Trailing(record, figure), (text,)) for record in records for text, figure in record.trailing),
+        *((Leading(record, *record.leading), (record.leading[0].text,)) for record in records if record.leading),
         *((report, report.line.markers) for report in MEMORY_REPORTS),
         *((line, line.markers) for line in (NODE_MEMORY, WORLD_SIZE, ARGUMENTS_START, ARGUMENTS_END, NEOX_ARGUMENT)),
         *((row, row.line.markers) for row in SETTINGS),

@@ -38,7 +38,7 @@ SIGNATURES = (
     _row("slurm_preemption", "preempted", SCHEDULER, "DUE TO PREEMPTION", r"DUE TO PREEMPTION \*"),
     _row("slurm_requeue", "preempted", SCHEDULER, "DUE TO JOB REQUEUE", r"DUE TO JOB REQUEUE \*"),
     _row("slurm_node_failure", "node_failure", SCHEDULER, "DUE TO NODE FAIL", r"DUE TO NODE FAIL(?:URE)?[, *]"),
-    _row("srun_node_failure", "node_failure", SCHEDULER, "srun: error: Node failure on "),
+    _row("srun_node_failure", "node_failure", SCHEDULER, "srun: error: ", "srun: error: Node failure on "),
     _row("slurm_task_failure", "consequence", CONSEQUENCE, "DUE TO TASK FAILURE", rf"{_CANCELLED} DUE TO TASK FAILURE"),
     _row("slurm_signal", "cancelled", TERMINATED, "DUE to SIGNAL", rf"{_CANCELLED} DUE to SIGNAL"),
     _row("slurm_cancelled", "cancelled", SCHEDULER, "CANCELLED AT", rf"{_CANCELLED}(?:\s|$)(?!DUE )"),
@@ -65,7 +65,7 @@ SIGNATURES = (
         " plexec ",
         r"\[ERR\.\] PLE (?:000[258]|0010|0018|004[24]|0050|0060|0070|008[01]) |PLE 0611 ",
     ),
-    _row("srun_launch", "launch_failed", FAILURE, ("srun: error: Task launch for ", "srun: error: Unable to ")),
+    _row("srun_launch", "launch_failed", FAILURE, "srun: error: ", "srun: error: (?:Task launch for |Unable to )"),
     _row("slurm_execve", "launch_failed", FAILURE, "slurmstepd: error: execve"),
     # Out of memory.
     _row(
@@ -181,7 +181,7 @@ SIGNATURES = (
         "peer_closed",
         "consequence",
         CONSEQUENCE,
-        ("onnection closed by", "onnection reset by"),
+        "onnection ",
         r"[Cc]onnection (?:closed|reset) by (?:remote )?peer",
     ),
     _row("peer_lost", "consequence", CONSEQUENCE, "Connection was likely closed"),
@@ -243,7 +243,7 @@ SIGNATURES = (
     ),
     _row("fatal_signal", "crash", SYMPTOM, "Fatal Python error: "),
     _row("assertion", "crash", SYMPTOM, "Assertion `", r"Assertion `[^`\n]{1,400}['`] failed"),
-    _row("segmentation_fault", "crash", SYMPTOM, "egmentation fault"),
+    _row("segmentation_fault", "crash", SYMPTOM, ("egmentation fault", "Segfault encountered")),
     _row("core_dumped", "crash", SYMPTOM, ("Aborted", "Bus error"), rf"(?:{_SHELL}|{_TASKS}|^)(?:Aborted|Bus error)\b"),
     _row(
         "worker_signal",
@@ -298,6 +298,7 @@ SIGNATURES = (
         ("CUDA error: ", "HIP error: "),
         r"^(?!.{0,120}WARN).{0,400}(?:CUDA|HIP) error: ",
     ),
+    _row("rocm_fault", "crash", FAILURE, ("by GPU node-", "HSA_STATUS_ERROR"), r"by GPU node-\d|HSA_STATUS_ERROR_\w"),
     _row("command_missing", "crash", FAILURE, "command not found"),
     _row(
         "command_failed",
@@ -329,6 +330,6 @@ SIGNATURES = (
         "crash",
         CONSEQUENCE,
         "Traceback (most recent call last)",
-        note="a traceback without the error it ends with",
+        note="nothing but a traceback tells of a failure",
     ),
 )
