@@ -19,9 +19,9 @@ ROOMS = [
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
     "journal lock",
     "logs logs.lazy logs.patterns logs.prefixes logs.search logs.searcher logs.helper logs.memory logs.causes "
-    "logs.signatures logs.successes logs.starts logs.megatron logs.trainers logs.totals logs.settings logs.formats "
-    "logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series logs.bars "
-    "logs.extract logs.arguments logs.collect logs.scan "
+    "logs.job_ends logs.signatures logs.successes logs.starts logs.megatron logs.trainers logs.totals logs.settings "
+    "logs.formats logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series "
+    "logs.bars logs.extract logs.arguments logs.collect logs.scan "
     "logs.ending logs.explain outcome records watch runner",
     "steady plausible measure",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "

@@ -352,6 +352,7 @@ SAID = {
     "  Instantaneous batch size per device = 1,024": {"micro_batch": 1024},
     "  Total train batch size (w. parallel, distributed & accumulation) = 64": {"global_batch": 64},
     "  Gradient Accumulation steps = 4": {},
+    "O^O/ \\_/ \\    Batch size per device = 2 | Total steps = 5,000": {},
     "DLL 2025-01-15 01:59:59.000001 - PARAMETER world_size : 64 ": {"ranks": 64, "nodes": 64, "ranks_per_node": 1},
     "05/11 07:10:44 [INFO|DP=0|TP=0|n1]: mbs: 2 | grad_accum: 4 | cp: 1 | sequence_length: 8192 | z: 1": {
         **{"micro_batch": 2, "sequence_length": 8192}

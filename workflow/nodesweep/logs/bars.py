@@ -9,38 +9,63 @@ class Bars:
 
     def __init__(self) -> None:
         self._bar: Iteration | None = None
+        self._after_first: Iteration | None = None
         self._used: tuple[int, int | None] | None = None
         self._said = ""
 
     def draw(self, bar: Iteration) -> None:
         """Take the bar's latest state."""
         self._bar = bar
+        if self._said and self._after_first is None:
+            self._after_first = bar
 
     def timed(self, record: Iteration) -> Iteration:
-        """A record that says which iteration it is, with the time of the bar drawn for the same one."""
+        """A record that says which iteration it is, with the total and the time of the bar drawn for the same one."""
         bar = self._bar
-        drawn = bar is not None and bar.number == record.number and bar.total in (record.total, None)
-        return record._replace(seconds=record.seconds or bar.seconds) if bar and drawn else record
+        if bar is None or bar.number != record.number or record.total not in (bar.total, None):
+            return record
+        return record._replace(total=bar.total, seconds=record.seconds or bar.seconds)
 
     def numbered(self, record: Iteration, said: str, series: Series | None) -> Iteration:
-        """A record with what the bar before it says; `said` is its line.
+        """A record with what the bar before it says; `said` is its text.
 
         Where two come after one bar, as they do where standard output is buffered, bars tell nothing of any of them.
         """
         bar, before = self._bar, series.latest if series else None
-        said, repeats = said.strip(), said.strip() == self._said
-        self._said = said
-        if bar is None or (series is not None and series.is_counted):
+        repeats, self._said = said.strip() == self._said, said.strip()
+        if series is None or before is None:
+            return record if bar is None else self._drawn(record, bar)
+        if bar is None:
+            return before._replace(line=record.line) if repeats and record.loss else record
+        if series.is_counted:
             return record
-        if before is not None and self._used == (bar.number, bar.total):
-            if repeats:  # by another rank
-                return before._replace(line=record.line)
-            assert series is not None
-            series.count()
-            return record._replace(number=series.next_number)
-        if before is not None and self._used is None and bar.number <= before.number:
-            return record  # drawn again after a line that came before any bar
-        if before is not None and before.total not in (None, bar.total) and before.number < (before.total or 0):
+        if self._used is None and not self._numbers_first(series, bar):
+            return self._counted(record, series)
+        if self._used == (bar.number, bar.total):  # once more from another rank, or a second one
+            return before._replace(line=record.line) if repeats else self._counted(record, series)
+        if before.total not in (None, bar.total) and before.number < (before.total or 0):
             return record  # the bar of an evaluation in between
+        return self._drawn(record, bar)
+
+    def _drawn(self, record: Iteration, bar: Iteration) -> Iteration:
         self._used = bar.number, bar.total
         return record._replace(number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
+
+    def _numbers_first(self, series: Series, bar: Iteration) -> bool:
+        """Number the first record, which came before any bar, by the one drawn again after it; whether that can be."""
+        again = self._after_first
+        if again is None or len(series.records) > 1 or again.total != bar.total or again.number >= bar.number:
+            return False
+        series.renumber(self._drawn(next(iter(series.records.values())), again))
+        return True
+
+    def settle(self, series: Series) -> None:
+        """Number the only record by the bar drawn after it, where none came before."""
+        again = self._after_first
+        if self._used is None and again is not None and len(series.records) == 1:
+            series.renumber(self._drawn(next(iter(series.records.values())), again))
+
+    @staticmethod
+    def _counted(record: Iteration, series: Series) -> Iteration:
+        series.count()
+        return record._replace(number=series.next_number)

@@ -1,5 +1,6 @@
 """The words for why a run ended, and the shape of what shows it in a log."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,3 +66,14 @@ class Signature:
     def outcome(self) -> Outcome:
         """The cause in the words of the results."""
         return OUTCOME_OF[self.cause]
+
+
+def row(
+    kind: str, cause: Cause, precedence: int, markers: str | tuple[str, ...], pattern: str | None = None, note: str = ""
+) -> Signature:
+    """A row; without a pattern the markers themselves are looked for."""
+    markers = (markers,) if isinstance(markers, str) else markers
+    pattern = pattern or "|".join(re.escape(marker) for marker in markers)
+    return Signature(
+        kind, cause, precedence, markers, Pattern(pattern), note or (SIGKILL_NOTE if cause == "killed" else "")
+    )

@@ -122,6 +122,8 @@ class Collector:
     def reading(self, last_text: str, lines: int) -> LogReading:
         """What all lines have given."""
         series, form = self._chosen()
+        if series and series.kind.numbered_by and (bars := self._bars.get(series.kind.numbered_by.name)):
+            bars.settle(series)
         told = self._told()
         records = derived(series.rising(), form.record.derive) if series and form else ()
         return LogReading(

@@ -143,7 +143,7 @@ def _done(reading: LogReading, found: list[Found], latest: Iteration | None) -> 
     """All iterations are there, or the log says that the work was done, and no run started since."""
     started = reading.training_started_line or 0
     signs = [seen for seen in reading.successes if seen.line > started and _holds(seen, found)]
-    if latest and reading.all_done and latest.line > started and not (_is_bar(reading) and any(map(_fails, found))):
+    if latest and reading.all_done and latest.line > started and not (_is_bar(reading) and found):
         end, evidence, notes = latest.line, f"line {latest.line}: iteration {latest.number} of {latest.total}", []
     elif signs:
         end, evidence, notes = signs[-1].line, said(signs[-1]), _doubts(reading, signs[-1], latest)
@@ -157,8 +157,8 @@ def _done(reading: LogReading, found: list[Found], latest: Iteration | None) -> 
 
 
 def _is_bar(reading: LogReading) -> bool:
-    """Whether iterations are known from a progress bar alone, which another program may have drawn."""
-    return reading.format is not None and reading.format.record.is_bar
+    """Whether the total is that of a progress bar, which another program may have drawn, or that of an epoch."""
+    return reading.format is not None and (reading.format.record.is_bar or reading.format.record.counts_epochs)
 
 
 def _doubts(reading: LogReading, seen: Seen, latest: Iteration | None) -> list[str]:

@@ -17,7 +17,7 @@ from .summary import summary
 from .warmup import warm_up
 
 ALIKE = re.compile(r"(?i)\b(?:global[_ ])?(?:step|iter|iteration|batch|update)s?\b[^\w\n]{0,6}\d")
-NO_ITERATION = re.compile(r"(?i)\b(?:evaluat|validat|load|checkpoint|resum|rerun)")
+NO_ITERATION = re.compile(r"(?i)\b(?:evaluat|validat|load|checkpoint|resum|rerun|start|terminat)")
 MOST_ALIKE = 3
 NO_FAILURE = ("ok", "ok_no_iterations", "truncated")
 _FIGURES = (

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from .patterns import Figure, Record
-from .prefixes import rank_in, stamp_seconds
+from .prefixes import peel, rank_in, stamp_seconds
 from .reading import Iteration
 
 _FIELDS = frozenset(Iteration._fields)
@@ -46,6 +46,7 @@ class Extractor:
     def iterations(self, text: str, line: int, next_number: int) -> Iterator[Extract]:
         """The iterations a line holds; `next_number` is for lines that do not say which they are."""
         record = self._record
+        text = peel(text, hosts=False).body if record.is_bar else text
         heads = list(record.head.pattern.finditer(text))
         for index, match in enumerate(heads):
             end = heads[index + 1].start() if index + 1 < len(heads) else len(text)
@@ -94,6 +95,8 @@ class Extractor:
 def _numbers(named: Mapping[str, str | None], values: Mapping[str, float]) -> tuple[str | None, str | None]:
     """Which iteration a line says it is, and of how many, by its head or by its figures; None where it does not."""
     step, steps = (str(values[name]) if name in values else None for name in ("step", "steps"))
+    if named.get("last") and named["index"] == named["number"]:  # no epoch began before
+        steps = str((whole(named["last"]) or 0) + 1)
     return named.get("number") or step, named.get("total") or steps
 
 

@@ -119,6 +119,7 @@ class Record:
     the next record on a line of its own, and the seconds there that tell whose it is. `is_bar`: it is a
     progress bar, of which a log may hold several, told apart by their totals. `numbered_by`: the bar drawn before
     lines that do not say which iteration they are. `leaves_out_nan`: a loss that is not a number is left out.
+    `counts_epochs`: totals may be those of an epoch.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Record:
     is_bar: bool = False
     numbered_by: "Record | None" = None
     leaves_out_nan: bool = False
+    counts_epochs: bool = False
 
     def behind(self, text: str) -> str:
         """What stands in a line behind its records: nothing, or what another process wrote there."""

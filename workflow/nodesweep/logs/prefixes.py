@@ -13,13 +13,16 @@ _PREFIXES = (
     re.compile(r"\[[a-zA-Z_]{1,40}\d{1,7}\]: ?"),  # torchrun --tee: [default0]:, and PyTorch's own [rank0]:
     re.compile(r"\[[\w.-]{1,80}:\d{1,7}\]: ?"),  # a site's [host:3]:
     re.compile(r"\([\w-]{1,60}(?:, [\w-]{1,40})?, ?pid=\d{1,9}(?:, ip=[\d.]{7,15})?\) ?"),  # SkyPilot, Ray
-    re.compile(r"(?!https?:|file:)[a-zA-Z][\w-]{0,60}(?:\.[\w-]{1,60}){0,6}\d{1,6}(?:\.[\w-]{1,60}){0,6}: "),  # pdsh
     re.compile(r"localhost: "),
     re.compile(r"\d{1,3}(?:\.\d{1,3}){3}: "),  # pdsh with addresses
     re.compile(r"[A-Z]{4,8} \d{4}-\d\d-\d\dT[\d:.]{8,20}Z \[[\w.: -]{1,120}\] "),  # log export of GKE
     re.compile(r"\[\d{8} [\d:]{8}\]\[rank-\d{1,7}/\d{1,7}\]\[[A-Z]{1,12} {0,8}\] ?\[[\w.:-]{1,120}\] : "),  # Primus
     re.compile(r"\[titan\] "),
+    re.compile(r"\[\d{1,4},(?:mpirank:)?\d{1,7}(?:,[\w.-]{1,40})?\]<std(?:err|out)>: ?"),  # mpirun --tag-output
+    re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,20}(?:Z|[+-]\d\d:\d\d) (?:std(?:err|out) [FP] )?"),  # container runtimes
+    re.compile(r"[\w.-]{1,80}-\d{1,4} {1,12}\| "),  # docker compose
 )
+_HOST = re.compile(r"(?!https?:|file:)[a-zA-Z][\w-]{0,60}(?:\.[\w-]{1,60}){0,6}\d{1,6}(?:\.[\w-]{1,60}){0,6}: ")  # pdsh
 _RANK = re.compile(r"\[rank[ -]?(\d{1,7})(?:/\d{1,7})?\]")
 _TIME = re.compile(r"\d\d:\d\d:\d\d")
 _STAMPS = (
@@ -37,14 +40,18 @@ class Peeled(NamedTuple):
     body: str
 
 
-def peel(text: str) -> Peeled:
-    """Take the prefixes off a line; of several blanks before its body all but those of the last prefix stay."""
+def peel(text: str, hosts: bool = True) -> Peeled:
+    """Take the prefixes off a line; of several blanks before its body all but those of the last prefix stay.
+
+    `hosts`: names of hosts are prefixes; before a progress bar they cannot be told from what the bar is of.
+    """
     label, at = None, 0
     match = LABEL.match(text)
     if match:
         label, at = match[1], match.end()
+    prefixes = (*_PREFIXES, _HOST) if hosts else _PREFIXES
     for _ in range(MOST_PREFIXES):
-        match = next((found for prefix in _PREFIXES if (found := prefix.match(text, at))), None)
+        match = next((found for prefix in prefixes if (found := prefix.match(text, at))), None)
         if match is None:
             break
         at = match.end()

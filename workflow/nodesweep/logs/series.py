@@ -48,6 +48,11 @@ class Series:
         """Put the last record again, with more figures."""
         self.records[record.number] = self.latest = record
 
+    def renumber(self, record: Iteration) -> None:
+        """Put the only record again, with another number."""
+        self.records = {record.number: record}
+        self.latest = record
+
     def count(self) -> None:
         """Number the records by themselves: what bars said of them was not of them."""
         rows = [row._replace(total=None, seconds=None) for row in self.records.values()]

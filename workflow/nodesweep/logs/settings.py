@@ -64,6 +64,7 @@ SETTINGS = (
         Total_train_batch_size="train_batch_size",
         Gradient_Accumulation_steps="gradient_accumulation_steps",
     ),
+    _settings("Total steps = ", r"(?P<name>Total steps) = VALUE", Total_steps="train_steps"),  # unsloth
     _settings(" - PARAMETER ", r" PARAMETER (?P<name>\w{1,60}) : VALUE"),
     _settings("num_local_procs=", r"(?P<name>num_local_procs)=VALUE"),
     _settings("nnodes=", r"(?P<name>nnodes)=VALUE"),

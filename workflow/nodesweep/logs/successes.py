@@ -39,7 +39,10 @@ SUCCESSES = (
         "transformers",
         "trainer",
         ("train_runtime", "***** train metrics *****"),
-        Pattern(r"'train_runtime': '?\d|train_runtime {1,60}= {1,8}\d|\*{5} train metrics \*{5}"),
+        Pattern(
+            r"^(?!.{0,2000}'loss': ).{0,2000}'train_runtime': '?\d|"  # not in the dictionary of each step
+            r"train_runtime {1,60}= {1,8}\d|\*{5} train metrics \*{5}"
+        ),
         trained=True,
     ),
     Success("completed", "script", ("raining complete",), Pattern(r"\b[Tt]raining (?:is )?complete(?:d|!|\.|\s*$)")),

@@ -28,6 +28,7 @@ class MemoryReport:
 
 _EQUALS = r"(?<!\w)LABEL=VALUE[,\s]"
 _KEY = r"'LABEL': '?VALUE'?[,}]"
+_RUNTIME = r"'LABEL': '?VALUE'?(?:\}|, 'train_)"  # in the last dictionary; transformers may print it in all
 _METRIC = r"(?<![\w'])LABEL {1,60}= {1,20}VALUE\s"
 _CLOCK = r"(?:\d{1,6} days?, )?\d{1,4}:\d\d:\d\d(?:\.\d{1,6})?"
 _PROFILE = r"LABEL[^:\n]{0,90}: {1,60}VALUE\s"
@@ -62,7 +63,7 @@ TOTALS = (
     ),
     TotalFigure("Using (GB) ", figure("memstats_used_gb", "Using (GB)", r"LABEL VALUE / "), "highest"),
     TotalFigure("Using (GB) ", figure("memstats_limit_gb", "Using (GB)", rf"LABEL {NUMBER} / VALUE \("), "highest"),
-    TotalFigure("'train_runtime'", figure("train_runtime_s", "train_runtime", _KEY), "first"),
+    TotalFigure("'train_runtime'", figure("train_runtime_s", "train_runtime", _RUNTIME), "first"),
     TotalFigure(
         "'train_samples_per_second'", figure("train_samples_per_second", "train_samples_per_second", _KEY), "first"
     ),

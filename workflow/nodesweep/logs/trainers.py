@@ -101,7 +101,8 @@ NEMO_PRINTED = Record(
     head=Line(
         ("| global_step: ",),
         Pattern(
-            rf"Training epoch {COUNT}, iteration {COUNT}/{COUNT} \|[^\n]{{0,400}}?\| global_step: (?P<number>{COUNT})\b"
+            rf"Training epoch (?:0, iteration (?P<index>{COUNT})/(?P<last>{COUNT})|{COUNT}, iteration {COUNT}/{COUNT}) "
+            rf"\|[^\n]{{0,400}}?\| global_step: (?P<number>{COUNT})\b"
         ),
     ),
     figures=(
@@ -112,9 +113,10 @@ NEMO_PRINTED = Record(
         figure("tokens_per_second_per_rank", "tokens_per_sec_per_gpu", _BAR),
         figure("peak_reserved_mib", "max_memory_reserved", _BAR, factor=MIB["B"]),
         figure("peak_allocated_mib", "max_memory_allocated", _BAR, factor=MIB["B"]),
-        figure("peak_allocated_mib", "peak_memory_usage", _BAR, factor=MIB["B"]),
+        figure("peak_reserved_mib", "peak_memory_usage", _BAR, factor=MIB["B"]),
     ),
     first_number=0,
+    counts_epochs=True,
 )
 _SET = r"[ ,\[]LABEL=VALUE[\],]"
 _STEP = r"global_step=(?P<number>\d{1,12}(?:\.\d{0,9})?(?:e\+\d\d?)?)"
@@ -128,6 +130,7 @@ NEMO_BAR = Record(
         figure("loss", "loss", _SET),
     ),
     first_number=0,
+    counts_epochs=True,
     rank=1,
     tail="]",
     needed=frozenset({"seconds"}),
@@ -144,6 +147,7 @@ NEMO_UNTIMED_BAR = Record(
     ),
     figures=(figure("loss", "reduced_train_loss", _SET), figure("loss", "loss", _SET), *_RATES),
     first_number=0,
+    counts_epochs=True,
     rank=1,
     tail="]",
 )

@@ -1,0 +1,47 @@
+"""What schedulers and launchers of jobs say in a log of why they ended one, as rows of data; see signatures.py."""
+
+from .causes import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, TERMINATED, row
+
+_CANCELLED = r"(?:JOB|STEP) \S{1,80} ON \S{1,255} CANCELLED AT \S{1,40}"
+
+JOB_ENDS = (
+    row("slurm_time_limit", "time_limit", SCHEDULER, "DUE TO TIME LIMIT", r"DUE TO TIME LIMIT \*"),
+    row("slurm_preemption", "preempted", SCHEDULER, "DUE TO PREEMPTION", r"DUE TO PREEMPTION \*"),
+    row("slurm_requeue", "preempted", SCHEDULER, "DUE TO JOB REQUEUE", r"DUE TO JOB REQUEUE \*"),
+    row("slurm_node_failure", "node_failure", SCHEDULER, "DUE TO NODE FAIL", r"DUE TO NODE FAIL(?:URE)?[, *]"),
+    row("srun_node_failure", "node_failure", SCHEDULER, "srun: error: ", "srun: error: Node failure on "),
+    row("slurm_task_failure", "consequence", CONSEQUENCE, "DUE TO TASK FAILURE", rf"{_CANCELLED} DUE TO TASK FAILURE"),
+    row("slurm_signal", "cancelled", TERMINATED, "DUE to SIGNAL", rf"{_CANCELLED} DUE to SIGNAL"),
+    row("slurm_cancelled", "cancelled", SCHEDULER, "CANCELLED AT", rf"{_CANCELLED}(?:\s|$)(?!DUE )"),
+    row("slurm_memory_limit", "oom_host", ROOT, "exceeded memory limit (", r"limit \(\d{1,20} > \d{1,20}\)"),
+    row("pjm_time_limit", "time_limit", SCHEDULER, "ELAPSE LIMIT EXC"),
+    row("pjm_elapse_limit", "time_limit", SCHEDULER, "[ERR.] PJM 70", r"\[ERR\.\] PJM 7004 "),
+    row("pjm_memory_limit", "oom_host", ROOT, "LIMIT OVER MEMORY"),
+    row("pjm_out_of_memory", "oom_host", ROOT, "[ERR.] PJM 70", r"\[ERR\.\] PJM (?:7005|7011) "),
+    row("pjm_node_down", "node_failure", SCHEDULER, "[ERR.] PJM 70", r"\[ERR\.\] PJM (?:7002|7008|7010|7013) "),
+    row("pjm_deadline", "preempted", SCHEDULER, "[ERR.] PJM 70", r"\[ERR\.\] PJM 7001 "),
+    row("pjm_not_started", "launch_failed", SCHEDULER, "[ERR.] PJM 70", r"\[ERR\.\] PJM (?:7007|7009) "),
+    row("pjm_deleted", "cancelled", SCHEDULER, "[INFO] PJM 7090 "),
+    row("pjm_code_time", "time_limit", SCHEDULER, "PJM CODE", r"PJM CODE {0,30}: {0,4}11\b"),
+    row("pjm_code_memory", "oom_host", ROOT, "PJM CODE", r"PJM CODE {0,30}: {0,4}(?:12|23)\b"),
+    row("pjm_code_node", "node_failure", SCHEDULER, "PJM CODE", r"PJM CODE {0,30}: {0,4}(?:20|22|25)\b"),
+    row("pjm_code_deleted", "cancelled", SCHEDULER, "PJM CODE", r"PJM CODE {0,30}: {0,4}1\b"),
+    row("pbs_walltime", "time_limit", SCHEDULER, "=>> PBS: job killed: ", r"=>> PBS: job killed: walltime"),
+    row("pbs_cpu_time", "time_limit", SCHEDULER, "=>> PBS: job killed: ", r"=>> PBS: job killed: p?cput "),
+    row("pbs_memory", "oom_host", ROOT, "=>> PBS: job killed: ", r"=>> PBS: job killed: v?mem "),
+    row("pbs_killed", "killed", SCHEDULER, "=>> PBS: job killed: ", note="killed by PBS"),
+    row("lsf_run_limit", "time_limit", SCHEDULER, "TERM_RUNLIMIT: "),
+    row("lsf_memory_limit", "oom_host", ROOT, "TERM_MEMLIMIT: "),
+    row("lsf_preemption", "preempted", SCHEDULER, "TERM_PREEMPT: "),
+    row("lsf_killed", "cancelled", SCHEDULER, ("TERM_OWNER: ", "TERM_ADMIN: ")),
+    row("pbs_cgroup_memory", "oom_host", ROOT, "Cgroup mem", r"Cgroup mem(?:ory|sw) limit exceeded"),
+    row(
+        "plexec_refused",
+        "launch_failed",
+        SCHEDULER,
+        " plexec ",
+        r"\[ERR\.\] PLE (?:000[258]|0010|0018|004[24]|0050|0060|0070|008[01]) |PLE 0611 ",
+    ),
+    row("srun_launch", "launch_failed", FAILURE, "srun: error: ", "srun: error: (?:Task launch for |Unable to )"),
+    row("slurm_execve", "launch_failed", FAILURE, "slurmstepd: error: execve"),
+)
