@@ -3,21 +3,36 @@
 from .reading import Iteration
 from .series import Series
 
+SMOOTHED = 20
+CLEAR_SECONDS = 3
+"""A bar shows whole seconds: so many are known well enough."""
+
 
 class Bars:
     """The bar of a training as it is drawn, and the line that was numbered by it last."""
 
     def __init__(self) -> None:
         self._bar: Iteration | None = None
+        self._begun: tuple[int, float | None, int | None] | None = None
         self._after_first: Iteration | None = None
         self._used: tuple[int, int | None] | None = None
         self._said = ""
 
-    def draw(self, bar: Iteration) -> None:
-        """Take the bar's latest state."""
+    def draw(self, bar: Iteration, elapsed: float | None) -> Iteration:
+        """Take the bar's latest state, `elapsed` seconds after it began; the same with the seconds of an iteration.
+
+        tqdm smooths its rate, which holds the slow first iterations for long: there the mean since the first counts.
+        """
+        if self._begun is None or bar.number <= self._begun[0] or bar.total != self._begun[2]:
+            self._begun = (bar.number, elapsed, bar.total) if bar.number < SMOOTHED else None
+        elif bar.number <= SMOOTHED and elapsed is not None and self._begun[1] is not None:
+            passed = elapsed - self._begun[1]
+            if passed >= CLEAR_SECONDS:
+                bar = bar._replace(seconds=passed / (bar.number - self._begun[0]))
         self._bar = bar
         if self._said and self._after_first is None:
             self._after_first = bar
+        return bar
 
     def timed(self, record: Iteration) -> Iteration:
         """A record that says which iteration it is, with the total and the time of the bar drawn for the same one."""

@@ -181,7 +181,7 @@ class Collector:
         for extract in extractor.iterations(text, line, series.next_number if series else row.first_number):
             record = extract.iteration
             if row.is_bar:
-                self._bars.setdefault(row.name, Bars()).draw(record)
+                record = self._bars.setdefault(row.name, Bars()).draw(record, extract.elapsed)
                 series = self._series.get(f"{row.name} of {record.total}")
             elif row.numbered_by is not None:
                 bars = self._bars.setdefault(row.numbered_by.name, Bars())

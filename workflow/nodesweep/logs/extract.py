@@ -22,13 +22,17 @@ _MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
 
 @dataclass(frozen=True)
 class Extract:
-    """An iteration, its text, the peaks of memory it gives and the rank they are of, and whether it says its number."""
+    """An iteration, its text, the peaks of memory it gives and the rank they are of, and whether it says its number.
+
+    `elapsed`: seconds since a progress bar began.
+    """
 
     iteration: Iteration
     text: str
     memory: Mapping[str, float]
     rank: int
     is_numbered: bool
+    elapsed: float | None = None
 
 
 class Extractor:
@@ -64,7 +68,7 @@ class Extractor:
             clock = stamp_seconds(text, match.start()) if record.derive != "tokens" else None
             iteration = Iteration(number, line, whole(total), clock=clock, **fields)
             rank = rank_in(text[: match.start()])
-            yield Extract(iteration, text[match.start() : end], memory, rank, given is not None)
+            yield Extract(iteration, text[match.start() : end], memory, rank, given is not None, values.get("elapsed"))
 
     def _figures(self, text: str) -> tuple[dict[str, float], tuple[Figure, ...]]:
         shape = tuple(text.count(mark) for mark in "|:=")

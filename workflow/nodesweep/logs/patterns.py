@@ -172,7 +172,7 @@ def _decimal(text: str) -> Decimal:
     if ":" not in text:
         return Decimal(text.replace(",", ""))
     days, _, clock = text.rpartition(", ")
-    hours, minutes, seconds = clock.split(":")
+    hours, minutes, seconds = (["0", *clock.split(":")])[-3:]
     return (
         (Decimal(days.split()[0] if days else 0) * 24 + Decimal(hours)) * 3600
         + Decimal(minutes) * 60

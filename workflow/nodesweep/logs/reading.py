@@ -128,10 +128,12 @@ class LogReading:
         if self.format is not None and self.format.record.logs_first and len(numbers) > 2:
             del numbers[0]  # 1, 10, 20
         steps = Counter(after - before for before, after in pairwise(numbers))
+        told = dict(self.arguments).get("log_interval", "")
+        if told.isdecimal() and len(numbers) < 3:
+            return int(told)
         if steps:
             return max(steps, key=lambda step: (steps[step], -step))
-        told = dict(self.arguments).get("log_interval", "")
-        return int(told) if told.isdecimal() else (1 if numbers == [1] else None)
+        return 1 if numbers == [1] else None
 
     @property
     def training_finished_line(self) -> int | None:

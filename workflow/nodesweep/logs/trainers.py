@@ -205,7 +205,7 @@ TRANSFORMERS_BAR = Record(
             r"\[(?=[^\n\]]{4,40}(?:s/it|it/s)[,\]])"
         ),
     ),
-    figures=_RATES,
+    figures=(*_RATES, figure("elapsed", "<", r"\[VALUE(?=LABEL)", value=r"(?:\d{1,4}:)?\d{1,2}:\d\d")),
     rank=2,
     is_bar=True,
     tail="]",
