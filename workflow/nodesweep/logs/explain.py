@@ -117,6 +117,8 @@ def _warm_up(reading: LogReading) -> str:
     if dropped:
         records = "record" if dropped == 1 else f"{dropped} records"
         return f"the first {records}: {reason}; figures are medians of the other {kept}"
+    if kept == 1 and reading.shows_start and reading.format and reading.format.warm_up.records:
+        return f"the only record is one itself: {reading.format.warm_up.reason}"
     if not reading.shows_start:
         return f"none: the log does not show the start of a run; figures are medians of all {kept}"
     return f"none; figures are medians of all {kept}"

@@ -58,14 +58,16 @@ class Format:
     counts_recomputation: bool = False
 
 
-_FIRST = WarmUp(1, 1, "the first iteration also allocates, compiles and connects")
+FIRST = WarmUp(1, 1, "the first iteration also allocates, compiles and connects")
 _FIRST_TWO = WarmUp(2, 1, "the first two iterations allocate, compile and connect")
 _CHECKPOINT = WarmUp(
     2, 2, "the first iteration also allocates and connects; a checkpoint after it falls into the second"
 )
 _CONTAMINATED = WarmUp(1, 2, "timers are not reset after the first iteration: the second record holds it too")
-_ASYNCHRONOUS = WarmUp(2, 1, "the first step compiles; the second is dispatched without waiting and far too short")
-_BUFFERED = WarmUp(5, 1, "step times are means over the last five steps: the first five hold the first")
+_ASYNCHRONOUS = WarmUp(
+    2, 1, "the first step compiles; the second is dispatched without waiting, and its time means little"
+)
+BUFFERED = WarmUp(5, 1, "step times are means over the last five steps: the first five hold the first")
 _NONE = WarmUp(0, 0, "")
 
 CONTAMINATED = "megatron-core-2026"
@@ -77,29 +79,29 @@ FORMATS = {
         Format("primus", MEGATRON, _CONTAMINATED, Pattern(r"\[rank-\d{1,7}/\d{1,7}\]|hip mem usage/")),
         Format("gpt-neox", MEGATRON, _CHECKPOINT, Pattern(r"approx flops per GPU: |\| lm_loss: ")),
         Format(CONTAMINATED, MEGATRON, _CONTAMINATED, Pattern(r"\[\d{4}-\d\d-\d\d [\d:]{8}\.\d{6}\] iteration ")),
-        Format("megatron-core", MEGATRON, _FIRST, Pattern(r"throughput per GPU|\[\d{4}-\d\d-\d\d [\d:]{8}\] iter")),
+        Format("megatron-core", MEGATRON, FIRST, Pattern(r"throughput per GPU|\[\d{4}-\d\d-\d\d [\d:]{8}\] iter")),
         Format(
             "megatron-deepspeed",
             MEGATRON,
-            _FIRST,
+            FIRST,
             Pattern(r"samples[ _]per[ _]second|consumed[ _]tokens|TFLOPs[:=]|lm-loss:"),
             counts_recomputation=True,
         ),
-        Format("megatron-lm", MEGATRON, _FIRST),
-        Format("nanotron-2025", NANOTRON_2025, _FIRST),
-        Format("nanotron", NANOTRON, _FIRST),
+        Format("megatron-lm", MEGATRON, FIRST),
+        Format("nanotron-2025", NANOTRON_2025, FIRST),
+        Format("nanotron", NANOTRON, FIRST),
         Format("picotron", PICOTRON, _FIRST_TWO),
         Format("torchtitan", TORCHTITAN, _FIRST_TWO),
-        Format("nemo-dllogger", NEMO_DLLOGGER, _BUFFERED),
-        Format("nemo-printed", NEMO_PRINTED, _BUFFERED),
-        Format("nemo-progress-bar", NEMO_BAR, _BUFFERED),
-        Format("nemo-untimed-bar", NEMO_UNTIMED_BAR, _FIRST),
+        Format("nemo-dllogger", NEMO_DLLOGGER, BUFFERED),
+        Format("nemo-printed", NEMO_PRINTED, BUFFERED),
+        Format("nemo-progress-bar", NEMO_BAR, BUFFERED),
+        Format("nemo-untimed-bar", NEMO_UNTIMED_BAR, FIRST),
         Format("maxtext", MAXTEXT, _ASYNCHRONOUS),
-        Format("composer", COMPOSER, _FIRST),
-        Format("transformers", TRANSFORMERS, _FIRST),
-        Format("deepspeed-steps", DEEPSPEED_STEPS, _FIRST),
+        Format("composer", COMPOSER, FIRST),
+        Format("transformers", TRANSFORMERS, FIRST),
+        Format("deepspeed-steps", DEEPSPEED_STEPS, FIRST),
         Format("deepspeed-timer", DEEPSPEED_TIMER, _NONE),
-        Format("transformers-progress-bar", TRANSFORMERS_BAR, _FIRST),
+        Format("transformers-progress-bar", TRANSFORMERS_BAR, FIRST),
         Format("unknown", UNKNOWN_TRAINER, _NONE),
     )
 }

@@ -2,14 +2,20 @@
 
 from .causes import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, TERMINATED, row
 
-_CANCELLED = r"(?:JOB|STEP) \S{1,80} ON \S{1,255} CANCELLED AT \S{1,40}"
+_CANCELLED = r"(?:JOB|STEP) \S{1,80} (?:ON \S{1,255} )?CANCELLED AT \S{1,40}"
 
 JOB_ENDS = (
-    row("slurm_time_limit", "time_limit", SCHEDULER, "DUE TO TIME LIMIT", r"DUE TO TIME LIMIT \*"),
-    row("slurm_preemption", "preempted", SCHEDULER, "DUE TO PREEMPTION", r"DUE TO PREEMPTION \*"),
+    row("slurm_time_limit", "time_limit", SCHEDULER, "DUE TO TIME LIMIT", r"DUE TO TIME LIMIT (?:\*|on )"),
+    row("slurm_preemption", "preempted", SCHEDULER, "DUE TO PREEMPTION", r"DUE TO PREEMPTION (?:\*|on )"),
     row("slurm_requeue", "preempted", SCHEDULER, "DUE TO JOB REQUEUE", r"DUE TO JOB REQUEUE \*"),
     row("slurm_node_failure", "node_failure", SCHEDULER, "DUE TO NODE FAIL", r"DUE TO NODE FAIL(?:URE)?[, *]"),
-    row("srun_node_failure", "node_failure", SCHEDULER, "srun: error: ", "srun: error: Node failure on "),
+    row(
+        "srun_node_failure",
+        "node_failure",
+        SCHEDULER,
+        "error: Node failure on ",
+        r"\b(?:srun|salloc): error: Node failure on ",
+    ),
     row("slurm_task_failure", "consequence", CONSEQUENCE, "DUE TO TASK FAILURE", rf"{_CANCELLED} DUE TO TASK FAILURE"),
     row("slurm_signal", "cancelled", TERMINATED, "DUE to SIGNAL", rf"{_CANCELLED} DUE to SIGNAL"),
     row("slurm_cancelled", "cancelled", SCHEDULER, "CANCELLED AT", rf"{_CANCELLED}(?:\s|$)(?!DUE )"),

@@ -45,7 +45,7 @@ SETTINGS = (
     _settings("Parallelism: ", r" (?P<name>[dpt]p)=VALUE"),
     _settings(
         ("Trainer is initialized with ", "Training starts at step "),
-        r"(?:with|,) (?P<name>[a-z]{1,20}(?: [a-z]{1,20}){1,3}) VALUE",
+        r"(?:with|,) (?P<name>(?!with )[a-z]{1,20}(?: [a-z]{1,20}){1,3}) VALUE",
     ),
     _settings(
         " activation checkpointing to the model",

@@ -43,7 +43,13 @@ SIGNATURES = (
         "RESOURCE_EXHAUSTED: ",
         r"RESOURCE_EXHAUSTED: (?:.{0,160}[Oo]ut of memory|Error allocating |Failed to allocate |Attempting to )",
     ),
-    row("ray_oom", "oom_host", ROOT, "due to the node running low on memory"),
+    row(
+        "ray_oom",
+        "oom_host",
+        ROOT,
+        ("due to the node running low on memory", "killed due to memory pressure"),
+        r"due to the node running low on memory|(?<!\d)[1-9]\d{0,5} Workers .{0,60}killed due to memory pressure",
+    ),
     row("torch_oom", "oom_gpu", ROOT, "Error: ", r"(?:^|[\s.])OutOfMemoryError: "),
     row("cublas_alloc", "oom_gpu", ROOT, "STATUS_ALLOC_FAILED", "CU(?:BLAS|DNN)_STATUS_ALLOC_FAILED"),
     row("cpu_allocator", "oom_host", ROOT, "DefaultCPUAllocator: "),
@@ -126,6 +132,8 @@ SIGNATURES = (
         ("setting up NCCL communicator", "'c10::DistBackendError'"),
         r"is setting up NCCL communicator|throwing an instance of 'c10::DistBackendError'",
     ),
+    row("mpi_lost_node", "node_failure", FAILURE, "has lost communication with a remote daemon"),
+    row("ucx_retries", "mpi_error", FAILURE, "Transport retry count exceeded"),
     row(
         "mpi_failure",
         "mpi_error",
@@ -213,6 +221,8 @@ SIGNATURES = (
         ("KILLED BY SIGNAL: ", "=   EXIT CODE: "),
         r"(?:KILLED BY SIGNAL: |=   EXIT CODE: )(?!0\b|15\b|143\b)\d",
     ),
+    row("ray_worker_died", "crash", SYMPTOM, ("worker died or was killed", "worker process has died")),
+    row("loader_died", "crash", SYMPTOM, "exited unexpectedly with exit code "),
     row("fatal_signal", "crash", SYMPTOM, "Fatal Python error: "),
     row("glog_signal", "crash", SYMPTOM, "received by PID", r"\*\*\* SIG(?!TERM|KILL)\w{2,8} .{0,200}received by PID"),
     row(
@@ -291,8 +301,14 @@ SIGNATURES = (
         "command_failed",
         "crash",
         TERMINATED,
-        ("non-zero exit status", "exited with non-zero status"),
-        r"CalledProcessError: .{0,1500}non-zero exit status|process(?:es)? exited with non-zero status",
+        (
+            "non-zero exit status",
+            "exited with non-zero status",
+            "has exited due to process rank ",
+            "Error executing job",
+        ),
+        r"CalledProcessError: .{0,1500}non-zero exit status|process(?:es)? exited with non-zero status|"
+        "has exited due to process rank |Error executing job with overrides",
     ),
     row("child_raised", "crash", TERMINATED, "edException", "Process(?:Raised|Exited)Exception"),
     row(
@@ -303,7 +319,7 @@ SIGNATURES = (
         rf"{_PYTHON}[A-Za-z_]\w{{0,60}}Error(?:: (?!can only test a child process)|:?\s*$)",
     ),
     row("python_raised", "crash", FAILURE, "Exception: ", rf"{_PYTHON}\w{{0,60}}Exception: "),
-    row("usage_error", "crash", FAILURE, ": error: ", rf"{_PREFIX}(?!srun|slurm)[\w.-]{{1,60}}: error: "),
+    row("usage_error", "crash", SYMPTOM, ": error: ", rf"{_PREFIX}(?!srun|slurm)[\w.-]{{1,60}}: error: "),
     row(
         "exit_code",
         "crash",

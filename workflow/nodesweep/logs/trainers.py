@@ -224,7 +224,10 @@ TRANSFORMERS = Record(
         figure("step", "global_step/max_steps", r"'LABEL': 'VALUE/", value=COUNT),
         figure("steps", "global_step/max_steps", rf"'LABEL': '{COUNT}/VALUE'", value=COUNT),
         figure("step", "global_step", r"'LABEL': '?VALUE'?[,}]", value=COUNT),
+        figure("step", "step", r"'LABEL': '?VALUE'?[,}]", value=COUNT),
         figure("peak_reserved_mib", "memory(GiB)", _KEY, factor="1024"),
+        figure("peak_reserved_mib", "memory/device_mem_reserved(gib)", _KEY, factor="1024"),  # axolotl
+        figure("peak_allocated_mib", "memory/max_mem_allocated(gib)", _KEY, factor="1024"),
     ),
     numbered_by=TRANSFORMERS_BAR,
     tail="}",

@@ -1,10 +1,12 @@
 """Which first records of a log are no measurements, by what is known of its format and by the records themselves."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
-from .formats import CONTAMINATED, FORMATS
+from .formats import BUFFERED, CONTAMINATED, FIRST, FORMATS
 from .megatron import MEGATRON
-from .reading import LogReading
+from .reading import Iteration, LogReading
 
 APART = 0.05
 
@@ -18,9 +20,17 @@ def warm_up(reading: LogReading) -> tuple[int, str]:
     if form is None or not reading.shows_start or len(records) < 2:
         return 0, ""
     rule = FORMATS[CONTAMINATED].warm_up if second_holds_first(reading) else form.warm_up
+    if rule is BUFFERED and not _are_means(records[: rule.iterations]):
+        rule = FIRST
     started = max(records[0].number - (reading.log_interval or 1), form.record.first_number - 1)
     within = sum(row.number <= started + rule.iterations for row in records)
     return min(max(within, rule.records), len(records) - 1), rule.reason
+
+
+def _are_means(records: Sequence[Iteration]) -> bool:
+    """Whether the times may be the means of all iterations so far: none of them took less than nothing."""
+    sums = [number * (row.seconds or 0) for number, row in enumerate(records, 1)]
+    return all(after >= before for before, after in pairwise(sums))
 
 
 def second_holds_first(reading: LogReading) -> bool:
