@@ -434,7 +434,7 @@ def test_every_marker_is_of_use():
 def test_markers_are_few_and_long():
     """Literal markers stay a small set of words that a healthy log of a million lines hardly holds."""
     markers = {marker for row in (*SIGNATURES, *SUCCESSES) for marker in row.markers}
-    assert len(markers) <= 160
+    assert len(markers) <= 130
     assert min(map(len, markers)) >= 6
 
 

@@ -188,7 +188,9 @@ class Collector:
                 record = bars.timed(record) if extract.is_numbered else bars.numbered(record, extract.text, series)
             ahead = self._ahead.pop(row.name, None)
             if ahead and _is_of(record, ahead):
-                record = record._replace(**(ahead | {name: value for name, value in record._asdict().items() if value}))
+                record = record._replace(
+                    **{name: value for name, value in ahead.items() if getattr(record, name) is None}
+                )
             if series is None:
                 if len(self._series) == MOST_SERIES:
                     continue

@@ -78,8 +78,8 @@ def said_of_nan(reading: LogReading) -> str:
     """The first iteration that was not a number, as evidence."""
     first = next(record for record in reading.iterations if record.is_nan)
     counted = first.nan and reading.format is not None and reading.format.record.leaves_out_nan
-    said = "has nan iterations" if counted else "has no loss that is a number"
-    return f"line {first.line}: iteration {first.number} {said}"
+    what = "has nan iterations" if counted else "has no loss that is a number"
+    return f"line {first.line}: iteration {first.number} {what}"
 
 
 def root_causes(signatures: Sequence[Found]) -> list[Found]:

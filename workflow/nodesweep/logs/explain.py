@@ -32,7 +32,7 @@ _FIGURES = (
 )
 
 
-def look_alikes(lines: Iterable[str], form: Format | None = None) -> list[str]:
+def look_alikes(lines: Iterable[str], form: Format | None) -> list[str]:
     """The first lines that may be iterations of a trainer nobody has described, plain and numbered from 1."""
     found: list[str] = []
     for number, line in enumerate(lines, 1):

@@ -11,9 +11,9 @@ from .job_ends import JOB_ENDS
 _PREFIX = r"(?:^|[\]:|)] ?)"
 _TASKS = r"tasks? \d[-,\d]{0,200}: "
 _SHELL = r"line \d{1,9}: {1,8}\d{1,9} "
-_EXITS = ("exitcode  : ", "(exitcode: ", "return code = ")
+_EXITS = ("exitcode", "return code")
 _CODE = r"(?:exitcode {1,2}: |\(exitcode: |return code = )"
-_COMPOSER_EXITS = (") exited with code ", " crashed with exit code ")
+_COMPOSER_EXITS = ("with code ", "with exit code ")
 _COMPOSER_CODE = r"\) exited with code | crashed with exit code "
 # The start of a line that may be Python's last words: no logger's warning, and not after two hundred characters.
 _PYTHON = r"^(?!.{0,120}(?:WARN|\[W\d{3,4} ))(?:.{0,200}[\]:|)])?\s{0,8}(?:Uncaught )?(?:[A-Za-z_]\w{0,60}\.){0,6}"
@@ -74,7 +74,7 @@ SIGNATURES = (
         r"[Oo]ut of memory: Kill|LLVM ERROR: out of memory",
     ),
     row("kubernetes_oom", "oom_host", ROOT, "OOMKilled"),
-    row("shared_memory", "oom_host", ROOT, "is killed by signal: ", r"DataLoader worker .{0,80}signal: Bus error"),
+    row("shared_memory", "oom_host", ROOT, " signal", r"DataLoader worker .{0,80}signal: Bus error"),
     # Not a number.
     row("nan_in_gradient", "nan_loss", ROOT, "found NaN in "),
     row("unexpected_nan", "nan_loss", ROOT, "Unexpected result nan"),
@@ -86,8 +86,8 @@ SIGNATURES = (
         FAILURE,
         ("collective operation timeout", "seconds before timing out", "Timeout at NCCL work: "),
     ),
-    row("gloo_timeout", "nccl_timeout", FAILURE, "Timed out waiting ", r"Timed out waiting \d{1,12} ?ms for"),
-    row("rendezvous_timeout", "nccl_timeout", FAILURE, "Timed out initializing process group"),
+    row("gloo_timeout", "nccl_timeout", FAILURE, "imed out", r"Timed out waiting \d{1,12} ?ms for"),
+    row("rendezvous_timeout", "nccl_timeout", FAILURE, "imed out", "Timed out initializing process group"),
     row("socket_timeout", "nccl_timeout", FAILURE, ("Socket Timeout", "Getting socket times out")),
     row(
         "store_timeout",
@@ -95,19 +95,24 @@ SIGNATURES = (
         FAILURE,
         (
             "wait timeout after ",
-            "client socket has timed out",
+            "imed out",
             "seconds waiting for clients",
             "to pass monitoredBarrier",
         ),
+        "wait timeout after |client socket has timed out|seconds waiting for clients|to pass monitoredBarrier",
     ),
     row(
-        "heartbeat_timeout", "nccl_timeout", SYMPTOM, ("Heartbeat monitor timed out", "ProcessGroupNCCL watchdog hang")
+        "heartbeat_timeout",
+        "nccl_timeout",
+        SYMPTOM,
+        ("imed out", "ProcessGroupNCCL watchdog hang"),
+        "Heartbeat monitor timed out|ProcessGroupNCCL watchdog hang",
     ),
     row(
         "nccl_remote",
         "nccl_error",
         SYMPTOM,
-        ("remote process exited or there was a network error", "Error: ", "NCCL communicator was aborted"),
+        ("remote process exited or there was a network error", "Error: ", "NCCL communicator"),
         "remote process exited or there was a network error|ncclRemoteError: |NCCL communicator was aborted",
     ),
     row("nccl_network", "nccl_error", SYMPTOM, "Got completion ", r"NET/IB ?: .{0,80}Got completion "),
@@ -129,7 +134,7 @@ SIGNATURES = (
         "nccl_setup",
         "nccl_error",
         SYMPTOM,
-        ("setting up NCCL communicator", "'c10::DistBackendError'"),
+        ("NCCL communicator", "'c10::DistBackendError'"),
         r"is setting up NCCL communicator|throwing an instance of 'c10::DistBackendError'",
     ),
     row("mpi_lost_node", "node_failure", FAILURE, "has lost communication with a remote daemon"),
@@ -155,13 +160,13 @@ SIGNATURES = (
     row("peer_lost", "consequence", CONSEQUENCE, "Connection was likely closed"),
     row("broken_pipe", "consequence", CONSEQUENCE, "Broken pipe"),
     row("exit_sigterm", "consequence", CONSEQUENCE, _EXITS, rf"{_CODE}-15\b"),
-    row("received_sigterm", "consequence", CONSEQUENCE, "Signal 15 (SIGTERM) received"),
-    row("closing_sigterm", "consequence", CONSEQUENCE, "signal SIGTERM", r"(?:closing|via) signal SIGTERM"),
+    row("received_sigterm", "consequence", CONSEQUENCE, "SIGTERM", r"Signal 15 \(SIGTERM\) received"),
+    row("closing_sigterm", "consequence", CONSEQUENCE, "SIGTERM", r"(?:closing|via) signal SIGTERM"),
     row(
         "worker_terminated",
         "consequence",
         CONSEQUENCE,
-        ("is killed by signal: ", "died with <Signals."),
+        (" signal", "died with <Signals."),
         r"is killed by signal: (?:Terminated|Hangup)|died with <Signals\.SIGTERM",
     ),
     row("torchrun_report", "consequence", CONSEQUENCE, "Error: ", r"\.ChildFailedError: "),
@@ -176,14 +181,14 @@ SIGNATURES = (
         "worker_killed",
         "killed",
         FAILURE,
-        ("is killed by signal: ", "died with <Signals.", "terminated with signal SIG"),
+        (" signal", "died with <Signals."),
         r"is killed by signal: Killed|died with <Signals\.SIGKILL|terminated with signal SIGKILL",
     ),
     row(
         "mpirun_sigkill",
         "killed",
         FAILURE,
-        ("exited on signal ", "signal 9 (Killed)"),
+        (" signal", "signal 9 (Killed)"),
         rf"exited on signal 9 |{_PREFIX} {{0,4}}signal 9 \(Killed\)",
     ),
     row("received_sigkill", "killed", FAILURE, "Signal 9 (SIGKILL) received"),
@@ -192,7 +197,7 @@ SIGNATURES = (
         "exit_137",
         "killed",
         FAILURE,
-        ("code 137", "Exit Code: ", "with code -"),
+        ("code 137", "Exit Code: ", "with code ", "with exit code "),
         r"exit code (?:137|-9)\b|exited with code (?:137|-9)\b|Exit Code: {1,12}137\b",
     ),
     row("plexec_sigkill", "killed", FAILURE, " plexec ", r"PLE (?:0610|0017) .{0,120}\(sig=9\)"),
@@ -211,7 +216,7 @@ SIGNATURES = (
         "mpirun_signal",
         "crash",
         SYMPTOM,
-        ("exited on signal ", "noticed that process rank "),
+        (" signal", "noticed that process rank "),
         r"exited on signal (?!15 )\d|noticed that process rank .{1,300} exited on\s*$",
     ),
     row(
@@ -222,7 +227,7 @@ SIGNATURES = (
         r"(?:KILLED BY SIGNAL: |=   EXIT CODE: )(?!0\b|15\b|143\b)\d",
     ),
     row("ray_worker_died", "crash", SYMPTOM, ("worker died or was killed", "worker process has died")),
-    row("loader_died", "crash", SYMPTOM, "exited unexpectedly with exit code "),
+    row("loader_died", "crash", SYMPTOM, "with exit code ", "exited unexpectedly with exit code "),
     row("fatal_signal", "crash", SYMPTOM, "Fatal Python error: "),
     row("glog_signal", "crash", SYMPTOM, "received by PID", r"\*\*\* SIG(?!TERM|KILL)\w{2,8} .{0,200}received by PID"),
     row(
@@ -246,7 +251,8 @@ SIGNATURES = (
         "worker_signal",
         "crash",
         SYMPTOM,
-        ("is killed by signal: ", "died with <Signals.", "terminated with signal SIG"),
+        (" signal", "died with <Signals."),
+        r"is killed by signal: |died with <Signals\.|terminated with signal SIG",
     ),
     row(
         "exit_signal",
@@ -257,12 +263,12 @@ SIGNATURES = (
     ),
     row("cpp_exception", "crash", SYMPTOM, "terminate called after throwing"),
     # Somebody asked for the end.
-    row("launcher_terminated", "cancelled", TERMINATED, "Main process received SIGTERM, exiting"),
+    row("launcher_terminated", "cancelled", TERMINATED, "SIGTERM", "Main process received SIGTERM, exiting"),
     row(
         "torchrun_signal",
         "cancelled",
         TERMINATED,
-        (" got signal: ", " death signal, shutting down"),
+        " signal",
         r"Process \d{1,9} got signal: \d|Received \S{1,20} death signal, shutting down",
     ),
     row(
@@ -276,7 +282,7 @@ SIGNATURES = (
         "task_terminated",
         "cancelled",
         TERMINATED,
-        ("Terminated", "xited with exit code "),
+        ("Terminated", "with exit code "),
         rf"{_TASKS}Terminated|{_SHELL}Terminated |{_PREFIX}Terminated\s*$|xited with exit code 143\b",
     ),
     row("srun_forced", "cancelled", TERMINATED, "srun: forcing job termination"),
@@ -324,7 +330,7 @@ SIGNATURES = (
         "exit_code",
         "crash",
         TERMINATED,
-        (*_EXITS, *_COMPOSER_EXITS, "xited with exit code ", "return code list: "),
+        (*_EXITS, *_COMPOSER_EXITS),
         rf"(?:{_CODE}|{_COMPOSER_CODE}|xited with exit code )[1-9]\d{{0,2}}\b"
         r"|return code list: \[[\d, ]{0,80}[1-9]",
     ),

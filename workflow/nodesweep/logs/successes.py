@@ -52,7 +52,7 @@ SUCCESSES = (
         ("raining finished", "inished training", "inished Training"),
         Pattern(r"\b(?:[Tt]raining finished|[Ff]inished [Tt]raining)\b(?! (?:step|batch|epoch|iteration|data))"),
     ),
-    Success("torchrun", "script", ("finished successfully (code 0)",), Pattern(r"finished successfully \(code 0\)")),
+    Success("torchrun", "script", (" successfully",), Pattern(r"finished successfully \(code 0\)")),
     Success("skypilot", "script", ("(status: SUCCEEDED)",), Pattern(r"Job finished \(status: SUCCEEDED\)")),
     Success(
         "picotron",
@@ -60,5 +60,5 @@ SUCCESSES = (
         ("| Tokens/s/GPU: ",),
         Pattern(r"\| Tokens: {1,6}(\d{1,4}(?:\.\d{1,3})?[KMBT]?)/\1 \|"),
     ),
-    Success("deepspeed", "process", ("exits successfully",), Pattern(r"Process \d{1,9} exits successfully")),
+    Success("deepspeed", "process", (" successfully",), Pattern(r"Process \d{1,9} exits successfully")),
 )

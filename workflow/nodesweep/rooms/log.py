@@ -36,7 +36,7 @@ def _explained(path: Path, form: "Format | None", json: bool) -> str:
         return as_json(reading)
     with path.open(errors="replace") as stream:
         lines = islice(iter(lambda: stream.readline(MOST_COLUMNS), ""), MOST_LINES)
-        alike = look_alikes(lines) if not reading.iterations else []
+        alike = look_alikes(lines, form) if not reading.iterations else []
     return explanation(str(path), reading, alike)
 
 
