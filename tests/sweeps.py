@@ -20,8 +20,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TOY_TRAINER = REPOSITORY / "tests" / "programs" / "toy_trainer.sh"
 
 
-def toy(seconds: float | str = 0.05, ending: str = "ok", **changes: Any) -> dict[str, Any]:
-    """A sweep of two layouts that runs the toy trainer; each start leaves a line in <layout>/starts."""
+def toy(seconds: float | str = 0.05, ending: str = "ok", hold: str = "", **changes: Any) -> dict[str, Any]:
+    """A sweep of two layouts that runs the toy trainer; each start leaves a line in <layout>/starts.
+
+    `hold`: no iteration ends while that file is there.
+    """
     return {
         "sweep": "toy",
         "title": "Toy sweep",
@@ -30,7 +33,7 @@ def toy(seconds: float | str = 0.05, ending: str = "ok", **changes: Any) -> dict
         "workload": {
             "name": "toy",
             "command": ["bash", str(TOY_TRAINER), "{{ iterations }}", f"{seconds}", ending],
-            "environment": {"STARTS": "{{ directory }}/starts"},
+            "environment": {"STARTS": "{{ directory }}/starts"} | ({"HOLD": hold} if hold else {}),
             "log_format": "megatron-deepspeed",
         },
         "iterations": {"total": 3, "warmup": 1},
@@ -72,6 +75,13 @@ def drained(runner: Runner, count: int, seconds: float = 60) -> list[Finished]:
         done += runner.step()
         runner.wait(0.2)
     return done
+
+
+def held(folder: Path) -> Path:
+    """A file that holds the runs of a toy sweep until it is removed."""
+    path = folder / "hold"
+    path.touch()
+    return path
 
 
 def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY, profile: str = "local") -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sweeps import toy
+from sweeps import held, toy
 from test_script import script
 
 from nodesweep.schedulers import SCHEDULERS
@@ -37,11 +37,11 @@ class Place:
         self.scheduler = SCHEDULERS[name]()
         self.submitted: list[Job] = []
 
-    def script(self, seconds: float = 0.05, ending: str = "ok", folder: str = "here") -> Path:
+    def script(self, seconds: float = 0.05, ending: str = "ok", folder: str = "here", hold: str = "") -> Path:
         """The job script of a run of three iterations, each of so many seconds, in a folder of its own."""
         (self.folder / folder).mkdir()
         machine = {"name": "test", "scheduler": self.name, "elapse_limit_seconds": 120}
-        return script(self.folder / folder, toy(seconds, ending, machine=machine))
+        return script(self.folder / folder, toy(seconds, ending, hold, machine=machine))
 
     def submit(self, path: Path, attempt: int = 1) -> Job:
         """A job of a script."""
@@ -147,13 +147,15 @@ def test_cancel_ends_a_job(place: Place) -> None:
 
 def test_a_key_alone_finds_its_job_and_no_other(place: Place) -> None:
     """While it runs and after its end; not one that was never submitted, nor one whose name only begins like it."""
-    path = place.script(seconds=0.5)
+    hold = held(place.folder)
+    path = place.script(hold=str(hold))
     job = place.submit(path, attempt=11)
     unknown = replace(job, id="")
     sibling = replace(unknown, key=job.key.removesuffix("1"))
     trainer(job)
     seen = place.look(unknown, sibling)
     assert seen.keys() == {job.key} and (seen[job.key].id, seen[job.key].state) == (job.id, "running")
+    hold.unlink()
     wait(lambda: place.look(unknown)[job.key].end is not None)
     assert place.look(unknown, sibling)[job.key].end == place.ended(job)[0]
 

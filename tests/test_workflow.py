@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from sweeps import REPOSITORY, launched, run_nodesweep, run_snakemake, starts, toy, write
+from sweeps import REPOSITORY, held, launched, run_nodesweep, run_snakemake, starts, toy, write
 
 from nodesweep import journal
 from nodesweep.study import Study
@@ -107,10 +107,8 @@ def test_edited_templates_modules_and_comments_run_nothing_again(tmp_path: Path)
 
 def test_killed_launcher(tmp_path: Path) -> None:
     """After kill -9 in mid-run the same command takes over: nothing is started twice, nothing is unlocked by hand."""
-    config = write(
-        tmp_path / "sweep.yaml",
-        toy(seconds=1.5, layouts=[{"nodes": [1, 2, 4], "global_batch": 16, "sequence_length": 128}]),
-    )
+    hold, layouts = held(tmp_path), [{"nodes": [1, 2, 4], "global_batch": 16, "sequence_length": 128}]
+    config = write(tmp_path / "sweep.yaml", toy(hold=f"{hold}{{{{ '' if nodes == 2 else '-none' }}}}", layouts=layouts))
     launcher = launched(tmp_path, config)
     wait_for(lambda: len(starts(tmp_path)) == 2)
     second = run_snakemake(tmp_path, config)
@@ -120,6 +118,7 @@ def test_killed_launcher(tmp_path: Path) -> None:
     assert "Traceback" not in second.stdout and 'File "' not in second.stdout
     launcher.send_signal(signal.SIGKILL)
     launcher.communicate()
+    hold.unlink()
     third = run_snakemake(tmp_path, config)
     assert third.returncode == 0, third.stdout
     assert "taken over" in third.stdout or "while no launcher was there" in third.stdout
@@ -130,11 +129,13 @@ def test_killed_launcher(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_interrupted_launcher_leaves_its_job_to_the_next(tmp_path: Path, sent: signal.Signals) -> None:
     """An interrupt ends the launcher, not the running job; the next launcher takes it over."""
-    config = write(tmp_path / "sweep.yaml", toy(seconds=1))
+    hold = held(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy(hold=str(hold)))
     launcher = launched(tmp_path, config)
     wait_for(lambda: starts(tmp_path))
     launcher.send_signal(sent)
     shown, _ = launcher.communicate(timeout=60)
+    hold.unlink()
     assert launcher.returncode != 0
     assert "left running: job" in shown
     assert "Traceback" not in shown
@@ -145,13 +146,15 @@ def test_interrupted_launcher_leaves_its_job_to_the_next(tmp_path: Path, sent: s
 
 def test_a_profile_may_end_running_jobs_on_interrupt(tmp_path: Path) -> None:
     """With on-interrupt: cancel nothing runs on after Ctrl-C; the layout is cancelled and runs again next time."""
-    config = write(tmp_path / "sweep.yaml", toy(seconds=1))
+    hold = held(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy(hold=str(hold)))
     launcher = launched(tmp_path, config, "--nodesweep-on-interrupt", "cancel")
     wait_for(lambda: starts(tmp_path))
     trainer = int(next(tmp_path.glob("results/*/layouts/*/starts")).read_text().split()[-1])
     launcher.send_signal(signal.SIGINT)
     shown, _ = launcher.communicate(timeout=60)
     assert not psutil.pid_exists(trainer)
+    hold.unlink()
     run = run_snakemake(tmp_path, config)
     assert run.returncode == 0, run.stdout
     assert ": cancelled " in shown + run.stdout  # recorded by the launcher that ends, or by the next
@@ -178,12 +181,14 @@ def test_a_crash_leaves_tables_and_runs_again_next_time(tmp_path: Path) -> None:
 
 def test_a_damaged_journal_ends_the_launcher_with_one_message(tmp_path: Path) -> None:
     """A journal spoilt in mid-run stops the launcher, which names file and line; mended, the sweep goes on."""
-    config = write(tmp_path / "sweep.yaml", toy(seconds=1))
+    hold = held(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy(hold=str(hold)))
     launcher = launched(tmp_path, config)
     wait_for(lambda: starts(tmp_path))
     path = next(tmp_path.glob("results/toy/layouts/*/journal.jsonl"))
     good = path.read_text()
     path.write_text(good + "spoilt\n")
+    hold.unlink()
     shown, _ = launcher.communicate(timeout=60)
     assert launcher.returncode != 0
     assert "journal.jsonl:3: is no journal event" in shown
@@ -197,12 +202,14 @@ def test_a_damaged_journal_ends_the_launcher_with_one_message(tmp_path: Path) ->
 
 def test_tables_of_a_running_sweep(tmp_path: Path) -> None:
     """measure and tables may be called at any time: running and pending layouts have their rows."""
-    config = write(tmp_path / "sweep.yaml", toy(seconds="{{ 4 if nodes == 1 else 0.05 }}"))
+    hold = held(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy(hold=str(hold)))
     launcher = launched(tmp_path, config)
     wait_for(lambda: starts(tmp_path))
     for room in ("measure", "tables"):
         assert run_nodesweep(tmp_path, room, "--configfile", str(config)).returncode == 0
     assert notes(tmp_path) == ["running", "pending"]
+    hold.unlink()
     launcher.communicate(timeout=60)
     assert notes(tmp_path) == ["", ""]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from slurm.cluster import Cluster
-from sweeps import REPOSITORY, launched, run_snakemake, starts, toy, write
+from sweeps import REPOSITORY, held, launched, run_snakemake, starts, toy, write
 from sweeps_on_slurm import enter, wait_for
 
 QUICKLY = ("--nodesweep-poll-seconds", "0.5")
@@ -44,7 +44,8 @@ def test_interrupted(
     """Ctrl-C leaves cluster jobs to the next launcher, or cancels them where the profile says so."""
     enter(slurm_without_accounting, monkeypatch)
     machine = {"name": "cluster", "scheduler": "slurm", "elapse_limit_seconds": 600}
-    config = write(tmp_path / "sweep.yaml", toy(seconds=1.5, machine=machine))
+    hold = held(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy(hold=str(hold), machine=machine))
     words = (*QUICKLY, "--nodesweep-on-interrupt", action)
     launcher = launched(tmp_path, config, *words, profile="slurm")
     wait_for(lambda: len(starts(tmp_path)) == 2)
@@ -52,6 +53,7 @@ def test_interrupted(
     shown, _ = launcher.communicate(timeout=60)
     assert launcher.returncode != 0 and "Traceback" not in shown
     assert ("left running: job" in shown) is (action == "leave")
+    hold.unlink()
     run = run_snakemake(tmp_path, config, *QUICKLY, profile="slurm")
     assert run.returncode == 0, run.stdout
     assert set(starts(tmp_path).values()) == {1 if action == "leave" else 2}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from slurm.cluster import Cluster, memory_cgroups
-from sweeps import drained, run_nodesweep, runner_of, starts
+from sweeps import drained, held, run_nodesweep, runner_of, starts
 from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm_study, wait_for
 
 from nodesweep import journal
@@ -153,7 +153,8 @@ def test_cancelled_while_it_runs_and_while_it_waits(either: Cluster, tmp_path: P
 
 def test_a_node_fails_under_a_job(either: Cluster, tmp_path: Path) -> None:
     """The layout is submitted again at once; both submissions are in the journal, and it has one record."""
-    study, lines = slurm_study(tmp_path, 2, seconds=2), []
+    hold = held(tmp_path)
+    study, lines = slurm_study(tmp_path, 2, hold=str(hold)), []
     runner = runner_of(study, lines, Slurm(), poll_seconds=0.1)
     (slug,) = study.layouts
     runner.add([slug])
@@ -161,6 +162,7 @@ def test_a_node_fails_under_a_job(either: Cluster, tmp_path: Path) -> None:
     wait_for(lambda: starts(tmp_path))
     node = either.run("squeue", "-h", "-j", job_id(study), "-O", "BatchHost:").stdout.strip()
     either.set_node(node, "down")
+    hold.unlink()
     try:
         (done,) = drained(runner, 1)
     finally:
@@ -176,13 +178,15 @@ def test_a_node_fails_under_a_job(either: Cluster, tmp_path: Path) -> None:
 
 def test_requeued_by_an_operator(either: Cluster, tmp_path: Path) -> None:
     """A job may not be requeued; where an operator does it all the same, its second start does no work."""
-    study = slurm_study(tmp_path, seconds=2)
+    hold = held(tmp_path)
+    study = slurm_study(tmp_path, hold=str(hold))
     runner = submitted(study)
     wait_for(lambda: starts(tmp_path))
     job = job_id(study)
     assert "disabled" in either.run("scontrol", "requeue", job).stderr
     assert either.run("scontrol", "update", f"jobid={job}", "requeue=1").returncode == 0
     assert either.run("scontrol", "requeue", job).returncode == 0
+    hold.unlink()
     (done,) = drained(runner, 1)
     (slug,) = study.layouts
     first = next(event["record"] for event in journal.read(study.journal(slug)) if event["event"] == "ended")
@@ -277,14 +281,13 @@ def test_forgotten_by_slurm(either: Cluster, tmp_path: Path, monkeypatch: pytest
 
 def test_too_many_jobs_are_queued_already(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on submissions makes the others wait; none fails, and none uses up a number of attempts."""
-    wrappers = Wrappers(tmp_path, monkeypatch)
+    wrappers, hold = Wrappers(tmp_path, monkeypatch), held(tmp_path)
     error = (
         "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size)"
     )
-    wrappers.wrap(
-        "sbatch", f'[[ $("${{real%sbatch}}squeue" -h --me | wc -l) -lt 2 ]] || {{ echo "{error}" >&2; exit 1; }}'
-    )
-    study, lines = slurm_study(tmp_path, [1, 2, 3, 4], seconds=0.3), []
+    full = f'rm -f {hold}; echo "{error}" >&2; exit 1'
+    wrappers.wrap("sbatch", f'[[ $("${{real%sbatch}}squeue" -h --me | wc -l) -lt 2 ]] || {{ {full}; }}')
+    study, lines = slurm_study(tmp_path, [1, 2, 3, 4], hold=str(hold)), []
     done = run_on_slurm(study, lines)
     assert {(one.record["outcome"], one.record["attempt"]) for one in done.values()} == {("ok", 1)}
     assert any("takes no more jobs for now" in line for line in lines)
@@ -348,7 +351,7 @@ def test_a_held_job_is_reported_once(either: Cluster, tmp_path: Path) -> None:
 def test_a_job_that_hangs(either: Cluster, tmp_path: Path) -> None:
     """A running job that says nothing more is cancelled where the profile says so: `hang`; it runs again next time."""
     study, lines = slurm_study(tmp_path, ending="silent"), []
-    (done,) = run_on_slurm(study, lines, hang_seconds=2, on_hang="cancel").values()
+    (done,) = run_on_slurm(study, lines, hang_seconds=5, on_hang="cancel").values()
     assert (done.record["outcome"], done.record["where"], done.final) == ("hang", "after iteration 1", False)
     assert "hung" in events(study)
     assert any("has said nothing for" in line and "cancelled as hanging" in line for line in lines)
