@@ -11,9 +11,10 @@ from nodesweep.logs.formats import FORMATS
 PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 # Top to bottom: a module imports only from those above it.
 ROOMS = [
-    "errors text markdown files expressions columns cells fields log_config table_config config sources origins layout "
-    "expand",
-    "study flops shape plan",
+    "errors text markdown files expressions columns cells fields log_config table_config training_config config "
+    "sources origins layout expand",
+    "study flops shape peaks case memory timing calibration.observations calibration.time_model "
+    "calibration.memory_model calibration.probes calibration forecast plan",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
@@ -23,7 +24,7 @@ ROOMS = [
     "logs.formats logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series "
     "logs.bars logs.extract logs.arguments logs.collect logs.scan "
     "logs.ending logs.explain outcome records watch runner",
-    "steady plausible measure",
+    "steady plausible measure calibration.times calibration.memories calibration.fitting",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",

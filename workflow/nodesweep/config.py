@@ -26,6 +26,7 @@ from .fields import (
 )
 from .log_config import WrittenFormat
 from .table_config import Statistic, Table
+from .training_config import MemoryConstants, Training
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -176,6 +177,10 @@ class Workload(_Strict):
     """Figure shown as memory: the log's (a trainer's own peaks, a node's use), the scheduler's accounts, or none."""
     precision: Precision = "fp32"
     """Number format of the matrix products."""
+    training: Training = Training()
+    """What of the trainer's settings memory and time depend on, beside the layout."""
+    memory_constants: MemoryConstants | None = None
+    """What the software stack adds to the memory of its tensors; a guess, or a calibration, where left out."""
 
 
 class Iterations(_Strict):

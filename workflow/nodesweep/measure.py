@@ -16,6 +16,7 @@ from .logs.custom import key_of
 from .logs.formats import Format
 from .logs.memory import highest
 from .logs.reading import READER_VERSION, Iteration, LogReading
+from .peaks import peak_of
 from .shape import Shape
 from .steady import LeftOut, left_out, timed, warm_up_records
 
@@ -292,7 +293,7 @@ def _above_peak(layout: Layout, statistics: Statistics | None) -> list[str]:
     """A flag where the rates of a layout are above what its nodes can do."""
     if statistics is None or statistics.tflops_per_node is None or statistics.model_tflops_per_node is None:
         return []
-    peak = plausible.peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
+    peak = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
     return plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
 
 

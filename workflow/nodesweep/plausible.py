@@ -6,7 +6,7 @@ Each check gives no flag or one; a flag says both figures, so that a reader can 
 from itertools import pairwise
 from statistics import median
 
-from .config import Machine, Peak, Precision
+from .config import Peak
 from .logs.reading import Iteration, LogReading
 
 STAMPS_TOLERANCE = 0.1
@@ -18,17 +18,6 @@ SPREAD_LIMIT = 0.1
 FEWEST_OF_A_SPREAD = 4
 PRINTED_SAMPLES_STEP = 0.001
 PRINTED_TOKENS_STEP = 1.0
-
-
-def peak_of(machine: Machine, precision: Precision, frequency_ghz: float | None) -> Peak | None:
-    """The highest peak that a node has in this precision at this clock, or at any where the layout names none."""
-    fitting = [
-        peak
-        for peak in machine.peak_tflops
-        if peak.precision == precision
-        and (frequency_ghz is None or peak.frequency_ghz is None or peak.frequency_ghz == frequency_ghz)
-    ]
-    return max(fitting, key=lambda peak: peak.tflops_per_node, default=None)
 
 
 def above_peak(peak: Peak | None, hardware_tflops: float, model_tflops: float) -> list[str]:

@@ -1,0 +1,193 @@
+"""Calibration on the study's rows: what it predicts of rows it has not seen, what it refuses, and its file."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+import pytest
+from study_rows import april, case_of, june
+
+from nodesweep.calibration import Calibration
+from nodesweep.calibration.fitting import calibrate
+from nodesweep.calibration.observations import Observation, observations_of
+from nodesweep.calibration.time_model import TimeModel
+from nodesweep.calibration.times import fit
+from nodesweep.columns import TIDY
+from nodesweep.config import Workload
+from nodesweep.errors import NodesweepError
+
+
+def percent_errors(training: Sequence[Observation], held_out: Sequence[Observation]) -> list[float]:
+    """How far predictions by some runs are off others, in percent."""
+    model = fit(training).model
+    assert model is not None
+    return [100 * abs(model.estimate(one.case).seconds / one.seconds - 1) for one in held_out]
+
+
+def model_of(runs: Sequence[Observation]) -> TimeModel:
+    """The model of runs that determine one."""
+    found = fit(runs)
+    assert found.model is not None and not found.refusal
+    return found.model
+
+
+def test_parameters_of_june() -> None:
+    """In the form log2: 2.242 s a micro batch with MP 4, 1.846 with MP 6, 8.0 s x log2(DP); all rows within 0.7 %."""
+    forms = {form.name: form for form in model_of(june()).forms}
+    log2 = forms["log2"]
+    assert [round(stage.micro_batch_seconds, 3) for stage in log2.stages] == [2.242, 1.846]
+    assert log2.sync_seconds == pytest.approx(8.01, abs=0.02)
+    assert sum(form.weight for form in forms.values()) == pytest.approx(1)
+    assert max(forms.values(), key=lambda form: form.weight) is log2
+    errors = percent_errors(june(), june())
+    assert (fmean(errors) < 0.31, max(errors) < 0.7) == (True, True)
+
+
+def test_leave_one_out() -> None:
+    """Each run predicted by the ten others: 0.6 % off in the mean, 1.5 % at worst."""
+    runs = june()
+    errors = [percent_errors(runs[:i] + runs[i + 1 :], runs[i : i + 1])[0] for i in range(len(runs))]
+    assert fmean(errors) <= 0.6 and max(errors) <= 1.5
+
+
+@pytest.mark.parametrize(("most_nodes", "mean_percent"), [(1536, 3.0), (2304, 1.1)])
+def test_larger_runs_predicted_by_smaller_ones(most_nodes: int, mean_percent: float) -> None:
+    """Up to 1536 nodes predict the larger four, up to 2304 the larger three; their intervals hold what was measured."""
+    smaller = [one for one in june() if one.case.nodes <= most_nodes]
+    larger = [one for one in june() if one.case.nodes > most_nodes]
+    assert fmean(percent_errors(smaller, larger)) <= mean_percent
+    model = model_of(smaller)
+    for one in larger:
+        found = model.estimate(one.case)
+        assert found.low_seconds < one.seconds < found.high_seconds
+
+
+def test_leave_one_out_errors_without_refitting() -> None:
+    """The errors the weights are made of, e / (1 - h), are those of fits without the row, to 0.1 % of its time."""
+    runs = june()
+    for found in calibrate("june", runs).runs:
+        others = [one for one in runs if one.name != found.name]
+        (held_out,) = (one for one in runs if one.name == found.name)
+        refitted = model_of(others).estimate(held_out.case).seconds / held_out.seconds - 1
+        assert found.left_out_error == pytest.approx(refitted, abs=0.004)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "refusal"),
+    [
+        ([], "no run with a time"),
+        ([0], "1 run with a time"),
+        ([0, 1], "do not tell the DP sync: 21.7 s, give or take 26, of 1842 s at DP 2; they go up to DP 2"),
+        ([1, 3], ""),
+    ],
+    ids=["none", "one", "192 and 384 nodes", "384 and 1152 nodes"],
+)
+def test_too_few_rows_are_refused(chosen: list[int], refusal: str) -> None:
+    """192 and 384 nodes alone do not tell the sync; 384 and 1152 do."""
+    runs = june()
+    found = fit([runs[number] for number in chosen]).refusal
+    assert (refusal in found) if refusal else not found
+
+
+def test_a_refusal_names_the_cheapest_run_that_would_do() -> None:
+    """After 192 and 384 nodes: 768 nodes with as many micro batches as stages, and with it the sync is known."""
+    runs = june()
+    found = calibrate("june", runs[:2], targets=[one.case for one in runs])
+    assert found.probe is not None
+    case = found.probe.case
+    assert case.micro_batches == case.pipeline and found.probe.node_hours < found.probe.whole_node_hours / 5
+    true = model_of(runs).estimate(case).seconds
+    assert not fit([*runs[:2], Observation("probe", case, true, None)], [one.case for one in runs]).refusal
+
+
+def test_runs_without_replicas_tell_nothing_of_them() -> None:
+    """DP 1 alone: fine for DP 1, refused where replicas are to be predicted."""
+    runs = [
+        Observation("a", case_of(192, 1, 4), 3500, None),
+        Observation("b", case_of(192, 1, 4, global_batch=48), 213, None),
+    ]
+    assert not fit(runs).refusal
+    assert "of the DP sync of DP 2 to 32 they tell nothing" in fit(runs, [one.case for one in june()]).refusal
+
+
+def test_two_software_stacks_are_told_apart() -> None:
+    """April and June in one campaign: the same layout 11 % apart is refused, with both runs named."""
+    refusal = fit([*april(), *june()]).refusal
+    assert "april-n3072-mp4 (313.6 s) and june-n3072-mp4 (353.8 s) are the same layout, 13 % apart" in refusal
+
+
+def test_contradictory_rows_are_shown_by_their_interval() -> None:
+    """One row doubled, which no layout explains: no crash, an interval that says so, the others nearly as before."""
+    runs = june()
+    runs[3] = replace(runs[3], seconds=2 * runs[3].seconds)
+    model = model_of(runs)
+    found = model.estimate(runs[5].case)
+    assert found.high_seconds / found.low_seconds > 1.2
+    assert found.seconds == pytest.approx(353.8, rel=0.1)
+
+
+def test_a_kind_never_measured_has_a_wide_interval() -> None:
+    """MP 8 from MP 4 and MP 6: a = c1/t + c2, 12 % and more either way, and the reason."""
+    found = model_of(june()).estimate(case_of(12288, 32, 8))
+    assert not found.measured_kind and "never measured" in found.by
+    assert found.high_seconds / found.low_seconds > 1.12**2
+
+
+def test_memory_of_april() -> None:
+    """Three peaks give constants that predict them within 1.3 %, and the two that ran out as hopeless."""
+    model = calibrate("april", april()).memory.model
+    assert model is not None and model.rows == 3
+    assert model.error < 0.013
+    assert model.constants.allocator_factor_without_recomputation is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "refusal"),
+    [
+        ([3, 4], "no run with the peak of what it needed, all others ran out of memory; it takes two"),
+        ([0, 3], "1 run with the peak of what it needed, all others ran out of memory; it takes two"),
+        ([], "no run with the peak of what it needed; it takes two"),
+    ],
+    ids=["all out of memory", "one", "none"],
+)
+def test_memory_that_is_not_told(chosen: list[int], refusal: str) -> None:
+    """A reading at the limit says nothing of what was needed."""
+    runs = april()
+    assert calibrate("april", [runs[number] for number in chosen]).memory.refusal == refusal
+
+
+def test_the_file_of_a_calibration() -> None:
+    """It is YAML that people can read, it is read back as it was, and anything else is refused."""
+    found = calibrate("june", [*june(), *april()[4:]])
+    text = found.to_yaml()
+    assert Calibration.from_yaml(text) == found
+    assert "# - MP 4, PP 48, MBS 1, sequence 2048, AC" in text
+    with pytest.raises(NodesweepError, match="nodesweep measure` makes it again"):
+        Calibration.from_yaml(text.replace("noise:", "noises:"))
+    with pytest.raises(NodesweepError, match="nodesweep measure` makes it again"):
+        Calibration.from_yaml("{")
+
+
+def test_rows_of_the_table_as_observations() -> None:
+    """A row with all sizes is one; without a size, against the laws or without a figure it is left out and told of."""
+    empty = dict.fromkeys(TIDY)
+    whole = {
+        **empty,
+        **{"slug": "a", "nodes": 8, "ranks_per_node": 1, "data": 2, "tensor": 2, "pipeline": 2, "layers": 4},
+        **{"micro_batch_samples": 1, "global_batch_samples": 8, "sequence_length_tokens": 16, "hidden_size": 8},
+        **{"activation_checkpointing": True, "attention_heads": 2, "vocab_size": 128, "iteration_seconds": 1.5},
+    }
+    rows = [
+        whole,
+        {**whole, "slug": "b", "tensor": None},
+        {**whole, "slug": "c", "data": 3},
+        {**whole, "slug": "d", "iteration_seconds": None, "outcome": "crash"},
+        {**whole, "slug": "e", "outcome": "oom", "memory_mib": 100.0, "source_file": "kept.md", "source_line": 7},
+    ]
+    found, left_out = observations_of(rows, Workload(command=("train",)))
+    assert [(one.name, one.seconds, one.limited) for one in found] == [("a", 1.5, False), ("e kept.md:7", 1.5, True)]
+    assert [(one.name, one.reason) for one in left_out] == [
+        ("b", "its layout is not wholly known, or does not add up"),
+        ("c", "its layout is not wholly known, or does not add up"),
+        ("d", "nothing was measured (crash)"),
+    ]

@@ -1,0 +1,163 @@
+"""Bytes per rank: the study's five layouts, and each part against numbers a reader can check."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from study_rows import LIMIT_MIB, case_of
+
+from nodesweep.case import Case
+from nodesweep.config import Machine, Workload
+from nodesweep.forecast import memory_of
+from nodesweep.memory import MIB, peak, stage_memory
+from nodesweep.training_config import MemoryConstants, Training
+
+FUGAKU = MemoryConstants(process_mib=1836, allocator_factor=1.11)
+NOTHING = MemoryConstants(process_mib=0, allocator_factor=1, allocator_factor_without_recomputation=1)
+# Four layers, h 8, f 32, 2 heads, s 16, V 128: 26 KiB of weights, all numbers small enough to count.
+SMALL = Case(1, 1, 1, 1, 1, 2, 8, 16, False, 4, 8, 2, 128, 32)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "data", "tensor", "recomputed", "expected_mib", "verdict"),
+    [
+        (192, 1, 4, True, 16737, "fits"),
+        (384, 1, 8, True, 14176, "fits"),
+        (3072, 16, 4, True, 16737, "fits"),
+        (48, 1, 1, True, 32107, "will not fit"),
+        (384, 1, 8, False, 50642, "will not fit"),
+    ],
+)
+def test_the_study(nodes: int, data: int, tensor: int, recomputed: bool, expected_mib: float, verdict: str) -> None:
+    """Within 0.5 % of the model's values; what ran fits, what ran out of memory does not."""
+    machine = Machine(scheduler="pjm", memory_mib_per_node=LIMIT_MIB)
+    workload = Workload(command=("train",), memory_constants=FUGAKU)
+    memory = memory_of(case_of(nodes, data, tensor, recomputed), machine, workload, None)
+    assert memory.bytes / MIB == pytest.approx(expected_mib, rel=0.005)
+    assert memory.verdict == verdict
+
+
+def test_the_first_iteration_has_no_moments() -> None:
+    """MP 1 fits in its first iteration, 24539 MiB, and not in the second, as it did when it ran."""
+    found = peak(case_of(48, 1, 1), FUGAKU)
+    assert found.first_bytes / MIB == pytest.approx(24539, rel=0.005)
+    assert found.first_bytes / MIB < LIMIT_MIB < found.later_bytes / MIB
+
+
+@pytest.mark.parametrize(
+    ("precision", "zero_stage", "expected"),
+    [
+        ("fp32", 0, 4 + 4 + 8),
+        ("bf16", 0, 2 + 4 + 12),
+        ("bf16", 1, 2 + 4 + 12 / 4),
+        ("bf16", 2, 2 + (4 + 12) / 4),
+        ("bf16", 3, (2 + 4 + 12) / 4),
+    ],
+)
+def test_bytes_of_a_parameter(precision: str, zero_stage: int, expected: float) -> None:
+    """16 in fp32, 18 in mixed precision; four replicas share out optimizer, gradients, weights as ZeRO says."""
+    case = replace(SMALL, nodes=4, data=4, precision=precision, training=Training(zero_stage=zero_stage))
+    # 4 layers of 12 h^2 + 13 h = 872, 128 x 8 and 16 x 8 of the embedding, 2 x 8 of the last norm
+    assert stage_memory(case, 0, NOTHING).state_bytes == expected * (4 * 872 + 1024 + 128 + 16)
+
+
+def test_activations_of_mixed_precision_are_korthikantis() -> None:
+    """Without recomputation and MP 2: s b h (10 + 24/t + 5 a s / (h t)) a layer, by their equation 2."""
+    case = replace(SMALL, nodes=2, tensor=2, precision="bf16", vocab_size=256)
+    of_layers = 4 * 16 * 2 * 8 * (10 + 24 / 2 + 5 * 2 * 16 / (8 * 2))
+    stage_input_embedding_mask = 2 * 16 * 2 * 8 * 2 + 2 * 16**2
+    assert stage_memory(case, 0, NOTHING).activations == of_layers + stage_input_embedding_mask
+
+
+@pytest.mark.parametrize(
+    ("training", "of_a_layer"),
+    [
+        (Training(), 2 * 256),
+        (Training(recomputation="selective"), 256 * (10 + 24)),
+        (Training(flash_attention=True), 2 * 256),
+    ],
+    ids=["full", "selective", "full with flash attention"],
+)
+def test_recomputation(training: Training, of_a_layer: int) -> None:
+    """Full recomputation keeps 2 s b h of a layer, selective all but the core of attention (s b h = 256)."""
+    case = replace(SMALL, precision="bf16", activation_checkpointing=True, training=training)
+    mask = 0 if training.flash_attention else 2 * 16**2
+    assert stage_memory(case, 0, NOTHING).activations == 4 * of_a_layer + 2 * 2 * 256 + mask
+
+
+@pytest.mark.parametrize(
+    ("training", "in_flight"),
+    [
+        (Training(), [4, 3, 2, 1]),
+        (Training(pipeline_schedule="gpipe"), [8, 8, 8, 8]),
+        (Training(pipeline_schedule="interleaved", chunks_per_stage=2), [11, 9, 7, 5]),
+    ],
+    ids=["1f1b", "gpipe", "interleaved"],
+)
+def test_micro_batches_in_flight(training: Training, in_flight: list[int]) -> None:
+    """Of 8 in 4 stages: p - i, all, or, in chunks of half a stage, 2 (p - i - 1) + p + 1."""
+    training = training.model_copy(update={"flash_attention": True, "dropout": False})
+    case = replace(
+        SMALL, nodes=4, pipeline=4, micro_batch=1, layers=8, activation_checkpointing=True, training=training
+    )
+    one = 16 * 8 * 4  # a micro batch of hidden states
+    layers_and_input = 2 / training.chunks_per_stage + 1
+    found = [stage_memory(case, stage, NOTHING).activations / one for stage in range(4)]
+    embedding = in_flight[0] / training.chunks_per_stage
+    assert found == [
+        in_flight[0] * layers_and_input + embedding,
+        *(count * layers_and_input for count in in_flight[1:]),
+    ]
+
+
+@given(
+    st.sampled_from([1, 2, 4, 8]),
+    st.sampled_from([1, 2, 4]),
+    st.integers(1, 4),
+    st.integers(1, 12),
+    st.booleans(),
+    st.sampled_from(["1f1b", "gpipe", "interleaved"]),
+    st.integers(0, 3),
+)
+def test_the_peak_is_at_an_end_of_the_pipeline(
+    pipeline: int, tensor: int, micro_batch: int, micro_batches: int, recomputed: bool, schedule: str, zero: int
+) -> None:
+    """No stage between needs more than the first or the last, which alone are looked at."""
+    training = Training(pipeline_schedule=schedule, chunks_per_stage=1, zero_stage=zero)
+    case = Case(
+        *(2 * pipeline * tensor, 1, 2, tensor, pipeline, micro_batch, 2 * micro_batch * micro_batches, 32, recomputed),
+        *(8, 16, 4, 200, 64),
+        training=training,
+    )
+    found = peak(case, NOTHING)
+    stages = [stage_memory(case, stage, NOTHING) for stage in range(pipeline)]
+    assert found.later_bytes == max(stage.later_bytes for stage in stages)
+    assert found.first_bytes == max(stage.first_bytes for stage in stages)
+
+
+@pytest.mark.parametrize(
+    ("limit_mib", "constants", "verdict"),
+    [
+        (20000, FUGAKU, "fits"),
+        (17000, FUGAKU, "tight"),
+        (16000, FUGAKU, "tight"),
+        (15000, FUGAKU, "will not fit"),
+        (20000, None, "uncertain"),
+        (9000, None, "will not fit"),
+        (None, FUGAKU, ""),
+    ],
+)
+def test_verdicts(limit_mib: float | None, constants: MemoryConstants | None, verdict: str) -> None:
+    """16735 MiB against a limit: 5 % either way is tight; without constants only the hopeless is called so."""
+    machine = Machine(scheduler="pjm", memory_mib_per_node=limit_mib)
+    workload = Workload(command=("train",), memory_constants=constants)
+    assert memory_of(case_of(192, 1, 4), machine, workload, None).verdict == verdict
+
+
+def test_without_a_factor_of_its_own_nothing_fits() -> None:
+    """Constants fitted with recomputation only: a layout without it is uncertain, however much there is."""
+    machine = Machine(scheduler="pjm", memory_mib_per_node=90000)
+    workload = Workload(command=("train",), memory_constants=FUGAKU)
+    memory = memory_of(case_of(384, 1, 8, recomputed=False), machine, workload, None)
+    assert (memory.verdict, memory.source) == ("uncertain", "workload.memory_constants, without a factor for no AC")

@@ -1,0 +1,106 @@
+"""What the runs of one campaign, one software stack, say of memory and time, and its file."""
+
+from dataclasses import dataclass
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from ..errors import NodesweepError
+from .memory_model import MemoryFit
+from .observations import LeftOut
+from .probes import Probe
+from .time_model import Form, Run, TimeFit, TimeModel
+
+SCHEMA = 1
+_HEAD = (
+    "What the runs of campaign {campaign} say of memory and time.",
+    "Written by `nodesweep measure`, read by `nodesweep plan`, `predict` and every launcher.",
+)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was fitted to the runs of a campaign. `probe`: the cheapest run that would tell what these do not."""
+
+    campaign: str
+    time: TimeFit
+    memory: MemoryFit
+    left_out: tuple[LeftOut, ...] = ()
+    probe: Probe | None = None
+    schema_version: int = SCHEMA
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs with a time, and how far predictions are off them."""
+        return self.time.runs
+
+    @property
+    def time_model(self) -> TimeModel | None:
+        """The time model, unless it is refused."""
+        return None if self.time.refusal else self.time.model
+
+    def told(self) -> list[str]:
+        """What it says, in lines for people."""
+        return [
+            *(line.format(campaign=self.campaign) for line in _HEAD),
+            *_told_of_time(self.time),
+            *([f"the cheapest run that would tell: {self.probe}"] if self.probe else []),
+            *_told_of_memory(self.memory),
+            *(f"left out: {one.name}: {one.reason}" for one in self.left_out),
+        ]
+
+    def to_yaml(self) -> str:
+        """The text of its file."""
+        values = _adapter.dump_python(self, mode="json", exclude_none=True)
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=160, default_flow_style=None)
+        return "".join(f"# {line}".rstrip() + "\n" for line in self.told()) + text
+
+    @classmethod
+    def from_yaml(cls, text: str) -> "Calibration":
+        """What `to_yaml` wrote; raises NodesweepError for any other text."""
+        try:
+            found = _adapter.validate_python(yaml.safe_load(text))
+        except (ValidationError, yaml.YAMLError) as error:
+            kind = type(error).__name__
+            raise NodesweepError(f"no calibration ({kind}); delete it, `nodesweep measure` makes it again") from None
+        if found.schema_version != SCHEMA:
+            raise NodesweepError("calibration of another version; `nodesweep measure` makes it again")
+        return found
+
+
+_adapter = TypeAdapter(Calibration)
+
+
+def _told_of_time(found: TimeFit) -> list[str]:
+    if found.refusal or found.model is None:
+        return [f"Time: no calibration: {found.refusal}"]
+    model, runs = found.model, found.runs
+    errors = [abs(run.left_out_error) for run in runs]
+    best = max(model.forms, key=lambda form: form.weight)
+    return [
+        f"Time: {len(runs)} runs, each predicted by the others {100 * sum(errors) / len(errors):.2g} % off in the mean, "
+        f"{100 * max(errors):.2g} % at worst. Seconds of a micro batch in one stage:",
+        *(
+            f"- {stage.kind}: {stage.micro_batch_seconds:.4g} s, give or take {100 * stage.variance**0.5:.2g} %"
+            for stage in best.stages
+        ),
+        "DP sync: " + "; ".join(_told_of_form(form) for form in sorted(model.forms, key=lambda one: -one.weight)),
+    ]
+
+
+def _told_of_form(form: Form) -> str:
+    shape = {"constant": "", "ring": " x 2 (d - 1) / d", "log2": " x log2(d)", "slowest": " x (H(d) - 1)"}[form.name]
+    return f"{form.sync_seconds:.3g} s, give or take {form.sync_error:.2g},{shape} (weight {form.weight:.2f})"
+
+
+def _told_of_memory(found: MemoryFit) -> list[str]:
+    model = found.model
+    if model is None:
+        return [f"Memory: no calibration: {found.refusal}"]
+    constants = model.constants
+    factors = {"AC": constants.allocator_factor, "no AC": constants.allocator_factor_without_recomputation}
+    told = ", ".join(f"{name}: {value:.3f}" for name, value in factors.items() if value is not None)
+    return [
+        f"Memory: {model.rows} runs, {100 * model.error:.2g} % off: a process takes {constants.process_mib:.0f} MiB, "
+        f"an allocator this factor over tensors, {told}"
+    ]

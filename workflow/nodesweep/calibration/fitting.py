@@ -1,0 +1,24 @@
+"""Measured runs of one campaign -> its calibration. It imports scipy, which takes a second: only where needed."""
+
+from collections.abc import Iterable, Sequence
+
+from ..case import Case
+from . import Calibration, memories, probes, times
+from .observations import LeftOut, Observation
+
+
+def calibrate(
+    campaign: str, observations: Sequence[Observation], left_out: Iterable[LeftOut] = (), targets: Sequence[Case] = ()
+) -> Calibration:
+    """Fit what the runs of a campaign tell. `targets`: the cases that are to be predicted."""
+    time = times.fit(observations, targets)
+    probe = None
+    if time.refusal and time.model is not None:
+        probe = probes.cheapest(time.model, [*targets, *(one.case for one in observations)])
+    return Calibration(
+        campaign,
+        time,
+        memories.fit(observations),
+        tuple(left_out),
+        probe,
+    )

@@ -1,0 +1,37 @@
+"""Fitted constants of memory, and how surely they predict."""
+
+import math
+from dataclasses import dataclass
+
+from ..case import Case
+from ..memory import MIB, peak
+from ..training_config import MemoryConstants
+
+
+@dataclass(frozen=True)
+class MemoryModel:
+    """Fitted constants; `covariance` of process MiB and the factors with and without recomputation, 0 where not fitted.
+
+    `error`: root mean square of the residuals, relative.
+    """
+
+    constants: MemoryConstants
+    covariance: tuple[tuple[float, ...], ...]
+    error: float
+    rows: int
+
+    def error_bytes(self, case: Case) -> float:
+        """Standard error of a predicted peak."""
+        found = peak(case, self.constants).of
+        used = 1 if case.activation_checkpointing else 2
+        slope = {0: 1.0, used: found.tensor_bytes / MIB}
+        variance = sum(a * b * self.covariance[i][j] for i, a in slope.items() for j, b in slope.items())
+        return math.hypot(math.sqrt(max(variance, 0.0)) * MIB, self.error * found.later_bytes)
+
+
+@dataclass(frozen=True)
+class MemoryFit:
+    """What peaks say: a model, or the reason why there is none."""
+
+    model: MemoryModel | None = None
+    refusal: str = ""

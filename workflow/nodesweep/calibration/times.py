@@ -1,0 +1,214 @@
+"""Seconds per iteration of measured runs -> the parameters of `timing`, with their uncertainty; or why there are none.
+
+A micro batch takes a stage a = W A (1/t + rho) (1 + q w0/w) exp(delta) seconds: W its 1e12 operations, A the seconds
+of so many on one rank, rho what tensor parallelism does not divide, q what small micro batches cost (w their tokens,
+w0 the fewest measured), delta what is particular to one kind of stage. `PRIORS` draw them weakly to what is usual, so
+that the measured decide where they can, and what was never measured has an interval that says so.
+
+Robust least squares on relative residuals (scipy.optimize.least_squares, soft_l1), no parameter below 0, once for
+each form of the sync. The forms are averaged by weights proportional to (mean square leave-one-out error)^(-n/2), the
+likelihood of the rows had each been predicted by the others. Leave-one-out errors follow from residual e and leverage
+h, e / (1 - h).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy
+from scipy.optimize import least_squares
+
+from ..case import Case
+from ..timing import FORMS, passes
+from .observations import Observation
+from .time_model import Base, Form, Run, Stage, TimeFit, TimeModel, kind_of, reference
+
+LEAST_NOISE = 0.003
+FIRST_NOISE = 0.01
+"""Relative noise of a measured time: at least, and what is taken for it until there are rows to tell."""
+PRIORS = {"rho": (0.1, 0.1), "small": (0.0, 0.3), "delta": (0.0, 0.12)}
+"""Mean and standard deviation."""
+LOSS_SCALE = 2.0
+"""Residuals beyond so many times the noise count in proportion, not by their square."""
+WORST_ERROR = 0.3
+CONTRADICTION = 0.04
+"""Runs of one layout in one software stack have never differed by more; two stacks' have."""
+DIGITS = 8
+"""Of what is kept: beyond them results differ from one machine to the next."""
+LEAST_SIGNIFICANCE = 1.5
+"""The sync counts as known from so many times its standard error on."""
+MATTERS = 0.02
+MATTERS_NOISES = 3
+"""An unknown sync matters from this share of an iteration on, or from so many times the noise of the times."""
+
+
+def fit(observations: Sequence[Observation], targets: Iterable[Case] = ()) -> TimeFit:
+    """The time model of runs of one software stack. `targets`: cases it is to predict beside those of the runs."""
+    timed = [one for one in observations if one.seconds is not None]
+    if not timed:
+        return TimeFit(refusal="no run with a time; it takes two to tell anything")
+    contradiction = _contradiction(timed)
+    if contradiction:
+        return TimeFit(refusal=contradiction)
+    model, runs = _averaged(timed)
+    if len(timed) == 1:
+        return TimeFit(model, "1 run with a time; it takes two to tell anything", runs)
+    return TimeFit(model, _undetermined(model, [one.case for one in timed], list(targets)), runs)
+
+
+def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, tuple[Run, ...]]:
+    """All forms of the sync with their weights, the noise of the times by the leave-one-out errors, and these."""
+    noise = FIRST_NOISE
+    for _ in range(2):
+        fits = [_Fit(timed, name, noise) for name in FORMS]
+        squares = [max(float(numpy.mean(one.left_out_errors**2)), LEAST_NOISE**2 / 10) for one in fits]
+        weights = _weights(squares, len(timed))
+        if len(timed) > fits[0].kinds + 2:
+            noise = max(LEAST_NOISE, float(numpy.sqrt(numpy.dot(weights, squares))))
+    forms = tuple(
+        replace(one.form(), weight=_short(weight), left_out_error=_short(numpy.sqrt(square)))
+        for one, weight, square in zip(fits, weights, squares, strict=True)
+    )
+    model = TimeModel(forms, _short(noise), len(timed), *reference([one.case for one in timed]))
+    left_out_errors = sum(weight * one.left_out_errors for one, weight in zip(fits, weights, strict=True))
+    runs = tuple(
+        Run(one.name, one.seconds, _short(model.estimate(one.case).seconds / one.seconds - 1), _short(error))
+        for one, error in zip(timed, left_out_errors, strict=True)
+    )
+    return model, runs
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _undetermined(model: TimeModel, measured: Sequence[Case], targets: Sequence[Case]) -> str:
+    """Why the runs do not tell the sync, where it could matter for one of the cases; empty where they do."""
+    most = max(case.data for case in measured)
+    if most == 1:
+        beyond = sorted({case.data for case in targets if case.data > 1})
+        return (
+            f"all runs have DP 1: of the DP sync of DP {beyond[0]} to {beyond[-1]} they tell nothing" if beyond else ""
+        )
+    if model.sync_significance >= LEAST_SIGNIFICANCE:
+        return ""
+    matters = max(MATTERS, MATTERS_NOISES * model.noise)
+    for case in sorted((*measured, *targets), key=lambda case: case.data):
+        seconds, error = model.sync(case)
+        total = model.estimate(case).seconds
+        if seconds + 2 * error > matters * total:
+            return (
+                f"the runs do not tell the DP sync: {seconds:.3g} s, give or take {error:.2g}, of {total:.4g} s at "
+                f"DP {case.data}; they go up to DP {most}"
+            )
+    return ""
+
+
+def _weights(squares: Sequence[float], count: int) -> numpy.ndarray:
+    logs = -count / 2 * numpy.log(squares)
+    weights = numpy.exp(logs - logs.max())
+    return weights / weights.sum()
+
+
+def _contradiction(timed: Sequence[Observation]) -> str:
+    """The two runs of one case that differ most, where they differ too much for one software stack."""
+    same: dict[object, list[Observation]] = {}
+    for one in timed:
+        same.setdefault(one.case, []).append(one)
+    pairs = [pair for group in same.values() for pair in combinations(sorted(group, key=lambda one: one.seconds), 2)]
+    apart = [(high.seconds / low.seconds - 1, low, high) for low, high in pairs]
+    worst, low, high = max(apart, key=lambda found: found[0], default=(0.0, timed[0], timed[0]))
+    if worst <= CONTRADICTION:
+        return ""
+    return (
+        f"{low.name} ({low.seconds:.4g} s) and {high.name} ({high.seconds:.4g} s) are the same layout, "
+        f"{100 * worst:.0f} % apart: they are not of one software stack; tell them apart by `campaign`"
+    )
+
+
+class _Fit:
+    """One form of the sync, fitted to runs."""
+
+    def __init__(self, timed: Sequence[Observation], name: str, noise: float) -> None:
+        cases = [one.case for one in timed]
+        self._name, self._cases = name, cases
+        self._labels = sorted({kind_of(case) for case in cases})
+        self._kind = numpy.array([self._labels.index(kind_of(case)) for case in cases])
+        bases = [Base.of(case, *reference(cases)) for case in cases]
+        self._work = numpy.array([base.work for base in bases])
+        self._tensor = numpy.array([float(case.tensor) for case in cases])
+        self._small = numpy.array([base.small for base in bases])
+        self._passes = numpy.array([passes(case) for case in cases])
+        self._sync = numpy.array([FORMS[name](case.data) for case in cases])
+        self._seconds = numpy.array([one.seconds for one in timed])
+        self._noise = noise
+        self._solve()
+
+    @property
+    def kinds(self) -> int:
+        """Different kinds of stage."""
+        return len(self._labels)
+
+    def _solve(self) -> None:
+        rate = self._seconds / self._passes / self._work / (1 / self._tensor + PRIORS["rho"][0])
+        least = float(self._seconds.min())
+        start = numpy.r_[numpy.log(numpy.median(rate)), PRIORS["rho"][0], 0.01, 0.01 * least, numpy.zeros(self.kinds)]
+        floor = numpy.r_[-numpy.inf, 0, 0, 0, numpy.full(self.kinds, -numpy.inf)]
+        scale = numpy.r_[1, 0.1, 0.1, 0.1 * least, numpy.full(self.kinds, 0.1)]
+        found = least_squares(
+            *(self._residuals, start), bounds=(floor, numpy.inf), x_scale=scale, loss="soft_l1", f_scale=LOSS_SCALE
+        )
+        self._x = found.x
+        jacobian = found.jac
+        self._covariance = numpy.linalg.pinv(jacobian.T @ jacobian, hermitian=True)
+        of_rows = jacobian[: len(self._seconds)]
+        leverage = numpy.einsum("ij,jk,ik->i", of_rows, self._covariance, of_rows)
+        errors = self._predicted(found.x) / self._seconds - 1
+        self.left_out_errors = numpy.clip(errors / numpy.maximum(1 - leverage, 1e-3), -WORST_ERROR, WORST_ERROR)
+
+    def _micro_batch(self, x: numpy.ndarray) -> numpy.ndarray:
+        base = numpy.exp(x[0]) * (1 / self._tensor + x[1]) * (1 + x[2] * self._small)
+        return self._work * base * numpy.exp(x[4 + self._kind])
+
+    def _predicted(self, x: numpy.ndarray) -> numpy.ndarray:
+        return self._micro_batch(x) * self._passes + x[3] * self._sync
+
+    def _residuals(self, x: numpy.ndarray) -> numpy.ndarray:
+        drawn = [(x[number] - mean) / spread for number, (mean, spread) in ((1, PRIORS["rho"]), (2, PRIORS["small"]))]
+        return numpy.r_[(self._predicted(x) / self._seconds - 1) / self._noise, drawn, x[4:] / PRIORS["delta"][1]]
+
+    def form(self) -> Form:
+        """The parameters, and the covariances that predictions need."""
+        log_seconds = numpy.log(self._micro_batch(self._x))
+        stages = []
+        for number, label in enumerate(self._labels):
+            rows = numpy.flatnonzero(self._kind == number)
+            slope = self._slope(int(rows[0]), number)
+            stages.append(
+                Stage(
+                    kind=label,
+                    micro_batch_seconds=_short(numpy.exp(log_seconds[rows[0]])),
+                    variance=_short(slope @ self._covariance @ slope),
+                    sync_covariance=_short(slope @ self._covariance[3]),
+                    rows=len(rows),
+                )
+            )
+        return Form(
+            name=self._name,
+            weight=0.0,
+            left_out_error=0.0,
+            rate_seconds=_short(numpy.exp(self._x[0])),
+            rho=_short(self._x[1]),
+            small=_short(self._x[2]),
+            sync_seconds=_short(self._x[3]),
+            covariance=tuple(tuple(_short(value) for value in row[:4]) for row in self._covariance[:4]),
+            stages=tuple(stages),
+        )
+
+    def _slope(self, row: int, kind: int) -> numpy.ndarray:
+        """Derivative of the logarithm of a stage's micro-batch seconds by all parameters."""
+        slope = numpy.zeros_like(self._x)
+        slope[0], slope[4 + kind] = 1, 1
+        slope[1] = 1 / (1 / self._tensor[row] + self._x[1])
+        slope[2] = self._small[row] / (1 + self._x[2] * self._small[row])
+        return slope

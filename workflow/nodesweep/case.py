@@ -1,0 +1,126 @@
+"""A training run as the formulas of memory and time see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .config import Precision, Workload
+from .flops import hardware_flops, padded_vocabulary
+from .layout import Layout
+from .training_config import Training
+
+_COLUMNS = {
+    "nodes": "nodes",
+    "ranks_per_node": "ranks_per_node",
+    "data": "data",
+    "tensor": "tensor",
+    "pipeline": "pipeline",
+    "micro_batch": "micro_batch_samples",
+    "global_batch": "global_batch_samples",
+    "sequence_length": "sequence_length_tokens",
+    "activation_checkpointing": "activation_checkpointing",
+    "layers": "layers",
+    "hidden_size": "hidden_size",
+    "attention_heads": "attention_heads",
+    "vocab_size": "vocab_size",
+}
+
+
+_DEFAULT = Training()
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sizes of model and split: batches in samples, `sequence_length` and `vocab_size` in tokens, before padding."""
+
+    nodes: int
+    ranks_per_node: int
+    data: int
+    tensor: int
+    pipeline: int
+    micro_batch: int
+    global_batch: int
+    sequence_length: int
+    activation_checkpointing: bool
+    layers: int
+    hidden_size: int
+    attention_heads: int
+    vocab_size: int
+    ffn_width: int
+    frequency_ghz: float | None = None
+    precision: Precision = "fp32"
+    training: Training = _DEFAULT
+
+    @classmethod
+    def of(cls, layout: Layout) -> "Case":
+        """That of a layout."""
+        return cls(
+            nodes=layout.nodes,
+            ranks_per_node=layout.ranks_per_node,
+            data=layout.data,
+            tensor=layout.tensor,
+            pipeline=layout.pipeline,
+            micro_batch=layout.micro_batch,
+            global_batch=layout.global_batch,
+            sequence_length=layout.sequence_length,
+            activation_checkpointing=layout.activation_checkpointing,
+            layers=layout.model.layers,
+            hidden_size=layout.model.hidden_size,
+            attention_heads=layout.model.attention_heads,
+            vocab_size=layout.model.vocab_size,
+            ffn_width=layout.model.ffn_width,
+            frequency_ghz=layout.frequency_ghz,
+            precision=layout.workload.precision,
+            training=layout.workload.training,
+        )
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any], workload: Workload) -> "Case | None":
+        """That of a row of results.csv, run by such a workload; None where the row lacks a size or breaks its law."""
+        sizes = {name: row[column] for name, column in _COLUMNS.items()}
+        if None in sizes.values():
+            return None
+        case = cls(
+            **sizes,
+            ffn_width=4 * sizes["hidden_size"],
+            frequency_ghz=row["frequency_ghz"],
+            precision=workload.precision,
+            training=workload.training,
+        )
+        return case if case.lawful else None
+
+    @property
+    def lawful(self) -> bool:
+        """Whether ranks, batch and layers split as they must."""
+        split = self.data * self.tensor * self.pipeline
+        parts = (self.global_batch % (self.data * self.micro_batch), self.layers % self.pipeline)
+        return self.nodes * self.ranks_per_node == split and parts == (0, 0) and self.micro_batches > 0
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro batches each replica works through in one iteration."""
+        return self.global_batch // (self.data * self.micro_batch)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one iteration."""
+        return self.global_batch * self.sequence_length
+
+    @property
+    def vocabulary(self) -> int:
+        """Entries of the vocabulary, padded as Megatron does."""
+        return padded_vocabulary(self.vocab_size, self.tensor)
+
+    @property
+    def stage_flops(self) -> float:
+        """Operations of one micro batch in one pipeline stage, over its tensor-parallel ranks together."""
+        whole = hardware_flops(
+            layers=self.layers,
+            hidden_size=self.hidden_size,
+            sequence_length=self.sequence_length,
+            vocab_size=self.vocab_size,
+            global_batch=self.micro_batch,
+            tensor=self.tensor,
+            activation_checkpointing=self.activation_checkpointing and self.training.recomputation == "full",
+        )
+        return whole / self.pipeline

@@ -1,0 +1,249 @@
+"""Bytes a rank needs in each pipeline stage, part by part, in the first iteration and in those after it.
+
+Symbols: L layers, h hidden size, f feed-forward width, a heads, s sequence, V padded vocabulary, t = MP, p = PP, d =
+DP, b micro batch, m micro batches per replica; D bytes of an element (4 in fp32, else 2), M bytes of one of a dropout
+mask (4 in fp32 on CPUs, where masks are numbers; 1 in mixed precision).
+
+Parameters of stage i: L/p (4 h^2/t + 2 h f/t + 3 h/t + f/t + 6 h), the first V h/t + s h more, the last 2 h, and V h/t
+where it is not also the first, or the output layer is not tied to the embedding.
+  weights + gradients + optimizer, bytes each: 4 + 4 + 8 in fp32 (Adam), 2 + 4 + 12 in mixed precision (fp32 gradients,
+  fp32 copy of the weights). ZeRO divides by d: the optimizer (1), gradients too (2), weights too (3).
+  Source: Rajbhandari et al. 2020 (arXiv 1910.02054), section 3; Megatron-LM's fp32 gradient accumulation.
+
+Activations of a layer and micro batch, kept for the backward pass (Korthikanti et al. 2022, arXiv 2205.05198, section
+4, with D and M in place of 2 and 1 and f in place of 4 h):
+  s b h (4 D + 2 M) + s b (4 h + 2 f) D / t + b a s^2 (2 D + M) / t
+Sequence parallelism divides the first term by t too; flash attention does without the third; without dropout M = 0
+and one D is left in the third. Full recomputation keeps the layer's input, s b h D, and selective all but the third
+term. A micro batch also keeps the stage's input, in the first stage the embedding's output, and the b s^2 bytes of the
+attention mask (none with flash attention).
+
+In flight in stage i (Narayanan et al. 2021, arXiv 2104.04473, section 2.2): min(p - i, m) micro batches (1F1B), all m
+(GPipe), or min(2 (p - i - 1) + (v - 1) p + 1, v m) chunks of L / (p v) layers (interleaved, as Megatron-LM warms up).
+
+Working memory: what is recomputed for one layer, one more b a s^2 D / t (not with flash attention), the gradient of the
+widest weight, D h f/t, with ZeRO 3 the weights of a layer; in the last stage s b V/t (D + 4) + s b h D for the logits.
+
+Peak = C + weights + gradients + optimizer + max(phi (activations + working + logits), 4 bytes a parameter of Adam's
+step). In the first iteration the activations meet no moments of Adam yet, 8 bytes a parameter less. C, what a process
+takes by itself, and phi, what an allocator takes over what is asked of it, belong to a software stack and are fitted.
+
+A 30B model on Fugaku, fp32, one rank a node (C = 1836 MiB, phi = 1.11); measured were 16622.7, 14356.7, 16632.9 MiB,
+and two that ran out of 29150 MiB, the first of them after its first iteration:
+
+>>> constants = MemoryConstants(process_mib=1836, allocator_factor=1.11, allocator_factor_without_recomputation=1.11)
+>>> def mib(tensor, data, recomputed):
+...     nodes = 48 * tensor * data
+...     case = Case(nodes, 1, data, tensor, 48, 1, 1536, 2048, recomputed, 48, 7168, 56, 50257, 4 * 7168)
+...     found = peak(case, constants)
+...     return round(found.later_bytes / MIB), round(found.first_bytes / MIB), found.stage
+>>> mib(4, 1, True), mib(8, 1, True), mib(4, 16, True)
+((16735, 14753, 0), (14173, 13123, 0), (16735, 14753, 0))
+>>> mib(1, 1, True), mib(8, 1, False)
+((32103, 24535, 0), (50630, 49580, 0))
+"""
+
+from dataclasses import dataclass
+
+from .case import Case
+from .training_config import MemoryConstants
+
+MIB = 2**20
+ADAM_MOMENT_BYTES = 8
+ADAM_STEP_BYTES = 4
+_STATE_BYTES = {"fp32": (4, 4, 8)}
+_MIXED_STATE_BYTES = (2, 4, 12)
+_LOSS_BYTES = 4
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """Bytes of a rank in one pipeline stage, each part by itself.
+
+    `activations`, `working` and `logits` are those of tensors; `factor` is what an allocator makes of them. `moments`:
+    the part of `optimizer` that exists only after the first iteration. `step`: what the optimizer's step takes.
+    """
+
+    stage: int
+    process: float
+    weights: float
+    gradients: float
+    optimizer: float
+    moments: float
+    activations: float
+    working: float
+    logits: float
+    step: float
+    factor: float
+
+    @property
+    def state_bytes(self) -> float:
+        """Weights, gradients and optimizer."""
+        return self.weights + self.gradients + self.optimizer
+
+    @property
+    def tensor_bytes(self) -> float:
+        """Tensors of the forward and backward pass."""
+        return self.activations + self.working + self.logits
+
+    @property
+    def later_bytes(self) -> float:
+        """Peak of every iteration but the first."""
+        return self.process + self.state_bytes + max(self.factor * self.tensor_bytes, self.step)
+
+    @property
+    def first_bytes(self) -> float:
+        """Peak of the first iteration."""
+        passes = self.state_bytes - self.moments + self.factor * self.tensor_bytes
+        return self.process + max(passes, self.state_bytes + self.step)
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The highest of all stages: in the first iteration, later, and the parts of the stage it is of."""
+
+    first_bytes: float
+    later_bytes: float
+    of: StageMemory
+
+    @property
+    def stage(self) -> int:
+        """The stage with the highest peak."""
+        return self.of.stage
+
+
+def peak(case: Case, constants: MemoryConstants) -> Peak:
+    """The most a rank of any stage needs. No stage between the first and the last needs more than the first."""
+    stages = [stage_memory(case, stage, constants) for stage in sorted({0, case.pipeline - 1})]
+    return Peak(
+        first_bytes=max(stage.first_bytes for stage in stages),
+        later_bytes=max(stage.later_bytes for stage in stages),
+        of=max(stages, key=lambda stage: stage.later_bytes),
+    )
+
+
+def known_factor(case: Case, constants: MemoryConstants) -> float | None:
+    """The allocator's factor of a case; None where it was never fitted for its recomputation."""
+    with_it, without = constants.allocator_factor, constants.allocator_factor_without_recomputation
+    return with_it if case.activation_checkpointing else without
+
+
+def _factor(case: Case, constants: MemoryConstants) -> float:
+    """The same, that of the other recomputation where it is not known."""
+    known = known_factor(case, constants)
+    other = constants.allocator_factor or constants.allocator_factor_without_recomputation
+    return float(known or other or 1.0)
+
+
+def stage_memory(case: Case, stage: int, constants: MemoryConstants) -> StageMemory:
+    """Bytes of a rank in a stage, counted from 0."""
+    count, zero = parameters(case, stage), case.training.zero_stage
+    weights, gradients, optimizer = _STATE_BYTES.get(case.precision, _MIXED_STATE_BYTES)
+    shared = [case.data if zero >= least else 1 for least in (3, 2, 1)]
+    last = stage == case.pipeline - 1
+    return StageMemory(
+        stage=stage,
+        process=constants.process_mib * MIB,
+        weights=weights * count / shared[0],
+        gradients=gradients * count / shared[1],
+        optimizer=optimizer * count / shared[2],
+        moments=ADAM_MOMENT_BYTES * count / shared[2],
+        activations=_in_flight(case, stage),
+        working=_working(case),
+        logits=_logits(case) if last else 0.0,
+        step=ADAM_STEP_BYTES * count / shared[2],
+        factor=_factor(case, constants),
+    )
+
+
+def parameters(case: Case, stage: int) -> float:
+    """Parameters a rank holds in a stage.
+
+    >>> case = Case(4, 1, 1, 2, 2, 1, 4, 8, True, 2, 4, 2, 128, 16)  # two stages of one layer, h = 4, V = 256
+    >>> parameters(case, 0), parameters(case, 1)  # (64 + 128 + 12 + 16) / 2 + 24 = 134, + 512 + 32, and + 512 + 8
+    (678.0, 654.0)
+    """
+    first, last = stage == 0, stage == case.pipeline - 1
+    table = case.vocabulary * case.hidden_size / case.tensor
+    count = case.layers / case.pipeline * _layer_parameters(case)
+    if first:
+        count += table + case.sequence_length * case.hidden_size
+    if last:
+        count += 2 * case.hidden_size + (table if not first or not case.training.tied_embeddings else 0)
+    return count
+
+
+def _layer_parameters(case: Case) -> float:
+    hidden, wide = case.hidden_size, case.ffn_width
+    return (4 * hidden**2 + 2 * hidden * wide + 3 * hidden + wide) / case.tensor + 6 * hidden
+
+
+def _element_bytes(case: Case) -> int:
+    return 4 if case.precision == "fp32" else 2
+
+
+def _mask_bytes(case: Case) -> int:
+    return (4 if case.precision == "fp32" else 1) if case.training.dropout else 0
+
+
+def _hidden_bytes(case: Case) -> float:
+    """One micro batch of hidden states."""
+    return case.sequence_length * case.micro_batch * case.hidden_size * _element_bytes(case)
+
+
+def _score_bytes(case: Case) -> float:
+    """One sequence x sequence matrix of each head of a rank; none with flash attention."""
+    if case.training.flash_attention:
+        return 0.0
+    return case.micro_batch * case.attention_heads / case.tensor * case.sequence_length**2 * _element_bytes(case)
+
+
+def _layer_bytes(case: Case) -> tuple[float, float]:
+    """What the backward pass of a layer needs: outside the core of attention, and of it."""
+    size, mask = _element_bytes(case), _mask_bytes(case)
+    tokens, tensor = case.sequence_length * case.micro_batch, case.tensor
+    unsplit = tokens * case.hidden_size * (4 * size + 2 * mask)
+    split = tokens * (4 * case.hidden_size + 2 * case.ffn_width) * size
+    core = _score_bytes(case) * ((2 * size + mask) / size if case.training.dropout else 1)
+    return unsplit / (tensor if case.training.sequence_parallel else 1) + split / tensor, core
+
+
+def _in_flight(case: Case, stage: int) -> float:
+    """Activations kept for the micro batches, or chunks of them, that a stage has under way."""
+    training, stages, waiting = case.training, case.pipeline, case.micro_batches
+    chunks = 1
+    if training.pipeline_schedule == "gpipe":
+        under_way = waiting
+    elif training.pipeline_schedule == "interleaved":
+        chunks = training.chunks_per_stage
+        under_way = min(2 * (stages - stage - 1) + (chunks - 1) * stages + 1, chunks * waiting)
+    else:
+        under_way = min(stages - stage, waiting)
+    hidden, mask = _hidden_bytes(case), 0 if training.flash_attention else case.micro_batch * case.sequence_length**2
+    kept = case.layers / stages / chunks * _kept_of_a_layer(case) + hidden + mask
+    embedded = hidden * under_way / chunks if stage == 0 else 0
+    return under_way * kept + embedded
+
+
+def _kept_of_a_layer(case: Case) -> float:
+    around, core = _layer_bytes(case)
+    if not case.activation_checkpointing:
+        return around + core
+    return _hidden_bytes(case) if case.training.recomputation == "full" else around
+
+
+def _working(case: Case) -> float:
+    around, core = _layer_bytes(case)
+    size, training = _element_bytes(case), case.training
+    recomputed = 0.0
+    if case.activation_checkpointing:
+        recomputed = around + core if training.recomputation == "full" else core
+    gathered = size * _layer_parameters(case) if training.zero_stage == 3 else 0.0
+    widest = size * case.hidden_size * case.ffn_width / case.tensor
+    return recomputed + _score_bytes(case) + widest + gathered
+
+
+def _logits(case: Case) -> float:
+    """Logits and what the loss makes of them in fp32, and the gradient of the hidden states."""
+    tokens = case.sequence_length * case.micro_batch
+    return tokens * case.vocabulary / case.tensor * (_element_bytes(case) + _LOSS_BYTES) + _hidden_bytes(case)

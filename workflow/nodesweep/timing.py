@@ -1,0 +1,106 @@
+"""Seconds of one iteration: compute + pipeline bubble + data-parallel sync.
+
+T = a (m + (p - 1) / v) + c g(d), with m micro batches per replica, p pipeline stages, v model chunks per stage, d
+replicas.
+
+- a: seconds of one micro batch in one stage, forward and backward, what its tensor-parallel ranks say to each other
+  included. a m is compute; a (p - 1) / v is the bubble, the time in which a stage waits for the pipeline to fill and to
+  drain: Narayanan et al. 2021 (arXiv 2104.04473), section 2.2. GPipe and 1F1B have the same bubble.
+- c g(d): what replicas cost beside their micro batches. Which form g has is not known beforehand; each has a meaning.
+
+Of a 30B model on Fugaku (48 stages, 1536 micro batches in all), a = 2.242 s with MP 4 and c = 8.01 s in the form log2:
+
+>>> T = iteration_seconds(2.242, 1536 // 32, 48, sync_seconds=8.01 * FORMS["log2"](32))
+>>> round(T.total_seconds, 1), [round(100 * share, 1) for share in T.shares]  # 252.05 s were measured on 6144 nodes
+(253.0, [42.5, 41.6, 15.8])
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .case import Case
+
+
+def _constant(data: int) -> float:
+    return float(data > 1)
+
+
+def _ring(data: int) -> float:
+    return 2 * (data - 1) / data
+
+
+def _log2(data: int) -> float:
+    return math.log2(data)
+
+
+def _slowest(data: int) -> float:
+    if data > 1000:  # the harmonic number by its asymptotic series, to 1e-10
+        return math.log(data) + 0.5772156649015329 + 1 / (2 * data) - 1 / (12 * data**2) - 1
+    return math.fsum(1 / number for number in range(2, data + 1))
+
+
+FORMS: dict[str, Callable[[int], float]] = {
+    "constant": _constant,
+    "ring": _ring,
+    "log2": _log2,
+    "slowest": _slowest,
+}
+"""Forms of the sync over d replicas; all are 0 for one.
+
+constant: a fixed cost once there are replicas. ring: the bytes a rank sends in a ring all-reduce, 2 (d - 1) / d.
+log2: the steps of a tree. slowest: the wait for the slowest of d with exponential delays, H(d) - 1.
+
+>>> [round(form(16), 3) for form in FORMS.values()], [form(1) for form in FORMS.values()]
+([1.0, 1.875, 4.0, 2.381], [0.0, 0.0, 0.0, 0.0])
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the seconds of one iteration go."""
+
+    compute_seconds: float
+    bubble_seconds: float
+    sync_seconds: float
+
+    @property
+    def total_seconds(self) -> float:
+        """All of it."""
+        return self.compute_seconds + self.bubble_seconds + self.sync_seconds
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Compute, bubble and DP sync as shares of the whole."""
+        total = self.total_seconds
+        return self.compute_seconds / total, self.bubble_seconds / total, self.sync_seconds / total
+
+
+def passes(case: Case) -> float:
+    """Micro batches whose time passes in an iteration, those of the bubble included: m + (p - 1) / v.
+
+    >>> from .case import Case
+    >>> passes(Case(192, 1, 1, 4, 48, 1, 1536, 2048, True, 48, 7168, 56, 50257, 28672))
+    1583.0
+    """
+    return case.micro_batches + (case.pipeline - 1) / _chunks(case)
+
+
+def iteration_seconds(
+    micro_batch_seconds: float, micro_batches: int, stages: int, chunks: int = 1, sync_seconds: float = 0.0
+) -> Parts:
+    """Compute, bubble and sync of an iteration, where a micro batch takes a stage `micro_batch_seconds`."""
+    return Parts(
+        compute_seconds=micro_batch_seconds * micro_batches,
+        bubble_seconds=micro_batch_seconds * (stages - 1) / chunks,
+        sync_seconds=sync_seconds,
+    )
+
+
+def parts(case: Case, micro_batch_seconds: float, sync_seconds: float) -> Parts:
+    """The same of a case."""
+    return iteration_seconds(micro_batch_seconds, case.micro_batches, case.pipeline, _chunks(case), sync_seconds)
+
+
+def _chunks(case: Case) -> int:
+    return case.training.chunks_per_stage if case.training.pipeline_schedule == "interleaved" else 1
