@@ -14,7 +14,7 @@ ROOMS = [
     "errors text markdown files expressions columns cells fields log_config table_config training_config config "
     "sources origins layout expand",
     "study flops shape peaks case memory timing calibration.observations calibration.time_model "
-    "calibration.memory_model calibration.probes calibration forecast plan",
+    "calibration.memory_model calibration.probes calibration forecast",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
@@ -23,18 +23,19 @@ ROOMS = [
     "logs.job_ends logs.signatures logs.successes logs.starts logs.megatron logs.trainers logs.totals logs.settings "
     "logs.formats logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series "
     "logs.bars logs.extract logs.arguments logs.collect logs.scan "
-    "logs.ending logs.explain outcome records watch runner",
-    "steady plausible measure calibration.times calibration.memories calibration.fitting",
+    "logs.ending logs.explain outcome",
+    "steady plausible measure measured calibration.times calibration.memories calibration.fitting",
+    "search decisions plan records watch waiting submission runner",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",
     "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
-    "tables formulas traces provenance ingest.tracing why workflow",
+    "campaigns tables formulas traces provenance ingest.tracing why workflow",
     "rooms rooms.common rooms.sweep rooms.foreign rooms.log __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
-PURE = set(ORDER[ORDER.index("text") : ORDER.index("plan") + 1]) | {
+PURE = set(ORDER[ORDER.index("text") : ORDER.index("forecast") + 1]) | {
     "logs.ending",
     "outcome",
     "steady",

@@ -144,8 +144,8 @@ def test_memory_of_april() -> None:
 @pytest.mark.parametrize(
     ("chosen", "refusal"),
     [
-        ([3, 4], "no run with the peak of what it needed, all others ran out of memory; it takes two"),
-        ([0, 3], "1 run with the peak of what it needed, all others ran out of memory; it takes two"),
+        ([3, 4], "no run with the peak of what it needed, all others ran out of memory or failed; it takes two"),
+        ([0, 3], "1 run with the peak of what it needed, all others ran out of memory or failed; it takes two"),
         ([], "no run with the peak of what it needed; it takes two"),
     ],
     ids=["all out of memory", "one", "none"],

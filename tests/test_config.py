@@ -56,6 +56,8 @@ TEXT_FIELDS = {
         for name in log_config.LogFigures.model_fields
     },
     "workload.memory_source": ["workload", "memory_source"],
+    "workload.training.pipeline_schedule": ["workload", "training", "pipeline_schedule"],
+    "workload.training.recomputation": ["workload", "training", "recomputation"],
     "workload.precision": ["workload", "precision"],
     "iterations.expected_seconds": ["iterations", "expected_seconds"],
     "layouts.note": ["layouts", 0, "note"],
@@ -72,6 +74,10 @@ TEXT_FIELDS = {
     "variants.env key": ["variants", 0, "env", "<key>"],
     "rerun": ["rerun", 0],
     "statistic": ["statistic"],
+    "campaign": ["campaign"],
+    "prune": ["prune"],
+    "search.best": ["search", "best"],
+    "search.for_each": ["search", "for_each", 0],
     "tables.heading": ["tables", 0, "heading"],
     "tables.text": ["tables", 0, "text"],
     "tables.statistic": ["tables", 0, "statistic"],
@@ -114,6 +120,9 @@ def full_sweep() -> dict[str, Any]:
         variants=[{"name": "plain", "env": {"NAME": "value"}}],
         rerun=["crash"],
         statistic="mean",
+        campaign="first",
+        prune="never",
+        search={"best": "fastest", "for_each": ["nodes"]},
         tables=[full_table()],
     )
     sweep["model"]["size"] = "1M"
@@ -129,6 +138,7 @@ def full_sweep() -> dict[str, Any]:
     }
     sweep["workload"] |= {
         "memory_source": "none",
+        "training": {"pipeline_schedule": "1f1b", "recomputation": "full"},
         "precision": "fp32",
         "log_format": {
             "name": "own",

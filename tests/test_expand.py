@@ -12,7 +12,8 @@ from sweeps import toy, write
 from nodesweep.config import Sweep
 from nodesweep.errors import ConfigError
 from nodesweep.expand import Expansion, expand
-from nodesweep.plan import plan_csv, plan_markdown
+from nodesweep.plan import plan_csv, plan_markdown, planned
+from nodesweep.records import decisions_of
 from nodesweep.study import Study
 
 
@@ -154,9 +155,10 @@ def test_plan_lists_every_point(tmp_path: Path) -> None:
     """plan.csv has a line per point, plan.md the counts and the reasons; hostile marks are inert."""
     sweep = toy(title="A | <b>title</b>", layouts=[block(nodes=[1, 3], tensor=[1, 2], note="*x*")])
     study = Study.load([write(tmp_path / "sweep.yaml", sweep)])
-    lines = plan_csv(study).splitlines()
+    layouts = planned(study, decisions_of(study))
+    lines = plan_csv(study, layouts).splitlines()
     assert [line.partition(",")[0] for line in lines] == ["verdict", "runs", "rejected", "rejected", "rejected"]
-    text = plan_markdown(study)
+    text = plan_markdown(study, layouts)
     assert text.startswith("# Plan: A \\| &lt;b&gt;title&lt;/b&gt;\n\n4 points: 1 to run, 3 rejected.")
     assert "GBS 16 does not split over DP 3 x MBS 1; nearest GBS: 15 or 18" in text
 

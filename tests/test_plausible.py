@@ -11,7 +11,8 @@ from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.scan import scan
 from nodesweep.measure import _half_interquartile_range
-from nodesweep.plausible import above_peak, peak_of, rates_differ, spread_too_large, stamps_differ
+from nodesweep.peaks import peak_of
+from nodesweep.plausible import above_peak, rates_differ, spread_too_large, stamps_differ
 from nodesweep.steady import timed, warm_up_records
 
 A64FX = Machine(

@@ -9,6 +9,8 @@ from .columns import TIDY
 from .markdown import inert
 
 UNKNOWN = "-"
+NOT_RUN = ("pruned", "skipped")
+"""States of layouts that no job was submitted for."""
 MARKS = "marks"
 """What a cell may ask for beside the tidy columns: the annotations in the other cells of its row."""
 PARALLEL = "DP, MP, PP"
@@ -94,7 +96,9 @@ def notes(
     marks: str,
 ) -> str:
     """The layout's own note; then what became of it, unless all is well or the `marks` of other cells say it."""
-    if state != "ended":
+    if state in NOT_RUN:
+        end, outcome_note = f"{state}: {outcome_note}", None
+    elif state != "ended":
         end = state
     elif outcome == "ok" or (outcome == "oom" and "OOM" in marks):
         end = None

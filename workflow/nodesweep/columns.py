@@ -36,7 +36,7 @@ TIDY = {
     "attention_heads": Tidy("count", "attention heads per layer"),
     "vocab_size": Tidy("count", "entries of the vocabulary"),
     "note": Tidy("word", "remark of the config"),
-    "state": Tidy("word", "pending, queued, running or ended"),
+    "state": Tidy("word", "pending, queued, running, ended, pruned (for memory) or skipped (by budget or search)"),
     "outcome": Tidy("word", "how an ended job ended: ok, oom, timeout, ..."),
     "where": Tidy("word", "where it ended, such as after iteration 3"),
     "evidence": Tidy("word", "line of the log, or word of the scheduler, that decided it"),

@@ -26,7 +26,7 @@ from .fields import (
 )
 from .log_config import WrittenFormat
 from .table_config import Statistic, Table
-from .training_config import MemoryConstants, Training
+from .training_config import MemoryConstants, Search, Training
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -296,6 +296,16 @@ class Sweep(_Strict):
     """Outcomes after which the next invocation runs a layout again."""
     statistic: Statistic = "median"
     """What stands for the iterations of a run."""
+    campaign: Setting = "{{ variant or 'runs' }}"
+    """Name of the software stack a layout runs on; times and memory of one are never used to predict another's."""
+    prune: Literal["memory", "never"] = "memory"
+    """Whether layouts that cannot fit are left out: by prediction, or since one that needs less ran out of memory."""
+    budget_node_hours: Positive | None = None
+    """Node-hours the sweep may use; no layout is submitted that could pass it."""
+    search: Search | None = None
+    """Seek the best layout alone: what cannot be better than the best measured is not run."""
+    training_tokens: Positive | None = None
+    """Tokens of the training the sweep is made for, such as 3e11; gives its days in `results.csv`."""
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = (Table(),)
     """Tables of the results, each shown once for every sequence length."""
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from .config import Block, Iterations, Sweep, Variant
 from .errors import ConfigError, LayoutError
 from .expressions import compile_condition, compile_template
+from .fields import is_name
 from .layout import Layout, identity_of, multiples, nearest
 from .sources import dotted, merge
 
@@ -104,12 +105,12 @@ def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> La
     known = _known(fields, parts["machine"].ranks_per_node)
     data = known["data"] or _data(known["nodes"], known["ranks_per_node"], known["tensor"], known["pipeline"])
     _exclude(sweep, known)
+    context = {**known, "model": parts["model"], "machine": parts["machine"]}
     return Layout(
         **{**fields, "data": data},
         **parts,
-        expected_seconds=_expected_seconds(
-            parts["iterations"], {**known, "model": parts["model"], "machine": parts["machine"]}
-        ),
+        expected_seconds=_expected_seconds(parts["iterations"], context),
+        campaign=_campaign(sweep, context),
         identity=identity_of(
             model=parts["model"].model_dump(exclude_defaults=True, exclude={"name", "size"}),
             iterations=parts["iterations"].total,
@@ -163,6 +164,17 @@ def _expected_seconds(iterations: Iterations, context: dict[str, Any]) -> float 
     if not 0 < seconds < 1e9:
         raise ConfigError(f"iterations.expected_seconds: gives {seconds:g}; an iteration takes more than 0 seconds")
     return iterations.startup_seconds + iterations.total * seconds
+
+
+def _campaign(sweep: Sweep, context: dict[str, Any]) -> str:
+    """The campaign of a point, a name that can be a file's."""
+    try:
+        text = compile_template(sweep.campaign)(context)
+    except ConfigError as error:
+        raise ConfigError(f"campaign: {error}") from None
+    if not is_name(text):
+        raise ConfigError(f"campaign: gives {text!r:.80}, which is not a name: use letters, digits and . _ -")
+    return text
 
 
 def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, Any]:

@@ -32,8 +32,13 @@ def _check_single_line(value: str) -> str:
     return value
 
 
+def is_name(value: str) -> bool:
+    """Whether a text may be the name of something that has a file or folder."""
+    return bool(re.match(_NAME, value)) and not _CONTROL.search(value) and ".." not in value
+
+
 def _check_name(value: str) -> str:
-    if not re.match(_NAME, value) or _CONTROL.search(value) or ".." in value:
+    if not is_name(value):
         raise ValueError(
             f"{value!r:.80} is not a name: use letters, digits and . _ - (first a letter or digit, at most 64, no '..')"
         )

@@ -81,14 +81,13 @@ class Forecast:
     """What is foreseen of a layout; no time where nothing is known of it."""
 
     case: Case
-    campaign: str
     memory: Memory
     time: Time | None
     node_hours: float | None
     most_node_hours: float | None
 
 
-def forecast(layout: Layout, campaign: str, calibration: Calibration | None = None) -> Forecast:
+def forecast(layout: Layout, calibration: Calibration | None = None) -> Forecast:
     """What a layout takes by the calibration of its campaign, else by what its config says, else by a guess."""
     case = Case.of(layout)
     time = _time(layout, case, calibration)
@@ -97,7 +96,7 @@ def forecast(layout: Layout, campaign: str, calibration: Calibration | None = No
         run = layout.iterations
         spent = [run.startup_seconds + run.total * seconds for seconds in (time.seconds, time.high_seconds)]
         hours = [layout.nodes * seconds / SECONDS_PER_HOUR for seconds in spent]
-    return Forecast(case, campaign, memory_of(case, layout.machine, layout.workload, calibration), time, *hours)
+    return Forecast(case, memory_of(case, layout.machine, layout.workload, calibration), time, *hours)
 
 
 def memory_of(case: Case, machine: Machine, workload: Workload, calibration: Calibration | None) -> Memory:

@@ -37,7 +37,8 @@ class State:
 
     `status`: "unclear" means a submission was begun and nothing more is known.
     `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`: what it was
-    submitted with; `hung`: whether it was cancelled as hanging. `record`: that of the last `ended`.
+    submitted with; `hung`: whether it was cancelled as hanging; `asked`: whether somebody asked for its run. `record`:
+    that of the last `ended`.
     """
 
     status: Status = "pending"
@@ -48,6 +49,7 @@ class State:
     scheduler: str = ""
     elapse_limit_seconds: int | None = None
     hung: bool = False
+    asked: bool = False
     record: dict[str, Any] | None = None
 
 
@@ -111,7 +113,7 @@ def state(path: Path) -> State:
             case "ended":
                 state = replace(state, status=status, record=event["record"])
             case "rerun":
-                state = replace(state, status=status, record=None)
+                state = replace(state, status=status, asked=True, record=None)
             case _:
                 state = replace(state, status=status)
     return state

@@ -42,8 +42,8 @@ class Layout:
     """One run of a sweep: how many nodes, how the model is split over them, on what batch.
 
     `micro_batch`, `global_batch` are in samples, `sequence_length` in tokens. `expected_seconds` is the time the whole
-    job is expected to take. `identity` holds what else changes the run (model, iterations, machine, conditional
-    settings), already in canonical form. Raises LayoutError.
+    job is expected to take. `campaign`: the software stack it runs on. `identity` holds what else changes the run
+    (model, iterations, machine, conditional settings), already in canonical form. Raises LayoutError.
     """
 
     nodes: int
@@ -62,6 +62,7 @@ class Layout:
     variant: Variant | None = None
     note: str = ""
     expected_seconds: float | None = None
+    campaign: str = "runs"
     identity: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:

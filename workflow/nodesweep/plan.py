@@ -1,15 +1,20 @@
-"""Every point of a sweep, what runs and what does not and why, as CSV and markdown."""
+"""Every point of a sweep, what runs and what does not and why, what it will take, as CSV and markdown."""
 
 import csv
 import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from .decisions import GIB, Decisions, NotRun
 from .expand import Rejected
+from .forecast import Forecast
 from .layout import Layout
 from .markdown import inert, pipe_table
 from .study import Study
 
-LEFT = frozenset({"Layout", "Law", "Reason and way out"})
+LEFT = frozenset({"Layout", "Law", "Reason and way out", "Verdict", "Why"})
 _COLUMNS = {
     "nodes": "Nodes",
     "frequency_ghz": "Freq [GHz]",
@@ -27,33 +32,123 @@ _COLUMNS = {
 }
 
 
-def plan_csv(study: Study) -> str:
-    """One line per point: its fields, `runs` or `rejected`, slug, law and reason."""
+_FORECAST = ("memory_gib", "memory_limit_gib", "memory_verdict", "memory_source")
+_TIMES = ("iteration_seconds", "iteration_seconds_low", "iteration_seconds_high", "time_source", "node_hours", "order")
+HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %", "Node-hours", "Order")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A layout of the plan: what is foreseen of it, its place in the queue from 1, or why it is not to run."""
+
+    layout: Layout
+    forecast: Forecast
+    order: int | None
+    not_run: NotRun | None
+
+
+def planned(study: Study, decisions: Decisions) -> list[Planned]:
+    """All layouts in the order of the config, as a launcher would decide on them now, each by itself."""
+    order, found = 0, {}
+    for slug in sorted(study.layouts, key=decisions.rank):
+        not_run = decisions.not_run(slug)
+        order += not_run is None
+        layout = study.layouts[slug]
+        found[slug] = Planned(layout, decisions.forecast(slug), None if not_run else order, not_run)
+    return [found[slug] for slug in study.layouts]
+
+
+def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
+    """A line per point: its fields, `runs`, `pruned`, `skipped` or `rejected`, slug, law, reason, what is foreseen."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["verdict", *_COLUMNS, "note", "slug", "law", "reason"])
-    for layout in study.expansion.layouts:
-        writer.writerow(["runs", *_values(layout), layout.note, layout.slug, "", ""])
+    writer.writerow(["verdict", *_COLUMNS, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
+    for one in layouts:
+        layout, why = one.layout, one.not_run
+        said = [
+            why.outcome if why else "runs",
+            *_values(layout),
+            layout.note,
+            layout.slug,
+            "",
+            why.reason if why else "",
+        ]
+        writer.writerow([*said, *_foreseen(one)])
     for point in study.expansion.rejected:
-        writer.writerow(["rejected", *_values(point), point.fields["note"], "", point.law, point.reason])
+        blank = [""] * (len(_FORECAST) + len(_TIMES))
+        writer.writerow(["rejected", *_values(point), point.fields["note"], "", point.law, point.reason, *blank])
     return text.getvalue()
 
 
-def plan_markdown(study: Study) -> str:
-    """The same for people: counts, the layouts that run, the points that do not and why."""
-    runs, rejected = study.expansion.layouts, study.expansion.rejected
-    shown = [name for name in _COLUMNS if any(_field(point, name) not in (None, "") for point in (*runs, *rejected))]
+def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
+    """The same for people: counts, node-hours, the layouts that run, those that do not and why."""
+    runs, rejected = [one for one in layouts if one.not_run is None], study.expansion.rejected
+    not_run = [one for one in layouts if one.not_run is not None]
+    points = (*(one.layout for one in layouts), *rejected)
+    shown = [name for name in _COLUMNS if any(_field(point, name) not in (None, "") for point in points)]
     headings = [_COLUMNS[name] for name in shown]
+    counts = [f"{len(runs)} to run", *([f"{len(not_run)} not to run"] if not_run else []), f"{len(rejected)} rejected"]
     parts = [
         f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
-        f"{len(runs) + len(rejected)} points: {len(runs)} to run, {len(rejected)} rejected.",
+        f"{len(points)} points: {', '.join(counts)}. {_hours(runs, not_run)}",
+        _sources(layouts),
         f"## To run ({len(runs)})",
-        pipe_table([*headings, "Layout"], [[*_cells(layout, shown), layout.slug] for layout in runs], LEFT),
+        pipe_table([*headings, *HEADINGS, "Layout"], [_row(one, shown) for one in runs], LEFT),
     ]
+    if not_run:
+        rows = [[*_row(one, shown), inert(f"{one.not_run.outcome}: {one.not_run.reason}")] for one in not_run]
+        parts += [f"## Not to run ({len(not_run)})", pipe_table([*headings, *HEADINGS, "Layout", "Why"], rows, LEFT)]
     if rejected:
         rows = [[*_cells(point, shown), point.law, inert(point.reason)] for point in rejected]
         parts += [f"## Rejected ({len(rejected)})", pipe_table([*headings, "Law", "Reason and way out"], rows, LEFT)]
     return "\n\n".join(parts) + "\n"
+
+
+def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
+    """Node-hours asked for, and saved."""
+    known = [
+        [one.forecast.node_hours for one in some if one.forecast.node_hours is not None] for some in (runs, not_run)
+    ]
+    if not known[0] and not known[1]:
+        return "Node-hours: unknown before the first runs; `peak_tflops` or `iterations.expected_seconds` give a guess."
+    saved = f", {_figure(sum(known[1]))} saved by what is not run" if known[1] else ""
+    missing = len(runs) - len(known[0])
+    return f"Node-hours: {_figure(sum(known[0]))} asked for{saved}{f'; unknown of {missing}' if missing else ''}."
+
+
+def _sources(layouts: Sequence[Planned]) -> str:
+    """What the predictions rest on."""
+    memory = Counter(one.forecast.memory.source for one in layouts)
+    time = Counter(one.forecast.time.source if one.forecast.time else "nothing, there is none" for one in layouts)
+    told = [
+        f"- {name} by {inert(source)} ({count} layout{'' if count == 1 else 's'})"
+        for name, sources in (("Memory", memory), ("Time", time))
+        for source, count in sources.items()
+    ]
+    return "\n".join(["Predicted, of the rank that needs most:", "", *told])
+
+
+def _foreseen(one: Planned) -> list[Any]:
+    memory, time = one.forecast.memory, one.forecast.time
+    limit = "" if memory.limit_bytes is None else f"{memory.limit_bytes / GIB:.3f}"
+    seconds = [f"{value:.6g}" for value in (time.seconds, time.low_seconds, time.high_seconds)] if time else [""] * 3
+    hours = "" if one.forecast.node_hours is None else f"{one.forecast.node_hours:.6g}"
+    of_memory = [f"{memory.bytes / GIB:.3f}", limit, memory.verdict, memory.source]
+    return [*of_memory, *seconds, time.source if time else "", hours, one.order or ""]
+
+
+def _row(one: Planned, names: list[str]) -> list[str]:
+    memory, time = one.forecast.memory, one.forecast.time
+    return [
+        *_cells(one.layout, names),
+        f"{memory.bytes / GIB:.1f}",
+        memory.verdict or "-",
+        _figure(time.seconds) if time else "-",
+        f"{_figure(time.low_seconds)} to {_figure(time.high_seconds)}" if time else "-",
+        "-" if one.forecast.node_hours is None else _figure(one.forecast.node_hours),
+        str(one.order or "-"),
+        one.layout.slug,
+    ]
 
 
 def _field(point: Layout | Rejected, name: str) -> Any:
@@ -69,6 +164,11 @@ def _field(point: Layout | Rejected, name: str) -> Any:
 
 def _values(point: Layout | Rejected) -> list[Any]:
     return ["" if (value := _field(point, name)) is None else value for name in _COLUMNS]
+
+
+def _figure(value: float) -> str:
+    """Four figures, whole from 1000 on."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _cells(point: Layout | Rejected, names: list[str]) -> list[str]:

@@ -1,14 +1,20 @@
 """Terminal records: how the last run of a layout ended, and whether it needs another."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from . import journal
+from .calibration import Calibration
+from .cells import NOT_RUN
+from .decisions import Decisions, NotRun, Ran
 from .errors import LockError, NodesweepError
+from .forecast import SECONDS_PER_HOUR
 from .journal import State
 from .lock import SweepLock
+from .measured import measurement_of
 from .outcome import Verdict
 from .schedulers.base import End, Job
 from .schedulers.marks import has_started
@@ -38,9 +44,30 @@ def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdic
     }
 
 
+def not_run_record(slug: str, found: NotRun) -> dict[str, Any]:
+    """What job.json says of a layout that no job was submitted for."""
+    verdict = Verdict(found.outcome, evidence=found.reason)
+    return {"schema": SCHEMA, "slug": slug, "key": "", "attempt": 0, "job_id": "", **asdict(verdict), "log": ""}
+
+
+def _node_hours(record: Mapping[str, Any], nodes: int) -> float:
+    """What a job used."""
+    times = [record.get(name) for name in ("started", "ended")]
+    if None in times:
+        return 0.0
+    started, ended = (datetime.fromisoformat(str(time)).timestamp() for time in times)
+    return max(ended - started, 0.0) * nodes / SECONDS_PER_HOUR
+
+
 def standing(study: Study, slug: str) -> tuple[str, State]:
-    """Where a layout stands, "pending", "queued", "running" or "ended", and its journal's state."""
+    """Where a layout stands, "pending", "queued", "running", "ended", "pruned" or "skipped", and its journal's state.
+
+    That of a layout that is not to be run has the record which says why.
+    """
     state = journal.state(study.journal(slug))
+    if state.status == "pending" and not state.asked:
+        record = _not_run(study, slug)
+        return (record["outcome"], replace(state, record=record)) if record else (state.status, state)
     if state.status not in ("unclear", "running"):
         return state.status, state
     return "running" if has_started(study.directory(slug), state.key) else "queued", state
@@ -54,16 +81,57 @@ def needs_run(study: Study, record: dict[str, Any]) -> bool:
     return record["outcome"] in study.sweep.rerun
 
 
+def _not_run(study: Study, slug: str) -> dict[str, Any] | None:
+    """The record of a layout that was not to be run."""
+    try:
+        record = json.loads(study.record(slug).read_text())
+        return record if record["outcome"] in NOT_RUN else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def decisions_of(study: Study) -> Decisions:
+    """What is known of a sweep by its files: calibrations, and how the runs of its layouts ended."""
+    calibrations = {}
+    for campaign in sorted({layout.campaign for layout in study.layouts.values()}):
+        try:
+            calibrations[campaign] = Calibration.from_yaml(study.calibration(campaign).read_text())
+        except FileNotFoundError:
+            pass  # none yet
+        except NodesweepError as error:
+            raise NodesweepError(f"{study.calibration(campaign)}: {error}") from None
+    decisions = Decisions(study.sweep, study.layouts, calibrations)
+    for slug in study.layouts:
+        ends = [event["record"] for event in journal.read(study.journal(slug)) if event["event"] == "ended"]
+        for record in ends:
+            decisions.ended(slug, ran_of(study, slug, record, timed=record is ends[-1] and decisions.searches))
+    return decisions
+
+
+def ran_of(study: Study, slug: str, record: dict[str, Any], timed: bool) -> Ran:
+    """What a run that ended tells; seconds per iteration only where asked for, since its log is read for them."""
+    layout = study.layouts[slug]
+    measured = measurement_of(study, layout, record) if timed else None
+    seconds = measured.statistics.iteration_seconds if measured and measured.statistics else None
+    return Ran(record["outcome"], seconds, _node_hours(record, layout.nodes))
+
+
 def withdraw_records(study: Study) -> None:
-    """Take back the job.json of layouts that need another run after all, such as after a raised time limit."""
+    """Take back the job.json of layouts that need a run after all, such as after a raised time limit or budget."""
     try:
         lock = SweepLock(study.folder)
     except LockError:
         return  # another launcher is at work: this one is refused in a moment
+    decisions: Decisions | None = None
     for slug in study.layouts:
         try:
             record = json.loads(study.record(slug).read_text())
-            if needs_run(study, record):
+            if record["outcome"] in NOT_RUN:
+                decisions = decisions or decisions_of(study)
+                holds = decisions.not_run(slug) is not None
+            else:
+                holds = not needs_run(study, record)
+            if not holds:
                 study.record(slug).unlink()
         except FileNotFoundError:
             pass  # not finished yet
@@ -77,6 +145,8 @@ def summary(record: dict[str, Any]) -> str:
     text = " ".join(filter(None, (record["outcome"], record.get("where"))))
     if record["outcome"] == "ok":
         return text
+    if record["outcome"] in NOT_RUN:
+        return f"{text}: {record['evidence']}"
     log = f" [{record['log']}]" if record["job_id"] else ""
     return f"{text}: {record['evidence'] or record['scheduler_state']}{log}"
 
@@ -87,7 +157,7 @@ def request_rerun(study: Study, slug: str) -> None:
     status = journal.state(study.journal(slug)).status
     if status in ("unclear", "running"):
         raise NodesweepError(f"{slug} was submitted and has not been seen to end; let a launcher finish it first")
-    if status == "ended":
+    if status == "ended" or _not_run(study, slug):
         journal.append(study.journal(slug), "rerun")
     study.record(slug).unlink(missing_ok=True)
 

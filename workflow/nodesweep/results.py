@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas
 
 from . import flops
+from .cells import NOT_RUN
 from .columns import TIDY
 from .config import Model
 from .errors import NodesweepError
@@ -140,7 +141,7 @@ def _state(run: Run) -> dict[str, Any]:
         "outcome": ended.get("outcome"),
         "where": ended.get("where"),
         "evidence": ended.get("evidence"),
-        "outcome_note": ended.get("note"),
+        "outcome_note": record.get("evidence") if run.status in NOT_RUN else ended.get("note"),
         "attempt": record.get("attempt"),
         "job_id": record.get("job_id"),
         "log": record.get("log"),

@@ -1,88 +1,60 @@
 """The queue: which layout is submitted when, found again after a crash, and recorded when it ends."""
 
 import hashlib
-import heapq
 import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from . import journal
+from .decisions import Decisions, NotRun
 from .errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from .files import write_atomic
 from .journal import State
 from .logs.custom import format_of
 from .logs.scan import scan
 from .outcome import decide
-from .records import needs_run, summary, terminal_record
+from .records import needs_run, not_run_record, ran_of, summary, terminal_record
 from .schedulers.base import End, Job, Scheduler, Sighting
 from .schedulers.marks import end_marker, has_started, revoke
 from .script import key_of
 from .study import Study
+from .submission import Finished, Policy, Submission
+from .waiting import Waiting
 from .watch import Backoff, OutputWatch
 
 RETRIED = ("node_failure", "preempted")
 
 
-@dataclass(frozen=True)
-class Policy:
-    """What a profile decides about submitting.
-
-    `jobs_at_once`: jobs queued or running at the same time. `poll_seconds`: between two looks at them. `retries`: how
-    often a layout is submitted again on the spot after a failure that was not its own. `hang_seconds`: after how long
-    without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended.
-    """
-
-    jobs_at_once: int = 1
-    poll_seconds: float = 10.0
-    retries: int = 2
-    hang_seconds: float = 0.0
-    on_hang: Literal["report", "cancel"] = "report"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A layout this invocation is done with: its terminal record, and whether it needs no more runs."""
-
-    slug: str
-    record: dict[str, Any]
-    final: bool
-
-
-@dataclass
-class _Submission:
-    """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it."""
-
-    slug: str
-    job: Job
-    adopted: bool
-    complaint: str = ""
-    crowded: bool = False
-    missed: int = 0
-    missing_since: float = 0.0
-    told: str = ""
-
-
 class Runner:
     """Runs the layouts of one study exactly once each.
 
-    `tell` receives one line per event. `add`, `close` and `wake` may be called from any thread, the others from one.
+    `decisions` says which comes first and which need not run; without, all run in the order of the config. `tell`
+    receives one line per event. `add`, `close` and `wake` may be called from any thread, the others from one.
     """
 
-    def __init__(self, study: Study, scheduler: Scheduler, policy: Policy, tell: Callable[[str], None]):
+    def __init__(
+        self,
+        study: Study,
+        scheduler: Scheduler,
+        policy: Policy,
+        tell: Callable[[str], None],
+        decisions: Decisions | None = None,
+    ):
         self._study = study
         self._scheduler = scheduler
         self._policy = policy
         self._tell = tell
-        self._slugs = list(study.layouts)
-        self._order = {slug: number for number, slug in enumerate(self._slugs)}
-        self._queue: list[int] = []
-        self._queue_lock = threading.Lock()
+        self._decisions = decisions
+        order = {slug: number for number, slug in enumerate(study.layouts)}
+        self._waiting = Waiting(decisions.rank if decisions else order.__getitem__)
+        searched = study.sweep.search
+        self._places = min(policy.jobs_at_once, searched.jobs_at_once) if searched else policy.jobs_at_once
         self._step_lock = threading.Lock()
-        self._open: dict[str, _Submission] = {}
+        self._open: dict[str, Submission] = {}
         self._handed: set[str] = set()
         self._done: set[str] = set()
         self._tried: Counter[str] = Counter()
@@ -109,16 +81,14 @@ class Runner:
                 job = state.job_id or state.key
                 self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
-                self._open[slug] = _Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
+                self._open[slug] = Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
         if self._open:
             self._look()
 
     def add(self, slugs: list[str]) -> None:
-        """Hand layouts over; they are submitted in the order of the config."""
-        with self._queue_lock:
-            self._handed |= set(slugs)
-            for slug in slugs:
-                heapq.heappush(self._queue, self._order[slug])
+        """Hand layouts over."""
+        self._handed |= set(slugs)
+        self._waiting.add(slugs)
 
     def step(self) -> list[Finished]:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
@@ -139,8 +109,7 @@ class Runner:
     def close(self, cancel: bool) -> list[Job]:
         """Submit nothing more; the running jobs, which are asked to end where `cancel` says so."""
         with self._step_lock:
-            with self._queue_lock:
-                self._queue.clear()
+            self._waiting.clear()
             if cancel:
                 self._scheduler.cancel(self.running)
             return self.running
@@ -168,7 +137,7 @@ class Runner:
                 self._alive(submission, sighting)
         return finished
 
-    def _alive(self, submission: _Submission, sighting: Sighting) -> None:
+    def _alive(self, submission: Submission, sighting: Sighting) -> None:
         """Note what is new about a job that has not ended."""
         slug, job = submission.slug, submission.job
         submission.missed = 0
@@ -200,7 +169,7 @@ class Runner:
         except SchedulerAway as error:
             self._tell(f"job {job.id} could not be cancelled: {error}")
 
-    def _missing(self, submission: _Submission) -> list[Finished]:
+    def _missing(self, submission: Submission) -> list[Finished]:
         """A submission in none of the listings: absence is no end, until nothing else is left to explain it."""
         job, patience, now = submission.job, self._scheduler.patience, time.monotonic()
         submission.missed += 1
@@ -218,7 +187,7 @@ class Runner:
             return self._ended(submission, End(None, "lost", "not listed, and no exit marker"), job.id)
         return []
 
-    def _give_up(self, submission: _Submission) -> list[Finished]:
+    def _give_up(self, submission: Submission) -> list[Finished]:
         """No job came of a submission: see to it that none ever will, then try again."""
         slug, job = submission.slug, submission.job
         if not revoke(job.directory, job.key):  # it has started in this moment
@@ -238,11 +207,12 @@ class Runner:
         self.add([slug])
         return []
 
-    def _ended(self, submission: _Submission, end: End, job_id: str) -> list[Finished]:
+    def _ended(self, submission: Submission, end: End, job_id: str) -> list[Finished]:
         """Record a job that has ended; after a failure that was not its own, the layout is submitted again."""
         slug = submission.slug
         record = self._record(slug, replace(submission.job, id=job_id or submission.job.id), end)
         del self._open[slug]
+        self._learn(slug, record)
         self._watch.forget(submission.job)
         if slug not in self._handed:
             when = "while no launcher was there" if submission.adopted else "as a layout the sweep no longer holds"
@@ -256,24 +226,43 @@ class Runner:
         return [self._finish(slug, record)]
 
     def _submit_waiting(self) -> list[Finished]:
-        finished = []
-        while len(self._open) < self._policy.jobs_at_once and not self._looks.failures:
-            with self._queue_lock:
-                if not self._queue:
-                    break
-                slug = self._slugs[heapq.heappop(self._queue)]
+        finished, held = [], []
+        while len(self._open) < self._places and not self._looks.failures:
+            slug = self._waiting.pop()
+            if slug is None:
+                break
             if slug in self._open or slug in self._done:  # taken over from an earlier launcher
                 continue
             state = journal.state(self._study.journal(slug))
             tried_here = self._tried[slug] > 0
             if state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record):
                 finished.append(self._finish(slug, state.record))
-            elif self._accepts.due or not self._accepts.failures:
-                finished.extend(self._submit(slug, state))
-            else:
-                self.add([slug])
+            elif not self._accepts.due and self._accepts.failures:
+                held.append(slug)
                 break
+            elif (found := self._not_run(slug, state)) is None:
+                finished.extend(self._submit(slug, state))
+            elif found.for_now and self._open:
+                held.append(slug)
+            else:
+                finished.append(self._finish(slug, not_run_record(slug, found)))
+        self._waiting.add(held)
         return finished
+
+    def _not_run(self, slug: str, state: State) -> NotRun | None:
+        """Why a layout is not to be run, unless somebody asked for it."""
+        if self._decisions is None or state.asked:
+            return None
+        most = [self._decisions.most_node_hours(slug) for slug in self._open if slug in self._study.layouts]
+        return self._decisions.not_run(slug, sum(filter(None, most)))
+
+    def _learn(self, slug: str, record: dict[str, Any]) -> None:
+        """Let decisions know how a run ended."""
+        if self._decisions is None or slug not in self._study.layouts:
+            return
+        self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
+        if self._decisions.searches:
+            self._waiting.rerank()
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout, intent first; a refusal is its end."""
@@ -297,14 +286,14 @@ class Runner:
             return []
         except SubmissionUnclear as error:
             self._tell(f"{slug}: {error}; looking for its job before anything else")
-            self._open[slug] = _Submission(slug, job, adopted=False, complaint=str(error), crowded=error.crowded)
+            self._open[slug] = Submission(slug, job, adopted=False, complaint=str(error), crowded=error.crowded)
             return []
         except SchedulerError as error:
             journal.append(path, "refused", key=job.key, reason=str(error))
             return self._refused(slug, job, str(error))
         self._accepts.succeeded()
         journal.append(path, "submitted", key=job.key, job_id=job_id)
-        self._open[slug] = _Submission(slug, replace(job, id=job_id), adopted=False)
+        self._open[slug] = Submission(slug, replace(job, id=job_id), adopted=False)
         self._tell(f"{slug}: {'started' if self._scheduler.poll_at_will else 'submitted'} as job {job_id}")
         return []
 

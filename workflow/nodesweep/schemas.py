@@ -12,6 +12,7 @@ from .expressions import LAYOUT_NAMES, WORD_NAMES
 from .log_config import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .sources import REPOSITORY
 from .table_config import Annotation, Table, TableColumn
+from .training_config import MemoryConstants, Search, Training
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 REFERENCE = REPOSITORY / "config" / "README.md"
@@ -52,6 +53,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Sweep: an entry of `when`", When),
     ("Sweep: an entry of `variants`", Variant),
     ("Sweep: `iterations`", Iterations),
+    ("Sweep: `search`", Search),
     ("Sweep: an entry of `tables`", Table),
     ("Sweep: a column of a table", TableColumn),
     ("Sweep: an annotation of a column", Annotation),
@@ -60,6 +62,8 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Machine: an entry of `queues`", Queue),
     ("Machine: an entry of `peak_tflops`", Peak),
     ("Workload", Workload),
+    ("Workload: `training`", Training),
+    ("Workload: `memory_constants`", MemoryConstants),
     ("Workload: `log_format`, where it describes a trainer's log", LogFormat),
     ("Workload: the line of an iteration in `log_format`", IterationLine),
     ("Workload: `started` and `finished` in `log_format`", LogLine),

@@ -50,6 +50,10 @@ class Study:
         """All terminal records."""
         return [self.record(slug) for slug in self.layouts]
 
+    def calibration(self, campaign: str) -> Path:
+        """What the runs of a campaign were found to say."""
+        return self.folder / "calibration" / f"{campaign}.yaml"
+
     @property
     def imported(self) -> list[Path]:
         """What was imported into it from hand-kept tables."""

@@ -1,9 +1,10 @@
-"""What a user may say about how a trainer uses memory and time, as checked types."""
+"""What a user may say about how a trainer uses memory and time, and what is sought, as checked types."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from .expressions import LAYOUT_NAMES
 from .fields import STRICT
 
 FACTORS = (0.5, 5.0)
@@ -53,3 +54,16 @@ class MemoryConstants(_Strict):
                 "gives no factor; give allocator_factor, or allocator_factor_without_recomputation, or both"
             )
         return self
+
+
+class Search(_Strict):
+    """Which layout is sought."""
+
+    best: Literal["fastest", "cheapest"] = "fastest"
+    """The most tokens per second, or the fewest node-hours per token."""
+    for_each: tuple[Literal[LAYOUT_NAMES], ...] = ()
+    """Fields for each of whose values the best is sought, such as [nodes]; the best of all where left out."""
+    within: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    """Share by which a layout must promise to be better than the best measured to be run."""
+    jobs_at_once: Annotated[int, Field(strict=True, ge=1)] = 2
+    """Jobs queued or running at the same time, unless the profile allows fewer; each learns from those before it."""

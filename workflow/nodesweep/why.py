@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import journal
-from .cells import MARKS, STANDARD
+from .cells import MARKS, NOT_RUN, STANDARD
 from .columns import TIDY
 from .config import Sweep
 from .errors import NodesweepError
@@ -196,6 +196,10 @@ def _outlook(study: Study, slug: str, status: str, state: State) -> str:
         verdict = " ".join(filter(None, (state.record.get("outcome"), state.record.get("where"))))
         return (
             f"{verdict}, attempt {state.attempt}; {'the next launch runs it again' if again else 'needs no more runs'}"
+        )
+    if status in NOT_RUN and state.record:
+        return (
+            f"{state.record['evidence']}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
         )
     if status in ("queued", "running"):
         return f"attempt {state.attempt}, {job}; it has no figures before it has ended"

@@ -18,7 +18,7 @@ from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterf
 from nodesweep.errors import NodesweepError
 from nodesweep.files import write_atomic
 from nodesweep.lock import SweepLock
-from nodesweep.records import summary
+from nodesweep.records import decisions_of, summary
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers import scheduler_of
 from nodesweep.workflow import check_command_line, study_of
@@ -112,7 +112,7 @@ class Executor(RemoteExecutor):
                 hang_seconds=settings.hang_seconds,
                 on_hang=settings.on_hang,
             )
-            runner = Runner(study, scheduler, policy, self.logger.info)
+            runner = Runner(study, scheduler, policy, self.logger.info, decisions_of(study))
             runner.recover()
         except (NodesweepError, OSError) as error:
             raise ApiError(str(error)) from None

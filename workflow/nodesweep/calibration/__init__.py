@@ -74,17 +74,16 @@ _adapter = TypeAdapter(Calibration)
 def _told_of_time(found: TimeFit) -> list[str]:
     if found.refusal or found.model is None:
         return [f"Time: no calibration: {found.refusal}"]
-    model, runs = found.model, found.runs
-    errors = [abs(run.left_out_error) for run in runs]
-    best = max(model.forms, key=lambda form: form.weight)
+    errors = [100 * abs(run.left_out_error) for run in found.runs]
+    best = max(found.model.forms, key=lambda form: form.weight)
     return [
-        f"Time: {len(runs)} runs, each predicted by the others {100 * sum(errors) / len(errors):.2g} % off in the mean, "
-        f"{100 * max(errors):.2g} % at worst. Seconds of a micro batch in one stage:",
+        f"Time: {len(errors)} runs; each predicted by the others {sum(errors) / len(errors):.2g} % off in the mean, "
+        f"{max(errors):.2g} % at worst. Seconds of a micro batch in a stage:",
         *(
             f"- {stage.kind}: {stage.micro_batch_seconds:.4g} s, give or take {100 * stage.variance**0.5:.2g} %"
             for stage in best.stages
         ),
-        "DP sync: " + "; ".join(_told_of_form(form) for form in sorted(model.forms, key=lambda one: -one.weight)),
+        "DP sync: " + "; ".join(_told_of_form(form) for form in sorted(found.model.forms, key=lambda one: -one.weight)),
     ]
 
 

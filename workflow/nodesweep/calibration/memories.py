@@ -28,7 +28,7 @@ def fit(observations: Sequence[Observation]) -> MemoryFit:
     measured = [one for one in observations if one.memory_mib is not None]
     known = [one for one in measured if not one.limited]
     if len(known) < 2:
-        ended = ", all others ran out of memory" if len(known) < len(measured) else ""
+        ended = ", all others ran out of memory or failed" if len(known) < len(measured) else ""
         runs = "no run" if not known else "1 run"
         return MemoryFit(refusal=f"{runs} with the peak of what it needed{ended}; it takes two")
     kinds = sorted({one.case.activation_checkpointing for one in known}, reverse=True)

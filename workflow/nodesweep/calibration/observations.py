@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..case import Case
+from ..columns import TIDY
 from ..config import Workload
+from ..flops import TERA, hardware_flops
 
 FEWEST_SECONDS = 1e-6
+_UNKNOWN = dict.fromkeys(TIDY)
+FLOPS_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
 class Observation:
     """A measured run: `seconds` per iteration and `memory_mib` of a rank, each None where it is not known.
 
-    `limited`: it ran out of memory, so that its memory is what there was and not what it needed. `name`: its slug, and
-    file and line where it was imported. `nodes_hours`: None where unknown.
+    `limited`: it ran out of memory or failed, so that its memory is not what it needed. `name`: its slug, and file and
+    line where it was imported.
     """
 
     name: str
@@ -33,10 +37,17 @@ class LeftOut:
     reason: str
 
 
-def observations_of(rows: Iterable[Mapping[str, Any]], workload: Workload) -> tuple[list[Observation], list[LeftOut]]:
-    """Rows of results.csv, None for what is not known, as observations of one software stack."""
+def observations_of(
+    rows: Iterable[Mapping[str, Any]], workload: Workload, vocab_size: int | None = None
+) -> tuple[list[Observation], list[LeftOut]]:
+    """Rows of results.csv, None for what is not known, as observations of one software stack.
+
+    `vocab_size`: that of rows which do not say theirs. Whether activations were recomputed follows from TFLOPs and time
+    where a row does not say it.
+    """
     found, left_out = [], []
-    for row in rows:
+    for given in rows:
+        row = _completed({**_UNKNOWN, **given}, vocab_size)
         name = _name(row)
         case = Case.of_row(row, workload)
         if case is None:
@@ -50,6 +61,31 @@ def observations_of(rows: Iterable[Mapping[str, Any]], workload: Workload) -> tu
                 seconds = None
             found.append(Observation(name, case, seconds, row["memory_mib"], limited))
     return found, left_out
+
+
+def _completed(row: Mapping[str, Any], vocab_size: int | None) -> Mapping[str, Any]:
+    """A row with what it leaves to be concluded."""
+    completed = {**row, "vocab_size": row["vocab_size"] or vocab_size}
+    if row["activation_checkpointing"] is None:
+        completed["activation_checkpointing"] = _recomputed(completed)
+    return completed
+
+
+def _recomputed(row: Mapping[str, Any]) -> bool | None:
+    """Whether the operations that a row's TFLOPs and time make are those with recomputation; None where unclear."""
+    names = ("layers", "hidden_size", "vocab_size", "tensor")
+    sizes = {name: row[name] for name in names}
+    sizes |= {"global_batch": row["global_batch_samples"], "sequence_length": row["sequence_length_tokens"]}
+    tflops = row["tflops_per_node"] or row["log_tflops_per_node"]
+    if None in (*sizes.values(), tflops, row["iteration_seconds"], row["nodes"]):
+        return None
+    done = tflops * row["iteration_seconds"] * row["nodes"] * TERA
+    near = [
+        recomputed
+        for recomputed in (True, False)
+        if abs(done / hardware_flops(**sizes, activation_checkpointing=recomputed) - 1) < FLOPS_TOLERANCE
+    ]
+    return near[0] if len(near) == 1 else None
 
 
 def _name(row: Mapping[str, Any]) -> str:

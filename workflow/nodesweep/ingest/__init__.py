@@ -40,6 +40,10 @@ class Ingested:
         """Rows for the tidy table."""
         return (log.figures() for log in self.logs)
 
+    def parts(self) -> list[list[dict[str, Any]]]:
+        """The same as one part: logs below one folder are taken to be of one software stack."""
+        return [list(self.figures())]
+
     def report(self) -> str:
         """What was read and found, in lines for a terminal."""
         return "\n".join(

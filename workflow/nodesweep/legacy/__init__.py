@@ -54,6 +54,10 @@ class Imported:
         """Rows for the tidy table."""
         return (asdict(row.figures) for table in self.tables for row in table.rows)
 
+    def parts(self) -> list[list[dict[str, Any]]]:
+        """The same, table by table."""
+        return [[asdict(row.figures) for row in table.rows] for table in self.tables]
+
     def document(self) -> str:
         """The corrected tables as markdown."""
         tables = [

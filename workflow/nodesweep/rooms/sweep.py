@@ -2,21 +2,15 @@
 
 import argparse
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .. import journal
 from ..errors import NodesweepError
 from ..files import write_atomic
-from ..layout import Layout
 from ..lock import SweepLock
-from ..logs.custom import format_of
-from ..logs.scan import scan
-from ..measure import Measurement, Settings
-from ..measure import measure as measure_run
-from ..plan import plan_csv, plan_markdown
-from ..records import request_rerun, standing
+from ..measured import measurement_of
+from ..plan import plan_csv, plan_markdown, planned
+from ..records import decisions_of, request_rerun, standing
 from ..schemas import REFERENCE, SCHEMAS, reference, schemas
 from ..script import render
 from ..study import DEFAULT_SWEEP, Study
@@ -27,9 +21,14 @@ def plan(options: argparse.Namespace) -> None:
     """Write plan.csv and plan.md."""
     study = study_of(options)
     study.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(study.folder / "plan.csv", plan_csv(study))
-    write_atomic(study.folder / "plan.md", plan_markdown(study))
-    counts = f"{len(study.layouts)} layouts to run, {len(study.expansion.rejected)} points rejected"
+    layouts = planned(study, decisions_of(study))
+    write_atomic(study.folder / "plan.csv", plan_csv(study, layouts))
+    write_atomic(study.folder / "plan.md", plan_markdown(study, layouts))
+    left = sum(one.not_run is not None for one in layouts)
+    counts = (
+        f"{len(layouts) - left} layouts to run, {f'{left} not to run, ' if left else ''}"
+        f"{len(study.expansion.rejected)} points rejected"
+    )
     print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")
 
 
@@ -39,7 +38,7 @@ def scripts(options: argparse.Namespace) -> None:
     rendered = 0
     for slug, layout in study.layouts.items():
         path = study.script(slug)
-        started = journal.state(study.journal(slug)).status in ("unclear", "running") or study.record(slug).exists()
+        started = standing(study, slug)[0] in ("queued", "running") or study.record(slug).exists()
         if path.exists() and started:
             os.utime(path)  # stays as it was submitted; only its time says that it was looked at
         else:
@@ -52,47 +51,41 @@ def scripts(options: argparse.Namespace) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Read all logs and records into results.csv."""
+    from ..campaigns import calibrations_of
     from ..results import Run, build, to_csv  # pandas takes 0.4 s to import, which the other rooms need not pay
 
     study = study_of(options)
     runs = []
     for slug, layout in study.layouts.items():
         status, state = standing(study, slug)
-        measurement = _measurement(study, layout, state.record) if state.record else None
+        measurement = measurement_of(study, layout, state.record) if state.record else None
         runs.append(Run(layout, status, state.record, measurement))
+    foreign = _taken_in(study)
     study.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(study.folder / "results.csv", to_csv(build(runs, _taken_in(study))))
+    write_atomic(study.folder / "results.csv", to_csv(build(runs, [row for rows in foreign.values() for row in rows])))
+    for campaign, found in calibrations_of(study.sweep, runs, foreign).items():
+        study.calibration(campaign).parent.mkdir(exist_ok=True)
+        write_atomic(study.calibration(campaign), found.to_yaml())
 
 
-def _taken_in(study: Study) -> Iterator[dict[str, Any]]:
-    """Rows for the tidy table that were imported from hand-kept ones, or ingested from other jobs' logs."""
+def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
+    """Rows for the tidy table that were imported from hand-kept ones, or ingested from other jobs' logs, by campaign.
+
+    Each table of a file is a campaign of its own: nobody knows whether two were made with one software stack.
+    """
     from ..ingest import Ingested
     from ..legacy import Imported
 
+    found: dict[str, list[dict[str, Any]]] = {}
     for paths, form in ((study.imported, Imported), (study.ingested, Ingested)):
         for path in paths:
             try:
-                yield from form.from_json(path.read_text()).figures()
+                parts = form.from_json(path.read_text()).parts()
             except NodesweepError as error:
                 raise NodesweepError(f"{path}: {error}") from None
-
-
-def _measurement(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
-    """The measurement of an ended run: the one on disk where it still holds, else from its log; None without a log."""
-    log, path = study.directory(layout.slug) / record["log"], study.directory(layout.slug) / "measurement.json"
-    if not log.is_file():
-        return None
-    settings = Settings.of(layout, study.sweep.statistic)
-    status = log.stat()
-    try:
-        known = Measurement.from_json(path.read_text())
-        if known.made_from(record, settings, status.st_size, status.st_mtime_ns):
-            return known
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        pass  # none yet, or one of another version: it is made from the log again
-    measurement = measure_run(layout, record, scan(log, format_of(layout.workload.log_format)), settings)
-    write_atomic(path, measurement.to_json())
-    return measurement
+            for number, rows in enumerate(parts, start=1):
+                found[f"{path.stem}-{number}" if len(parts) > 1 else path.stem] = rows
+    return found
 
 
 def tables(options: argparse.Namespace) -> None:

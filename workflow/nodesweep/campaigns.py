@@ -1,0 +1,71 @@
+"""Runs of a sweep, and what was taken in from elsewhere, sorted by software stack and fitted."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .calibration import Calibration
+from .calibration.observations import LeftOut, Observation, observations_of
+from .case import Case
+from .config import Sweep
+from .layout import Layout
+from .measure import Memory
+from .results import Run
+
+Found = dict[str, tuple[list[Observation], list[LeftOut]]]
+
+
+def calibrations_of(
+    sweep: Sweep, runs: Iterable[Run], foreign: Mapping[str, Iterable[Mapping[str, Any]]]
+) -> dict[str, Calibration]:
+    """What each campaign with a measured run says. `foreign`: rows taken in, in columns of results.csv, by campaign."""
+    runs = list(runs)
+    found: Found = {}
+    for run in runs:
+        if run.record is not None and run.status == "ended":
+            _take(found.setdefault(run.layout.campaign, ([], [])), run)
+    for campaign, rows in foreign.items():
+        known, left_out = found.setdefault(campaign, ([], []))
+        more, less = observations_of(rows, sweep.workload, sweep.model.vocab_size)
+        known += more
+        left_out += less
+    measured = {campaign: each for campaign, each in found.items() if each[0]}
+    if not measured:
+        return {}
+    from .calibration.fitting import calibrate  # scipy takes a second to import
+
+    return {
+        campaign: calibrate(
+            campaign, known, left_out, _targets(run.layout for run in runs if run.layout.campaign == campaign)
+        )
+        for campaign, (known, left_out) in sorted(measured.items())
+    }
+
+
+def _targets(layouts: Iterable[Layout]) -> list[Case]:
+    return [Case.of(layout) for layout in layouts]
+
+
+def _take(found: tuple[list[Observation], list[LeftOut]], run: Run) -> None:
+    """Sort a run among the observations, or among what was left out."""
+    measurement, outcome = run.measurement, (run.record or {}).get("outcome")
+    statistics = measurement.statistics if measurement else None
+    memory = measurement.memory if measurement else None
+    if statistics is None and memory is None:
+        found[1].append(LeftOut(run.layout.slug, f"nothing was measured ({outcome})"))
+        return
+    found[0].append(
+        Observation(
+            run.layout.slug,
+            Case.of(run.layout),
+            statistics.iteration_seconds if statistics else None,
+            _of_a_rank(memory, run.layout) if memory else None,
+            limited=outcome != "ok",
+        )
+    )
+
+
+def _of_a_rank(memory: Memory, layout: Layout) -> float:
+    """MiB of one rank, where the figure is of a node or of the whole job."""
+    shared = {"scheduler, of a node": layout.ranks_per_node, "scheduler, of a job": layout.ranks}
+    shared["log-node-used"] = layout.ranks_per_node
+    return memory.peak_mib / shared.get(memory.source, 1)

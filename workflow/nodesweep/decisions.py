@@ -1,0 +1,169 @@
+"""Which layout is submitted next, and which need not run: cannot fit, could pass the budget, or cannot be the best."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .calibration import Calibration
+from .calibration.time_model import kind_of
+from .case import Case
+from .config import Sweep
+from .forecast import SECONDS_PER_HOUR, Forecast, forecast
+from .layout import Layout
+from .search import Progress
+
+GIB = 2**30
+Why = Literal["pruned", "skipped"]
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A layout that is not submitted: pruned for memory, or skipped by the budget or the search; `reason` in words.
+
+    `for_now`: it may be once running jobs have ended and used less than they could have.
+    """
+
+    outcome: Why
+    reason: str
+    for_now: bool = False
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run that has ended tells: its outcome, and seconds per iteration where it got that far, its cost."""
+
+    outcome: str
+    seconds: float | None
+    node_hours: float
+
+
+@dataclass
+class _OutOfMemory:
+    """The least demanding run of a campaign that ran out of memory."""
+
+    slug: str
+    needed_bytes: float
+
+
+@dataclass
+class Decisions:
+    """What is known of a sweep's layouts, and what follows for those that wait.
+
+    `layouts` by slug in the order of the config; `calibrations` by campaign. `spent_node_hours`: of all jobs that have
+    ended.
+    """
+
+    sweep: Sweep
+    layouts: Mapping[str, Layout]
+    calibrations: Mapping[str, Calibration]
+    spent_node_hours: float = 0.0
+    _forecasts: dict[str, Forecast] = field(default_factory=dict)
+    _out_of_memory: dict[str, _OutOfMemory] = field(default_factory=dict)
+    _ranks: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    _search: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if self.sweep.search is not None:
+            cases = {slug: Case.of(layout) for slug, layout in self.layouts.items()}
+            self._search = Progress(self.sweep.search, self.layouts, cases)
+
+    @property
+    def searches(self) -> bool:
+        """Whether ranks change with every run that ends."""
+        return self._search is not None
+
+    def forecast(self, slug: str) -> Forecast:
+        """What is foreseen of a layout."""
+        if slug not in self._forecasts:
+            layout = self.layouts[slug]
+            self._forecasts[slug] = forecast(layout, self.calibrations.get(layout.campaign))
+        return self._forecasts[slug]
+
+    def ended(self, slug: str, ran: Ran) -> None:
+        """Take in how a run ended."""
+        self.spent_node_hours += ran.node_hours
+        if self._search is not None:
+            self._search.ended(slug, ran.seconds)
+        if ran.outcome != "oom":
+            return
+        campaign, needed = self.layouts[slug].campaign, self.forecast(slug).memory.bytes
+        known = self._out_of_memory.get(campaign)
+        if known is None or needed < known.needed_bytes:
+            self._out_of_memory[campaign] = _OutOfMemory(slug, needed)
+
+    def rank(self, slug: str) -> tuple[float, ...]:
+        """The place of a layout in the queue: the cheapest of each kind of stage first, then the cheapest.
+
+        Those tell most for least: what fits, how long a micro batch takes; the others then have predictions. A search
+        takes the most promising first.
+        """
+        if self._search is not None:
+            return (self._search.rank(slug),)
+        if not self._ranks:
+            self._rank_all()
+        return self._ranks[slug]
+
+    def _rank_all(self) -> None:
+        costs = {slug: (relative_cost(self.forecast(slug)), number) for number, slug in enumerate(self.layouts)}
+        kinds: set[tuple[str, str]] = set()
+        for slug in sorted(costs, key=lambda slug: costs[slug]):
+            kind = (self.layouts[slug].campaign, kind_of(self.forecast(slug).case))
+            self._ranks[slug] = (float(kind in kinds), *costs[slug])
+            kinds.add(kind)
+
+    def not_run(self, slug: str, reserved_node_hours: float = 0.0) -> NotRun | None:
+        """Why a layout is not to be run now; None where it is. `reserved_node_hours`: what running jobs may yet use."""
+        return self._by_memory(slug) or self._by_search(slug) or self._by_budget(slug, reserved_node_hours)
+
+    def _by_search(self, slug: str) -> NotRun | None:
+        reason = self._search.hopeless(slug) if self._search is not None else ""
+        return NotRun("skipped", reason) if reason else None
+
+    def _by_memory(self, slug: str) -> NotRun | None:
+        if self.sweep.prune == "never":
+            return None
+        memory, layout = self.forecast(slug).memory, self.layouts[slug]
+        if memory.verdict == "will not fit":
+            return NotRun("pruned", f"needs {_gib(memory.bytes)} of {_gib(memory.limit_bytes)} GiB ({memory.source})")
+        seen = self._out_of_memory.get(layout.campaign)
+        if seen is not None and seen.slug != slug and memory.bytes >= seen.needed_bytes:
+            return NotRun(
+                "pruned",
+                f"needs {_gib(memory.bytes)} GiB; {seen.slug} needs {_gib(seen.needed_bytes)} and ran out of memory",
+            )
+        return None
+
+    def most_node_hours(self, slug: str) -> float | None:
+        """What a job of a layout may use at most: by its time limit, or by a prediction that rests on runs."""
+        layout, found = self.layouts[slug], self.forecast(slug)
+        limit = layout.elapse_limit_seconds
+        bounds = [limit * layout.nodes / SECONDS_PER_HOUR] if limit is not None else []
+        if found.most_node_hours is not None and found.time is not None and not found.time.guess:
+            bounds.append(found.most_node_hours)
+        return min(bounds, default=None)
+
+    def _by_budget(self, slug: str, reserved_node_hours: float) -> NotRun | None:
+        budget = self.sweep.budget_node_hours
+        if budget is None:
+            return None
+        most = self.most_node_hours(slug)
+        if most is None:
+            return NotRun("skipped", "no time limit and no prediction: it could pass budget_node_hours")
+        left = budget - self.spent_node_hours - reserved_node_hours
+        if most <= left:
+            return None
+        reason = f"may use {most:.3g} node-hours, and of budget_node_hours {budget:g} {max(left, 0):.3g} are left"
+        return NotRun("skipped", reason, for_now=most <= left + reserved_node_hours)
+
+
+def relative_cost(found: Forecast) -> float:
+    """Node-hours of a layout, or what they are in proportion to where nothing is known of its time."""
+    if found.node_hours is not None:
+        return found.node_hours
+    case: Case = found.case
+    waiting = (case.micro_batches + (case.pipeline - 1) / case.training.chunks_per_stage) / case.micro_batches
+    return case.stage_flops * case.pipeline * case.micro_batches * case.data * waiting / 1e15
+
+
+def _gib(count: float | None) -> str:
+    return f"{(count or 0) / GIB:.1f}"

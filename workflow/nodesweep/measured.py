@@ -1,0 +1,28 @@
+"""The measurement of a run as it lies on disk, made from its log where there is none that still holds."""
+
+from typing import Any
+
+from .files import write_atomic
+from .layout import Layout
+from .logs.custom import format_of
+from .logs.scan import scan
+from .measure import Measurement, Settings, measure
+from .study import Study
+
+
+def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
+    """The measurement of an ended run: the one on disk where it still holds, else from its log; None without a log."""
+    log, path = study.directory(layout.slug) / record["log"], study.directory(layout.slug) / "measurement.json"
+    if not log.is_file():
+        return None
+    settings = Settings.of(layout, study.sweep.statistic)
+    status = log.stat()
+    try:
+        known = Measurement.from_json(path.read_text())
+        if known.made_from(record, settings, status.st_size, status.st_mtime_ns):
+            return known
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # none yet, or one of another version: it is made from the log again
+    measurement = measure(layout, record, scan(log, format_of(layout.workload.log_format)), settings)
+    write_atomic(path, measurement.to_json())
+    return measurement

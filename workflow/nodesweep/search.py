@@ -1,0 +1,99 @@
+"""Which layout to try next for the best one, and which cannot be it any more.
+
+After each run the times of its campaign are fitted again. A layout that would have to beat its prediction by more than
+its interval allows is left out; of the others the most promising comes first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .calibration.observations import Observation
+from .calibration.time_model import TimeModel
+from .case import Case
+from .flops import TERA
+from .layout import Layout
+from .timing import passes
+from .training_config import Search
+
+SECONDS_PER_HOUR = 3600
+_UNMEASURED_RHO = 0.1
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best measured layout of a group: its slug, and its seconds, or node-seconds, per token."""
+
+    slug: str
+    value: float
+
+
+@dataclass
+class Progress:
+    """What a search knows: cases of the layouts by slug, and the seconds of those that ran."""
+
+    config: Search
+    layouts: Mapping[str, Layout]
+    cases: Mapping[str, Case]
+    _seconds: dict[str, float] = field(default_factory=dict)
+    _models: dict[str, TimeModel | None] = field(default_factory=dict)
+
+    def ended(self, slug: str, seconds: float | None) -> None:
+        """Take in the time of a run; None where it has none."""
+        if seconds is not None:
+            self._seconds[slug] = seconds
+            self._models.pop(self.layouts[slug].campaign, None)
+
+    def rank(self, slug: str) -> float:
+        """What a layout is expected to be worth, the lowest first."""
+        model, case = self._model(slug), self.cases[slug]
+        seconds = model.estimate(case).seconds if model else _in_proportion(case)
+        return self._value(slug, seconds)
+
+    def hopeless(self, slug: str) -> str:
+        """Why a layout cannot be the best of its group; empty while it may."""
+        model, best = self._model(slug), self.best(self.group(slug))
+        if model is None or best is None:
+            return ""
+        found = model.estimate(self.cases[slug])
+        if self._value(slug, found.low_seconds) < best.value * (1 - self.config.within):
+            return ""
+        return (
+            f"{found.seconds:.4g} s an iteration expected, {found.low_seconds:.4g} at best: no better than {best.slug} "
+            f"with {self._seconds[best.slug]:.4g} s"
+        )
+
+    def group(self, slug: str) -> tuple[Any, ...]:
+        """The values of the fields for each of which the best is sought."""
+        fields = self.layouts[slug].fields()
+        return tuple(fields[name] for name in self.config.for_each)
+
+    def best(self, group: tuple[Any, ...]) -> Best | None:
+        """The best that was measured of a group."""
+        of_group = [
+            Best(slug, self._value(slug, one)) for slug, one in self._seconds.items() if self.group(slug) == group
+        ]
+        return min(of_group, key=lambda best: best.value, default=None)
+
+    def _value(self, slug: str, seconds: float) -> float:
+        """Seconds per token, or node-seconds where the cheapest is sought."""
+        case = self.cases[slug]
+        return seconds * (case.nodes if self.config.best == "cheapest" else 1) / case.tokens
+
+    def _model(self, slug: str) -> TimeModel | None:
+        campaign = self.layouts[slug].campaign
+        if campaign not in self._models:
+            from .calibration.times import fit  # scipy takes a second to import
+
+            runs = [
+                Observation(other, self.cases[other], seconds, None)
+                for other, seconds in self._seconds.items()
+                if self.layouts[other].campaign == campaign
+            ]
+            self._models[campaign] = fit(runs).model
+        return self._models[campaign]
+
+
+def _in_proportion(case: Case) -> float:
+    """What an iteration takes in proportion to others, before any was measured: its operations and the bubble."""
+    return case.stage_flops / TERA * (1 / case.tensor + _UNMEASURED_RHO) * passes(case)

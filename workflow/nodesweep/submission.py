@@ -1,0 +1,45 @@
+"""What a profile decides about submitting, a submission under way, and a layout that is done with."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .schedulers.base import Job
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a profile decides about submitting.
+
+    `jobs_at_once`: jobs queued or running at the same time. `poll_seconds`: between two looks at them. `retries`: how
+    often a layout is submitted again on the spot after a failure that was not its own. `hang_seconds`: after how long
+    without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended.
+    """
+
+    jobs_at_once: int = 1
+    poll_seconds: float = 10.0
+    retries: int = 2
+    hang_seconds: float = 0.0
+    on_hang: Literal["report", "cancel"] = "report"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A layout this invocation is done with: its terminal record, and whether it needs no more runs."""
+
+    slug: str
+    record: dict[str, Any]
+    final: bool
+
+
+@dataclass
+class Submission:
+    """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it."""
+
+    slug: str
+    job: Job
+    adopted: bool
+    complaint: str = ""
+    crowded: bool = False
+    missed: int = 0
+    missing_since: float = 0.0
+    told: str = ""

@@ -1,0 +1,39 @@
+"""The layouts that wait for their submission, the first in rank first."""
+
+import heapq
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+class Waiting:
+    """A queue of slugs; `rank` says what comes before what, and is asked again by `rerank`. For several threads."""
+
+    def __init__(self, rank: Callable[[str], Any]) -> None:
+        self._rank = rank
+        self._heap: list[tuple[Any, int, str]] = []
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def add(self, slugs: Iterable[str]) -> None:
+        """Let slugs wait; of those of one rank the first come is first served."""
+        with self._lock:
+            for slug in slugs:
+                self._count += 1
+                heapq.heappush(self._heap, (self._rank(slug), self._count, slug))
+
+    def pop(self) -> str | None:
+        """The first, which waits no longer; None where nobody waits."""
+        with self._lock:
+            return heapq.heappop(self._heap)[-1] if self._heap else None
+
+    def rerank(self) -> None:
+        """Ask anew what comes before what."""
+        with self._lock:
+            self._heap = [(self._rank(slug), count, slug) for _, count, slug in self._heap]
+            heapq.heapify(self._heap)
+
+    def clear(self) -> None:
+        """Let nobody wait."""
+        with self._lock:
+            self._heap.clear()
