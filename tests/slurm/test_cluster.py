@@ -51,7 +51,8 @@ def test_a_job_runs_on_different_nodes(slurm_without_accounting: Cluster) -> Non
 @pytest.mark.parametrize("kill", [False, True])
 def test_a_job_outlives_the_controller(slurm_without_accounting: Cluster, kill: bool) -> None:
     """A job runs on while there is no controller, and the next one knows it."""
-    job = submit(slurm_without_accounting, f"sleep {12 if kill else 4}; echo done", "-N1")
+    go = slurm_without_accounting.folder / f"go-{kill}"
+    job = submit(slurm_without_accounting, f"until [ -e {go} ]; do sleep 0.1; done; echo done", "-N1")
     wait_state(slurm_without_accounting, job, "RUNNING")
     if kill:  # before it has saved the job, which takes some seconds, its sudden death would lose it
         seen, saved = time.time(), slurm_without_accounting.folder / "state" / "job_state"
@@ -59,6 +60,7 @@ def test_a_job_outlives_the_controller(slurm_without_accounting: Cluster, kill: 
     slurm_without_accounting.stop_controller(kill=kill)
     slurm_without_accounting.start_controller()
     assert state(slurm_without_accounting, job) == "RUNNING"
+    go.touch()
     wait_state(slurm_without_accounting, job, "COMPLETED")
     assert output(slurm_without_accounting, job) == "done\n"
 

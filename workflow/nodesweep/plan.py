@@ -118,14 +118,14 @@ def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
 
 def _sources(layouts: Sequence[Planned]) -> str:
     """What the predictions rest on."""
-    memory = Counter(one.forecast.memory.source for one in layouts)
-    time = Counter(one.forecast.time.source if one.forecast.time else "nothing, there is none" for one in layouts)
+    memory = Counter(f"by {one.forecast.memory.source}" for one in layouts)
+    time = Counter(f"by {one.forecast.time.source}" if one.forecast.time else "not yet" for one in layouts)
     told = [
-        f"- {name} by {inert(source)} ({count} layout{'' if count == 1 else 's'})"
+        f"- {name} {inert(source)} ({count} layout{'' if count == 1 else 's'})"
         for name, sources in (("Memory", memory), ("Time", time))
         for source, count in sources.items()
     ]
-    return "\n".join(["Predicted, of the rank that needs most:", "", *told])
+    return "\n".join(["What is foreseen, memory of the rank that needs most:", "", *told])
 
 
 def _foreseen(one: Planned) -> list[Any]:
