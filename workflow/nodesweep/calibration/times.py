@@ -98,7 +98,7 @@ def _undetermined(model: TimeModel, measured: Sequence[Case], targets: Sequence[
         total = model.estimate(case).seconds
         if seconds + 2 * error > matters * total:
             return (
-                f"the runs do not tell the DP sync: {seconds:.3g} s, give or take {error:.2g}, of {total:.4g} s at "
+                f"the runs do not tell the DP sync: {seconds if seconds > error / 1000 else 0:.3g} s, give or take {error:.2g}, of {total:.4g} s at "
                 f"DP {case.data}; they go up to DP {most}"
             )
     return ""
