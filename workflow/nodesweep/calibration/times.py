@@ -97,10 +97,8 @@ def _undetermined(model: TimeModel, measured: Sequence[Case], targets: Sequence[
         seconds, error = model.sync(case)
         total = model.estimate(case).seconds
         if seconds + 2 * error > matters * total:
-            return (
-                f"the runs do not tell the DP sync: {seconds if seconds > error / 1000 else 0:.3g} s, give or take {error:.2g}, of {total:.4g} s at "
-                f"DP {case.data}; they go up to DP {most}"
-            )
+            told = f"{seconds if seconds > error / 1000 else 0:.3g} s, give or take {error:.2g}, of {total:.4g} s"
+            return f"the runs do not tell the DP sync: {told} at DP {case.data}; they go up to DP {most}"
     return ""
 
 
