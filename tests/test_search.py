@@ -1,0 +1,107 @@
+"""A search over 60 layouts whose times come from a table: with the real workflow, and against other orders."""
+
+import csv
+import random
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from sweeps import REPOSITORY, run_snakemake, write
+
+from nodesweep.decisions import Decisions, Ran
+from nodesweep.study import Study
+
+REPLAY = REPOSITORY / "tests" / "replay"
+SHUFFLES = 50
+NEAR = 1.02
+
+
+def replay_sweep(**changes: Any) -> dict[str, Any]:
+    """The sweep of the table: MP x PP between 4 and 16 on 4 to 16 nodes of 8 ranks."""
+    words = [f"{name}={{{{ {name} }}}}" for name in ("nodes", "tensor", "pipeline", "micro_batch")]
+    return {
+        "sweep": "replay",
+        "model": {"layers": 40, "hidden_size": 5120, "attention_heads": 40, "vocab_size": 50304},
+        "machine": {"scheduler": "local", "ranks_per_node": 8, "elapse_limit_seconds": 60},
+        "workload": {
+            "command": ["{{ python }}", str(REPLAY / "replay.py"), *words],
+            "log_format": "megatron-deepspeed",
+            "precision": "bf16",
+        },
+        "iterations": {"total": 3, "warmup": 1},
+        "layouts": [
+            {
+                **{"nodes": [4, 8, 16], "tensor": [1, 2, 4, 8], "pipeline": [1, 2, 4, 8], "micro_batch": [1, 2]},
+                **{"global_batch": 512, "sequence_length": 2048, "activation_checkpointing": True},
+            }
+        ],
+        "exclude": ["tensor * pipeline < 4 or tensor * pipeline > 16"],
+        **changes,
+    }
+
+
+def truth(study: Study) -> dict[str, float]:
+    """Seconds per iteration of every layout, by the table."""
+    with (REPLAY / "times.csv").open() as table:
+        rows = [tuple(map(float, row)) for row in list(csv.reader(table))[1:]]
+    times = {row[:4]: row[4] for row in rows}
+    layouts = study.layouts.items()
+    return {slug: times[one.nodes, one.tensor, one.pipeline, one.micro_batch] for slug, one in layouts}
+
+
+def searched(study: Study, times: dict[str, float]) -> list[str]:
+    """The layouts a search runs, in its order."""
+    decisions, order = Decisions(study.sweep, study.layouts, {}), []
+    while waiting := [slug for slug in times if slug not in order and decisions.not_run(slug) is None]:
+        order.append(min(waiting, key=decisions.rank))
+        decisions.ended(order[-1], Ran("ok", times[order[-1]], 0.0))
+    return order
+
+
+def node_hours(study: Study, times: dict[str, float], order: list[str], good: set[str]) -> float:
+    """What runs of a hundred iterations cost until one of the good layouts has run."""
+    spent = 0.0
+    for slug in order:
+        spent += study.layouts[slug].nodes * 100 * times[slug] / 3600
+        if slug in good:
+            return spent
+    raise AssertionError("none of the good layouts was run")
+
+
+def test_a_search_finds_the_best_for_less(tmp_path: Path) -> None:
+    """The best within 2 %, fastest and cheapest: a fifth of the node-hours of random orders, and few runs in all."""
+    for best in ("fastest", "cheapest"):
+        study = Study.load([write(tmp_path / f"{best}.yaml", replay_sweep(search={"best": best}))])
+        times = truth(study)
+        assert len(times) == 60
+        worth = {slug: times[slug] * (study.layouts[slug].nodes if best == "cheapest" else 1) for slug in times}
+        good = {slug for slug, value in worth.items() if value <= NEAR * min(worth.values())}
+        shuffled = []
+        for seed in range(SHUFFLES):
+            order = list(times)
+            random.Random(seed).shuffle(order)
+            shuffled.append(node_hours(study, times, order, good))
+        exhaustive, found = node_hours(study, times, list(times), good), searched(study, times)
+        own = node_hours(study, times, found, good)
+        print(
+            f"{best}: search {own:.1f}, config order {exhaustive:.1f}, random {fmean(shuffled):.1f} node-hours; "
+            f"{len(found)} of 60 runs"
+        )
+        assert own <= 0.2 * fmean(shuffled)
+        assert len(found) <= 30
+
+
+def test_the_workflow_searches(tmp_path: Path) -> None:
+    """snakemake runs some of the 60, ends well, and the rows of the others say what they could not beat."""
+    config = write(tmp_path / "sweep.yaml", replay_sweep(search={"best": "fastest"}))
+    run = run_snakemake(tmp_path, config)
+    assert run.returncode == 0, run.stdout
+    study = Study.load([config])
+    times = truth(study)
+    text = (tmp_path / "results" / "replay" / "tables.md").read_text()
+    skipped, ran = text.count("skipped: "), len(list(tmp_path.glob("results/replay/layouts/*/*.log")))
+    assert skipped + ran == 60 and skipped >= 30
+    best = min(times, key=times.__getitem__)
+    near = [slug for slug in times if times[slug] <= NEAR * times[best]]
+    assert any(list(tmp_path.glob(f"results/replay/layouts/{slug}/*.log")) for slug in near)
+    assert "Nothing to be done" in run_snakemake(tmp_path, config).stdout
