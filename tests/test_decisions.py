@@ -78,6 +78,14 @@ def test_an_oom_prunes_what_needs_as_much(tmp_path: Path) -> None:
     assert done[third].record["evidence"].endswith("and ran out of memory")
 
 
+def test_an_oom_that_others_survived_prunes_nothing(tmp_path: Path) -> None:
+    """One needs as much as another that ran out of memory, and ran well: memory is not what told them apart."""
+    study = study_in(tmp_path, ending="{{ 'oom' if nodes == 2 else 'ok' }}", layouts=[{"nodes": [1, 2, 4], **AXES}])
+    decisions = decisions_of(study)
+    assert len({decisions.forecast(slug).memory.bytes for slug in study.layouts}) == 1
+    assert outcomes(run_all(study)) == ["ok", "oom", "ok"]
+
+
 def test_a_pruned_layout_runs_once_it_fits(tmp_path: Path) -> None:
     """The limit is raised: the next launch takes its record back; asked for by hand, it runs whatever was foreseen."""
     study = sized(tmp_path, 2500)

@@ -13,6 +13,8 @@ from .layout import Layout
 from .search import Progress
 
 GIB = 2**30
+ABOVE = 1 + 1e-9
+"""What needs no more than a run that ended well is not pruned by one that ran out of memory: that had other reasons."""
 Why = Literal["pruned", "skipped"]
 
 
@@ -59,6 +61,7 @@ class Decisions:
     spent_node_hours: float = 0.0
     _forecasts: dict[str, Forecast] = field(default_factory=dict)
     _out_of_memory: dict[str, _OutOfMemory] = field(default_factory=dict)
+    _survived: dict[str, float] = field(default_factory=dict)
     _ranks: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _search: Progress | None = None
 
@@ -84,9 +87,12 @@ class Decisions:
         self.spent_node_hours += ran.node_hours
         if self._search is not None:
             self._search.ended(slug, ran.seconds)
-        if ran.outcome != "oom":
+        if ran.outcome not in ("ok", "oom"):
             return
         campaign, needed = self.layouts[slug].campaign, self.forecast(slug).memory.bytes
+        if ran.outcome == "ok":
+            self._survived[campaign] = max(needed, self._survived.get(campaign, 0.0))
+            return
         known = self._out_of_memory.get(campaign)
         if known is None or needed < known.needed_bytes:
             self._out_of_memory[campaign] = _OutOfMemory(slug, needed)
@@ -126,7 +132,8 @@ class Decisions:
         if memory.verdict == "will not fit":
             return NotRun("pruned", f"needs {_gib(memory.bytes)} of {_gib(memory.limit_bytes)} GiB ({memory.source})")
         seen = self._out_of_memory.get(layout.campaign)
-        if seen is not None and seen.slug != slug and memory.bytes >= seen.needed_bytes:
+        survived = self._survived.get(layout.campaign, 0.0)
+        if seen is not None and seen.slug != slug and memory.bytes >= max(seen.needed_bytes, survived * ABOVE):
             return NotRun(
                 "pruned",
                 f"needs {_gib(memory.bytes)} GiB; {seen.slug} needs {_gib(seen.needed_bytes)} and ran out of memory",

@@ -250,11 +250,12 @@ class Runner:
         return finished
 
     def _not_run(self, slug: str, state: State) -> NotRun | None:
-        """Why a layout is not to be run, unless somebody asked for it."""
+        """Why a layout is not to be run, unless somebody asked for it; one that ran before is not pruned."""
         if self._decisions is None or state.asked:
             return None
         most = [self._decisions.most_node_hours(slug) for slug in self._open if slug in self._study.layouts]
-        return self._decisions.not_run(slug, sum(filter(None, most)))
+        found = self._decisions.not_run(slug, sum(filter(None, most)))
+        return None if found and found.outcome == "pruned" and state.attempt else found
 
     def _learn(self, slug: str, record: dict[str, Any]) -> None:
         """Let decisions know how a run ended."""
