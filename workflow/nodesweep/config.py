@@ -304,8 +304,6 @@ class Sweep(_Strict):
     """Node-hours the sweep may use; no layout is submitted that could pass it."""
     search: Search | None = None
     """Seek the best layout alone: what cannot be better than the best measured is not run."""
-    training_tokens: Positive | None = None
-    """Tokens of the training the sweep is made for, such as 3e11; gives its days in `results.csv`."""
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = (Table(),)
     """Tables of the results, each shown once for every sequence length."""
 

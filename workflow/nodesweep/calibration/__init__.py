@@ -14,7 +14,7 @@ from .time_model import Form, Run, TimeFit, TimeModel
 SCHEMA = 1
 _HEAD = (
     "What the runs of campaign {campaign} say of memory and time.",
-    "Written by `nodesweep measure`, read by `nodesweep plan`, `predict` and every launcher.",
+    "Written by `nodesweep measure`, read by every plan and launcher.",
 )
 
 
