@@ -108,6 +108,7 @@ def show(options: argparse.Namespace) -> None:
         ("tables.md", "these tables"),
         ("results.csv", "all figures, one row per layout"),
         ("plan.md", "every point of the sweep, rejected ones with their reasons"),
+        ("calibration/", "per campaign: what its runs say of memory and time"),
         ("layouts/", "per layout: job.sh, logs, journal, job.json, measurement.json"),
     ):
         print(f"{study.folder / name}: {text}")
