@@ -8,9 +8,11 @@ from .calibration import Calibration
 from .calibration.time_model import kind_of
 from .case import Case
 from .config import Sweep
+from .flops import TERA
 from .forecast import SECONDS_PER_HOUR, Forecast, forecast
 from .layout import Layout
 from .search import Progress
+from .timing import passes
 
 GIB = 2**30
 ABOVE = 1 + 1e-9
@@ -168,8 +170,7 @@ def relative_cost(found: Forecast) -> float:
     if found.node_hours is not None:
         return found.node_hours
     case: Case = found.case
-    waiting = (case.micro_batches + (case.pipeline - 1) / case.training.chunks_per_stage) / case.micro_batches
-    return case.stage_flops * case.pipeline * case.micro_batches * case.data * waiting / 1e15
+    return case.stage_flops / TERA * case.pipeline * case.data * passes(case)
 
 
 def _gib(count: float | None) -> str:

@@ -15,8 +15,8 @@ from .training_config import MemoryConstants
 Verdict = Literal["fits", "tight", "will not fit", "uncertain", ""]
 GUESSED = MemoryConstants(process_mib=500, allocator_factor=1.1, allocator_factor_without_recomputation=1.1)
 """What a software stack may add to memory; a guess."""
-LEAST = MemoryConstants(process_mib=0, allocator_factor=1.0, allocator_factor_without_recomputation=1.0)
-"""What every software stack takes at least."""
+LEAST = MemoryConstants(process_mib=0, allocator_factor=0.7, allocator_factor_without_recomputation=0.7)
+"""No software stack that was fitted took less: what does not fit even so is hopeless before anything was measured."""
 TIGHT = 0.05
 MOST_ERROR = 0.05
 """Relative standard error of a predicted peak from which on it decides nothing but the hopeless."""

@@ -16,8 +16,8 @@ from .layout import Layout
 from .timing import passes
 from .training_config import Search
 
-SECONDS_PER_HOUR = 3600
 _UNMEASURED_RHO = 0.1
+"""What tensor parallelism does not divide, before any run tells: as in the priors of the fit."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Progress:
 
             runs = [
                 Observation(other, self.cases[other], seconds, None)
-                for other, seconds in self._seconds.items()
+                for other, seconds in list(self._seconds.items())  # another thread may take in a run meanwhile
                 if self.layouts[other].campaign == campaign
             ]
             self._models[campaign] = fit(runs).model

@@ -21,18 +21,18 @@ from scipy.optimize import least_squares
 from ..case import Case
 from ..timing import FORMS, passes
 from .observations import Observation
-from .time_model import Base, Form, Run, Stage, TimeFit, TimeModel, kind_of, reference
+from .time_model import DELTA_SPREAD, Base, Form, Run, Stage, TimeFit, TimeModel, kind_of, reference
 
 LEAST_NOISE = 0.003
 FIRST_NOISE = 0.01
 """Relative noise of a measured time: at least, and what is taken for it until there are rows to tell."""
-PRIORS = {"rho": (0.1, 0.1), "small": (0.0, 0.3), "delta": (0.0, 0.12)}
+PRIORS = {"rho": (0.1, 0.1), "small": (0.0, 0.3), "delta": (0.0, DELTA_SPREAD)}
 """Mean and standard deviation."""
 LOSS_SCALE = 2.0
 """Residuals beyond so many times the noise count in proportion, not by their square."""
 WORST_ERROR = 0.3
 CONTRADICTION = 0.04
-"""Runs of one layout in one software stack have never differed by more; two stacks' have."""
+"""Runs of one layout that differ by more are taken for two software stacks'; the study's differ by 5 % and more."""
 DIGITS = 8
 """Of what is kept: beyond them results differ from one machine to the next."""
 LEAST_SIGNIFICANCE = 1.5
