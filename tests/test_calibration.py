@@ -63,7 +63,7 @@ def test_larger_runs_predicted_by_smaller_ones(most_nodes: int, mean_percent: fl
 
 
 def test_leave_one_out_errors_without_refitting() -> None:
-    """The errors the weights are made of, e / (1 - h), are those of fits without the row, to 0.1 % of its time."""
+    """The errors the weights are made of, e / (1 - h), are those of fits without the row, within 0.4 % of its time."""
     runs = june()
     for found in calibrate("june", runs).runs:
         others = [one for one in runs if one.name != found.name]
