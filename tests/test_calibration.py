@@ -89,6 +89,13 @@ def test_too_few_rows_are_refused(chosen: list[int], refusal: str) -> None:
     assert (refusal in found) if refusal else not found
 
 
+def test_a_refusal_is_for_what_hangs_on_it() -> None:
+    """After 192 and 384 nodes alone both may be predicted again; of more replicas, or of MP 6, nothing is said."""
+    found = calibrate("june", june()[:2], targets=[one.case for one in june()])
+    assert [found.estimate(one.case) is not None for one in june()] == [True, True, *[False] * 9]
+    assert found.refusal(june()[2].case) == "the runs go up to DP 2 and do not tell the DP sync of DP 4"
+
+
 def test_a_refusal_names_the_cheapest_run_that_would_do() -> None:
     """After 192 and 384 nodes: 768 nodes with as many micro batches as stages, and with it the sync is known."""
     runs = june()
@@ -108,6 +115,9 @@ def test_runs_without_replicas_tell_nothing_of_them() -> None:
     ]
     assert not fit(runs).refusal
     assert "of the DP sync of DP 2 to 32 they tell nothing" in fit(runs, [one.case for one in june()]).refusal
+    found = calibrate("one replica", runs)
+    assert found.estimate(runs[0].case) and not found.estimate(case_of(384, 2, 4))
+    assert found.refusal(case_of(384, 2, 4)) == "all runs have DP 1: of the DP sync of DP 2 they tell nothing"
 
 
 def test_two_software_stacks_are_told_apart() -> None:

@@ -1,6 +1,6 @@
 """What a layout will take: memory with a verdict, seconds with an interval, node-hours; and what that rests on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .calibration import Calibration
@@ -128,20 +128,19 @@ def _at_least(constants: MemoryConstants) -> MemoryConstants:
 
 
 def _time(layout: Layout, case: Case, calibration: Calibration | None) -> Time | None:
-    model = calibration.time_model if calibration else None
-    if model is not None and calibration is not None:
-        found = model.estimate(case)
-        source = f"{model.rows} runs of campaign {calibration.campaign}"
+    found = calibration.estimate(case) if calibration else None
+    if found is not None and calibration is not None:
+        source = f"{len(calibration.runs)} runs of campaign {calibration.campaign}"
         return Time(found.parts, found.low_seconds, found.high_seconds, found.by, source)
-    if layout.expected_seconds is not None:
-        return _expected(layout, case, layout.expected_seconds)
-    return _guessed(layout, case)
+    guess = _guessed(layout, case) if layout.expected_seconds is None else _expected(layout, case)
+    reason = calibration.refusal(case) if calibration else ""
+    return replace(guess, source=f"{guess.source}; {reason}") if guess and reason else guess
 
 
-def _expected(layout: Layout, case: Case, job_seconds: float) -> Time:
+def _expected(layout: Layout, case: Case) -> Time:
     """What the config expects of an iteration; the margin of its time limits says how surely."""
     run = layout.iterations
-    seconds = (job_seconds - run.startup_seconds) / run.total
+    seconds = ((layout.expected_seconds or 0.0) - run.startup_seconds) / run.total
     source = "a guess: iterations.expected_seconds of the config"
     return Time(
         parts(case, seconds / passes(case), 0.0),

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from ..case import Case
 from ..errors import NodesweepError
 from .memory_model import MemoryFit
 from .observations import LeftOut
 from .probes import Probe
-from .time_model import Form, Run, TimeFit, TimeModel
+from .time_model import Estimate, Form, Run, TimeFit
 
-SCHEMA = 1
+SCHEMA = 2
 _HEAD = (
     "What the runs of campaign {campaign} say of memory and time.",
     "Written by `nodesweep measure`, read by every plan and launcher.",
@@ -34,10 +35,19 @@ class Calibration:
         """The runs with a time, and how far predictions are off them."""
         return self.time.runs
 
-    @property
-    def time_model(self) -> TimeModel | None:
-        """The time model, unless it is refused."""
-        return None if self.time.refusal else self.time.model
+    def refusal(self, case: Case) -> str:
+        """Why nothing is said of the time of a case; empty where `estimate` may be asked.
+
+        Runs that do not tell everything may still tell all that matters to one case.
+        """
+        model = self.time.model
+        if model is None or (self.time.refusal and model.rows == 1):
+            return self.time.refusal
+        return model.refusal(case)
+
+    def estimate(self, case: Case) -> Estimate | None:
+        """What an iteration of a case takes; None where that is refused."""
+        return self.time.model.estimate(case) if self.time.model and not self.refusal(case) else None
 
     def told(self) -> list[str]:
         """What it says, in lines for people."""
@@ -72,11 +82,13 @@ _adapter = TypeAdapter(Calibration)
 
 
 def _told_of_time(found: TimeFit) -> list[str]:
-    if found.refusal or found.model is None:
+    if found.model is None or (found.refusal and found.model.rows == 1):
         return [f"Time: no calibration: {found.refusal}"]
+    unknown = [f"Time that hangs on the DP sync is not predicted: {found.refusal}"] if found.refusal else []
     errors = [100 * abs(run.left_out_error) for run in found.runs]
     best = max(found.model.forms, key=lambda form: form.weight)
     return [
+        *unknown,
         f"Time: {len(errors)} runs; each predicted by the others {sum(errors) / len(errors):.2g} % off in the mean, "
         f"{max(errors):.2g} % at worst. Seconds of a micro batch in a stage:",
         *(

@@ -14,6 +14,11 @@ DELTA_SPREAD = 0.12
 """How far a kind of stage that was never measured may be off what the others say of it, relative (one sigma)."""
 SIGMAS = 1.96
 """Intervals hold 95 of 100."""
+LEAST_SIGNIFICANCE = 1.5
+"""The sync counts as known from so many times its standard error on."""
+MATTERS = 0.02
+MATTERS_NOISES = 3
+"""What is unknown matters from this share of an iteration on, or from so many times the noise of the times."""
 
 
 def kind_of(case: Case) -> str:
@@ -124,7 +129,7 @@ class Estimate:
 class TimeModel:
     """The forms of the sync and what they have in common.
 
-    `noise`: relative, of a measured time. `fewest_tokens`, `clock_ghz`: of reference.
+    `noise`: relative, of a measured time. `fewest_tokens`, `clock_ghz`: of reference. `most_data`: the largest DP.
     """
 
     forms: tuple[Form, ...]
@@ -132,6 +137,7 @@ class TimeModel:
     rows: int
     fewest_tokens: int
     clock_ghz: float
+    most_data: int
 
     @property
     def sync_significance(self) -> float:
@@ -145,6 +151,29 @@ class TimeModel:
         seconds = [form.sync_seconds * factor for form, factor in zip(self.forms, factors, strict=True)]
         errors = [form.sync_error * factor for form, factor in zip(self.forms, factors, strict=True)]
         return _mean(weights, seconds), _mean(weights, errors)
+
+    @property
+    def matters(self) -> float:
+        """From which share of an iteration on what is unknown matters."""
+        return max(MATTERS, MATTERS_NOISES * self.noise)
+
+    def refusal(self, case: Case) -> str:
+        """Why nothing may be said of a case: it hangs on a sync that the runs do not tell; empty where it may."""
+        if case.data > 1 and self.most_data == 1:
+            return f"all runs have DP 1: of the DP sync of DP {case.data} they tell nothing"
+        if self.sync_significance >= LEAST_SIGNIFICANCE or 2 * self._parameter_error(case) <= self.matters:
+            return ""
+        return f"the runs go up to DP {self.most_data} and do not tell the DP sync of DP {case.data}"
+
+    def _parameter_error(self, case: Case) -> float:
+        """Relative standard error of a prediction by that of the fitted parameters alone."""
+        base = Base.of(case, self.fewest_tokens, self.clock_ghz)
+        variances = []
+        for form in self.forms:
+            (compute, bubble, sync), micro, size, shared, measured = self._of_form(form, case, base)
+            of_kind = 0.0 if measured else (DELTA_SPREAD * (compute + bubble)) ** 2
+            variances.append((micro - of_kind + size + shared) / (compute + bubble + sync) ** 2)
+        return math.sqrt(max(_mean([form.weight for form in self.forms], variances), 0.0))
 
     def estimate(self, case: Case) -> Estimate:
         """What an iteration of a case takes."""

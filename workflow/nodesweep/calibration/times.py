@@ -21,7 +21,18 @@ from scipy.optimize import least_squares
 from ..case import Case
 from ..timing import FORMS, passes
 from .observations import Observation
-from .time_model import DELTA_SPREAD, Base, Form, Run, Stage, TimeFit, TimeModel, kind_of, reference
+from .time_model import (
+    DELTA_SPREAD,
+    LEAST_SIGNIFICANCE,
+    Base,
+    Form,
+    Run,
+    Stage,
+    TimeFit,
+    TimeModel,
+    kind_of,
+    reference,
+)
 
 LEAST_NOISE = 0.003
 FIRST_NOISE = 0.01
@@ -35,11 +46,6 @@ CONTRADICTION = 0.04
 """Runs of one layout that differ by more are taken for two software stacks'; the study's differ by 5 % and more."""
 DIGITS = 8
 """Of what is kept: beyond them results differ from one machine to the next."""
-LEAST_SIGNIFICANCE = 1.5
-"""The sync counts as known from so many times its standard error on."""
-MATTERS = 0.02
-MATTERS_NOISES = 3
-"""An unknown sync matters from this share of an iteration on, or from so many times the noise of the times."""
 
 
 def fit(observations: Sequence[Observation], targets: Iterable[Case] = ()) -> TimeFit:
@@ -69,7 +75,8 @@ def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, tuple[Run, ...]]
         replace(one.form(), weight=_short(weight), left_out_error=_short(numpy.sqrt(square)))
         for one, weight, square in zip(fits, weights, squares, strict=True)
     )
-    model = TimeModel(forms, _short(noise), len(timed), *reference([one.case for one in timed]))
+    most = max(one.case.data for one in timed)
+    model = TimeModel(forms, _short(noise), len(timed), *reference([one.case for one in timed]), most)
     left_out_errors = sum(weight * one.left_out_errors for one, weight in zip(fits, weights, strict=True))
     runs = tuple(
         Run(one.name, one.seconds, _short(model.estimate(one.case).seconds / one.seconds - 1), _short(error))
@@ -84,7 +91,7 @@ def _short(value: float) -> float:
 
 def _undetermined(model: TimeModel, measured: Sequence[Case], targets: Sequence[Case]) -> str:
     """Why the runs do not tell the sync, where it could matter for one of the cases; empty where they do."""
-    most = max(case.data for case in measured)
+    most = model.most_data
     if most == 1:
         beyond = sorted({case.data for case in targets if case.data > 1})
         return (
@@ -92,11 +99,10 @@ def _undetermined(model: TimeModel, measured: Sequence[Case], targets: Sequence[
         )
     if model.sync_significance >= LEAST_SIGNIFICANCE:
         return ""
-    matters = max(MATTERS, MATTERS_NOISES * model.noise)
     for case in sorted((*measured, *targets), key=lambda case: case.data):
         seconds, error = model.sync(case)
         total = model.estimate(case).seconds
-        if seconds + 2 * error > matters * total:
+        if seconds + 2 * error > model.matters * total:
             told = f"{seconds if seconds > error / 1000 else 0:.3g} s, give or take {error:.2g}, of {total:.4g} s"
             return f"the runs do not tell the DP sync: {told} at DP {case.data}; they go up to DP {most}"
     return ""
