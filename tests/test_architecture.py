@@ -14,7 +14,8 @@ ROOMS = [
     "errors text markdown files expressions columns cells fields log_config table_config training_config config "
     "sources origins layout expand",
     "study flops shape peaks case memory timing calibration.observations calibration.time_model "
-    "calibration.memory_model calibration.probes calibration forecast",
+    "calibration.memory_model calibration.probes calibration forecast "
+    "explanation.known explanation.predictions explanation.figures explanation",
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
@@ -35,7 +36,7 @@ ROOMS = [
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
-PURE = set(ORDER[ORDER.index("text") : ORDER.index("forecast") + 1]) | {
+PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "logs.ending",
     "outcome",
     "steady",

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from nodesweep import formulas, journal
 from nodesweep.__main__ import main
 from nodesweep.columns import TIDY
 from nodesweep.expand import conditions, expand
+from nodesweep.explanation import EXPLAINED
 from nodesweep.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
 from nodesweep.ingest import tracing
 from nodesweep.logs.custom import format_of
@@ -127,8 +129,8 @@ def measured() -> None:
 
 def test_every_column_is_traced():
     """Each column of results.csv has its way to trace it."""
-    assert set(COLUMNS) == set(TIDY)
-    assert set(tracing.COLUMNS) == set(TIDY)
+    assert set(COLUMNS) == set(tracing.COLUMNS) == set(TIDY) - set(EXPLAINED)
+    assert list(EXPLAINED) == [name for name in TIDY if name in EXPLAINED]
 
 
 def test_a_finished_run(study, told, golden):
@@ -335,8 +337,9 @@ def test_a_real_sweep(tmp_path, monkeypatch, told):
     st.booleans(),
     st.floats(0.01, 1e5),
     st.booleans(),
+    st.sampled_from(["full", "selective"]),
 )
-def test_formulas_give_their_results(nodes, heads, tensor, recompute, seconds, counted):
+def test_formulas_give_their_results(nodes, heads, tensor, recompute, seconds, counted, recomputation):
     """What is filled in into a formula gives the value that is said, worked out by Python."""
     model = {"layers": 12, "hidden_size": heads * 64, "attention_heads": heads, "vocab_size": 50257}
     point = {"nodes": nodes * tensor, "tensor": tensor, "global_batch": 64 * nodes, "sequence_length": 512}
@@ -348,13 +351,17 @@ def test_formulas_give_their_results(nodes, heads, tensor, recompute, seconds, c
     if found is None:
         return
     (layout,) = found.layouts
-    shape = Shape.of(layout)
+    shape = replace(Shape.of(layout), selective=recomputation == "selective")
     _, filled_in, *_ = formulas.rate(shape, seconds, counted)
     sizes = {
         **{name: model[name] for name in ("layers", "hidden_size", "vocab_size")},
         **{"sequence_length": 512, "global_batch": layout.global_batch, "tensor": tensor},
     }
-    work = hardware_flops(**sizes, activation_checkpointing=recompute) if counted else model_flops(**sizes)
+    work = (
+        hardware_flops(**sizes, activation_checkpointing=recompute, selective=shape.selective)
+        if counted
+        else model_flops(**sizes)
+    )
     assert worked_out(filled_in) == pytest.approx(tflops_per_node(work, seconds, layout.nodes), rel=1e-12)
     for said in (formulas.tokens_per_second(shape, seconds), formulas.aggregate(shape, 0.75)):
         assert worked_out(said[1].rpartition(" = ")[0]) == pytest.approx(float(said[1].rpartition(" = ")[2]), rel=1e-12)

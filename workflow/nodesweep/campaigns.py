@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .calibration import Calibration
-from .calibration.observations import LeftOut, Observation, observations_of
+from .calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
 from .case import Case
 from .config import Sweep
 from .layout import Layout
-from .measure import Memory
 from .results import Run
 
 Found = dict[str, tuple[list[Observation], list[LeftOut]]]
@@ -58,14 +57,9 @@ def _take(found: tuple[list[Observation], list[LeftOut]], run: Run) -> None:
             run.layout.slug,
             Case.of(run.layout),
             statistics.iteration_seconds if statistics else None,
-            _of_a_rank(memory, run.layout) if memory else None,
+            mib_of_a_rank(memory.peak_mib, memory.source, run.layout.ranks_per_node, run.layout.ranks)
+            if memory
+            else None,
             limited=outcome != "ok",
         )
     )
-
-
-def _of_a_rank(memory: Memory, layout: Layout) -> float:
-    """MiB of one rank, where the figure is of a node or of the whole job."""
-    shared = {"scheduler, of a node": layout.ranks_per_node, "scheduler, of a job": layout.ranks}
-    shared["log-node-used"] = layout.ranks_per_node
-    return memory.peak_mib / shared.get(memory.source, 1)

@@ -121,6 +121,7 @@ class Case:
             vocab_size=self.vocab_size,
             global_batch=self.micro_batch,
             tensor=self.tensor,
-            activation_checkpointing=self.activation_checkpointing and self.training.recomputation == "full",
+            activation_checkpointing=self.activation_checkpointing,
+            selective=self.training.recomputation == "selective",
         )
         return whole / self.pipeline

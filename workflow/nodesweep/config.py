@@ -302,6 +302,8 @@ class Sweep(_Strict):
     """Whether layouts that cannot fit are left out: by prediction, or since one that needs less ran out of memory."""
     budget_node_hours: Positive | None = None
     """Node-hours the sweep may use; no layout is submitted that could pass it."""
+    training_tokens: Positive | None = None
+    """Tokens the model is to be trained on, such as 300_000_000_000; the tables then say how many days that takes."""
     search: Search | None = None
     """Seek the best layout alone: what cannot be better than the best measured is not run."""
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = (Table(),)

@@ -3,7 +3,8 @@
 Source: Narayanan et al. 2021 (arXiv 2104.04473), equation 3:
 F = 24 k B s L h^2 (1 + s / (6 h) + V / (16 L h)), with B the global batch in samples, s the sequence length,
 L layers, h the hidden size and V the padded vocabulary. k counts passes through the layers: one forward and
-two backward, and one more forward where activation checkpointing recomputes it.
+two backward, and one more forward where activation checkpointing recomputes it. Selective recomputation repeats the
+core of attention alone, 4 B s^2 L h: the two products with the s x s scores (Korthikanti et al. 2022, section 5).
 """
 
 VOCABULARY_MULTIPLE = 128
@@ -41,17 +42,22 @@ def hardware_flops(
     global_batch: int,
     tensor: int,
     activation_checkpointing: bool,
+    selective: bool = False,
 ) -> int:
-    """Operations the machine does in one iteration over all ranks, recomputation included.
+    """Operations the machine does in one iteration over all ranks, recomputation included, of all or `selective`.
 
     >>> hardware_flops(layers=1, hidden_size=1, sequence_length=6, vocab_size=128, global_batch=1, tensor=1,
     ...                activation_checkpointing=True)  # 24 * 4 * 6 * (1 + 1 + 8)
     5760
+    >>> hardware_flops(layers=1, hidden_size=1, sequence_length=6, vocab_size=128, global_batch=1, tensor=1,
+    ...                activation_checkpointing=True, selective=True)  # 24 * 3 * 6 * (1 + 1 + 8), and 4 * 6^2
+    4464
     """
-    passes = PASSES_WITH_RECOMPUTATION if activation_checkpointing else PASSES
-    layer_terms = 24 * layers * hidden_size**2 + 4 * layers * hidden_size * sequence_length
+    passes = PASSES_WITH_RECOMPUTATION if activation_checkpointing and not selective else PASSES
+    core = 4 * layers * hidden_size * sequence_length
     vocabulary_term = 3 * padded_vocabulary(vocab_size, tensor) * hidden_size // 2
-    return passes * global_batch * sequence_length * (layer_terms + vocabulary_term)
+    work = passes * (24 * layers * hidden_size**2 + core + vocabulary_term)
+    return global_batch * sequence_length * (work + (core if activation_checkpointing and selective else 0))
 
 
 def model_flops(

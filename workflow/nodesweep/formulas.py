@@ -29,18 +29,27 @@ def rate(shape: Shape, seconds: float, recomputation: bool) -> tuple[str, ...]:
         sizes = ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor", "nodes")
         return _unknown(shape, *sizes, *recomputing)
     recomputed = recomputation and bool(shape.activation_checkpointing)
-    passes = PASSES_WITH_RECOMPUTATION if recomputed else PASSES
+    core = recomputed and shape.selective
+    passes = PASSES_WITH_RECOMPUTATION if recomputed and not core else PASSES
     vocabulary = padded_vocabulary(shape.vocab_size, shape.tensor)
     sequence, layers, width = shape.sequence_length, shape.layers, shape.hidden_size
+    batch = shape.global_batch
+    whole = (
+        f"{passes} x 24 x {batch} x {sequence} x {layers} x {width}^2 x (1 + {sequence} / (6 x {width}) + "
+        f"{vocabulary} / (16 x {layers} x {width}))"
+    )
+    if core:
+        whole = f"({whole} + 4 x {batch} x {sequence}^2 x {layers} x {width})"
     said = {
         (True, True): "4 passes: forward, two backward, and forward again for the recomputation",
         (True, False): "3 passes: forward and two backward; nothing is recomputed (AC is off)",
     }
     counted = said.get((recomputation, recomputed), "3 passes: forward and two backward; recomputation is not counted")
+    if core:
+        counted = "3 passes: forward and two backward; 4 B s^2 L h more for the core of attention, computed again"
     return (
         "k x 24 B s L h^2 (1 + s / (6 h) + V / (16 L h)) / (sec/it x nodes x 10^12), by Narayanan et al. 2021, eq. 3",
-        f"= {passes} x 24 x {shape.global_batch} x {sequence} x {layers} x {width}^2 x (1 + {sequence} / (6 x "
-        f"{width}) + {vocabulary} / (16 x {layers} x {width})) / ({seconds!r} x {shape.nodes} x 10^12)",
+        f"= {whole} / ({seconds!r} x {shape.nodes} x 10^12)",
         f"= {work} / ({seconds!r} x {shape.nodes} x 10^12) = {tflops_per_node(work, seconds, shape.nodes)!r}",
         f"k: {counted}",
         f"V: {shape.vocab_size} padded to a multiple of 128 x MP {shape.tensor}: {vocabulary}",

@@ -149,6 +149,7 @@ COLUMNS: dict[str, Tracer] = {
     "activation_checkpointing": _axis("activation_checkpointing"),
     "frequency_ghz": _axis("frequency_ghz"),
     "variant": _variant,
+    "campaign": _setting("campaign"),
     "model": _name_of("model"),
     "model_size": _size,
     "layers": _setting("model", "layers"),

@@ -90,17 +90,21 @@ def _not_run(study: Study, slug: str) -> dict[str, Any] | None:
         return None
 
 
+def calibrations_of(study: Study) -> dict[str, Calibration]:
+    """What the runs of each campaign were found to say; raises NodesweepError for a file of another version."""
+    found = {}
+    for path in study.calibrations:
+        try:
+            calibration = Calibration.from_yaml(path.read_text())
+        except NodesweepError as error:
+            raise NodesweepError(f"{path}: {error}") from None
+        found[calibration.campaign] = calibration
+    return found
+
+
 def decisions_of(study: Study) -> Decisions:
     """What is known of a sweep by its files: calibrations, and how the runs of its layouts ended."""
-    calibrations = {}
-    for campaign in sorted({layout.campaign for layout in study.layouts.values()}):
-        try:
-            calibrations[campaign] = Calibration.from_yaml(study.calibration(campaign).read_text())
-        except FileNotFoundError:
-            pass  # none yet
-        except NodesweepError as error:
-            raise NodesweepError(f"{study.calibration(campaign)}: {error}") from None
-    decisions = Decisions(study.sweep, study.layouts, calibrations)
+    decisions = Decisions(study.sweep, study.layouts, calibrations_of(study))
     for slug in study.layouts:
         ends = [event["record"] for event in journal.read(study.journal(slug)) if event["event"] == "ended"]
         for record in ends:

@@ -12,6 +12,7 @@ from .cells import NOT_RUN
 from .columns import TIDY
 from .config import Model
 from .errors import NodesweepError
+from .explanation import EXPLAINED, Basis, bases, efficiency_percent, explain
 from .layout import Layout
 from .measure import Measurement
 from .text import plain
@@ -38,6 +39,18 @@ def build(runs: Iterable[Run], imported: Iterable[Mapping[str, Any]] = ()) -> pa
     rows += [dict(row) for row in imported]
     words = [name for name, kind in _KINDS.items() if kind == "word"]
     return _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
+
+
+def explained(table: pandas.DataFrame, basis: Basis) -> pandas.DataFrame:
+    """The tidy table with what explains its rows."""
+    figures = explain(basis, records(table))
+    found = {name: [row[name].value for row in figures] for name in EXPLAINED}
+    return table.assign(**{name: pandas.array(values, dtype="Float64") for name, values in found.items()})
+
+
+def records(table: pandas.DataFrame) -> list[dict[str, Any]]:
+    """The rows of the tidy table, None for what is not known."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def to_csv(table: pandas.DataFrame) -> str:
@@ -69,12 +82,18 @@ def restated(table: pandas.DataFrame, statistic: str) -> pandas.DataFrame:
     log_tflops = table[f"log_tflops_per_node_{statistic}"].where(~fixed, table["log_tflops_per_node"])
     faster = table["iteration_seconds"] / seconds
     rates = ("tokens_per_second", "tflops_per_node", "model_tflops_per_node", "aggregate_petaflops")
-    return table.assign(
-        **{name: (table[name] * faster).where(~fixed, table[name]) for name in rates},
+    costs = ("node_hours_per_billion_tokens", "training_days")
+    table = table.assign(
+        **{name: (table[name] * faster).where(~fixed, table[name]) for name in (*rates, "mfu_percent", "hfu_percent")},
+        **{name: (table[name] / faster).where(~fixed, table[name]) for name in costs},
         iteration_seconds=seconds,
+        predicted_error_percent=100 * (table["predicted_seconds"] / seconds - 1),
         log_tflops_per_node=log_tflops,
         statistic=table["statistic"].where(table["statistic"].isna(), statistic),
     )
+    rows = records(table)
+    efficiency = [efficiency_percent(row, base) for row, base in zip(rows, bases(rows), strict=True)]
+    return table.assign(scaling_efficiency_percent=pandas.array(efficiency, dtype="Float64"))
 
 
 def size_label(model: Model) -> str:
@@ -120,6 +139,7 @@ def _layout(layout: Layout) -> dict[str, Any]:
         "activation_checkpointing": layout.activation_checkpointing,
         "frequency_ghz": layout.frequency_ghz,
         "variant": layout.variant.name if layout.variant else None,
+        "campaign": layout.campaign,
         "model": layout.model.name,
         "model_size": size_label(layout.model),
         "layers": layout.model.layers,

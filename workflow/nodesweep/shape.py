@@ -8,7 +8,10 @@ from .layout import Layout
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a run that its rates depend on; None is unknown. Batch in samples, sequence and vocabulary in tokens."""
+    """Sizes of a run that its rates depend on; None is unknown. Batch in samples, sequence and vocabulary in tokens.
+
+    `selective`: checkpointing recomputes the core of attention alone.
+    """
 
     nodes: int | None
     ranks_per_node: int | None
@@ -19,6 +22,7 @@ class Shape:
     layers: int | None
     hidden_size: int | None
     vocab_size: int | None
+    selective: bool = False
 
     @classmethod
     def of(cls, layout: Layout) -> "Shape":
@@ -33,6 +37,7 @@ class Shape:
             layers=layout.model.layers,
             hidden_size=layout.model.hidden_size,
             vocab_size=layout.model.vocab_size,
+            selective=layout.workload.training.recomputation == "selective",
         )
 
     @property
@@ -62,4 +67,6 @@ class Shape:
         }
         if None in sizes.values():
             return None
-        return flops.hardware_flops(**sizes, activation_checkpointing=activation_checkpointing)
+        return flops.hardware_flops(
+            **sizes, activation_checkpointing=activation_checkpointing, selective=self.selective
+        )

@@ -55,6 +55,11 @@ class Study:
         return self.folder / "calibration" / f"{campaign}.yaml"
 
     @property
+    def calibrations(self) -> list[Path]:
+        """All of these."""
+        return sorted((self.folder / "calibration").glob("*.yaml"))
+
+    @property
     def imported(self) -> list[Path]:
         """What was imported into it from hand-kept tables."""
         return sorted((self.folder / "imported").glob("*.json"))

@@ -16,7 +16,7 @@ from .config import Sweep
 from .errors import ConfigError
 from .expressions import UNKNOWN, compile_condition
 from .markdown import inert, pipe_table
-from .results import restated, size_label
+from .results import records, restated, size_label
 from .table_config import Annotation, Statistic, Table
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "tables"
@@ -50,8 +50,7 @@ class View:
     def rows(self, frame: pandas.DataFrame) -> list[Row]:
         """Its rows of a tidy table, None for what is not known."""
         figures = frame if self.statistic is None else restated(frame, self.statistic)
-        rows = figures.astype(object).where(figures.notna(), None).to_dict("records")
-        rows = [row for row in rows if self.where(row)]
+        rows = [row for row in records(figures) if self.where(row)]
         for name, falling in reversed(self.order):
             known, unknown = ([row for row in rows if (row[name] is None) is last] for last in (False, True))
             rows = sorted(known, key=itemgetter(name), reverse=falling) + unknown

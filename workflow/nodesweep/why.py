@@ -15,6 +15,7 @@ from .columns import TIDY
 from .config import Sweep
 from .errors import NodesweepError
 from .expand import conditions
+from .explanation import EXPLAINED, Basis, bases, explain_row
 from .ingest import Ingested
 from .ingest import tracing as old_jobs
 from .ingest.job import IngestedLog
@@ -25,8 +26,8 @@ from .logs.lines import lines_at
 from .measure import Measurement, Settings
 from .origins import Origins
 from .provenance import COLUMNS
-from .records import needs_run, standing
-from .results import Run, build, to_csv
+from .records import calibrations_of, needs_run, standing
+from .results import Run, build, from_csv, records, to_csv
 from .study import Study
 from .text import plain
 from .traces import Facts, Trace
@@ -55,12 +56,15 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     columns = _columns(study.sweep, names)
     rows = {slug: row for path in foreign for slug, row in _FOREIGN[path.parent.name](path).items()}
     slug = _named(slug, (*study.layouts, *rows), f"layout, imported or ingested row of {study.sweep.sweep}")
-    row = rows[slug](columns) if slug in rows else _layout(study, origins, slug, columns)
+    plain_columns = tuple(name for name in columns if name not in EXPLAINED)
+    row = rows[slug](plain_columns) if slug in rows else _layout(study, origins, slug, plain_columns)
     table_values, doubt = _table_values(row.folder / "results.csv", slug)
     text = [slug, *(f"  {line}" for line in (*row.head, *doubt))]
+    explained, explained_values = _explained(study, row.folder, slug) if len(plain_columns) < len(columns) else ({}, {})
+    traces, values = {**row.traces, **explained}, {**row.values, **explained_values}
     alike: dict[tuple[Trace, str, str], list[str]] = {}
-    for name, trace in row.traces.items():
-        value = row.values[name]
+    for name in columns:
+        trace, value = traces[name], values[name]
         alike.setdefault((trace, value, table_values.get(name, value)), []).append(name)
     for (trace, value, in_table), names in alike.items():
         text += ["", *_told(names, trace, value, in_table, row.lines)]
@@ -77,6 +81,23 @@ def _layout(study: Study, origins: Origins, slug: str, columns: tuple[str, ...])
     return Row(study.folder, head, traces, _values(to_csv(build([run])), slug), lines)
 
 
+def _explained(study: Study, folder: Path, slug: str) -> tuple[dict[str, Trace], dict[str, str]]:
+    """What explains a row, by the rows of results.csv and the calibrations as they are now."""
+    try:
+        table = from_csv((folder / "results.csv").read_text())
+    except (FileNotFoundError, NodesweepError):
+        return dict.fromkeys(EXPLAINED, Trace((f"not measured yet: {MEASURE}",))), dict.fromkeys(EXPLAINED, "")
+    rows = records(table)
+    number = next((number for number, row in enumerate(rows) if row["slug"] == slug), None)
+    if number is None:
+        return dict.fromkeys(EXPLAINED, Trace((f"not measured yet: {MEASURE}",))), dict.fromkeys(EXPLAINED, "")
+    own = folder == study.folder
+    basis = Basis(study.sweep, study.layouts, calibrations_of(study)) if own else Basis()
+    found = explain_row(basis, rows[number], bases(rows)[number])
+    values = {name: "" if figure.value is None else repr(figure.value) for name, figure in found.items()}
+    return {name: Trace(figure.said) for name, figure in found.items()}, values
+
+
 def _imported(path: Path) -> dict[str, Callable[[tuple[str, ...]], Row]]:
     """The rows of hand-kept tables."""
     document = _of_this_version(path, Imported.from_json)
@@ -84,7 +105,8 @@ def _imported(path: Path) -> dict[str, Callable[[tuple[str, ...]], Row]]:
     def traced(table: ImportedTable, row: ImportedRow, columns: tuple[str, ...]) -> Row:
         head = [f"{path}: imported from {document.file}, line {row.line}"]
         traces = {name: Trace(imported_rows.trace(document, table, row, name)) for name in columns}
-        values = _values(to_csv(build((), [asdict(row.figures)])), row.figures.slug)
+        figures = {**asdict(row.figures), "campaign": document.campaign(table)}
+        values = _values(to_csv(build((), [figures])), row.figures.slug)
         return Row(path.parent.parent, head, traces, values, {})
 
     return {row.figures.slug: partial(traced, table, row) for table in document.tables for row in table.rows}
@@ -98,11 +120,11 @@ def _ingested(path: Path) -> dict[str, Callable[[tuple[str, ...]], Row]]:
         traces = {name: old_jobs.COLUMNS[name](facts) for name in columns}
         lines, doubts = old_jobs.lines_of(job, {line for trace in traces.values() for line in trace.lines})
         head = [f"{path}: ingested from {' and '.join(source.file for source in job.sources)}", *doubts]
-        values = _values(to_csv(build((), [job.figures()])), job.measurement.slug)
+        values = _values(to_csv(build((), [{**job.figures(), "campaign": document.name}])), job.measurement.slug)
         return Row(path.parent.parent, head, traces, values, lines)
 
-    jobs = _of_this_version(path, Ingested.from_json).logs
-    return {job.measurement.slug: partial(traced, job) for job in jobs}
+    document = _of_this_version(path, Ingested.from_json)
+    return {job.measurement.slug: partial(traced, job) for job in document.logs}
 
 
 _FOREIGN = {"imported": _imported, "ingested": _ingested}

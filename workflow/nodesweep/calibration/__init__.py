@@ -85,12 +85,17 @@ def _told_of_time(found: TimeFit) -> list[str]:
     if found.model is None or (found.refusal and found.model.rows == 1):
         return [f"Time: no calibration: {found.refusal}"]
     unknown = [f"Time that hangs on the DP sync is not predicted: {found.refusal}"] if found.refusal else []
-    errors = [100 * abs(run.left_out_error) for run in found.runs]
+    errors = [100 * abs(run.left_out_error) for run in found.runs if run.left_out_error is not None]
+    told = (
+        f"each{f' of {len(errors)}' if len(errors) < len(found.runs) else ''} predicted by the others "
+        f"{sum(errors) / len(errors):.2g} % off in the mean, {max(errors):.2g} % at worst"
+        if errors
+        else "none is told by the others"
+    )
     best = max(found.model.forms, key=lambda form: form.weight)
     return [
         *unknown,
-        f"Time: {len(errors)} runs; each predicted by the others {sum(errors) / len(errors):.2g} % off in the mean, "
-        f"{max(errors):.2g} % at worst. Seconds of a micro batch in a stage:",
+        f"Time: {len(found.runs)} runs; {told}. Seconds of a micro batch in a stage:",
         *(
             f"- {stage.kind}: {stage.micro_batch_seconds:.4g} s, give or take {100 * stage.variance**0.5:.2g} %"
             for stage in best.stages

@@ -12,7 +12,7 @@ from scipy.optimize import OptimizeResult, least_squares
 
 from ..memory import MIB, peak
 from ..training_config import FACTORS, MemoryConstants
-from .memory_model import MemoryFit, MemoryModel
+from .memory_model import MemoryFit, MemoryModel, PeakRun
 from .observations import Observation
 
 NOISE = 0.01
@@ -35,9 +35,13 @@ def fit(observations: Sequence[Observation]) -> MemoryFit:
     found = _solved(known, kinds)
     factors = dict(zip(kinds, map(_short, found.x[1:]), strict=True))
     fitted = [0, *(1 if kind else 2 for kind in kinds)]
+    inverse = numpy.linalg.pinv(found.jac.T @ found.jac, hermitian=True)
     covariance = numpy.zeros((3, 3))
-    covariance[numpy.ix_(fitted, fitted)] = numpy.linalg.pinv(found.jac.T @ found.jac, hermitian=True)
+    covariance[numpy.ix_(fitted, fitted)] = inverse
     residuals = found.fun[: len(known)] * NOISE
+    of_rows = found.jac[: len(known)]
+    leverage = numpy.einsum("ij,jk,ik->i", of_rows, inverse, of_rows)
+    left_out = residuals / numpy.maximum(1 - leverage, 0.01)
     return MemoryFit(
         MemoryModel(
             MemoryConstants(
@@ -48,7 +52,10 @@ def fit(observations: Sequence[Observation]) -> MemoryFit:
             covariance=tuple(tuple(map(_short, row)) for row in covariance),
             error=_short(numpy.sqrt(numpy.mean(residuals**2))),
             rows=len(known),
-        )
+        ),
+        runs=tuple(
+            PeakRun(one.name, one.memory_mib, _short(error)) for one, error in zip(known, left_out, strict=True)
+        ),
     )
 
 

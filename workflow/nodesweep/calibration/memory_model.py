@@ -30,8 +30,18 @@ class MemoryModel:
 
 
 @dataclass(frozen=True)
+class PeakRun:
+    """A run that was used: how far, relative, a prediction by the other runs alone is off its peak."""
+
+    name: str
+    mib: float
+    left_out_error: float
+
+
+@dataclass(frozen=True)
 class MemoryFit:
     """What peaks say: a model, or the reason why there is none."""
 
     model: MemoryModel | None = None
     refusal: str = ""
+    runs: tuple[PeakRun, ...] = ()

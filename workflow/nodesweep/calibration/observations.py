@@ -47,9 +47,9 @@ def observations_of(
     """
     found, left_out = [], []
     for given in rows:
-        row = _completed({**_UNKNOWN, **given}, vocab_size)
-        name = _name(row)
-        case = Case.of_row(row, workload)
+        row = {**_UNKNOWN, **given}
+        name = name_of(row)
+        case = case_of(row, workload, vocab_size)
         if case is None:
             left_out.append(LeftOut(name, "its layout is not wholly known, or does not add up"))
         elif row["iteration_seconds"] is None and row["memory_mib"] is None:
@@ -63,12 +63,18 @@ def observations_of(
     return found, left_out
 
 
-def _completed(row: Mapping[str, Any], vocab_size: int | None) -> Mapping[str, Any]:
-    """A row with what it leaves to be concluded."""
+def case_of(row: Mapping[str, Any], workload: Workload, vocab_size: int | None) -> Case | None:
+    """The case of a row of results.csv, what it leaves to be concluded included; None where it is not wholly known."""
     completed = {**row, "vocab_size": row["vocab_size"] or vocab_size}
     if row["activation_checkpointing"] is None:
         completed["activation_checkpointing"] = _recomputed(completed)
-    return completed
+    return Case.of_row(completed, workload)
+
+
+def mib_of_a_rank(mib: float, source: str | None, ranks_per_node: int, ranks: int) -> float:
+    """MiB of one rank, where the figure is of a node or of the whole job."""
+    shared = {"scheduler, of a node": ranks_per_node, "scheduler, of a job": ranks, "log-node-used": ranks_per_node}
+    return mib / shared.get(source or "", 1)
 
 
 def _recomputed(row: Mapping[str, Any]) -> bool | None:
@@ -88,6 +94,7 @@ def _recomputed(row: Mapping[str, Any]) -> bool | None:
     return near[0] if len(near) == 1 else None
 
 
-def _name(row: Mapping[str, Any]) -> str:
+def name_of(row: Mapping[str, Any]) -> str:
+    """What a row is called in a calibration."""
     place = f"{row['source_file']}:{row['source_line']}" if row["source_file"] else ""
     return " ".join(part for part in (row["slug"], place) if part)

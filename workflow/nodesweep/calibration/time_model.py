@@ -12,6 +12,8 @@ from ..timing import FORMS, Parts, parts, passes
 TERA = 1e12
 DELTA_SPREAD = 0.12
 """How far a kind of stage that was never measured may be off what the others say of it, relative (one sigma)."""
+FIRST_NOISE = 0.01
+"""What is taken for the relative noise of a measured time until there are rows to tell."""
 SIGMAS = 1.96
 """Intervals hold 95 of 100."""
 LEAST_SIGNIFICANCE = 1.5
@@ -124,6 +126,11 @@ class Estimate:
         """The predicted time."""
         return self.parts.total_seconds
 
+    @property
+    def sigma(self) -> float:
+        """Its relative standard error."""
+        return math.log(self.high_seconds / self.seconds) / SIGMAS
+
 
 @dataclass(frozen=True)
 class TimeModel:
@@ -161,19 +168,20 @@ class TimeModel:
         """Why nothing may be said of a case: it hangs on a sync that the runs do not tell; empty where it may."""
         if case.data > 1 and self.most_data == 1:
             return f"all runs have DP 1: of the DP sync of DP {case.data} they tell nothing"
-        if self.sync_significance >= LEAST_SIGNIFICANCE or 2 * self._parameter_error(case) <= self.matters:
+        if self.sync_significance >= LEAST_SIGNIFICANCE or 2 * self._error_by_sync(case) <= self.matters:
             return ""
         return f"the runs go up to DP {self.most_data} and do not tell the DP sync of DP {case.data}"
 
-    def _parameter_error(self, case: Case) -> float:
-        """Relative standard error of a prediction by that of the fitted parameters alone."""
+    def _error_by_sync(self, case: Case) -> float:
+        """The part of a prediction's relative standard error that would go if the sync were known."""
         base = Base.of(case, self.fewest_tokens, self.clock_ghz)
         variances = []
         for form in self.forms:
-            (compute, bubble, sync), micro, size, shared, measured = self._of_form(form, case, base)
-            of_kind = 0.0 if measured else (DELTA_SPREAD * (compute + bubble)) ** 2
-            variances.append((micro - of_kind + size + shared) / (compute + bubble + sync) ** 2)
-        return math.sqrt(max(_mean([form.weight for form in self.forms], variances), 0.0))
+            micro, _, shared, _ = form.micro_batch(case, base)
+            factor, spent, variance = FORMS[form.name](case.data), micro * passes(case), form.covariance[3][3]
+            along = (spent * shared + factor * variance) / (spent + factor * form.sync_seconds)
+            variances.append(along**2 / variance if variance else 0.0)
+        return math.sqrt(_mean([form.weight for form in self.forms], variances))
 
     def estimate(self, case: Case) -> Estimate:
         """What an iteration of a case takes."""
@@ -216,12 +224,16 @@ class TimeModel:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was used: how far, relative, the model is off it, and one of the other runs alone."""
+    """A run that was used: how far, relative, the model is off it, and one of the other runs alone, if these tell.
+
+    `left_out_sigma`: the relative standard error of what the others say.
+    """
 
     name: str
     seconds: float
     error: float
-    left_out_error: float
+    left_out_error: float | None = None
+    left_out_sigma: float | None = None
 
 
 @dataclass(frozen=True)

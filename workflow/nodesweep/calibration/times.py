@@ -8,7 +8,7 @@ that the measured decide where they can, and what was never measured has an inte
 Robust least squares on relative residuals (scipy.optimize.least_squares, soft_l1), no parameter below 0, once for
 each form of the sync. The forms are averaged by weights proportional to (mean square leave-one-out error)^(-n/2), the
 likelihood of the rows had each been predicted by the others. Leave-one-out errors follow from residual e and leverage
-h, e / (1 - h).
+h, e / (1 - h); where a run is alone of its kind the others are fitted again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,6 +23,7 @@ from ..timing import FORMS, passes
 from .observations import Observation
 from .time_model import (
     DELTA_SPREAD,
+    FIRST_NOISE,
     LEAST_SIGNIFICANCE,
     Base,
     Form,
@@ -35,15 +36,19 @@ from .time_model import (
 )
 
 LEAST_NOISE = 0.003
-FIRST_NOISE = 0.01
-"""Relative noise of a measured time: at least, and what is taken for it until there are rows to tell."""
+"""Relative noise of a measured time at least."""
 PRIORS = {"rho": (0.1, 0.1), "small": (0.0, 0.3), "delta": (0.0, DELTA_SPREAD)}
 """Mean and standard deviation."""
 LOSS_SCALE = 2.0
 """Residuals beyond so many times the noise count in proportion, not by their square."""
 WORST_ERROR = 0.3
+TELLS_ITSELF = 0.5
+"""From this leverage on a run is fitted by itself, and what the others say of it is found by fitting them alone."""
+MOST_REFITS = 100
 CONTRADICTION = 0.04
 """Runs of one layout that differ by more are taken for two software stacks'; the study's differ by 5 % and more."""
+NEXT_TO_NOTHING = 1e-6
+"""A parameter this near its floor, by its scale, is there."""
 DIGITS = 8
 """Of what is kept: beyond them results differ from one machine to the next."""
 
@@ -75,18 +80,42 @@ def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, tuple[Run, ...]]
         replace(one.form(), weight=_short(weight), left_out_error=_short(numpy.sqrt(square)))
         for one, weight, square in zip(fits, weights, squares, strict=True)
     )
-    most = max(one.case.data for one in timed)
-    model = TimeModel(forms, _short(noise), len(timed), *reference([one.case for one in timed]), most)
-    left_out_errors = sum(weight * one.left_out_errors for one, weight in zip(fits, weights, strict=True))
-    runs = tuple(
-        Run(one.name, one.seconds, _short(model.estimate(one.case).seconds / one.seconds - 1), _short(error))
-        for one, error in zip(timed, left_out_errors, strict=True)
-    )
+    model = _model(forms, timed, noise)
+    runs = tuple(_run(timed, number, model, fits, weights) for number in range(len(timed)))
     return model, runs
 
 
-def _short(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def _run(
+    timed: Sequence[Observation], number: int, model: TimeModel, fits: Sequence["_Fit"], weights: numpy.ndarray
+) -> Run:
+    """A run, and what the others say of it: fitted without it where it told its own time, up to `MOST_REFITS` runs."""
+    one, leverage = timed[number], max(fit.leverage[number] for fit in fits)
+    found = model.estimate(one.case)
+    error: float | None = _mean(weights, [fit.left_out_errors[number] for fit in fits])
+    sigma: float | None = max(found.sigma, model.noise / max(1 - leverage, 1e-3) ** 0.5)
+    if leverage > TELLS_ITSELF and 1 < len(timed) <= MOST_REFITS:
+        others = [*timed[:number], *timed[number + 1 :]]
+        forms = tuple(
+            replace(_Fit(others, name, model.noise).form(), weight=weight)
+            for name, weight in zip(FORMS, weights, strict=True)
+        )
+        without = _model(forms, others, model.noise)
+        told = None if without.refusal(one.case) else without.estimate(one.case)
+        error, sigma = (told.seconds / one.seconds - 1, told.sigma) if told else (None, None)
+    return Run(one.name, one.seconds, *map(_short, (found.seconds / one.seconds - 1, error, sigma)))
+
+
+def _model(forms: tuple[Form, ...], timed: Sequence[Observation], noise: float) -> TimeModel:
+    cases = [one.case for one in timed]
+    return TimeModel(forms, _short(noise), len(timed), *reference(cases), max(case.data for case in cases))
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{DIGITS}g}")
+
+
+def _mean(weights: numpy.ndarray, values: Sequence[float]) -> float:
+    return float(numpy.dot(weights, values))
 
 
 def _undetermined(model: TimeModel, measured: Sequence[Case], targets: Sequence[Case]) -> str:
@@ -163,12 +192,13 @@ class _Fit:
             *(self._residuals, start), bounds=(floor, numpy.inf), x_scale=scale, loss="soft_l1", f_scale=LOSS_SCALE
         )
         self._x = found.x
+        self._x[1:4] = numpy.where(found.x[1:4] < NEXT_TO_NOTHING * scale[1:4], 0.0, found.x[1:4])
         jacobian = found.jac
         self._covariance = numpy.linalg.pinv(jacobian.T @ jacobian, hermitian=True)
         of_rows = jacobian[: len(self._seconds)]
-        leverage = numpy.einsum("ij,jk,ik->i", of_rows, self._covariance, of_rows)
+        self.leverage = numpy.einsum("ij,jk,ik->i", of_rows, self._covariance, of_rows)
         errors = self._predicted(found.x) / self._seconds - 1
-        self.left_out_errors = numpy.clip(errors / numpy.maximum(1 - leverage, 1e-3), -WORST_ERROR, WORST_ERROR)
+        self.left_out_errors = numpy.clip(errors / numpy.maximum(1 - self.leverage, 1e-3), -WORST_ERROR, WORST_ERROR)
 
     def _micro_batch(self, x: numpy.ndarray) -> numpy.ndarray:
         base = numpy.exp(x[0]) * (1 / self._tensor + x[1]) * (1 + x[2] * self._small)

@@ -37,12 +37,8 @@ class Ingested:
         return [finding for log in self.logs for finding in log.findings]
 
     def figures(self) -> Iterator[dict[str, Any]]:
-        """Rows for the tidy table."""
-        return (log.figures() for log in self.logs)
-
-    def parts(self) -> list[list[dict[str, Any]]]:
-        """The same as one part: logs below one folder are taken to be of one software stack."""
-        return [list(self.figures())]
+        """Rows for the tidy table; logs that are ingested together are taken to be of one campaign."""
+        return ({**log.figures(), "campaign": self.name} for log in self.logs)
 
     def report(self) -> str:
         """What was read and found, in lines for a terminal."""

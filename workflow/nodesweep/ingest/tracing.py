@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import formulas
 from ..columns import TIDY
+from ..explanation import EXPLAINED
 from ..logs.lines import lines_at
 from ..measure import Measurement
 from ..provenance import MEASURED
@@ -93,6 +94,7 @@ _KNOWN: dict[str, Callable[[JobFacts], Trace]] = {
     **MEASURED,
     "slug": _says("the path of the log, and a hash of it"),
     "model_size": _size,
+    "campaign": _says("the name they were ingested under: logs ingested together are taken to be of one campaign"),
     "state": _says("an old job has ended"),
     "flags": _flags,
     "statistic": lambda facts: Trace((facts.setting(("statistic",)),)),
@@ -101,7 +103,7 @@ _KNOWN: dict[str, Callable[[JobFacts], Trace]] = {
     "source_file": _says("the log, as it was named to `nodesweep ingest`"),
     "source_line": _says("the first record in the statistics"),
 }
-COLUMNS = {name: _KNOWN.get(name, _says("an old log says nothing of it")) for name in TIDY}
+COLUMNS = {name: _KNOWN.get(name, _says("an old log says nothing of it")) for name in TIDY if name not in EXPLAINED}
 """How each column is traced."""
 
 

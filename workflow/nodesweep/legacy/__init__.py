@@ -51,12 +51,18 @@ class Imported:
     remarks: tuple[Remark, ...]
 
     def figures(self) -> Iterator[dict[str, Any]]:
-        """Rows for the tidy table."""
-        return (asdict(row.figures) for table in self.tables for row in table.rows)
+        """Rows for the tidy table.
 
-    def parts(self) -> list[list[dict[str, Any]]]:
-        """The same, table by table."""
-        return [[asdict(row.figures) for row in table.rows] for table in self.tables]
+        Each table is a campaign of its own: nobody knows whether two were made with one software stack.
+        """
+        return (
+            {**asdict(row.figures), "campaign": self.campaign(table)} for table in self.tables for row in table.rows
+        )
+
+    def campaign(self, table: ImportedTable) -> str:
+        """The campaign of a table: the name of the file, with the table's number where there are several."""
+        stem = self.file.rpartition(".")[0] or self.file
+        return f"{stem}-{self.tables.index(table) + 1}" if len(self.tables) > 1 else stem
 
     def document(self) -> str:
         """The corrected tables as markdown."""

@@ -41,6 +41,7 @@ FOLLOWS = {
     "ranks": "nodes x ranks per node",
     "ranks_per_node": "what fits DP x MP x PP of the table's rows",
     "tokens_per_second": "GBS x sequence length / sec/it",
+    "campaign": "the file and the number of its table: nobody knows whether two were made with one software stack",
 }
 """Where columns of results.csv come from that have no cell of their own."""
 
@@ -58,7 +59,7 @@ def trace(imported: Imported, table: ImportedTable, row: ImportedRow, name: str)
     said += [f"{imported.file}:{one.line}: {one.sentence()}" for one in found]
     if said:
         return tuple(said)
-    if getattr(row.figures, name, None) is None:
+    if getattr(row.figures, name, None) is None and name != "campaign":
         return (f"{place}: says nothing of it",)
     return (
         f"{place}: {FOLLOWS.get(name, 'no cell of its own: from lists or headings above its table, or other cells')}",

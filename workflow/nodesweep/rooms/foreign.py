@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 
 from ..errors import NodesweepError
+from ..explanation import Basis
 from ..files import write_atomic
 from ..ingest import Given, Template, find, given, ingest, name_of
 from ..legacy import import_markdown
 from ..logs.custom import format_of
-from ..results import build, to_csv
+from ..results import build, explained, to_csv
 from ..tables import document_of_logs, render
 from .common import named_study
 
@@ -34,7 +35,7 @@ def import_tables(options: argparse.Namespace) -> int:
         write_atomic(target, imported.to_json())
         written = f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in"
         if study is None:
-            write_atomic(folder / "results.csv", to_csv(build((), imported.figures())))
+            write_atomic(folder / "results.csv", to_csv(explained(build((), imported.figures()), Basis())))
             write_atomic(folder / "tables.md", imported.document())
             written = f"{folder / 'tables.md'}: the corrected tables\n{folder / 'results.csv'}: the tidy table"
         print(f"{imported.report()}\n{written}")
@@ -57,7 +58,7 @@ def ingest_logs(options: argparse.Namespace) -> int:
     write_atomic(target, ingested.to_json())
     written = f"{target}: `nodesweep measure` and `nodesweep tables` now take these rows in"
     if study is None:
-        frame = build((), ingested.figures())
+        frame = explained(build((), ingested.figures()), Basis())
         write_atomic(folder / "results.csv", to_csv(frame))
         write_atomic(folder / "tables.md", render(document_of_logs(name, statistic, frame), frame))
         written = f"{folder / 'tables.md'}: the tables\n{folder / 'results.csv'}: the tidy table"

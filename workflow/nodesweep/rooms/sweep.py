@@ -52,7 +52,8 @@ def scripts(options: argparse.Namespace) -> None:
 def measure(options: argparse.Namespace) -> None:
     """Read all logs and records into results.csv."""
     from ..campaigns import calibrations_of
-    from ..results import Run, build, to_csv  # pandas takes 0.4 s to import, which the other rooms need not pay
+    from ..explanation import Basis
+    from ..results import Run, build, explained, to_csv  # pandas takes 0.4 s to import: the other rooms need not pay
 
     study = study_of(options)
     runs = []
@@ -62,17 +63,17 @@ def measure(options: argparse.Namespace) -> None:
         runs.append(Run(layout, status, state.record, measurement))
     foreign = _taken_in(study)
     study.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(study.folder / "results.csv", to_csv(build(runs, [row for rows in foreign.values() for row in rows])))
-    for campaign, found in calibrations_of(study.sweep, runs, foreign).items():
+    calibrations = calibrations_of(study.sweep, runs, foreign)
+    for campaign, found in calibrations.items():
         study.calibration(campaign).parent.mkdir(exist_ok=True)
         write_atomic(study.calibration(campaign), found.to_yaml())
+    table = build(runs, [row for rows in foreign.values() for row in rows])
+    basis = Basis(study.sweep, study.layouts, calibrations)
+    write_atomic(study.folder / "results.csv", to_csv(explained(table, basis)))
 
 
 def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
-    """Rows for the tidy table that were imported from hand-kept ones, or ingested from other jobs' logs, by campaign.
-
-    Each table of a file is a campaign of its own: nobody knows whether two were made with one software stack.
-    """
+    """Rows for the tidy table, imported from hand-kept ones or ingested from other jobs' logs, by campaign."""
     from ..ingest import Ingested
     from ..legacy import Imported
 
@@ -80,11 +81,11 @@ def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
     for paths, form in ((study.imported, Imported), (study.ingested, Ingested)):
         for path in paths:
             try:
-                parts = form.from_json(path.read_text()).parts()
+                taken_in = form.from_json(path.read_text())
             except NodesweepError as error:
                 raise NodesweepError(f"{path}: {error}") from None
-            for number, rows in enumerate(parts, start=1):
-                found[f"{path.stem}-{number}" if len(parts) > 1 else path.stem] = rows
+            for row in taken_in.figures():
+                found.setdefault(row["campaign"], []).append(row)
     return found
 
 

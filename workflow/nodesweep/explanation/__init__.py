@@ -1,0 +1,26 @@
+"""Rows of results.csv -> why they are as they are: utilization, scaling, parts of the time, cost, predictions.
+
+Each figure comes with its formula and the numbers in it, for `nodesweep why`.
+"""
+
+from collections.abc import Sequence
+
+from .figures import FIGURES
+from .known import Basis, Figure, Known, Row, bases, efficiency_percent
+from .predictions import PREDICTIONS
+
+__all__ = ["EXPLAINED", "Basis", "Figure", "Row", "bases", "efficiency_percent", "explain", "explain_row"]
+
+EXPLAINED = (*FIGURES, *PREDICTIONS)
+"""The columns of results.csv that explain."""
+
+
+def explain(basis: Basis, rows: Sequence[Row]) -> list[dict[str, Figure]]:
+    """The figures of all rows, by column."""
+    return [explain_row(basis, row, base) for row, base in zip(rows, bases(rows), strict=True)]
+
+
+def explain_row(basis: Basis, row: Row, base: Row | None) -> dict[str, Figure]:
+    """Those of one row, against its base."""
+    known = Known(basis, row, base)
+    return {name: figure(known) for name, figure in {**FIGURES, **PREDICTIONS}.items()}

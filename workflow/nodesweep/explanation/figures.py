@@ -1,0 +1,144 @@
+"""Utilization, parts of the time, scaling and cost of a row."""
+
+from collections.abc import Callable
+
+from ..calibration.time_model import FIRST_NOISE
+from ..case import Case
+from ..flops import hardware_flops, model_flops, tflops_per_node
+from .known import Figure, Known, efficiency_percent
+
+SECONDS_PER_HOUR, SECONDS_PER_DAY = 3600, 86400
+BILLION = 1e9
+
+
+def _error(known: Known) -> Figure:
+    seconds, spread = known["iteration_seconds"], known["iteration_seconds_half_interquartile_range"]
+    if seconds is None:
+        return Figure(None, ("no iteration was measured",))
+    model = known.calibration.time.model if known.calibration else None
+    noise, place = (model.noise, f"{known.place}: noise") if model else (FIRST_NOISE, "taken, as no campaign tells")
+    said = (
+        f"the larger of half their interquartile range, {spread or 0.0:.4g} s, and of what runs of one layout differ by"
+    )
+    return Figure(max(spread or 0.0, noise * seconds), (said, f"{100 * noise:.3g} % of {seconds!r} s ({place})"))
+
+
+def _utilization(column: str, recomputation: bool) -> Callable[[Known], Figure]:
+    def figure(known: Known) -> Figure:
+        peak, tflops = known.peak, known[column]
+        if known["iteration_seconds"] is None:
+            return Figure(None, ("no iteration was measured",))
+        if peak is None:
+            return Figure(None, ("the peak of its nodes is not known: machine.peak_tflops",))
+        said = column
+        if tflops is None and known.case is not None:
+            tflops = _tflops(known.case, known["iteration_seconds"], recomputation)
+            said = "TFLOPs of a node by the formula"
+        if tflops is None:
+            return Figure(None, ("sizes of its model or layout are not known",))
+        of = f"{peak.precision}{f', {peak.frequency_ghz:g} GHz' if peak.frequency_ghz else ''}"
+        value = 100 * tflops / peak.tflops_per_node
+        return Figure(
+            value,
+            (
+                f"{said} over the peak of a node ({of}; machine.peak_tflops), in %",
+                f"= 100 x {tflops!r} / {peak.tflops_per_node!r} = {value!r}",
+            ),
+        )
+
+    return figure
+
+
+def _tflops(case: Case, seconds: float, recomputation: bool) -> float:
+    sizes = {
+        name: getattr(case, name)
+        for name in ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor")
+    }
+    kind = {
+        "activation_checkpointing": case.activation_checkpointing,
+        "selective": case.training.recomputation == "selective",
+    }
+    work = hardware_flops(**sizes, **kind) if recomputation else model_flops(**sizes)
+    return tflops_per_node(work, seconds, case.nodes)
+
+
+def _share(number: int) -> Callable[[Known], Figure]:
+    def figure(known: Known) -> Figure:
+        if known.estimate is None or known.case is None:
+            return Figure(None, (known.no_estimate,))
+        parts, case = known.estimate.parts, known.case
+        micro = parts.compute_seconds / case.micro_batches
+        stages = f"{parts.bubble_seconds / micro:.4g}"
+        seconds = (parts.compute_seconds, parts.bubble_seconds, parts.sync_seconds)[number]
+        value = 100 * parts.shares[number]
+        return Figure(
+            value,
+            (
+                f"of a (m + (p - 1) / v) + sync, by {known.place}: {('a m', 'a (p - 1) / v', 'sync')[number]}",
+                f"a = {micro:.6g} s, m = {case.micro_batches}, (p - 1) / v = {stages}, "
+                f"sync = {parts.sync_seconds:.4g} s at DP {case.data}",
+                f"= 100 x {seconds!r} / {parts.total_seconds!r} = {value!r}",
+            ),
+        )
+
+    return figure
+
+
+def _efficiency(known: Known) -> Figure:
+    value, base = efficiency_percent(known.row, known.base), known.base
+    if value is None or base is None:
+        missing = "no iteration was measured" if known["iteration_seconds"] is None else "nothing to compare it with"
+        return Figure(None, (f"{missing}: no other node count of its model, MP and global batch has run",))
+    return Figure(
+        value,
+        (
+            f"sec/it x nodes of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %",
+            f"= 100 x {base['iteration_seconds']!r} x {base['nodes']} / ({known['iteration_seconds']!r} x "
+            f"{known['nodes']}) = {value!r}",
+        ),
+    )
+
+
+def _node_hours(known: Known) -> Figure:
+    seconds, nodes, tokens = known["iteration_seconds"], known["nodes"], known.tokens
+    if None in (seconds, nodes, tokens):
+        return Figure(None, ("no iteration was measured, or its nodes or batch are not known",))
+    value = seconds * nodes / SECONDS_PER_HOUR / tokens * BILLION
+    return Figure(
+        value,
+        (
+            "sec/it x nodes / 3600 / (GBS x sequence length) x 10^9",
+            f"= {seconds!r} x {nodes} / 3600 / {tokens} x 10^9 = {value!r}",
+        ),
+    )
+
+
+def _days(known: Known) -> Figure:
+    seconds, tokens = known["iteration_seconds"], known.tokens
+    wanted = known.basis.sweep.training_tokens if known.basis.sweep else None
+    if wanted is None:
+        return Figure(None, ("training_tokens of the config does not say how many",))
+    if seconds is None or tokens is None:
+        return Figure(None, ("no iteration was measured, or its batch is not known",))
+    value = seconds * wanted / tokens / SECONDS_PER_DAY
+    return Figure(
+        value,
+        (
+            "sec/it x training_tokens / (GBS x sequence length) / 86400",
+            f"= {seconds!r} x {wanted:.10g} / {tokens} / 86400 = {value!r}",
+        ),
+    )
+
+
+FIGURES: dict[str, Callable[[Known], Figure]] = {
+    "iteration_seconds_error": _error,
+    "mfu_percent": _utilization("model_tflops_per_node", False),
+    "hfu_percent": _utilization("tflops_per_node", True),
+    "compute_percent": _share(0),
+    "bubble_percent": _share(1),
+    "sync_percent": _share(2),
+    "scaling_efficiency_percent": _efficiency,
+    "node_hours_per_billion_tokens": _node_hours,
+    "training_days": _days,
+}
+"""How each figure is made of a row."""

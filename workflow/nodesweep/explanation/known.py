@@ -1,0 +1,148 @@
+"""A row of results.csv with all that explains it, and the row its speed is compared with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..calibration import Calibration
+from ..calibration.observations import case_of
+from ..calibration.time_model import Estimate
+from ..case import Case
+from ..config import Machine, Peak, Sweep, Workload
+from ..layout import Layout
+from ..peaks import peak_of
+
+Row = Mapping[str, Any]
+_PROBLEM = (
+    *("campaign", "variant", "model", "model_size", "layers", "hidden_size", "attention_heads", "vocab_size"),
+    *("tensor", "global_batch_samples", "sequence_length_tokens", "frequency_ghz"),
+)
+"""What rows have in common whose speeds are compared over node counts."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value, None where there is none, and where it comes from or why there is none, one sentence a line."""
+
+    value: float | None
+    said: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What rows are explained by: settings and calibrations of a sweep, or nothing but themselves.
+
+    `calibrations` by campaign, `layouts` by slug.
+    """
+
+    sweep: Sweep | None = None
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+
+
+def bases(rows: Sequence[Row]) -> list[Row | None]:
+    """For each row the fastest that ended well on the fewest nodes, of the same campaign, model, MP and global batch.
+
+    None where no other node count was measured.
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        if row["iteration_seconds"] and row["nodes"] and row["outcome"] == "ok" and _comparable(row):
+            groups.setdefault(_problem(row), []).append(row)
+    found = {
+        problem: min(group, key=lambda row: (row["nodes"], row["iteration_seconds"]))
+        for problem, group in groups.items()
+        if len({row["nodes"] for row in group}) > 1
+    }
+    return [found.get(_problem(row)) for row in rows]
+
+
+def efficiency_percent(row: Row, base: Row | None) -> float | None:
+    """Speed per node of a row against its base, for the same work an iteration.
+
+    >>> efficiency_percent({"iteration_seconds": 60.0, "nodes": 4}, {"iteration_seconds": 100.0, "nodes": 2})
+    83.33333333333333
+    """
+    if base is None or not row["iteration_seconds"] or not row["nodes"]:
+        return None
+    return 100 * base["iteration_seconds"] * base["nodes"] / (row["iteration_seconds"] * row["nodes"])
+
+
+def _comparable(row: Row) -> bool:
+    """Whether it is known what the row computes."""
+    work = ("tensor", "global_batch_samples", "sequence_length_tokens")
+    return None not in [row[name] for name in work] and not (row["layers"] is None and row["model_size"] is None)
+
+
+def _problem(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in _PROBLEM)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A row with all that its figures follow from."""
+
+    basis: Basis
+    row: Row
+    base: Row | None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.row[name]
+
+    @property
+    def layout(self) -> Layout | None:
+        """The layout it is a run of; None for rows from elsewhere."""
+        return self.basis.layouts.get(self.row["slug"]) if self.row["source"] == "run" else None
+
+    @cached_property
+    def case(self) -> Case | None:
+        """Its sizes, where all are known."""
+        sweep = self.basis.sweep
+        if self.layout is not None:
+            return Case.of(self.layout)
+        return case_of(self.row, sweep.workload, sweep.model.vocab_size) if sweep else None
+
+    @property
+    def workload(self) -> Workload | None:
+        return self.layout.workload if self.layout else self.basis.sweep and self.basis.sweep.workload
+
+    @property
+    def machine(self) -> Machine | None:
+        return self.layout.machine if self.layout else self.basis.sweep and self.basis.sweep.machine
+
+    @property
+    def calibration(self) -> Calibration | None:
+        return self.basis.calibrations.get(self.row["campaign"] or "")
+
+    @property
+    def peak(self) -> Peak | None:
+        """What one of its nodes can do at best."""
+        if self.machine is None or self.workload is None:
+            return None
+        return peak_of(self.machine, self.workload.precision, self.row["frequency_ghz"])
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """What the fit of its campaign says of its time."""
+        return self.calibration.estimate(self.case) if self.calibration and self.case else None
+
+    @property
+    def no_estimate(self) -> str:
+        """Why there is none."""
+        if self.case is None:
+            return "its layout is not wholly known, or does not add up"
+        if self.calibration is None:
+            return f"no run of campaign {self.row['campaign']} has been fitted"
+        return f"{self.place}: {self.calibration.refusal(self.case)}"
+
+    @property
+    def place(self) -> str:
+        """The file of its calibration."""
+        return f"calibration/{self.row['campaign']}.yaml"
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of an iteration."""
+        batch, sequence = self.row["global_batch_samples"], self.row["sequence_length_tokens"]
+        return batch * sequence if batch and sequence else None
