@@ -31,7 +31,7 @@ ROOMS = [
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",
     "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
-    "campaigns tables formulas traces provenance ingest.tracing why workflow",
+    "campaigns tables conclusions explained formulas traces provenance ingest.tracing why workflow",
     "rooms rooms.common rooms.sweep rooms.foreign rooms.log __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
@@ -44,6 +44,8 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "measure",
     "results",
     "tables",
+    "conclusions",
+    "explained",
 }
 PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest")}
 PURE -= {"files", "sources", "origins", "study", "ingest.files"}

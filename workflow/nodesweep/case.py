@@ -31,7 +31,10 @@ _DEFAULT = Training()
 
 @dataclass(frozen=True)
 class Case:
-    """Sizes of model and split: batches in samples, `sequence_length` and `vocab_size` in tokens, before padding."""
+    """Sizes of model and split: batches in samples, `sequence_length` and `vocab_size` in tokens, before padding.
+
+    `shared_cores`: ranks that run at full speed at once, where all share one machine.
+    """
 
     nodes: int
     ranks_per_node: int
@@ -50,6 +53,7 @@ class Case:
     frequency_ghz: float | None = None
     precision: Precision = "fp32"
     training: Training = _DEFAULT
+    shared_cores: int | None = None
 
     @classmethod
     def of(cls, layout: Layout) -> "Case":
@@ -72,6 +76,7 @@ class Case:
             frequency_ghz=layout.frequency_ghz,
             precision=layout.workload.precision,
             training=layout.workload.training,
+            shared_cores=layout.machine.cores_shared_by_ranks,
         )
 
     @classmethod

@@ -126,6 +126,11 @@ def known(source: str) -> Callable[[list[Row]], bool]:
     return lambda rows: any(row[source] is not None for row in rows)
 
 
+def positive(source: str) -> Callable[[list[Row]], bool]:
+    """Show a column where some row has more than nothing."""
+    return lambda rows: any(row[source] for row in rows)
+
+
 def varies(*sources: str) -> Callable[[list[Row]], bool]:
     """Show a column where the rows differ in one of `sources`."""
     return lambda rows: len({tuple(row[source] for source in sources) for row in rows}) > 1
@@ -177,6 +182,91 @@ STANDARD = {
     )
 }
 """The columns of a table that names none, by heading."""
+
+
+def percent(value: float | None) -> str:
+    """A share: `42.5 %`.
+
+    >>> percent(42.53), percent(None)
+    ('42.5 %', '-')
+    """
+    return UNKNOWN if value is None else f"{value:.1f} %"
+
+
+def off(value: float | None) -> str:
+    """A deviation: `+1.0 %`."""
+    return UNKNOWN if value is None else f"{value:+.1f} %"
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A predicted time and the interval around it.
+
+    >>> interval(3554.1, 3511.76, 3597.0), interval(None, None, None)
+    ('3554.1 (3511.8 to 3597.0)', '-')
+    """
+    if value is None:
+        return UNKNOWN
+    return f"{rounded(value, 1, 3)} ({rounded(low, 1, 3)} to {rounded(high, 1, 3)})"
+
+
+def _percent(heading: str, name: str) -> Column:
+    meaning = TIDY[name].meaning.removesuffix(", in %")
+    return Column(heading, (name,), percent, known(name), number=name, meaning=meaning)
+
+
+EXPLAINING = {
+    column.heading: column
+    for column in (
+        Column("Sequence", ("sequence_length_tokens",), count, varies("sequence_length_tokens")),
+        Column("Campaign", ("campaign",), word, varies("campaign")),
+        _percent("Compute", "compute_percent"),
+        _percent("Bubble", "bubble_percent"),
+        _percent("DP sync", "sync_percent"),
+        replace(_percent("Shared cores", "sharing_percent"), shown=positive("sharing_percent")),
+        _percent("Efficiency", "scaling_efficiency_percent"),
+        _percent("MFU", "mfu_percent"),
+        _percent("HFU", "hfu_percent"),
+        Column(
+            *("Tokens/s", ("tokens_per_second",), lambda value: rounded(value, 0, 3)),
+            number="tokens_per_second",
+            meaning=TIDY["tokens_per_second"].meaning,
+        ),
+        Column(
+            *("Days", ("training_days",), lambda value: rounded(value, 1, 2), known("training_days")),
+            number="training_days",
+            meaning="to train on {tokens} tokens",
+        ),
+        Column(
+            *("Node-h / 1e9 tokens", ("node_hours_per_billion_tokens",), lambda value: rounded(value, 1, 3)),
+            number="node_hours_per_billion_tokens",
+            meaning=TIDY["node_hours_per_billion_tokens"].meaning,
+        ),
+        Column(
+            *("Predicted", ("predicted_seconds", "predicted_seconds_low", "predicted_seconds_high"), interval),
+            known("predicted_seconds"),
+            number="predicted_seconds",
+            meaning="seconds per iteration that the other runs of its campaign predict; the interval holds 95 of 100",
+        ),
+        Column(
+            *("Off", ("predicted_error_percent",), off, known("predicted_error_percent")),
+            number="predicted_error_percent",
+            meaning="how far the prediction is off what was measured",
+        ),
+        Column(
+            *("Predicted Mem", ("predicted_memory_mib",), memory, known("predicted_memory_mib")),
+            number="predicted_memory_mib",
+            meaning="peak of the rank that needs most, by the other runs of its campaign, or by memory_constants",
+        ),
+        Column(
+            *("Mem off", ("predicted_memory_error_percent",), off, known("predicted_memory_error_percent")),
+            number="predicted_memory_error_percent",
+            meaning="how far that is off the measured peak of a rank",
+        ),
+    )
+}
+"""Columns that say why a row is as it is, by heading."""
+
+HEADINGS = {**STANDARD, **EXPLAINING}
 
 _CELLS: dict[str, Callable[[Any], str]] = {
     "word": word,

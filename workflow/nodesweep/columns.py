@@ -74,6 +74,7 @@ TIDY = {
     "compute_percent": Tidy("number", "share of an iteration in which micro batches are computed, by the fit, in %"),
     "bubble_percent": Tidy("number", "share in which stages wait for the pipeline to fill and drain, by the fit, in %"),
     "sync_percent": Tidy("number", "share that data-parallel replicas cost beside their work, by the fit, in %"),
+    "sharing_percent": Tidy("number", "share in which ranks wait for cores that others have, by the fit, in %"),
     "scaling_efficiency_percent": Tidy(
         "number", "speed per node against the fewest nodes with the same model, MP and global batch, in %", True
     ),

@@ -4,6 +4,7 @@ Shape and meaning of every key live here; the JSON Schemas under workflow/schema
 """
 
 import math
+import os
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -119,6 +120,8 @@ class Machine(_Strict):
     """Clocks a job may ask for; none can be chosen where empty."""
     memory_mib_per_node: Positive | None = None
     """Memory the ranks of a node may use together, in MiB."""
+    shared_cores: Count | Literal["host"] | None = None
+    """Ranks that run at full speed at once where all share one machine: its cores; `host`: those nodesweep may use."""
     enforce_memory: bool = False
     """Whether the job script holds each rank to its share of memory_mib_per_node (`ulimit -d`)."""
     elapse_limit_seconds: Count | None = None
@@ -148,6 +151,8 @@ class Machine(_Strict):
             raise ValueError("enforce_memory needs memory_mib_per_node; give the node's memory in MiB")
         if self.scheduler == "local" and (self.options or self.queues):
             raise ValueError("options and queues are for a batch scheduler; 'local' takes none: leave them out")
+        if self.scheduler != "local" and self.shared_cores == "host":
+            raise ValueError(f"shared_cores 'host' is for scheduler local; with {self.scheduler} give their number")
         if self.scheduler != "pjm" and (self.node_shapes or self.node_allocation):
             raise ValueError("node_shapes and node_allocation are for scheduler pjm; leave them out")
         for nodes, shape in self.node_shapes.items():
@@ -156,6 +161,11 @@ class Machine(_Strict):
                     f"node_shapes gives {nodes} nodes the shape {shape}; the sides must multiply to {nodes}"
                 )
         return self
+
+    @property
+    def cores_shared_by_ranks(self) -> int | None:
+        """Ranks that run at full speed at once; None where each node has cores of its own."""
+        return len(os.sched_getaffinity(0)) if self.shared_cores == "host" else self.shared_cores
 
 
 class Workload(_Strict):

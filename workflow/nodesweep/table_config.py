@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from .cells import STANDARD
+from .cells import HEADINGS
 from .columns import TIDY
 from .fields import STRICT, Text, condition_over
 from .markdown import CELL_CHARACTERS
@@ -33,7 +33,7 @@ def _known(value: str, known: tuple[str, ...], what: str) -> str:
 
 
 def _check_value(value: str) -> str:
-    return _known(value, (*STANDARD, *TIDY), "standard heading or column of results.csv")
+    return _known(value, (*HEADINGS, *TIDY), "standard heading or column of results.csv")
 
 
 def _check_order(value: str) -> str:
@@ -51,11 +51,11 @@ class _HeadingOrMapping:
     """The JSON Schema of a column: a standard heading, or a mapping."""
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string", "enum": [*STANDARD]}, handler(core_schema)]}
+        return {"anyOf": [{"type": "string", "enum": [*HEADINGS]}, handler(core_schema)]}
 
 
 RowCondition = condition_over(tuple(TIDY))
-_VALUE_SCHEMA = WithJsonSchema({"type": "string", "enum": [*STANDARD, *TIDY]})
+_VALUE_SCHEMA = WithJsonSchema({"type": "string", "enum": [*HEADINGS, *TIDY]})
 _ORDER_SCHEMA = WithJsonSchema({"type": "string", "enum": [sign + name for sign in ("", "-") for name in TIDY]})
 
 
@@ -86,8 +86,8 @@ class TableColumn(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not self.value and self.heading not in STANDARD:
-            _known(self.heading, tuple(STANDARD), "standard heading and has no value")
+        if not self.value and self.heading not in HEADINGS:
+            _known(self.heading, tuple(HEADINGS), "standard heading and has no value")
         if self.format and not self.number:
             raise ValueError(f"format {self.format} is for numbers; {self.value or self.heading} shows none")
         return self
@@ -96,8 +96,8 @@ class TableColumn(_Strict):
     def number(self) -> str:
         """The column of results.csv whose numbers it shows; empty where it shows no single number."""
         shown = self.value or self.heading
-        if shown in STANDARD:
-            return STANDARD[shown].number
+        if shown in HEADINGS:
+            return HEADINGS[shown].number
         return shown if TIDY[shown].kind in ("count", "number") else ""
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from .cells import MARKS, STANDARD, Column, Row, figure, formatted
+from .cells import HEADINGS, MARKS, STANDARD, Column, Row, figure, formatted
 from .columns import TIDY
 from .config import Sweep
 from .errors import ConfigError
@@ -28,7 +28,7 @@ MEMORY_MEANING = {
     "none": "not measured",
 }
 
-_TERMS = {column.term or heading for heading, column in STANDARD.items()}
+_TERMS = {column.term or heading for heading, column in HEADINGS.items()}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class View:
 
 def _own(heading: str) -> str:
     """A heading in markdown."""
-    return heading if heading in STANDARD else inert(heading)
+    return heading if heading in HEADINGS else inert(heading)
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,22 @@ class Document:
 
 def render(document: Document, frame: pandas.DataFrame) -> str:
     """The text of a document about the rows of a tidy table (`results.build`)."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
-    )
-    environment.filters["inert"] = inert
-    return environment.get_template("tables.md.j2").render(
+    return template("tables.md.j2").render(
         title=document.title,
         hyperparameters=document.hyperparameters,
         notations=document.notations,
         sections=_sections(document, frame),
         empty=_empty(document, frame) if len(frame) else [],
     )
+
+
+def template(name: str) -> Template:
+    """A template of tables."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
+    environment.filters["inert"] = inert
+    return environment.get_template(name)
 
 
 def _sections(document: Document, frame: pandas.DataFrame) -> list[dict[str, Any]]:
@@ -195,7 +200,7 @@ def _view(table: Table, statistic: Statistic, place: str) -> View:
     columns = []
     for number, chosen in enumerate(table.columns):
         shown = chosen.value or chosen.heading
-        column = replace(STANDARD[shown], shown=lambda rows: True) if shown in STANDARD else figure(shown, shown)
+        column = replace(HEADINGS[shown], shown=lambda rows: True) if shown in HEADINGS else figure(shown, shown)
         column = replace(column, heading=chosen.heading)
         if chosen.format:
             column = formatted(column, chosen.format)

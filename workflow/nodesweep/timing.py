@@ -6,18 +6,20 @@ replicas.
 - a: seconds of one micro batch in one stage, forward and backward, what its tensor-parallel ranks say to each other
   included. a m is compute; a (p - 1) / v is the bubble, the time in which a stage waits for the pipeline to fill and to
   drain: Narayanan et al. 2021 (arXiv 2104.04473), section 2.2. GPipe and 1F1B have the same bubble.
+- Where ranks share the cores of one machine, and are more than these, they take turns: a m times the ranks over the
+  cores, if that is longer than a (m + (p - 1) / v); while a stage waits, others have its core.
 - c g(d): what replicas cost beside their micro batches. Which form g has is not known beforehand; each has a meaning.
 
 Of a 30B model on Fugaku (48 stages, 1536 micro batches in all), a = 2.242 s with MP 4 and c = 8.01 s in the form log2:
 
 >>> T = iteration_seconds(2.242, 1536 // 32, 48, sync_seconds=8.01 * FORMS["log2"](32))
 >>> round(T.total_seconds, 1), [round(100 * share, 1) for share in T.shares]  # 252.05 s were measured on 6144 nodes
-(253.0, [42.5, 41.6, 15.8])
+(253.0, [42.5, 41.6, 15.8, 0.0])
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .case import Case
 
@@ -58,32 +60,43 @@ log2: the steps of a tree. slowest: the wait for the slowest of d with exponenti
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the seconds of one iteration go."""
+    """Where the seconds of one iteration go; `sharing_seconds`: waiting for cores that other ranks have."""
 
     compute_seconds: float
     bubble_seconds: float
     sync_seconds: float
+    sharing_seconds: float = 0.0
 
     @property
     def total_seconds(self) -> float:
         """All of it."""
-        return self.compute_seconds + self.bubble_seconds + self.sync_seconds
+        return self.compute_seconds + self.bubble_seconds + self.sync_seconds + self.sharing_seconds
 
     @property
-    def shares(self) -> tuple[float, float, float]:
-        """Compute, bubble and DP sync as shares of the whole."""
-        total = self.total_seconds
-        return self.compute_seconds / total, self.bubble_seconds / total, self.sync_seconds / total
+    def shares(self) -> tuple[float, float, float, float]:
+        """Compute, bubble, DP sync and sharing of cores as shares of the whole."""
+        seconds = self.compute_seconds, self.bubble_seconds, self.sync_seconds, self.sharing_seconds
+        compute, bubble, sync, sharing = (part / self.total_seconds for part in seconds)
+        return compute, bubble, sync, sharing
 
 
 def passes(case: Case) -> float:
-    """Micro batches whose time passes in an iteration, those of the bubble included: m + (p - 1) / v.
+    """Micro batches whose time passes in an iteration, those of the bubble or of other ranks' turns included.
 
+    >>> from dataclasses import replace
     >>> from .case import Case
-    >>> passes(Case(192, 1, 1, 4, 48, 1, 1536, 2048, True, 48, 7168, 56, 50257, 28672))
-    1583.0
+    >>> case = Case(192, 1, 1, 4, 48, 1, 1536, 2048, True, 48, 7168, 56, 50257, 28672)
+    >>> passes(case), passes(replace(case, shared_cores=96))  # 1536 + 47; twice as many ranks as cores
+    (1583.0, 3072.0)
     """
-    return case.micro_batches + (case.pipeline - 1) / _chunks(case)
+    return max(case.micro_batches + (case.pipeline - 1) / _chunks(case), _turns(case))
+
+
+def _turns(case: Case) -> float:
+    """Micro batches that each core works through."""
+    if case.shared_cores is None:
+        return 0.0
+    return case.micro_batches * case.data * case.tensor * case.pipeline / case.shared_cores
 
 
 def iteration_seconds(
@@ -98,8 +111,12 @@ def iteration_seconds(
 
 
 def parts(case: Case, micro_batch_seconds: float, sync_seconds: float) -> Parts:
-    """The same of a case."""
-    return iteration_seconds(micro_batch_seconds, case.micro_batches, case.pipeline, _chunks(case), sync_seconds)
+    """The same of a case; ranks that take turns on shared cores have no bubble."""
+    alone = iteration_seconds(micro_batch_seconds, case.micro_batches, case.pipeline, _chunks(case), sync_seconds)
+    turns = micro_batch_seconds * _turns(case)
+    if turns <= alone.compute_seconds + alone.bubble_seconds:
+        return alone
+    return replace(alone, bubble_seconds=0.0, sharing_seconds=turns - alone.compute_seconds)
 
 
 def _chunks(case: Case) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import journal
-from .cells import MARKS, NOT_RUN, STANDARD
+from .cells import HEADINGS, MARKS, NOT_RUN
 from .columns import TIDY
 from .config import Sweep
 from .errors import NodesweepError
@@ -139,7 +139,7 @@ def _printable(line: str) -> str:
 
 def _told(names: list[str], trace: Trace, value: str, in_table: str, lines: Mapping[int, str]) -> list[str]:
     """Columns: their value in the table, where it comes from, and the lines of the log that decide it."""
-    headings = {column.sources[0]: column.heading for column in STANDARD.values() if len(column.sources) == 1}
+    headings = {column.sources[0]: column.heading for column in HEADINGS.values() if len(column.sources) == 1}
     labels = [f"{name} ({headings[name]})" if name in headings else name for name in names]
     said = [f"{', '.join(labels)} = {in_table or '-'}", *(f"    {sentence}" for sentence in trace.said)]
     if in_table != value:
@@ -150,7 +150,7 @@ def _told(names: list[str], trace: Trace, value: str, in_table: str, lines: Mapp
 def _columns(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
     """The columns of results.csv that names or headings of tables mean; all where none is given."""
     known = {name: (name,) for name in TIDY}
-    shown = {heading: column.sources for heading, column in STANDARD.items()}
+    shown = {heading: column.sources for heading, column in HEADINGS.items()}
     chosen = {column.heading: column.value or column.heading for table in sweep.tables for column in table.columns}
     shown |= {heading: shown.get(value, (value,)) for heading, value in chosen.items()}
     known |= {heading: tuple(name for name in sources if name != MARKS) for heading, sources in shown.items()}

@@ -11,7 +11,7 @@ def calibrate(
     campaign: str, observations: Sequence[Observation], left_out: Iterable[LeftOut] = (), targets: Sequence[Case] = ()
 ) -> Calibration:
     """Fit what the runs of a campaign tell. `targets`: the cases that are to be predicted."""
-    time = times.fit(observations, targets)
+    time = times.fit(observations, targets, each=True)
     probe = None
     if time.refusal and time.model is not None:
         probe = probes.cheapest(time.model, [*targets, *(one.case for one in observations)])

@@ -11,7 +11,7 @@ from ..timing import FORMS, Parts, parts, passes
 
 TERA = 1e12
 DELTA_SPREAD = 0.12
-"""How far a kind of stage that was never measured may be off what the others say of it, relative (one sigma)."""
+"""How far kinds of stage scatter about what they have in common, relative (one sigma), at least."""
 FIRST_NOISE = 0.01
 """What is taken for the relative noise of a measured time until there are rows to tell."""
 SIGMAS = 1.96
@@ -78,6 +78,7 @@ class Form:
     """One form of the sync with its weight, and what was fitted under it.
 
     `covariance`: of (log rate_seconds, rho, small, sync_seconds). `left_out_error`: root mean square, relative.
+    `kind_spread`: how far a kind of stage that was never measured may be off what the others say of it, relative.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Form:
     sync_seconds: float
     covariance: tuple[tuple[float, ...], ...]
     stages: tuple[Stage, ...]
+    kind_spread: float
 
     def micro_batch(self, case: Case, base: Base) -> tuple[float, float, float, bool]:
         """Seconds of a micro batch in a stage, variance of their logarithm, its covariance with the sync; measured?"""
@@ -100,7 +102,7 @@ class Form:
         slope = (1.0, 1 / (1 / case.tensor + self.rho), base.small / (1 + self.small * base.small))
         variance = sum(a * b * self.covariance[i][j] for i, a in enumerate(slope) for j, b in enumerate(slope))
         shared = sum(a * self.covariance[i][3] for i, a in enumerate(slope))
-        return seconds, variance + DELTA_SPREAD**2, shared, False
+        return seconds, variance + self.kind_spread**2, shared, False
 
     @property
     def sync_error(self) -> float:
@@ -207,14 +209,14 @@ class TimeModel:
 
     def _of_form(
         self, form: Form, case: Case, base: Base
-    ) -> tuple[tuple[float, float, float], float, float, float, bool]:
+    ) -> tuple[tuple[float, float, float, float], float, float, float, bool]:
         """Parts in seconds; variances of micro batches and of the sync and twice their covariance, in s^2; measured?"""
         micro, variance, shared, measured = form.micro_batch(case, base)
         factor = FORMS[form.name](case.data)
         found = parts(case, micro, form.sync_seconds * factor)
         spent = micro * passes(case)
         return (
-            (found.compute_seconds, found.bubble_seconds, found.sync_seconds),
+            (found.compute_seconds, found.bubble_seconds, found.sync_seconds, found.sharing_seconds),
             variance * spent**2,
             form.covariance[3][3] * factor**2,
             2 * spent * factor * shared,

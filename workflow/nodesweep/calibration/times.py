@@ -11,6 +11,7 @@ likelihood of the rows had each been predicted by the others. Leave-one-out erro
 h, e / (1 - h); where a run is alone of its kind the others are fitted again.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -37,13 +38,18 @@ from .time_model import (
 
 LEAST_NOISE = 0.003
 """Relative noise of a measured time at least."""
-PRIORS = {"rho": (0.1, 0.1), "small": (0.0, 0.3), "delta": (0.0, DELTA_SPREAD)}
-"""Mean and standard deviation."""
+PRIORS = {"rho": (0.1, 0.1), "small": (0.0, 0.3)}
+"""Mean and standard deviation; of delta 0, and `DELTA_SPREAD` or more, if measured kinds scatter more."""
+ROUNDS = 3
+"""Of finding the noise of the times and the scatter of the kinds, which the next round then goes by."""
+FEWEST_TO_TELL_NOISE = 3
 LOSS_SCALE = 2.0
 """Residuals beyond so many times the noise count in proportion, not by their square."""
 WORST_ERROR = 0.3
 TELLS_ITSELF = 0.5
 """From this leverage on a run is fitted by itself, and what the others say of it is found by fitting them alone."""
+FAR = 0.1
+"""Beyond such an error the others are fitted alone too: e / (1 - h) is for small ones."""
 MOST_REFITS = 100
 CONTRADICTION = 0.04
 """Runs of one layout that differ by more are taken for two software stacks'; the study's differ by 5 % and more."""
@@ -53,36 +59,39 @@ DIGITS = 8
 """Of what is kept: beyond them results differ from one machine to the next."""
 
 
-def fit(observations: Sequence[Observation], targets: Iterable[Case] = ()) -> TimeFit:
-    """The time model of runs of one software stack. `targets`: cases it is to predict beside those of the runs."""
+def fit(observations: Sequence[Observation], targets: Iterable[Case] = (), each: bool = False) -> TimeFit:
+    """The time model of runs of one software stack. `targets`: cases it is to predict beside those of the runs.
+
+    `each`: find also what the others say of each run, which takes a fit for many of them.
+    """
     timed = [one for one in observations if one.seconds is not None]
     if not timed:
         return TimeFit(refusal="no run with a time; it takes two to tell anything")
     contradiction = _contradiction(timed)
     if contradiction:
         return TimeFit(refusal=contradiction)
-    model, runs = _averaged(timed)
+    model, fits, weights = _averaged(timed)
+    runs = tuple(_run(timed, number, model, fits, weights) for number in range(len(timed))) if each else ()
     if len(timed) == 1:
         return TimeFit(model, "1 run with a time; it takes two to tell anything", runs)
     return TimeFit(model, _undetermined(model, [one.case for one in timed], list(targets)), runs)
 
 
-def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, tuple[Run, ...]]:
-    """All forms of the sync with their weights, the noise of the times by the leave-one-out errors, and these."""
-    noise = FIRST_NOISE
-    for _ in range(2):
-        fits = [_Fit(timed, name, noise) for name in FORMS]
-        squares = [max(float(numpy.mean(one.left_out_errors**2)), LEAST_NOISE**2 / 10) for one in fits]
+def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, list["_Fit"], numpy.ndarray]:
+    """All forms of the sync with their weights; the noise of the times is that of the leave-one-out errors."""
+    noise, spread = FIRST_NOISE, DELTA_SPREAD
+    for _ in range(ROUNDS):
+        fits = [_Fit(timed, name, noise, spread) for name in FORMS]
+        squares = [max(one.square_error, LEAST_NOISE**2 / 10) for one in fits]
         weights = _weights(squares, len(timed))
-        if len(timed) > fits[0].kinds + 2:
-            noise = max(LEAST_NOISE, float(numpy.sqrt(numpy.dot(weights, squares))))
+        if fits[0].told_by_others >= FEWEST_TO_TELL_NOISE:
+            noise = max(LEAST_NOISE, math.sqrt(_mean(weights, squares)))
+        spread = max(DELTA_SPREAD, _mean(weights, [one.spread for one in fits]))
     forms = tuple(
         replace(one.form(), weight=_short(weight), left_out_error=_short(numpy.sqrt(square)))
         for one, weight, square in zip(fits, weights, squares, strict=True)
     )
-    model = _model(forms, timed, noise)
-    runs = tuple(_run(timed, number, model, fits, weights) for number in range(len(timed)))
-    return model, runs
+    return _model(forms, timed, noise), fits, weights
 
 
 def _run(
@@ -93,10 +102,11 @@ def _run(
     found = model.estimate(one.case)
     error: float | None = _mean(weights, [fit.left_out_errors[number] for fit in fits])
     sigma: float | None = max(found.sigma, model.noise / max(1 - leverage, 1e-3) ** 0.5)
-    if leverage > TELLS_ITSELF and 1 < len(timed) <= MOST_REFITS:
+    far = max(abs(fit.left_out_errors[number]) for fit in fits) > FAR
+    if (leverage > TELLS_ITSELF or far) and 1 < len(timed) <= MOST_REFITS:
         others = [*timed[:number], *timed[number + 1 :]]
         forms = tuple(
-            replace(_Fit(others, name, model.noise).form(), weight=weight)
+            replace(_Fit(others, name, model.noise, model.forms[0].kind_spread).form(), weight=weight)
             for name, weight in zip(FORMS, weights, strict=True)
         )
         without = _model(forms, others, model.noise)
@@ -162,7 +172,7 @@ def _contradiction(timed: Sequence[Observation]) -> str:
 class _Fit:
     """One form of the sync, fitted to runs."""
 
-    def __init__(self, timed: Sequence[Observation], name: str, noise: float) -> None:
+    def __init__(self, timed: Sequence[Observation], name: str, noise: float, spread: float) -> None:
         cases = [one.case for one in timed]
         self._name, self._cases = name, cases
         self._labels = sorted({kind_of(case) for case in cases})
@@ -174,20 +184,32 @@ class _Fit:
         self._passes = numpy.array([passes(case) for case in cases])
         self._sync = numpy.array([FORMS[name](case.data) for case in cases])
         self._seconds = numpy.array([one.seconds for one in timed])
-        self._noise = noise
+        self._noise, self._spread = noise, spread
         self._solve()
 
     @property
-    def kinds(self) -> int:
-        """Different kinds of stage."""
-        return len(self._labels)
+    def told_by_others(self) -> int:
+        """Runs whose time the others tell."""
+        return int((self.leverage <= TELLS_ITSELF).sum())
+
+    @property
+    def square_error(self) -> float:
+        """Mean square of the leave-one-out errors: of the runs that others tell, where there are enough of them."""
+        told = self.leverage <= TELLS_ITSELF
+        of_runs = self.left_out_errors[told] if self.told_by_others >= FEWEST_TO_TELL_NOISE else self.left_out_errors
+        return float(numpy.mean(of_runs**2))
+
+    @property
+    def spread(self) -> float:
+        """How far kinds of stage scatter about what they have in common."""
+        return math.sqrt(float(numpy.sum(self._x[4:] ** 2)) / max(len(self._labels) - 1, 1))
 
     def _solve(self) -> None:
         rate = self._seconds / self._passes / self._work / (1 / self._tensor + PRIORS["rho"][0])
-        least = float(self._seconds.min())
-        start = numpy.r_[numpy.log(numpy.median(rate)), PRIORS["rho"][0], 0.01, 0.01 * least, numpy.zeros(self.kinds)]
-        floor = numpy.r_[-numpy.inf, 0, 0, 0, numpy.full(self.kinds, -numpy.inf)]
-        scale = numpy.r_[1, 0.1, 0.1, 0.1 * least, numpy.full(self.kinds, 0.1)]
+        least, kinds = float(self._seconds.min()), len(self._labels)
+        start = numpy.r_[numpy.log(numpy.median(rate)), PRIORS["rho"][0], 0.01, 0.01 * least, numpy.zeros(kinds)]
+        floor = numpy.r_[-numpy.inf, 0, 0, 0, numpy.full(kinds, -numpy.inf)]
+        scale = numpy.r_[1, 0.1, 0.1, 0.1 * least, numpy.full(kinds, 0.1)]
         found = least_squares(
             *(self._residuals, start), bounds=(floor, numpy.inf), x_scale=scale, loss="soft_l1", f_scale=LOSS_SCALE
         )
@@ -209,7 +231,7 @@ class _Fit:
 
     def _residuals(self, x: numpy.ndarray) -> numpy.ndarray:
         drawn = [(x[number] - mean) / spread for number, (mean, spread) in ((1, PRIORS["rho"]), (2, PRIORS["small"]))]
-        return numpy.r_[(self._predicted(x) / self._seconds - 1) / self._noise, drawn, x[4:] / PRIORS["delta"][1]]
+        return numpy.r_[(self._predicted(x) / self._seconds - 1) / self._noise, drawn, x[4:] / self._spread]
 
     def form(self) -> Form:
         """The parameters, and the covariances that predictions need."""
@@ -237,6 +259,7 @@ class _Fit:
             sync_seconds=_short(self._x[3]),
             covariance=tuple(tuple(_short(value) for value in row[:4]) for row in self._covariance[:4]),
             stages=tuple(stages),
+            kind_spread=_short(self._spread),
         )
 
     def _slope(self, row: int, kind: int) -> numpy.ndarray:

@@ -62,20 +62,26 @@ def _tflops(case: Case, seconds: float, recomputation: bool) -> float:
     return tflops_per_node(work, seconds, case.nodes)
 
 
+_PARTS = ("a m", "a (p - 1) / v", "sync", "a times the turns of ranks beyond the cores, instead of the bubble")
+
+
 def _share(number: int) -> Callable[[Known], Figure]:
     def figure(known: Known) -> Figure:
         if known.estimate is None or known.case is None:
             return Figure(None, (known.no_estimate,))
         parts, case = known.estimate.parts, known.case
         micro = parts.compute_seconds / case.micro_batches
-        stages = f"{parts.bubble_seconds / micro:.4g}"
-        seconds = (parts.compute_seconds, parts.bubble_seconds, parts.sync_seconds)[number]
+        turns = parts.sharing_seconds / micro
+        waits = f"(p - 1) / v = {parts.bubble_seconds / micro:.4g}" + (
+            f", turns of others = {turns:.4g}" if turns else ""
+        )
+        seconds = (parts.compute_seconds, parts.bubble_seconds, parts.sync_seconds, parts.sharing_seconds)[number]
         value = 100 * parts.shares[number]
         return Figure(
             value,
             (
-                f"of a (m + (p - 1) / v) + sync, by {known.place}: {('a m', 'a (p - 1) / v', 'sync')[number]}",
-                f"a = {micro:.6g} s, m = {case.micro_batches}, (p - 1) / v = {stages}, "
+                f"of a (m + (p - 1) / v) + sync, by {known.place}: {_PARTS[number]}",
+                f"a = {micro:.6g} s, m = {case.micro_batches}, {waits}, "
                 f"sync = {parts.sync_seconds:.4g} s at DP {case.data}",
                 f"= 100 x {seconds!r} / {parts.total_seconds!r} = {value!r}",
             ),
@@ -137,6 +143,7 @@ FIGURES: dict[str, Callable[[Known], Figure]] = {
     "compute_percent": _share(0),
     "bubble_percent": _share(1),
     "sync_percent": _share(2),
+    "sharing_percent": _share(3),
     "scaling_efficiency_percent": _efficiency,
     "node_hours_per_billion_tokens": _node_hours,
     "training_days": _days,

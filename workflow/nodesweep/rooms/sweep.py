@@ -91,13 +91,15 @@ def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
 
 def tables(options: argparse.Namespace) -> None:
     """Write tables.md from results.csv."""
+    from ..explained import explanation
     from ..results import from_csv
     from ..tables import document_of
     from ..tables import render as render_tables
 
     study = study_of(options)
     frame = from_csv(written(study.folder / "results.csv"))
-    write_atomic(study.folder / "tables.md", render_tables(document_of(study.sweep, frame), frame))
+    text = render_tables(document_of(study.sweep, frame), frame) + explanation(study.sweep, frame)
+    write_atomic(study.folder / "tables.md", text)
     print(f"{study.sweep.sweep}: tables written: {study.folder / 'tables.md'}")
 
 
