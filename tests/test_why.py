@@ -246,7 +246,9 @@ def test_names_of_slugs_and_columns(study, told, capsys):
     slug = slug_of(study, 48)
     assert told("n48-dp", "state").startswith(f"{slug}\n")
     text = told(slug, "time", "SPEED", "Nodes")
-    assert "\niteration_seconds (Sec/it), tokens_per_second = -\n" in text and "\nnodes (Nodes) = 48\n" in text
+    assert (
+        "\niteration_seconds (Sec/it), tokens_per_second (Tokens/s) = -\n" in text and "\nnodes (Nodes) = 48\n" in text
+    )
     for words, said in (
         (["n"], "'n' begins 4 slugs: n24-"),
         (["n48-dp7"], f"there is no layout, imported or ingested row of study 'n48-dp7'; near it: {slug}"),

@@ -83,7 +83,7 @@ def losses(rows: Sequence[Row]) -> Iterator[Loss]:
     """From the fewest nodes to the most, of each problem that several node counts have run."""
     ends: dict[str, tuple[Row, Row]] = {}
     for row, base in zip(rows, bases(rows), strict=True):
-        if base is not None and row["outcome"] == "ok" and row["iteration_seconds"]:
+        if base is not None and row["outcome"] == "ok" and row["iteration_seconds"] and row["nodes"]:
             end = ends.get(base["slug"], (base, base))[1]
             if (row["nodes"], -row["iteration_seconds"]) > (end["nodes"], -end["iteration_seconds"]):
                 ends[base["slug"]] = (base, row)

@@ -13,6 +13,7 @@ from .fields import (
     STRICT,
     BooleanAxis,
     Condition,
+    Cores,
     FrequencyAxis,
     Name,
     Option,
@@ -120,7 +121,7 @@ class Machine(_Strict):
     """Clocks a job may ask for; none can be chosen where empty."""
     memory_mib_per_node: Positive | None = None
     """Memory the ranks of a node may use together, in MiB."""
-    shared_cores: Count | Literal["host"] | None = None
+    shared_cores: Cores | None = None
     """Ranks that run at full speed at once where all share one machine: its cores; `host`: those nodesweep may use."""
     enforce_memory: bool = False
     """Whether the job script holds each rank to its share of memory_mib_per_node (`ulimit -d`)."""
@@ -165,7 +166,7 @@ class Machine(_Strict):
     @property
     def cores_shared_by_ranks(self) -> int | None:
         """Ranks that run at full speed at once; None where each node has cores of its own."""
-        return len(os.sched_getaffinity(0)) if self.shared_cores == "host" else self.shared_cores
+        return len(os.sched_getaffinity(0)) if isinstance(self.shared_cores, str) else self.shared_cores
 
 
 class Workload(_Strict):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas
 
-from .cells import EXPLAINING, STANDARD, varies
+from .cells import EXPLAINING, STANDARD, known, varies
 from .conclusions import best_of_each, best_table, differing, losses, sentence
 from .config import Sweep
 from .markdown import inert
@@ -53,7 +53,10 @@ def _table(
     sweep: Sweep, frame: pandas.DataFrame, headings: tuple[str, ...], *needed: tuple[str, ...]
 ) -> dict[str, Any] | None:
     """A table of the rows that have all of one of the `needed`, and what its headings mean; None where none has."""
-    columns = tuple({**STANDARD, **EXPLAINING}[heading] for heading in headings)
+    columns = tuple(
+        replace(column, shown=known("memory_mib")) if column.heading == "Mem" else column
+        for column in ({**STANDARD, **EXPLAINING}[heading] for heading in headings)
+    )
     identity = (
         column if column.heading in _ALWAYS else replace(column, shown=varies(*column.sources)) for column in _IDENTITY
     )

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from .errors import ConfigError
 from .expressions import LAYOUT_NAMES, compile_condition, compile_template
@@ -172,6 +172,19 @@ def axis(item: Any, schema: dict[str, Any]) -> Any:
     one_or_many = {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
     return Annotated[tuple[item, ...], BeforeValidator(as_list), Field(min_length=1), WithJsonSchema(one_or_many)]
 
+
+def _cores(value: Any) -> int | str:
+    """A number of cores, or `host`."""
+    if value == "host" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**9):
+        return value
+    raise ValueError(f"{value!r:.80} is neither a number of cores nor 'host', those of this machine")
+
+
+Cores = Annotated[
+    int | str,
+    PlainValidator(_cores),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 10**9}, {"const": "host"}]}),
+]
 
 PositiveAxis = axis(
     Annotated[int, Field(strict=True, ge=1, le=10**9)], {"type": "integer", "minimum": 1, "maximum": 10**9}

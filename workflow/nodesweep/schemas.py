@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .cells import STANDARD
+from .cells import EXPLAINING, STANDARD
 from .columns import TIDY
 from .config import Block, Iterations, Machine, Model, Peak, Queue, Sweep, Variant, When, Workload
 from .expressions import LAYOUT_NAMES, WORD_NAMES
@@ -84,10 +84,10 @@ def reference() -> str:
 
 def _results() -> str:
     """What tables can show: the standard headings and the columns of results.csv."""
-    headings = ", ".join(f"`{heading}`" for heading in STANDARD)
+    headings, more = (", ".join(f"`{heading}`" for heading in known) for known in (STANDARD, EXPLAINING))
     rows = "".join(f"| `{name}` | {tidy.meaning} |\n" for name, tidy in TIDY.items())
     return (
-        f"## Headings and columns\n\nStandard headings: {headings}.\n\nColumns of `results.csv`, for `value`, `where`, "
+        f"## Headings and columns\n\nStandard headings: {headings}.\n\nHeadings of what explains a row: {more}.\n\nColumns of `results.csv`, for `value`, `where`, "
         "`order` and annotations. In a condition, no comparison with a value that is not known holds; "
         f"`memory_mib is none` asks for it.\n\n| Column | Meaning |\n|---|---|\n{rows}"
     )

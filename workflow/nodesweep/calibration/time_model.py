@@ -77,7 +77,7 @@ class Stage:
 class Form:
     """One form of the sync with its weight, and what was fitted under it.
 
-    `covariance`: of (log rate_seconds, rho, small, sync_seconds). `left_out_error`: root mean square, relative.
+    `covariance`: of (log rate_seconds, rho, small, sync_seconds, kappa). `left_out_error`: root mean square, relative.
     `kind_spread`: how far a kind of stage that was never measured may be off what the others say of it, relative.
     """
 
@@ -86,6 +86,7 @@ class Form:
     left_out_error: float
     rate_seconds: float
     rho: float
+    kappa: float
     small: float
     sync_seconds: float
     covariance: tuple[tuple[float, ...], ...]
@@ -98,8 +99,10 @@ class Form:
         for stage in self.stages:
             if stage.kind == kind:
                 return stage.micro_batch_seconds, stage.variance, stage.sync_covariance, True
-        seconds = base.work * self.rate_seconds * (1 / case.tensor + self.rho) * (1 + self.small * base.small)
-        slope = (1.0, 1 / (1 / case.tensor + self.rho), base.small / (1 + self.small * base.small))
+        says = float(case.tensor > 1)
+        split, fixed = 1 / case.tensor + self.rho + self.kappa * says, 1 + self.small * base.small
+        seconds = base.work * self.rate_seconds * split * fixed
+        slope = (1.0, 1 / split, base.small / fixed, 0.0, says / split)
         variance = sum(a * b * self.covariance[i][j] for i, a in enumerate(slope) for j, b in enumerate(slope))
         shared = sum(a * self.covariance[i][3] for i, a in enumerate(slope))
         return seconds, variance + self.kind_spread**2, shared, False

@@ -1,9 +1,10 @@
 """Seconds per iteration of measured runs -> the parameters of `timing`, with their uncertainty; or why there are none.
 
-A micro batch takes a stage a = W A (1/t + rho) (1 + q w0/w) exp(delta) seconds: W its 1e12 operations, A the seconds
-of so many on one rank, rho what tensor parallelism does not divide, q what small micro batches cost (w their tokens,
-w0 the fewest measured), delta what is particular to one kind of stage. `PRIORS` draw them weakly to what is usual, so
-that the measured decide where they can, and what was never measured has an interval that says so.
+A micro batch takes a stage a = W A (1/t + rho + kappa [t > 1]) (1 + q w0/w) exp(delta) seconds: W its 1e12
+operations, A the seconds of so many on one rank, rho what tensor parallelism does not divide, kappa what its ranks say
+to each other, q what small micro batches cost (w their tokens, w0 the fewest measured), delta what is particular to one
+kind of stage. `PRIORS` draw them weakly to what is usual, so that the measured decide where they can, and what was
+never measured has an interval that says so.
 
 Robust least squares on relative residuals (scipy.optimize.least_squares, soft_l1), no parameter below 0, once for
 each form of the sync. The forms are averaged by weights proportional to (mean square leave-one-out error)^(-n/2), the
@@ -38,11 +39,15 @@ from .time_model import (
 
 LEAST_NOISE = 0.003
 """Relative noise of a measured time at least."""
-PRIORS = {"rho": (0.1, 0.1), "small": (0.0, 0.3)}
-"""Mean and standard deviation; of delta 0, and `DELTA_SPREAD` or more, if measured kinds scatter more."""
+PRIORS = {1: (0.1, 0.1), 2: (0.0, 0.3), 4: (0.0, 0.3)}
+"""Mean and standard deviation of rho, q and kappa, by their places among the parameters.
+
+Of delta 0, and `DELTA_SPREAD`, or more if measured kinds scatter more.
+"""
+BASE = 5
+"""Parameters before the deltas: log A, rho, q, seconds of the sync, kappa."""
 ROUNDS = 3
 """Of finding the noise of the times and the scatter of the kinds, which the next round then goes by."""
-FEWEST_TO_TELL_NOISE = 3
 LOSS_SCALE = 2.0
 """Residuals beyond so many times the noise count in proportion, not by their square."""
 WORST_ERROR = 0.3
@@ -84,7 +89,7 @@ def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, list["_Fit"], nu
         fits = [_Fit(timed, name, noise, spread) for name in FORMS]
         squares = [max(one.square_error, LEAST_NOISE**2 / 10) for one in fits]
         weights = _weights(squares, len(timed))
-        if fits[0].told_by_others >= FEWEST_TO_TELL_NOISE:
+        if fits[0].tells_noise:
             noise = max(LEAST_NOISE, math.sqrt(_mean(weights, squares)))
         spread = max(DELTA_SPREAD, _mean(weights, [one.spread for one in fits]))
     forms = tuple(
@@ -188,33 +193,38 @@ class _Fit:
         self._solve()
 
     @property
-    def told_by_others(self) -> int:
-        """Runs whose time the others tell."""
-        return int((self.leverage <= TELLS_ITSELF).sum())
+    def tells_noise(self) -> bool:
+        """Whether runs of kinds that several are of leave more than their own parameters to be told."""
+        counts = numpy.bincount(self._kind)
+        return bool((counts[counts > 1] - 1).sum() > 2)
+
+    @property
+    def _of_several(self) -> numpy.ndarray:
+        return numpy.bincount(self._kind)[self._kind] > 1
 
     @property
     def square_error(self) -> float:
-        """Mean square of the leave-one-out errors: of the runs that others tell, where there are enough of them."""
-        told = self.leverage <= TELLS_ITSELF
-        of_runs = self.left_out_errors[told] if self.told_by_others >= FEWEST_TO_TELL_NOISE else self.left_out_errors
+        """Mean square of the leave-one-out errors: of the runs that are not alone, where there are enough."""
+        of_runs = self.left_out_errors[self._of_several] if self.tells_noise else self.left_out_errors
         return float(numpy.mean(of_runs**2))
 
     @property
     def spread(self) -> float:
         """How far kinds of stage scatter about what they have in common."""
-        return math.sqrt(float(numpy.sum(self._x[4:] ** 2)) / max(len(self._labels) - 1, 1))
+        return math.sqrt(float(numpy.sum(self._x[BASE:] ** 2)) / max(len(self._labels) - 1, 1))
 
     def _solve(self) -> None:
-        rate = self._seconds / self._passes / self._work / (1 / self._tensor + PRIORS["rho"][0])
+        rate = self._seconds / self._passes / self._work / (1 / self._tensor + PRIORS[1][0])
         least, kinds = float(self._seconds.min()), len(self._labels)
-        start = numpy.r_[numpy.log(numpy.median(rate)), PRIORS["rho"][0], 0.01, 0.01 * least, numpy.zeros(kinds)]
-        floor = numpy.r_[-numpy.inf, 0, 0, 0, numpy.full(kinds, -numpy.inf)]
-        scale = numpy.r_[1, 0.1, 0.1, 0.1 * least, numpy.full(kinds, 0.1)]
+        start = numpy.r_[numpy.log(numpy.median(rate)), 0.1, 0.01, 0.01 * least, 0.01, numpy.zeros(kinds)]
+        floor = numpy.r_[-numpy.inf, 0, 0, 0, 0, numpy.full(kinds, -numpy.inf)]
+        scale = numpy.r_[1, 0.1, 0.1, 0.1 * least, 0.1, numpy.full(kinds, 0.1)]
         found = least_squares(
             *(self._residuals, start), bounds=(floor, numpy.inf), x_scale=scale, loss="soft_l1", f_scale=LOSS_SCALE
         )
         self._x = found.x
-        self._x[1:4] = numpy.where(found.x[1:4] < NEXT_TO_NOTHING * scale[1:4], 0.0, found.x[1:4])
+        at_floor = found.x[1:BASE] < NEXT_TO_NOTHING * scale[1:BASE]
+        self._x[1:BASE] = numpy.where(at_floor, 0.0, found.x[1:BASE])
         jacobian = found.jac
         self._covariance = numpy.linalg.pinv(jacobian.T @ jacobian, hermitian=True)
         of_rows = jacobian[: len(self._seconds)]
@@ -223,15 +233,15 @@ class _Fit:
         self.left_out_errors = numpy.clip(errors / numpy.maximum(1 - self.leverage, 1e-3), -WORST_ERROR, WORST_ERROR)
 
     def _micro_batch(self, x: numpy.ndarray) -> numpy.ndarray:
-        base = numpy.exp(x[0]) * (1 / self._tensor + x[1]) * (1 + x[2] * self._small)
-        return self._work * base * numpy.exp(x[4 + self._kind])
+        split = 1 / self._tensor + x[1] + x[4] * (self._tensor > 1)
+        return self._work * numpy.exp(x[0]) * split * (1 + x[2] * self._small) * numpy.exp(x[BASE + self._kind])
 
     def _predicted(self, x: numpy.ndarray) -> numpy.ndarray:
         return self._micro_batch(x) * self._passes + x[3] * self._sync
 
     def _residuals(self, x: numpy.ndarray) -> numpy.ndarray:
-        drawn = [(x[number] - mean) / spread for number, (mean, spread) in ((1, PRIORS["rho"]), (2, PRIORS["small"]))]
-        return numpy.r_[(self._predicted(x) / self._seconds - 1) / self._noise, drawn, x[4:] / self._spread]
+        drawn = [(x[number] - mean) / spread for number, (mean, spread) in PRIORS.items()]
+        return numpy.r_[(self._predicted(x) / self._seconds - 1) / self._noise, drawn, x[BASE:] / self._spread]
 
     def form(self) -> Form:
         """The parameters, and the covariances that predictions need."""
@@ -255,9 +265,10 @@ class _Fit:
             left_out_error=0.0,
             rate_seconds=_short(numpy.exp(self._x[0])),
             rho=_short(self._x[1]),
+            kappa=_short(self._x[4]),
             small=_short(self._x[2]),
             sync_seconds=_short(self._x[3]),
-            covariance=tuple(tuple(_short(value) for value in row[:4]) for row in self._covariance[:4]),
+            covariance=tuple(tuple(_short(value) for value in row[:BASE]) for row in self._covariance[:BASE]),
             stages=tuple(stages),
             kind_spread=_short(self._spread),
         )
@@ -265,7 +276,8 @@ class _Fit:
     def _slope(self, row: int, kind: int) -> numpy.ndarray:
         """Derivative of the logarithm of a stage's micro-batch seconds by all parameters."""
         slope = numpy.zeros_like(self._x)
-        slope[0], slope[4 + kind] = 1, 1
-        slope[1] = 1 / (1 / self._tensor[row] + self._x[1])
+        slope[0], slope[BASE + kind] = 1, 1
+        slope[1] = 1 / (1 / self._tensor[row] + self._x[1] + self._x[4] * (self._tensor[row] > 1))
+        slope[4] = slope[1] if self._tensor[row] > 1 else 0.0
         slope[2] = self._small[row] / (1 + self._x[2] * self._small[row])
         return slope
