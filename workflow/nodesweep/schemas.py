@@ -87,9 +87,10 @@ def _results() -> str:
     headings, more = (", ".join(f"`{heading}`" for heading in known) for known in (STANDARD, EXPLAINING))
     rows = "".join(f"| `{name}` | {tidy.meaning} |\n" for name, tidy in TIDY.items())
     return (
-        f"## Headings and columns\n\nStandard headings: {headings}.\n\nHeadings of what explains a row: {more}.\n\nColumns of `results.csv`, for `value`, `where`, "
-        "`order` and annotations. In a condition, no comparison with a value that is not known holds; "
-        f"`memory_mib is none` asks for it.\n\n| Column | Meaning |\n|---|---|\n{rows}"
+        f"## Headings and columns\n\nStandard headings: {headings}.\n\nHeadings of what explains a row: {more}.\n\n"
+        "Columns of `results.csv`, for `value`, `where`, `order` and annotations. In a condition, no comparison with a "
+        "value that is not known holds; `memory_mib is none` asks for it.\n\n"
+        f"| Column | Meaning |\n|---|---|\n{rows}"
     )
 
 
