@@ -26,13 +26,13 @@ ROOMS = [
     "logs.bars logs.extract logs.arguments logs.collect logs.scan "
     "logs.ending logs.explain outcome",
     "steady plausible measure measured calibration.times calibration.memories calibration.fitting",
-    "search decisions plan records watch waiting submission runner",
+    "search decisions plan whatif records watch waiting submission runner",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",
     "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
     "campaigns tables conclusions explained formulas traces provenance ingest.tracing why workflow",
-    "rooms rooms.common rooms.sweep rooms.foreign rooms.log __main__",
+    "rooms rooms.common rooms.sweep rooms.foresight rooms.foreign rooms.log __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.

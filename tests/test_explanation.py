@@ -119,15 +119,15 @@ def test_losses_in_words():
     """Causes that cost nothing are left out, those that give speed back are said, and so is no loss at all."""
     first, last = {"nodes": 2, "tensor": 1, "campaign": "runs"}, {"nodes": 8, "tensor": 2, "campaign": "runs"}
     fields = (("MP", "tensor"),)
-    told = sentence(Loss(first, last, {"a": 2.0, "b": 1.0, "c": 0.9}), fields, by_campaign=False)
+    told = sentence(Loss(first, last, {"a": 2.0, "b": 1.0, "c": 0.9}), fields, campaigns=False)
     assert told == (
         "From 2 to 8 nodes, there MP 1, here MP 2: 56 % of the speed per node is left. Of the loss 118 % goes to a, "
         "and 18 % comes back by c."
     )
-    assert sentence(Loss(first, last | {"tensor": 1}, {"a": 1.001}), fields, by_campaign=True) == (
+    assert sentence(Loss(first, last | {"tensor": 1}, {"a": 1.001}), fields, campaigns=True) == (
         "From 2 to 8 nodes (MP 1), campaign runs: the speed per node stays the same."
     )
-    assert sentence(Loss(first, last, {"a": 0.8}), (), by_campaign=False).endswith("grows to 125 %.")
+    assert sentence(Loss(first, last, {"a": 0.8}), (), campaigns=False).endswith("grows to 125 %.")
 
 
 def test_memory_beside_measured(tmp_path):

@@ -148,8 +148,8 @@ def cells(line: str) -> list[str]:
 
 
 def tables(markdown: str) -> list[list[list[str]]]:
-    """All tables of a text: headings, then rows; the lines under the headings left out."""
-    blocks = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
+    """All tables of the experiments: headings, then rows; the lines under the headings left out."""
+    blocks = re.findall(r"(?:^\|.*\n)+", markdown.partition("## Where the time goes")[0], re.MULTILINE)
     return [[cells(line) for line in block.splitlines() if not set(line) <= set("|-: ")] for block in blocks]
 
 

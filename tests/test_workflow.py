@@ -22,7 +22,8 @@ def tables(folder: Path) -> str:
 
 def notes(folder: Path) -> list[str]:
     """The Notes column, row by row."""
-    rows = [line for line in tables(folder).splitlines() if line.startswith("|")][2:]
+    measured = tables(folder).partition("## Where the time goes")[0]
+    rows = [line for line in measured.splitlines() if line.startswith("|")][2:]
     return [row.split("|")[-2].strip() for row in rows]
 
 

@@ -15,6 +15,8 @@ COMMANDS = {
     "measure": ("sweep.measure", "read all logs and records into results.csv"),
     "tables": ("sweep.tables", "write tables.md from results.csv"),
     "show": ("sweep.show", "print the tables and where the files are"),
+    "predict": ("foresight.predict", "say what layouts would take that are in no sweep yet, how surely, and by what"),
+    "explain": ("foresight.explain", "say where the time of the runs goes, or what is foreseen of layouts and why"),
     "why": ("sweep.why", "say where the values of a layout's row come from: files, lines, statistics, formulas"),
     "rerun": ("sweep.rerun", "let finished layouts run again with the next invocation"),
     "import": (
@@ -68,6 +70,20 @@ def _add_why(command: argparse.ArgumentParser) -> None:
     command.add_argument("column", nargs="*", metavar="COLUMN", help="of results.csv, or a table's heading")
 
 
+def _add_predict(command: argparse.ArgumentParser) -> None:
+    for name, text in _COUNTS.items():
+        command.add_argument(f"--{name.replace('_', '-')}", nargs="+", type=_positive, metavar="N", help=text)
+    recomputed = "whether activations are recomputed"
+    command.add_argument("--activation-checkpointing", nargs="+", type=_yes_or_no, metavar="yes|no", help=recomputed)
+    command.add_argument("--frequency-ghz", nargs="+", type=_clock, metavar="GHZ", help="clocks")
+    command.add_argument("--like", metavar="SLUG", help="layout that says the rest (default: the fastest measured)")
+    command.add_argument("--campaign", metavar="NAME", help="the runs to go by (default: those of the same campaign)")
+
+
+def _add_explain(command: argparse.ArgumentParser) -> None:
+    command.add_argument("slug", nargs="*", metavar="SLUG", help="layouts of the sweep, run or not")
+
+
 def _add_logs(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", nargs="+", type=Path, metavar="FILE")
     command.add_argument("--json", action="store_true", help="one JSON object a file, for programs")
@@ -89,7 +105,18 @@ def _add_ingest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
 
 
+_COUNTS = {
+    "nodes": "node counts",
+    "data": "data-parallel sizes (default: what follows from the others)",
+    "tensor": "tensor model parallel sizes",
+    "pipeline": "pipeline stages",
+    "micro_batch": "samples of a micro batch",
+    "global_batch": "samples of an iteration",
+    "sequence_length": "tokens of a sample",
+}
 _ARGUMENTS = {
+    "predict": _add_predict,
+    "explain": _add_explain,
     "rerun": _add_slugs,
     "why": _add_why,
     "explain-log": _add_logs,
@@ -116,6 +143,28 @@ def _add_sweep(parser: argparse.ArgumentParser, default: bool) -> None:
         default={} if default else absent,
         help="keys over those of the files",
     )
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:11]) <= 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no number from 1 to 1000000000")
+    return int(text)
+
+
+def _clock(text: str) -> float:
+    try:
+        ghz = float(text)
+    except ValueError:
+        ghz = 0.0
+    if not 0 < ghz <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no clock in GHz, such as 2.2")
+    return ghz
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("yes", "no"):
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is neither yes nor no")
+    return text.lower() == "yes"
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -136,20 +136,26 @@ def differing(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
     return tuple((label, name) for label, name in _FIELDS if len({row[name] for row in rows}) > 1)
 
 
+def by_campaign(rows: Sequence[Row]) -> bool:
+    """Whether it takes the campaign to tell rows apart: there are several, and none is but a variant."""
+    several = len({row["campaign"] for row in rows}) > 1
+    return several and any(row["campaign"] != row["variant"] for row in rows)
+
+
 def named(row: Row, fields: Sequence[tuple[str, str]]) -> str:
     """A row by those of these fields that it has: `DP 4, MP 2, AC on`."""
     known = [(label, row[name]) for label, name in fields if row[name] is not None]
     return ", ".join(f"{label} {_WORDS[value] if label == 'AC' else value}".strip() for label, value in known)
 
 
-def sentence(loss: Loss, fields: Sequence[tuple[str, str]], by_campaign: bool) -> str:
+def sentence(loss: Loss, fields: Sequence[tuple[str, str]], campaigns: bool) -> str:
     """A loss in words."""
     first, last = loss.first, loss.last
     same = [field for field in fields if first[field[1]] == last[field[1]] and field[1] != "data"]
     other = [field for field in fields if first[field[1]] != last[field[1]] and field[1] != "data"]
     of = f" ({named(last, same)})" if same else ""
     become = f", there {named(first, other)}, here {named(last, other)}" if other else ""
-    campaign = f", campaign {first['campaign']}" if by_campaign else ""
+    campaign = f", campaign {first['campaign']}" if campaigns else ""
     head = f"From {first['nodes']} to {last['nodes']} nodes{of}{campaign}{become}"
     if abs(math.log(loss.kept)) < SAME:
         return f"{head}: the speed per node stays the same."
@@ -162,12 +168,12 @@ def sentence(loss: Loss, fields: Sequence[tuple[str, str]], by_campaign: bool) -
     return f"{head}: {100 * loss.kept:.0f} % of the speed per node is left. Of the loss {lost}{back}."
 
 
-def best_table(found: Sequence[Best], fields: Sequence[tuple[str, str]], by_campaign: bool) -> str:
+def best_table(found: Sequence[Best], fields: Sequence[tuple[str, str]], campaigns: bool) -> str:
     """The best of each node count, in markdown."""
-    headings = [*(["Campaign"] if by_campaign else []), "Nodes", _LEFT[1], "Sec/it", "Tokens/s", "Measured", *_LEFT[2:]]
+    headings = [*(["Campaign"] if campaigns else []), "Nodes", _LEFT[1], "Sec/it", "Tokens/s", "Measured", *_LEFT[2:]]
     rows = [
         [
-            *([inert(best.row["campaign"] or "-")] if by_campaign else []),
+            *([inert(best.row["campaign"] or "-")] if campaigns else []),
             str(best.row["nodes"]),
             inert(named(best.row, fields)) or "-",
             _seconds(best.row),

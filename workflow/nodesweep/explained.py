@@ -6,16 +6,17 @@ from typing import Any
 import pandas
 
 from .cells import EXPLAINING, STANDARD, known, varies
-from .conclusions import best_of_each, best_table, differing, losses, sentence
+from .conclusions import best_of_each, best_table, by_campaign, differing, losses, sentence
 from .config import Sweep
 from .markdown import inert
 from .results import records
 from .tables import View, template
 
-_ALWAYS = ("Nodes", "DP", "MP", "PP")
+_AS_THEY_ARE = ("Nodes", "DP", "MP", "PP", "Campaign")
 _IDENTITY = (
     *(STANDARD[heading] for heading in ("Nodes", "Freq", "Size", "DP", "MP", "PP", "MBS", "GBS", "AC", "Variant")),
-    *(EXPLAINING[heading] for heading in ("Sequence", "Campaign")),
+    EXPLAINING["Sequence"],
+    replace(EXPLAINING["Campaign"], shown=by_campaign),
 )
 _TIMES = (
     "Compute",
@@ -39,13 +40,13 @@ def explanation(sweep: Sweep, frame: pandas.DataFrame) -> str:
     rows = [row for row in records(frame) if row["iteration_seconds"]]
     if not any(row[name] is not None for row in rows for name in _EXPLAINS):
         return ""
-    fields, by_campaign = differing(rows), len({row["campaign"] for row in rows}) > 1
+    fields, campaigns = differing(rows), by_campaign(rows)
     best = best_of_each(records(frame))
     return template("explanation.md.j2").render(
         times=_table(sweep, frame, ("Sec/it", *_TIMES), ("iteration_seconds",)),
         predicted=_table(sweep, frame, ("Sec/it", *_PREDICTED), *_BESIDE),
-        losses=[inert(sentence(loss, fields, by_campaign)) for loss in losses(rows)],
-        best=best_table(best, fields, by_campaign) if best else "",
+        losses=[inert(sentence(loss, fields, campaigns)) for loss in losses(rows)],
+        best=best_table(best, fields, campaigns) if best else "",
     )
 
 
@@ -58,7 +59,8 @@ def _table(
         for column in ({**STANDARD, **EXPLAINING}[heading] for heading in headings)
     )
     identity = (
-        column if column.heading in _ALWAYS else replace(column, shown=varies(*column.sources)) for column in _IDENTITY
+        column if column.heading in _AS_THEY_ARE else replace(column, shown=varies(*column.sources))
+        for column in _IDENTITY
     )
     view = View(
         (*identity, *columns),

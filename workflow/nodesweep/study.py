@@ -85,6 +85,13 @@ class Study:
         """Its terminal record; exists only when the layout needs no more runs."""
         return self.directory(slug) / "job.json"
 
+    def begun(self, start: str) -> Layout:
+        """The one layout whose slug is, or begins, so; raises NodesweepError where none or several do."""
+        meant = [slug for slug in self.layouts if slug.startswith(start)]
+        if len(meant) > 1 and start not in meant:
+            raise NodesweepError(f"{start!r:.120} begins {len(meant)} slugs: {', '.join(meant[:5])}; write more of it")
+        return self.layout(start if start in meant or not meant else meant[0])
+
     def layout(self, slug: str) -> Layout:
         """The layout of a slug; raises NodesweepError with the way out for an unknown one."""
         if slug not in self.layouts:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..case import Case
@@ -169,8 +169,13 @@ class TimeModel:
         """From which share of an iteration on what is unknown matters."""
         return max(MATTERS, MATTERS_NOISES * self.noise)
 
+    def _as_measured(self, case: Case) -> Case:
+        """A case without its clock where no run tells its own."""
+        return case if self.clock_ghz else replace(case, frequency_ghz=None)
+
     def refusal(self, case: Case) -> str:
         """Why nothing may be said of a case: it hangs on a sync that the runs do not tell; empty where it may."""
+        case = self._as_measured(case)
         if case.data > 1 and self.most_data == 1:
             return f"all runs have DP 1: of the DP sync of DP {case.data} they tell nothing"
         if self.sync_significance >= LEAST_SIGNIFICANCE or 2 * self._error_by_sync(case) <= self.matters:
@@ -190,6 +195,7 @@ class TimeModel:
 
     def estimate(self, case: Case) -> Estimate:
         """What an iteration of a case takes."""
+        case = self._as_measured(case)
         base = Base.of(case, self.fewest_tokens, self.clock_ghz)
         of_forms = [self._of_form(form, case, base) for form in self.forms]
         weights = [form.weight for form in self.forms]

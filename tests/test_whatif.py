@@ -1,0 +1,182 @@
+"""`nodesweep predict` and `nodesweep explain`: layouts that are in no sweep yet, and what is known of those that are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from study_rows import JUNE
+from sweeps import REPOSITORY, write
+
+from nodesweep.__main__ import main
+from nodesweep.campaigns import calibrations_of
+from nodesweep.config import Sweep
+from nodesweep.study import Study
+from nodesweep.whatif import asked, foreseen
+
+POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
+
+
+def rows(campaign: str) -> list[dict[str, Any]]:
+    """The runs of June as rows that were taken in from a file of that name."""
+    return [
+        {
+            **{
+                "slug": f"n{nodes}-{tensor}",
+                "campaign": campaign,
+                "source": "import",
+                "state": "ended",
+                "outcome": "ok",
+            },
+            **{"nodes": nodes, "ranks_per_node": 1, "data": data, "tensor": tensor, "pipeline": 48},
+            **{"micro_batch_samples": 1, "global_batch_samples": 1536, "sequence_length_tokens": 2048},
+            **{"activation_checkpointing": True, "layers": 48, "hidden_size": 7176 if tensor == 6 else 7168},
+            **{"attention_heads": 78 if tensor == 6 else 56, "iteration_seconds": seconds},
+        }
+        for nodes, data, tensor, seconds in JUNE
+    ]
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch) -> Study:
+    """The study's sweep in a folder of its own, with what the runs of June say as a campaign `june`."""
+    monkeypatch.chdir(tmp_path)
+    study = Study.load([REPOSITORY / "config" / "fugaku-30b.yaml"], {"training_tokens": 3e11})
+    study.folder.mkdir(parents=True)
+    found = calibrations_of(study.sweep, (), {"june": rows("june")})
+    study.calibration("june").parent.mkdir()
+    study.calibration("june").write_text(found["june"].to_yaml())
+    return study
+
+
+def told(capsys, *words: str) -> str:
+    """What the command prints; it must end well."""
+    config = ("--configfile", str(REPOSITORY / "config" / "fugaku-30b.yaml"), "--config", '{"training_tokens": 3e11}')
+    assert main([*words, *config]) == 0
+    return capsys.readouterr().out
+
+
+def test_twice_the_nodes(study, capsys):
+    """12288 nodes: 24 micro batches of 2.24 s, 47 of bubble, the sync of DP 64; half of the nodes, less than the time."""
+    text = told(capsys, "predict", "--nodes", "6144", "12288", "--like", "n6144")
+    assert "like n6144-dp32-mp4-pp48" in text and "but for nodes" in text
+    assert "time: 253.1 s an iteration" in text and "compute 107.6 s = 48 micro batches x 2.243 s" in text
+    assert (
+        "compute 53.82 s = 24 micro batches x 2.243 s, bubble 105.4 s over 48 stages, DP sync 48.19 s at DP 64" in text
+    )
+    assert "(by 11 runs of campaign june)" in text
+    assert text.count("what makes the interval as wide as it is: the size of the DP sync") == 2
+    assert "for 3e+11 tokens" in text
+
+
+def test_what_is_predicted_is_what_was_measured(study):
+    """Asked for what June ran, the interval holds what June measured; memory is foreseen for each."""
+    like = study.begun("n6144")
+    calibrations = calibrations_of(study.sweep, (), {"june": rows("june")})
+    for nodes, _, tensor, seconds in JUNE:
+        (one,) = foreseen(
+            study.sweep, asked(study.sweep, like, {"nodes": [nodes], "tensor": [tensor]}).layouts, calibrations, None
+        )
+        assert one.forecast.time.low_seconds < seconds < one.forecast.time.high_seconds
+        assert one.forecast.memory.verdict == "fits"
+        assert one.node_hours_per_billion_tokens == pytest.approx(
+            one.forecast.time.seconds * nodes / 3600 / (1536 * 2048) * 1e9
+        )
+
+
+def test_a_kind_that_was_never_measured(study, capsys):
+    """MP 8 has a wide interval, which says why; without recomputation it does not fit."""
+    text = told(capsys, "predict", "--nodes", "768", "--tensor", "8", "--activation-checkpointing", "yes", "no")
+    assert "what makes the interval as wide as it is: its kind of stage was never measured" in text
+    assert "will not fit" in text and "activations in flight 45." in text
+
+
+def test_laws_hold_for_what_is_asked(study, capsys):
+    """Points that cannot be are said with their law and the way out, beside those that can."""
+    text = told(capsys, "predict", "--nodes", "12288", "24576", "--like", "n6144")
+    assert "not nodes 24576: machine nodes: 24576 nodes; fugaku takes 1 to 12288 nodes" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--nodes", "7"], "do not hold whole replicas of MP 4 x PP 48 = 192; nearest nodes: 192"),
+        (["--nodes", "384", "--like", "n3"], "'n3' begins 5 slugs"),
+        (["--nodes", "384", "--like", "x"], "has no layout 'x'"),
+        (
+            ["--nodes", "384", "--campaign", "may"],
+            "no run of a campaign 'may' has been fitted; campaigns that have: june",
+        ),
+    ],
+)
+def test_what_cannot_be_asked(study, capsys, words, message):
+    """One message with the way out."""
+    assert main(["predict", *words, "--configfile", str(REPOSITORY / "config" / "fugaku-30b.yaml")]) == 1
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["--nodes", "0"], ["--frequency-ghz", "nan"], ["--activation-checkpointing", "x"]])
+def test_values_that_are_none(study, capsys, words):
+    """No traceback for a typing error."""
+    with pytest.raises(SystemExit):
+        main(["predict", *words])
+    assert "error: argument" in capsys.readouterr().err
+
+
+def test_runs_of_another_campaign(study, capsys):
+    """Layouts of April are predicted by the runs of June only when that is said."""
+    asked_for = ("predict", "--nodes", "3072", "--like", "n3072-dp16-mp4-pp48-mbs1-gbs1536-s2048-ac-2ghz-april")
+    assert "by a guess: iterations.expected_seconds of the config" in told(capsys, *asked_for)
+    assert "by 11 runs of campaign june" in told(capsys, *asked_for, "--campaign", "june")
+
+
+def test_layouts_explained(study, capsys):
+    """A layout of the sweep part by part, and whether anything keeps it from running."""
+    text = told(capsys, "explain", "n6144")
+    assert "memory: 16.3 of 28.6 GiB in stage 0: fits" in text and "nothing keeps it from running" in text
+
+
+def test_a_sweep_explained(tmp_path, monkeypatch, capsys):
+    """Where the time of its runs goes, then what they tell; before any has run, that nothing is known."""
+    monkeypatch.chdir(tmp_path)
+    machine = {"name": "m", "scheduler": "local"}
+    model = {"layers": 48, "hidden_size": 7168, "attention_heads": 56, "vocab_size": 50257}
+    sweep = {
+        **{"sweep": "toy", "model": model, "machine": machine, "workload": {"command": ["train"]}},
+        **{"iterations": {"total": 3}, "layouts": [{"nodes": 192, "tensor": 4, **POINT}]},
+    }
+    words = ("--configfile", str(write(tmp_path / "sweep.yaml", sweep)))
+    assert main(["explain", *words]) == 1
+    assert "results.csv does not exist yet" in capsys.readouterr().err
+    lines = [
+        f"| {nodes} | {data} | {tensor} | 48 | 1 | 1536 | {seconds} |"
+        for nodes, data, tensor, seconds in JUNE
+        if tensor == 4
+    ]
+    head = [
+        "# 30B",
+        "- --num-layers 48",
+        "- --hidden-size 7168",
+        "- --num-attention-heads 56",
+        "### Sequence Length=2048",
+    ]
+    table = ["| Nodes | DP | MP | PP | MBS | GBS | Sec/it |", "|--|--|--|--|--|--|--|", *lines]
+    Path("june.md").write_text("\n".join([*head, "", *table, ""]))
+    for command in (("import", "june.md"), ("measure",)):
+        assert main([*command, *words]) == 0
+    capsys.readouterr()
+    assert main(["explain", *words]) == 0
+    text = capsys.readouterr().out
+    assert (
+        text.startswith("## Where the time goes") and "What the runs of campaign june say of memory and time." in text
+    )
+
+
+def test_the_options_are_those_of_a_block():
+    """What can be asked about are the axes of a block of the config."""
+    schema = json.loads((REPOSITORY / "workflow" / "schemas" / "sweep.schema.json").read_text())
+    from nodesweep.whatif import AXES
+
+    assert set(AXES) == set(schema["$defs"]["Block"]["properties"]) - {"note"}
+    assert Sweep.model_fields["layouts"]

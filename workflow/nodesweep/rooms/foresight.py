@@ -1,0 +1,68 @@
+"""Rooms that look ahead: predict what is in no sweep yet, explain what is known of one."""
+
+import argparse
+from typing import Any
+
+from ..calibration import Calibration
+from ..errors import NodesweepError
+from ..forecast import forecast
+from ..layout import Layout
+from ..records import calibrations_of, decisions_of
+from ..study import Study
+from ..whatif import AXES, WhatIf, asked, foreseen, table, told
+from .common import study_of, written
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Say what layouts would take that are like one of the sweep, but for the axes that are given."""
+    study = study_of(options)
+    calibrations = calibrations_of(study)
+    _check_campaign(options.campaign, calibrations)
+    like = study.begun(options.like) if options.like else _fastest(study)
+    axes = {name: values for name in AXES if (values := getattr(options, name)) is not None}
+    expansion = asked(study.sweep, like, axes)
+    found = foreseen(study.sweep, expansion.layouts, calibrations, options.campaign)
+    print(f"like {like.slug}, but for {', '.join(axes) or 'nothing'}\n")
+    print(table(found), *(told(one) for one in found), sep="\n\n")
+    for point in expansion.rejected:
+        print(f"\nnot {', '.join(f'{name} {point.fields[name]}' for name in axes)}: {point.law}: {point.reason}")
+
+
+def explain(options: argparse.Namespace) -> None:
+    """Say where the time of a sweep's runs goes and what they tell; or what is foreseen of layouts, part by part."""
+    study = study_of(options)
+    if options.slug:
+        decisions = decisions_of(study)
+        for slug in options.slug:
+            layout = study.begun(slug)
+            known = decisions.calibrations.get(layout.campaign)
+            print(told(WhatIf(layout, forecast(layout, known), study.sweep.training_tokens)))
+            why_not = decisions.not_run(layout.slug)
+            print(f"  {why_not.outcome}: {why_not.reason}" if why_not else "  nothing keeps it from running")
+        return
+    from ..explained import explanation
+    from ..results import from_csv
+
+    text = explanation(study.sweep, from_csv(written(study.folder / "results.csv")))
+    calibrations = calibrations_of(study).values()
+    print(text.strip() or "No run has told yet where its time goes.")
+    for calibration in calibrations:
+        print("", *calibration.told(), sep="\n")
+
+
+def _check_campaign(name: str | None, calibrations: dict[str, Calibration]) -> None:
+    if name is not None and name not in calibrations:
+        known = ", ".join(calibrations) or "none yet: run the sweep, or `nodesweep measure`, first"
+        raise NodesweepError(f"no run of a campaign {name!r:.80} has been fitted; campaigns that have: {known}")
+
+
+def _fastest(study: Study) -> Layout:
+    """The measured layout with the most tokens per second; the one with the most nodes where none was measured."""
+    rows: list[dict[str, Any]] = []
+    if (study.folder / "results.csv").exists():
+        from ..results import from_csv, records
+
+        rows = records(from_csv(written(study.folder / "results.csv")))
+    measured = {row["slug"]: row["tokens_per_second"] for row in rows if row["tokens_per_second"]}
+    layouts = list(study.layouts.values())
+    return max(layouts, key=lambda layout: (measured.get(layout.slug, 0.0), layout.nodes))

@@ -1,0 +1,178 @@
+"""Layouts that are in no sweep yet -> what they would take, how surely, and by which assumption."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .calibration import Calibration
+from .config import Block, Sweep
+from .decisions import GIB
+from .errors import ConfigError, NodesweepError
+from .expand import Expansion, expand
+from .flops import TERA, model_flops
+from .forecast import Forecast, Memory, forecast
+from .layout import Layout
+from .markdown import inert, pipe_table
+from .peaks import peak_of
+
+SECONDS_PER_HOUR, SECONDS_PER_DAY = 3600, 86400
+BILLION = 1e9
+AXES = (
+    *("nodes", "data", "tensor", "pipeline", "micro_batch", "global_batch", "sequence_length"),
+    *("activation_checkpointing", "frequency_ghz"),
+)
+"""Fields of a layout that can be asked about; DP follows from the others where it is not given."""
+_HEADINGS = {"nodes": "Nodes", "data": "DP", "tensor": "MP", "pipeline": "PP", "micro_batch": "MBS"}
+_HEADINGS |= {"global_batch": "GBS", "sequence_length": "Sequence", "activation_checkpointing": "AC"}
+_LEFT = frozenset({"Verdict", "95 %"})
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """A layout, what is foreseen of it, and the tokens the model is to be trained on."""
+
+    layout: Layout
+    forecast: Forecast
+    training_tokens: float | None = None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Tokens of all nodes."""
+        time = self.forecast.time
+        return self.forecast.case.tokens / time.seconds if time else None
+
+    @property
+    def node_hours_per_billion_tokens(self) -> float | None:
+        """What 1e9 tokens cost."""
+        speed = self.tokens_per_second
+        return self.layout.nodes * BILLION / speed / SECONDS_PER_HOUR if speed else None
+
+    @property
+    def training_days(self) -> float | None:
+        """Days for all tokens."""
+        speed = self.tokens_per_second
+        return self.training_tokens / speed / SECONDS_PER_DAY if speed and self.training_tokens else None
+
+    @property
+    def mfu_percent(self) -> float | None:
+        """Model FLOPs utilization."""
+        case, time = self.forecast.case, self.forecast.time
+        peak = peak_of(self.layout.machine, self.layout.workload.precision, self.layout.frequency_ghz)
+        if peak is None or time is None:
+            return None
+        names = ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor")
+        work = model_flops(**{name: getattr(case, name) for name in names})
+        return 100 * work / time.seconds / case.nodes / TERA / peak.tflops_per_node
+
+
+def asked(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expansion:
+    """The layouts that are like one, but for these axes; raises NodesweepError where none of them can be.
+
+    DP follows from the others. What the sweep excludes may be asked about all the same.
+    """
+    fields = {name: axes.get(name) or (like.fields()[name],) for name in AXES if name != "data"}
+    block = Block.model_validate(
+        {name: list(values) for name, values in fields.items() if values != (None,)}
+        | ({"data": list(axes["data"])} if axes.get("data") else {})
+    )
+    changes = {"layouts": (block,), "exclude": (), "variants": (like.variant,) if like.variant else ()}
+    try:
+        return expand(sweep.model_copy(update=changes))
+    except ConfigError as error:
+        raise NodesweepError(str(error).removeprefix("layouts: ")) from None
+
+
+def foreseen(
+    sweep: Sweep, layouts: Sequence[Layout], calibrations: Mapping[str, Calibration], campaign: str | None
+) -> list[WhatIf]:
+    """What these layouts would take by the calibration of their campaign, or of the one that is named."""
+    return [
+        WhatIf(layout, forecast(layout, calibrations.get(campaign or layout.campaign)), sweep.training_tokens)
+        for layout in layouts
+    ]
+
+
+def table(found: Sequence[WhatIf]) -> str:
+    """Them side by side, in markdown."""
+    headings = [*_HEADINGS.values(), "Mem [GiB]", "Verdict", "Sec/it", "95 %", "Tokens/s", "Node-h / 1e9 tokens"]
+    rows = [
+        [
+            *(_word(one.layout.fields()[name]) for name in _HEADINGS),
+            f"{one.forecast.memory.bytes / GIB:.1f}",
+            one.forecast.memory.verdict or "-",
+            *_seconds(one),
+            _figure(one.tokens_per_second),
+            _figure(one.node_hours_per_billion_tokens),
+        ]
+        for one in found
+    ]
+    return pipe_table(headings, rows, _LEFT)
+
+
+def _seconds(one: WhatIf) -> tuple[str, str]:
+    time = one.forecast.time
+    if time is None:
+        return "-", "-"
+    return _figure(time.seconds), f"{_figure(time.low_seconds)} to {_figure(time.high_seconds)}"
+
+
+def told(one: WhatIf) -> str:
+    """One layout in lines: memory part by part, time part by part, cost, and what the interval rests on."""
+    return "\n".join([one.layout.slug, *(f"  {line}" for line in (*_memory(one.forecast.memory), *_time(one)))])
+
+
+def _memory(memory: Memory) -> list[str]:
+    parts = memory.peak.of
+    of = "" if memory.limit_bytes is None else f" of {memory.limit_bytes / GIB:.1f}"
+    sizes = {
+        "process": parts.process,
+        "weights": parts.weights,
+        "gradients": parts.gradients,
+        "optimizer": parts.optimizer,
+        "activations in flight": parts.factor * parts.activations,
+        "working space": parts.factor * parts.working,
+        "logits": parts.factor * parts.logits,
+    }
+    shown = ", ".join(f"{name} {size / GIB:.2f}" for name, size in sizes.items() if size)
+    return [
+        f"memory: {memory.bytes / GIB:.1f}{of} GiB in stage {memory.peak.stage}: {memory.verdict or 'no limit known'} "
+        f"(by {memory.source})",
+        f"  {shown}; an allocator takes {parts.factor:.3g} times what tensors need",
+    ]
+
+
+def _time(one: WhatIf) -> list[str]:
+    case, time = one.forecast.case, one.forecast.time
+    if time is None:
+        return ["time: nothing is known of it; peak_tflops of the machine or iterations.expected_seconds give a guess"]
+    micro = time.parts.compute_seconds / case.micro_batches
+    parts = [
+        f"compute {_figure(time.parts.compute_seconds)} s = {case.micro_batches} micro batches x {micro:.4g} s",
+        f"bubble {_figure(time.parts.bubble_seconds)} s over {case.pipeline} stages",
+        f"DP sync {_figure(time.parts.sync_seconds)} s at DP {case.data}",
+        *([f"shared cores {_figure(time.parts.sharing_seconds)} s"] if time.parts.sharing_seconds else []),
+    ]
+    cost = [
+        f"{_figure(one.tokens_per_second)} tokens/s",
+        f"{_figure(one.node_hours_per_billion_tokens)} node-hours per 1e9 tokens",
+        *([f"MFU {one.mfu_percent:.1f} %"] if one.mfu_percent is not None else []),
+        *([f"{one.training_days:.1f} days for {one.training_tokens:.10g} tokens"] if one.training_days else []),
+    ]
+    return [
+        f"time: {_figure(time.seconds)} s an iteration, 95 %: {_figure(time.low_seconds)} to "
+        f"{_figure(time.high_seconds)} s (by {time.source})",
+        f"  {', '.join(parts)}",
+        f"  what makes the interval as wide as it is: {time.by}",
+        f"cost: {', '.join(cost)}",
+    ]
+
+
+def _figure(value: float | None) -> str:
+    """Four figures, whole from 1000 on."""
+    return "-" if value is None else f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "-"
+    return {True: "Yes", False: "No"}[value] if isinstance(value, bool) else inert(str(value))
