@@ -42,12 +42,13 @@ def explanation(sweep: Sweep, frame: pandas.DataFrame) -> str:
         return ""
     fields, campaigns = differing(rows), by_campaign(rows)
     best = best_of_each(records(frame))
-    return template("explanation.md.j2").render(
+    text = template("explanation.md.j2").render(
         times=_table(sweep, frame, ("Sec/it", *_TIMES), ("iteration_seconds",)),
         predicted=_table(sweep, frame, ("Sec/it", *_PREDICTED), *_BESIDE),
         losses=[inert(sentence(loss, fields, campaigns)) for loss in losses(rows)],
         best=best_table(best, fields, campaigns) if best else "",
     )
+    return text.rstrip() + "\n"
 
 
 def _table(
