@@ -67,6 +67,7 @@ schemas: $(VENV)/.installed
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/trainer.py
 	$(BIN)/python tests/bench/logs.py
+	$(BIN)/python tests/bench/predictions.py
 
 clean:
 	rm -rf $(VENV) build .snakemake .pytest_cache .ruff_cache .hypothesis
