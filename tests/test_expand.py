@@ -155,7 +155,7 @@ def test_plan_lists_every_point(tmp_path: Path) -> None:
     """plan.csv has a line per point, plan.md the counts and the reasons; hostile marks are inert."""
     sweep = toy(title="A | <b>title</b>", layouts=[block(nodes=[1, 3], tensor=[1, 2], note="*x*")])
     study = Study.load([write(tmp_path / "sweep.yaml", sweep)])
-    layouts = planned(study, decisions_of(study))
+    layouts = planned(study, decisions_of(study), {})
     lines = plan_csv(study, layouts).splitlines()
     assert [line.partition(",")[0] for line in lines] == ["verdict", "runs", "rejected", "rejected", "rejected"]
     text = plan_markdown(study, layouts)

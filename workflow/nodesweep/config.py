@@ -126,7 +126,7 @@ class Machine(_Strict):
     enforce_memory: bool = False
     """Whether the job script holds each rank to its share of memory_mib_per_node (`ulimit -d`)."""
     elapse_limit_seconds: Count | None = None
-    """Time limit of a job, in seconds; where left out it follows from iterations.expected_seconds or the queue."""
+    """Time limit of a job, in seconds; where left out, iterations.expected_seconds, earlier runs or the queue tell."""
     queues: tuple[Queue, ...] = ()
     """Queues in order of preference; a job goes to the first that takes its nodes and its time."""
     peak_tflops: tuple[Peak, ...] = ()

@@ -3,8 +3,8 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .decisions import GIB, Decisions, NotRun
@@ -14,7 +14,7 @@ from .layout import Layout
 from .markdown import inert, pipe_table
 from .study import Study
 
-LEFT = frozenset({"Layout", "Law", "Reason and way out", "Verdict", "Why"})
+LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
 _COLUMNS = {
     "nodes": "Nodes",
     "frequency_ghz": "Freq [GHz]",
@@ -39,39 +39,52 @@ HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %", "Node-hours", "Order")
 
 @dataclass(frozen=True)
 class Planned:
-    """A layout of the plan: what is foreseen of it, its place in the queue from 1, or why it is not to run."""
+    """A layout of the plan: what is foreseen of it, its place in the queue from 1, or why it is not to run.
+
+    `ended`: how it ended, where it needs no more runs; else empty.
+    """
 
     layout: Layout
     forecast: Forecast
     order: int | None
     not_run: NotRun | None
+    ended: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether the next launch runs it."""
+        return self.not_run is None and not self.ended
 
 
-def planned(study: Study, decisions: Decisions) -> list[Planned]:
-    """All layouts in the order of the config, as a launcher would decide on them now, each by itself."""
+def planned(study: Study, decisions: Decisions, ended: Mapping[str, str]) -> list[Planned]:
+    """All layouts in the order of the config, as a launcher would decide on them now, each by itself.
+
+    `ended`: how those ended, by slug, that need no more runs.
+    """
     order, found = 0, {}
     for slug in sorted(study.layouts, key=decisions.rank):
-        not_run = decisions.not_run(slug)
-        order += not_run is None
-        layout = study.layouts[slug]
-        found[slug] = Planned(layout, decisions.forecast(slug), None if not_run else order, not_run)
+        outcome = ended.get(slug, "")
+        not_run = None if outcome else decisions.not_run(slug)
+        one = Planned(study.layouts[slug], decisions.forecast(slug), None, not_run, outcome)
+        order += one.runs
+        found[slug] = replace(one, order=order) if one.runs else one
     return [found[slug] for slug in study.layouts]
 
 
 def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
-    """A line per point: its fields, `runs`, `pruned`, `skipped` or `rejected`, slug, law, reason, what is foreseen."""
+    """A line per point: `runs`, `ended`, `pruned`, `skipped` or `rejected`, fields, slug, law, reason, predictions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["verdict", *_COLUMNS, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
     for one in layouts:
         layout, why = one.layout, one.not_run
         said = [
-            why.outcome if why else "runs",
+            why.outcome if why else "ended" if one.ended else "runs",
             *_values(layout),
             layout.note,
             layout.slug,
             "",
-            why.reason if why else "",
+            why.reason if why else one.ended,
         ]
         writer.writerow([*said, *_foreseen(one)])
     for point in study.expansion.rejected:
@@ -82,12 +95,14 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
 
 def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
     """The same for people: counts, node-hours, the layouts that run, those that do not and why."""
-    runs, rejected = [one for one in layouts if one.not_run is None], study.expansion.rejected
+    runs, rejected = [one for one in layouts if one.runs], study.expansion.rejected
+    ended = [one for one in layouts if one.ended]
     not_run = [one for one in layouts if one.not_run is not None]
     points = (*(one.layout for one in layouts), *rejected)
     shown = [name for name in _COLUMNS if any(_field(point, name) not in (None, "") for point in points)]
     headings = [_COLUMNS[name] for name in shown]
-    counts = [f"{len(runs)} to run", *([f"{len(not_run)} not to run"] if not_run else []), f"{len(rejected)} rejected"]
+    counts = [f"{len(runs)} to run", f"{len(ended)} ended", f"{len(not_run)} not to run", f"{len(rejected)} rejected"]
+    counts = [count for count in counts if not count.startswith("0 ") or count in (counts[0], counts[-1])]
     parts = [
         f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
         f"{len(points)} points: {', '.join(counts)}. {_hours(runs, not_run)}",
@@ -95,6 +110,9 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
         f"## To run ({len(runs)})",
         pipe_table([*headings, *HEADINGS, "Layout"], [_row(one, shown) for one in runs], LEFT),
     ]
+    if ended:
+        rows = [[*_row(one, shown), one.ended] for one in ended]
+        parts += [f"## Ended ({len(ended)})", pipe_table([*headings, *HEADINGS, "Layout", "Outcome"], rows, LEFT)]
     if not_run:
         rows = [[*_row(one, shown), inert(f"{one.not_run.outcome}: {one.not_run.reason}")] for one in not_run]
         parts += [f"## Not to run ({len(not_run)})", pipe_table([*headings, *HEADINGS, "Layout", "Why"], rows, LEFT)]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +11,10 @@ from . import journal
 from .calibration import Calibration
 from .cells import NOT_RUN
 from .decisions import Decisions, NotRun, Ran
-from .errors import LockError, NodesweepError
-from .forecast import SECONDS_PER_HOUR
+from .errors import LayoutError, LockError, NodesweepError
+from .forecast import SECONDS_PER_HOUR, forecast
 from .journal import State
+from .layout import Layout
 from .lock import SweepLock
 from .measured import measurement_of
 from .outcome import Verdict
@@ -102,6 +104,44 @@ def calibrations_of(study: Study) -> dict[str, Calibration]:
     return found
 
 
+def with_limits(study: Study) -> Study:
+    """The same with time limits by prediction, for layouts of a batch system whose config does not say how long."""
+    unsaid = [
+        layout
+        for layout in study.layouts.values()
+        if (layout.expected_seconds, layout.machine.elapse_limit_seconds) == (None, None)
+        and layout.machine.scheduler != "local"
+    ]
+    known = calibrations_of(study) if unsaid else {}
+    if not known:
+        return study
+    limited = {layout.slug: _limited(layout, known.get(layout.campaign)) for layout in unsaid}
+    layouts = tuple(limited.get(slug, layout) for slug, layout in study.layouts.items())
+    return replace(study, expansion=replace(study.expansion, layouts=layouts))
+
+
+def _limited(layout: Layout, calibration: Calibration | None) -> Layout:
+    """A layout that is expected to take what its runs predict; its limit is no lower than the upper end of that."""
+    time, run = forecast(layout, calibration).time, layout.iterations
+    if time is None or time.guess:
+        return layout
+    seconds = run.startup_seconds + run.total * max(time.seconds, time.high_seconds / run.time_margin)
+    try:
+        return replace(layout, expected_seconds=seconds)
+    except LayoutError:
+        return layout  # longer than any queue takes: it keeps the longest limit of its queue
+
+
+def ended(study: Study) -> dict[str, str]:
+    """The outcomes of layouts that need no more runs."""
+    found = {}
+    for slug in study.layouts:
+        # Without a record it is still to run; a damaged one is written again from the journal.
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+            found[slug] = str(json.loads(study.record(slug).read_text())["outcome"])
+    return {slug: outcome for slug, outcome in found.items() if outcome not in NOT_RUN}
+
+
 def decisions_of(study: Study) -> Decisions:
     """What is known of a sweep by its files: calibrations, and how the runs of its layouts ended."""
     decisions = Decisions(study.sweep, study.layouts, calibrations_of(study))
@@ -141,7 +181,17 @@ def withdraw_records(study: Study) -> None:
             pass  # not finished yet
         except (ValueError, KeyError, TypeError):
             study.record(slug).unlink()  # damaged: it is written again from the journal
+    _renew_plan(study)
     lock.release()
+
+
+def _renew_plan(study: Study) -> None:
+    """Have the plan made again where layouts are left to run and runs have told something since it was made."""
+    plan = study.folder / "plan.csv"
+    if plan.exists() and any(not path.exists() for path in study.records):
+        made = plan.stat().st_mtime_ns
+        if any(path.stat().st_mtime_ns > made for path in study.calibrations):
+            plan.unlink()
 
 
 def summary(record: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import NodesweepError
-from .records import withdraw_records
+from .records import with_limits, withdraw_records
 from .sources import load_sweep
 from .study import DEFAULT_SWEEP, Study
 
@@ -77,4 +77,4 @@ def _overrides(paths: tuple[str, ...], config: dict[str, Any]) -> str:
 
 @lru_cache
 def _study(paths: tuple[str, ...], overrides: str) -> Study:
-    return Study.load([Path(path) for path in paths], json.loads(overrides))
+    return with_limits(Study.load([Path(path) for path in paths], json.loads(overrides)))

@@ -4,12 +4,18 @@ import argparse
 from pathlib import Path
 
 from ..errors import NodesweepError
+from ..records import with_limits
 from ..study import DEFAULT_SWEEP, Study
 
 
 def study_of(options: argparse.Namespace) -> Study:
     """The sweep that is named, or the quickstart."""
     return Study.load(options.configfile or [DEFAULT_SWEEP], options.config)
+
+
+def limited_study_of(options: argparse.Namespace) -> Study:
+    """The same with time limits by prediction where nothing else gives any, as a launcher has it."""
+    return with_limits(study_of(options))
 
 
 def named_study(options: argparse.Namespace) -> Study | None:

@@ -9,32 +9,37 @@ from ..errors import NodesweepError
 from ..files import write_atomic
 from ..lock import SweepLock
 from ..measured import measurement_of
-from ..plan import plan_csv, plan_markdown, planned
-from ..records import decisions_of, request_rerun, standing
+from ..plan import Planned, plan_csv, plan_markdown, planned
+from ..records import decisions_of, ended, request_rerun, standing
 from ..schemas import REFERENCE, SCHEMAS, reference, schemas
 from ..script import render
 from ..study import DEFAULT_SWEEP, Study
-from .common import study_of, written
+from .common import limited_study_of, study_of, written
 
 
 def plan(options: argparse.Namespace) -> None:
     """Write plan.csv and plan.md."""
-    study = study_of(options)
+    study = limited_study_of(options)
     study.folder.mkdir(parents=True, exist_ok=True)
-    layouts = planned(study, decisions_of(study))
+    layouts = planned(study, decisions_of(study), ended(study))
     write_atomic(study.folder / "plan.csv", plan_csv(study, layouts))
     write_atomic(study.folder / "plan.md", plan_markdown(study, layouts))
-    left = sum(one.not_run is not None for one in layouts)
+    runs, done, left = (sum(counted) for counted in zip(*map(_counted, layouts), strict=True))
     counts = (
-        f"{len(layouts) - left} layouts to run, {f'{left} not to run, ' if left else ''}"
+        f"{runs} layouts to run, {f'{done} ended, ' if done else ''}{f'{left} not to run, ' if left else ''}"
         f"{len(study.expansion.rejected)} points rejected"
     )
     print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")
 
 
+def _counted(one: Planned) -> tuple[bool, bool, bool]:
+    """Whether a layout is to run, has ended, or is not to run."""
+    return one.runs, bool(one.ended), one.not_run is not None
+
+
 def scripts(options: argparse.Namespace) -> None:
     """Render the job scripts of all layouts that do not run and have not finished."""
-    study = study_of(options)
+    study = limited_study_of(options)
     rendered = 0
     for slug, layout in study.layouts.items():
         path = study.script(slug)
@@ -122,7 +127,7 @@ def why(options: argparse.Namespace) -> None:
     from ..origins import origins
     from ..why import why as told
 
-    study, named = study_of(options), options.configfile or [DEFAULT_SWEEP]
+    study, named = limited_study_of(options), options.configfile or [DEFAULT_SWEEP]
     foreign = [*study.imported, *study.ingested]
     if not options.configfile:
         foreign = [
