@@ -84,7 +84,7 @@ def test_the_plan_says_what_has_ended(tmp_path, monkeypatch, capsys):
     assert "## Ended (1)" in text and text.rstrip().endswith("| oom       |")
     assert main(["scripts", "--configfile", "sweep.yaml"]) == 0
     script = study.script(next(slug for slug, one in study.layouts.items() if one.nodes == 192)).read_text()
-    assert "#SBATCH --time=04:42:00" in script and "#SBATCH --partition=long" in script
+    assert "#SBATCH --time=4:42:00" in script and "#SBATCH --partition=long" in script
 
 
 @pytest.mark.parametrize(("newer", "left", "renewed"), [(True, True, True), (False, True, False), (True, False, False)])

@@ -79,7 +79,8 @@ def asked(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expa
     try:
         return expand(sweep.model_copy(update=changes))
     except ConfigError as error:
-        raise NodesweepError(str(error).removeprefix("layouts: ")) from None
+        reason = str(error).removeprefix("layouts: ").removesuffix("; change the axes or exclude")
+        raise NodesweepError(reason) from None
 
 
 def foreseen(
