@@ -25,7 +25,7 @@ ROOMS = [
     "logs.formats logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series "
     "logs.bars logs.extract logs.arguments logs.collect logs.scan "
     "logs.ending logs.explain outcome",
-    "steady plausible measure measured calibration.times calibration.memories calibration.fitting",
+    "steady plausible measure measured calibration.form_fit calibration.times calibration.memories calibration.fitting",
     "search decisions plan whatif records watch waiting submission runner",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "

@@ -1,13 +1,15 @@
 """Calibration on the study's rows: what it predicts of rows it has not seen, what it refuses, and its file."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from statistics import fmean
 
 import pytest
 from study_rows import april, case_of, june
 
-from nodesweep.calibration import Calibration
+from nodesweep.calibration import Calibration, form_fit
 from nodesweep.calibration.fitting import calibrate
 from nodesweep.calibration.observations import Observation, observations_of
 from nodesweep.calibration.time_model import TimeModel
@@ -201,3 +203,43 @@ def test_rows_of_the_table_as_observations() -> None:
         ("c", "its layout is not wholly known, or does not add up"),
         ("d", "nothing was measured (crash)"),
     ]
+
+
+def of_many_kinds() -> list[Observation]:
+    """A hundred and twenty-eight kinds of stage, each run once: 0.05 s for 1e12 operations, 0.1 of them not split."""
+    found = []
+    for tensor, pipeline, micro_batch, sequence, recomputed in product(
+        (1, 2, 4, 8), (1, 2, 4, 8), (1, 2), (1, 2), (0, 1)
+    ):
+        data = 1 + (tensor * pipeline + micro_batch) % 4
+        case = replace(
+            case_of(data * tensor * pipeline, data, tensor, bool(recomputed)),
+            **{"pipeline": pipeline, "micro_batch": micro_batch, "sequence_length": 1024 * sequence},
+            global_batch=data * micro_batch * 32,
+        )
+        seconds = case.stage_flops / 1e12 * 0.05 * (1 / tensor + 0.1) * (32 + pipeline - 1) + 0.5 * math.log2(data)
+        found.append(Observation(f"{len(found)}", case, seconds, None))
+    return found
+
+
+def test_many_kinds() -> None:
+    """Of a hundred and twenty-eight kinds each is predicted by the others, and one that is not among them too."""
+    runs = of_many_kinds()
+    found = calibrate("many", runs)
+    assert max(abs(run.left_out_error or 0) for run in found.runs) < 0.02
+    assert max(abs(run.error) for run in found.runs) < 0.005
+    held_out = runs.pop(100)
+    estimate = fit(runs).model.estimate(held_out.case)
+    assert not estimate.measured_kind and estimate.seconds == pytest.approx(held_out.seconds, rel=0.02)
+    assert estimate.low_seconds < held_out.seconds < estimate.high_seconds
+
+
+@pytest.mark.parametrize("kinds", [11, 60])
+def test_dense_and_sparse_agree(kinds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two solvers give the same parameters."""
+    runs = of_many_kinds()[:kinds]
+    rates = []
+    for most in (0, 1000):
+        monkeypatch.setattr(form_fit, "MOST_DENSE_KINDS", most)
+        rates.append([form.rate_seconds for form in fit(runs).model.forms])
+    assert rates[0] == pytest.approx(rates[1], rel=1e-3)

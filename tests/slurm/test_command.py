@@ -15,7 +15,7 @@ QUICKLY = ("--nodesweep-poll-seconds", "0.5")
 
 def rows(folder: Path, sweep: str) -> list[list[str]]:
     """The cells of the table, row by row."""
-    lines = (folder / "results" / sweep / "tables.md").read_text().splitlines()
+    lines = (folder / "results" / sweep / "tables.md").read_text().partition("## Where the time goes")[0].splitlines()
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")][2:]
 
 

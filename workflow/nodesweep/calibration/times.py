@@ -3,7 +3,7 @@
 A micro batch takes a stage a = W A (1/t + rho + kappa [t > 1]) (1 + q w0/w) exp(delta) seconds: W its 1e12
 operations, A the seconds of so many on one rank, rho what tensor parallelism does not divide, kappa what its ranks say
 to each other, q what small micro batches cost (w their tokens, w0 the fewest measured), delta what is particular to one
-kind of stage. `PRIORS` draw them weakly to what is usual, so that the measured decide where they can, and what was
+kind of stage. Priors draw them weakly to what is usual, so that the measured decide where they can, and what was
 never measured has an interval that says so.
 
 Robust least squares on relative residuals (scipy.optimize.least_squares, soft_l1), no parameter below 0, once for
@@ -18,19 +18,17 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy
-from scipy.optimize import least_squares
 
 from ..case import Case
-from ..timing import FORMS, passes
+from ..timing import FORMS
+from .form_fit import FormFit, Rows, short
 from .observations import Observation
 from .time_model import (
     DELTA_SPREAD,
     FIRST_NOISE,
     LEAST_SIGNIFICANCE,
-    Base,
     Form,
     Run,
-    Stage,
     TimeFit,
     TimeModel,
     kind_of,
@@ -39,29 +37,15 @@ from .time_model import (
 
 LEAST_NOISE = 0.003
 """Relative noise of a measured time at least."""
-PRIORS = {1: (0.1, 0.1), 2: (0.0, 0.3), 4: (0.0, 0.3)}
-"""Mean and standard deviation of rho, q and kappa, by their places among the parameters.
-
-Of delta 0, and `DELTA_SPREAD`, or more if measured kinds scatter more.
-"""
-BASE = 5
-"""Parameters before the deltas: log A, rho, q, seconds of the sync, kappa."""
 ROUNDS = 3
 """Of finding the noise of the times and the scatter of the kinds, which the next round then goes by."""
-LOSS_SCALE = 2.0
-"""Residuals beyond so many times the noise count in proportion, not by their square."""
-WORST_ERROR = 0.3
 TELLS_ITSELF = 0.5
 """From this leverage on a run is fitted by itself, and what the others say of it is found by fitting them alone."""
 FAR = 0.1
 """Beyond such an error the others are fitted alone too: e / (1 - h) is for small ones."""
-MOST_REFITS = 100
+MOST_REFITS = 20
 CONTRADICTION = 0.04
 """Runs of one layout that differ by more are taken for two software stacks'; the study's differ by 5 % and more."""
-NEXT_TO_NOTHING = 1e-6
-"""A parameter this near its floor, by its scale, is there."""
-DIGITS = 8
-"""Of what is kept: beyond them results differ from one machine to the next."""
 
 
 def fit(observations: Sequence[Observation], targets: Iterable[Case] = (), each: bool = False) -> TimeFit:
@@ -82,51 +66,66 @@ def fit(observations: Sequence[Observation], targets: Iterable[Case] = (), each:
     return TimeFit(model, _undetermined(model, [one.case for one in timed], list(targets)), runs)
 
 
-def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, list["_Fit"], numpy.ndarray]:
+def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, list[FormFit], numpy.ndarray]:
     """All forms of the sync with their weights; the noise of the times is that of the leave-one-out errors."""
-    noise, spread = FIRST_NOISE, DELTA_SPREAD
+    noise, spread, rows = FIRST_NOISE, DELTA_SPREAD, Rows.of(timed)
     for _ in range(ROUNDS):
-        fits = [_Fit(timed, name, noise, spread) for name in FORMS]
+        fits = [FormFit(rows, name, noise, spread) for name in FORMS]
         squares = [max(one.square_error, LEAST_NOISE**2 / 10) for one in fits]
         weights = _weights(squares, len(timed))
-        if fits[0].tells_noise:
+        if rows.tell_noise:
             noise = max(LEAST_NOISE, math.sqrt(_mean(weights, squares)))
         spread = max(DELTA_SPREAD, _mean(weights, [one.spread for one in fits]))
     forms = tuple(
-        replace(one.form(), weight=_short(weight), left_out_error=_short(numpy.sqrt(square)))
+        replace(one.form(), weight=short(weight), left_out_error=short(numpy.sqrt(square)))
         for one, weight, square in zip(fits, weights, squares, strict=True)
     )
     return _model(forms, timed, noise), fits, weights
 
 
 def _run(
-    timed: Sequence[Observation], number: int, model: TimeModel, fits: Sequence["_Fit"], weights: numpy.ndarray
+    timed: Sequence[Observation], number: int, model: TimeModel, fits: Sequence[FormFit], weights: numpy.ndarray
 ) -> Run:
-    """A run, and what the others say of it: fitted without it where it told its own time, up to `MOST_REFITS` runs."""
+    """A run, and what the others say of it, by e / (1 - h) where that is small, else by the model without it."""
     one, leverage = timed[number], max(fit.leverage[number] for fit in fits)
     found = model.estimate(one.case)
     error: float | None = _mean(weights, [fit.left_out_errors[number] for fit in fits])
     sigma: float | None = max(found.sigma, model.noise / max(1 - leverage, 1e-3) ** 0.5)
     far = max(abs(fit.left_out_errors[number]) for fit in fits) > FAR
-    if (leverage > TELLS_ITSELF or far) and 1 < len(timed) <= MOST_REFITS:
-        others = [*timed[:number], *timed[number + 1 :]]
-        forms = tuple(
-            replace(_Fit(others, name, model.noise, model.forms[0].kind_spread).form(), weight=weight)
-            for name, weight in zip(FORMS, weights, strict=True)
-        )
-        without = _model(forms, others, model.noise)
+    without = _without(timed, number, model) if (leverage > TELLS_ITSELF or far) and len(timed) > 1 else None
+    if without is not None:
         told = None if without.refusal(one.case) else without.estimate(one.case)
         error, sigma = (told.seconds / one.seconds - 1, told.sigma) if told else (None, None)
-    return Run(one.name, one.seconds, *map(_short, (found.seconds / one.seconds - 1, error, sigma)))
+    return Run(one.name, one.seconds, *map(_known, (found.seconds / one.seconds - 1, error, sigma)))
+
+
+def _without(timed: Sequence[Observation], number: int, model: TimeModel) -> TimeModel | None:
+    """The model of the others: of few runs fitted again; of many, of which one tells little, without its kind.
+
+    None for one of many that has others of its kind.
+    """
+    if len(timed) <= MOST_REFITS:
+        others = [*timed[:number], *timed[number + 1 :]]
+        rows = Rows.of(others)
+        fits = [FormFit(rows, form.name, model.noise, form.kind_spread).form() for form in model.forms]
+        weighted = (replace(one, weight=form.weight) for one, form in zip(fits, model.forms, strict=True))
+        return _model(tuple(weighted), others, model.noise)
+    kind = kind_of(timed[number].case)
+    if any(stage.kind == kind and stage.rows > 1 for stage in model.forms[0].stages):
+        return None
+    stripped = (
+        replace(form, stages=tuple(stage for stage in form.stages if stage.kind != kind)) for form in model.forms
+    )
+    return replace(model, forms=tuple(stripped))
 
 
 def _model(forms: tuple[Form, ...], timed: Sequence[Observation], noise: float) -> TimeModel:
     cases = [one.case for one in timed]
-    return TimeModel(forms, _short(noise), len(timed), *reference(cases), max(case.data for case in cases))
+    return TimeModel(forms, short(noise), len(timed), *reference(cases), max(case.data for case in cases))
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{DIGITS}g}")
+def _known(value: float | None) -> float | None:
+    return None if value is None else short(value)
 
 
 def _mean(weights: numpy.ndarray, values: Sequence[float]) -> float:
@@ -172,112 +171,3 @@ def _contradiction(timed: Sequence[Observation]) -> str:
         f"{low.name} ({low.seconds:.4g} s) and {high.name} ({high.seconds:.4g} s) are the same layout, "
         f"{100 * worst:.0f} % apart: they are not of one software stack; tell them apart by `campaign`"
     )
-
-
-class _Fit:
-    """One form of the sync, fitted to runs."""
-
-    def __init__(self, timed: Sequence[Observation], name: str, noise: float, spread: float) -> None:
-        cases = [one.case for one in timed]
-        self._name, self._cases = name, cases
-        self._labels = sorted({kind_of(case) for case in cases})
-        self._kind = numpy.array([self._labels.index(kind_of(case)) for case in cases])
-        bases = [Base.of(case, *reference(cases)) for case in cases]
-        self._work = numpy.array([base.work for base in bases])
-        self._tensor = numpy.array([float(case.tensor) for case in cases])
-        self._small = numpy.array([base.small for base in bases])
-        self._passes = numpy.array([passes(case) for case in cases])
-        self._sync = numpy.array([FORMS[name](case.data) for case in cases])
-        self._seconds = numpy.array([one.seconds for one in timed])
-        self._noise, self._spread = noise, spread
-        self._solve()
-
-    @property
-    def tells_noise(self) -> bool:
-        """Whether runs of kinds that several are of leave more than their own parameters to be told."""
-        counts = numpy.bincount(self._kind)
-        return bool((counts[counts > 1] - 1).sum() > 2)
-
-    @property
-    def _of_several(self) -> numpy.ndarray:
-        return numpy.bincount(self._kind)[self._kind] > 1
-
-    @property
-    def square_error(self) -> float:
-        """Mean square of the leave-one-out errors: of the runs that are not alone, where there are enough."""
-        of_runs = self.left_out_errors[self._of_several] if self.tells_noise else self.left_out_errors
-        return float(numpy.mean(of_runs**2))
-
-    @property
-    def spread(self) -> float:
-        """How far kinds of stage scatter about what they have in common."""
-        return math.sqrt(float(numpy.sum(self._x[BASE:] ** 2)) / max(len(self._labels) - 1, 1))
-
-    def _solve(self) -> None:
-        rate = self._seconds / self._passes / self._work / (1 / self._tensor + PRIORS[1][0])
-        least, kinds = float(self._seconds.min()), len(self._labels)
-        start = numpy.r_[numpy.log(numpy.median(rate)), 0.1, 0.01, 0.01 * least, 0.01, numpy.zeros(kinds)]
-        floor = numpy.r_[-numpy.inf, 0, 0, 0, 0, numpy.full(kinds, -numpy.inf)]
-        scale = numpy.r_[1, 0.1, 0.1, 0.1 * least, 0.1, numpy.full(kinds, 0.1)]
-        found = least_squares(
-            *(self._residuals, start), bounds=(floor, numpy.inf), x_scale=scale, loss="soft_l1", f_scale=LOSS_SCALE
-        )
-        self._x = found.x
-        at_floor = found.x[1:BASE] < NEXT_TO_NOTHING * scale[1:BASE]
-        self._x[1:BASE] = numpy.where(at_floor, 0.0, found.x[1:BASE])
-        jacobian = found.jac
-        self._covariance = numpy.linalg.pinv(jacobian.T @ jacobian, hermitian=True)
-        of_rows = jacobian[: len(self._seconds)]
-        self.leverage = numpy.einsum("ij,jk,ik->i", of_rows, self._covariance, of_rows)
-        errors = self._predicted(found.x) / self._seconds - 1
-        self.left_out_errors = numpy.clip(errors / numpy.maximum(1 - self.leverage, 1e-3), -WORST_ERROR, WORST_ERROR)
-
-    def _micro_batch(self, x: numpy.ndarray) -> numpy.ndarray:
-        split = 1 / self._tensor + x[1] + x[4] * (self._tensor > 1)
-        return self._work * numpy.exp(x[0]) * split * (1 + x[2] * self._small) * numpy.exp(x[BASE + self._kind])
-
-    def _predicted(self, x: numpy.ndarray) -> numpy.ndarray:
-        return self._micro_batch(x) * self._passes + x[3] * self._sync
-
-    def _residuals(self, x: numpy.ndarray) -> numpy.ndarray:
-        drawn = [(x[number] - mean) / spread for number, (mean, spread) in PRIORS.items()]
-        return numpy.r_[(self._predicted(x) / self._seconds - 1) / self._noise, drawn, x[BASE:] / self._spread]
-
-    def form(self) -> Form:
-        """The parameters, and the covariances that predictions need."""
-        log_seconds = numpy.log(self._micro_batch(self._x))
-        stages = []
-        for number, label in enumerate(self._labels):
-            rows = numpy.flatnonzero(self._kind == number)
-            slope = self._slope(int(rows[0]), number)
-            stages.append(
-                Stage(
-                    kind=label,
-                    micro_batch_seconds=_short(numpy.exp(log_seconds[rows[0]])),
-                    variance=_short(slope @ self._covariance @ slope),
-                    sync_covariance=_short(slope @ self._covariance[3]),
-                    rows=len(rows),
-                )
-            )
-        return Form(
-            name=self._name,
-            weight=0.0,
-            left_out_error=0.0,
-            rate_seconds=_short(numpy.exp(self._x[0])),
-            rho=_short(self._x[1]),
-            kappa=_short(self._x[4]),
-            small=_short(self._x[2]),
-            sync_seconds=_short(self._x[3]),
-            covariance=tuple(tuple(_short(value) for value in row[:BASE]) for row in self._covariance[:BASE]),
-            stages=tuple(stages),
-            kind_spread=_short(self._spread),
-        )
-
-    def _slope(self, row: int, kind: int) -> numpy.ndarray:
-        """Derivative of the logarithm of a stage's micro-batch seconds by all parameters."""
-        slope = numpy.zeros_like(self._x)
-        slope[0], slope[BASE + kind] = 1, 1
-        slope[1] = 1 / (1 / self._tensor[row] + self._x[1] + self._x[4] * (self._tensor[row] > 1))
-        slope[4] = slope[1] if self._tensor[row] > 1 else 0.0
-        slope[2] = self._small[row] / (1 + self._x[2] * self._small[row])
-        return slope
