@@ -243,3 +243,10 @@ def test_dense_and_sparse_agree(kinds: int, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(form_fit, "MOST_DENSE_KINDS", most)
         rates.append([form.rate_seconds for form in fit(runs).model.forms])
     assert rates[0] == pytest.approx(rates[1], rel=1e-3)
+
+
+def test_few_runs_that_scatter() -> None:
+    """Two runs tell no noise: it is taken to be as large as their iterations scatter, and at least 1 %."""
+    steady = [june()[1], june()[3]]
+    uneven = [replace(run, scatter=0.05) for run in steady]
+    assert (fit(steady).model.noise, fit(uneven).model.noise) == (0.01, 0.05)

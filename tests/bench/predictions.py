@@ -43,10 +43,11 @@ def show_memory(study: Study, rows: dict[str, dict]) -> None:
 def show_times(study: Study, rows: dict[str, dict]) -> None:
     """Each layout as all halves without it predict it."""
     seconds = {slug: row["iteration_seconds"] for slug, row in rows.items() if row["outcome"] == "ok"}
+    scatter = {slug: rows[slug]["iteration_seconds_half_interquartile_range"] / seconds[slug] for slug in seconds}
     cases = {slug: Case.of(study.layouts[slug]) for slug in seconds}
     predicted, inside = defaultdict(list), []
     for half in combinations(seconds, (len(seconds) + 1) // 2):
-        model = fit([Observation(slug, cases[slug], seconds[slug], None) for slug in half]).model
+        model = fit([Observation(slug, cases[slug], seconds[slug], None, scatter=scatter[slug]) for slug in half]).model
         for slug in set(seconds) - set(half):
             found = model.estimate(cases[slug])
             predicted[slug].append(found.seconds)

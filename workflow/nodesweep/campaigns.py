@@ -61,5 +61,6 @@ def _take(found: tuple[list[Observation], list[LeftOut]], run: Run) -> None:
             if memory
             else None,
             limited=outcome != "ok",
+            scatter=statistics.scatter if statistics else None,
         )
     )

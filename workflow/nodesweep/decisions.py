@@ -34,11 +34,15 @@ class NotRun:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run that has ended tells: its outcome, and seconds per iteration where it got that far, its cost."""
+    """What a run that has ended tells: its outcome, and seconds per iteration where it got that far, its cost.
+
+    `scatter`: half the interquartile range of its iterations, relative.
+    """
 
     outcome: str
     seconds: float | None
     node_hours: float
+    scatter: float | None = None
 
 
 @dataclass
@@ -88,7 +92,7 @@ class Decisions:
         """Take in how a run ended."""
         self.spent_node_hours += ran.node_hours
         if self._search is not None:
-            self._search.ended(slug, ran.seconds)
+            self._search.ended(slug, ran.seconds, ran.scatter)
         if ran.outcome not in ("ok", "oom"):
             return
         campaign, needed = self.layouts[slug].campaign, self.forecast(slug).memory.bytes

@@ -102,6 +102,12 @@ class Statistics:
     log_tflops_per_node_median: float | None
     log_tflops_per_node_mean: float | None
 
+    @property
+    def scatter(self) -> float | None:
+        """The half interquartile range, relative."""
+        spread = self.iteration_seconds_half_interquartile_range
+        return None if spread is None else spread / self.iteration_seconds
+
 
 @dataclass(frozen=True)
 class Measurement:

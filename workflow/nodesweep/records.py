@@ -156,8 +156,9 @@ def ran_of(study: Study, slug: str, record: dict[str, Any], timed: bool) -> Ran:
     """What a run that ended tells; seconds per iteration only where asked for, since its log is read for them."""
     layout = study.layouts[slug]
     measured = measurement_of(study, layout, record) if timed else None
-    seconds = measured.statistics.iteration_seconds if measured and measured.statistics else None
-    return Ran(record["outcome"], seconds, _node_hours(record, layout.nodes))
+    statistics = measured.statistics if measured else None
+    seconds, scatter = (statistics.iteration_seconds, statistics.scatter) if statistics else (None, None)
+    return Ran(record["outcome"], seconds, _node_hours(record, layout.nodes), scatter)
 
 
 def withdraw_records(study: Study) -> None:

@@ -36,12 +36,13 @@ class Progress:
     layouts: Mapping[str, Layout]
     cases: Mapping[str, Case]
     _seconds: dict[str, float] = field(default_factory=dict)
+    _scatter: dict[str, float | None] = field(default_factory=dict)
     _models: dict[str, TimeModel | None] = field(default_factory=dict)
 
-    def ended(self, slug: str, seconds: float | None) -> None:
-        """Take in the time of a run; None where it has none."""
+    def ended(self, slug: str, seconds: float | None, scatter: float | None) -> None:
+        """Take in the time of a run and how much its iterations scatter; None where it has none."""
         if seconds is not None:
-            self._seconds[slug] = seconds
+            self._seconds[slug], self._scatter[slug] = seconds, scatter
             self._models.pop(self.layouts[slug].campaign, None)
 
     def rank(self, slug: str) -> float:
@@ -86,7 +87,7 @@ class Progress:
             from .calibration.times import fit  # scipy takes a second to import
 
             runs = [
-                Observation(other, self.cases[other], seconds, None)
+                Observation(other, self.cases[other], seconds, None, scatter=self._scatter.get(other))
                 for other, seconds in list(self._seconds.items())  # another thread may take in a run meanwhile
                 if self.layouts[other].campaign == campaign
             ]

@@ -13,6 +13,7 @@ from .flops import TERA, model_flops
 from .forecast import Forecast, Memory, forecast
 from .layout import Layout
 from .markdown import inert, pipe_table
+from .memory import MIB
 from .peaks import peak_of
 
 SECONDS_PER_HOUR, SECONDS_PER_DAY = 3600, 86400
@@ -124,7 +125,7 @@ def told(one: WhatIf) -> str:
 
 def _memory(memory: Memory) -> list[str]:
     parts = memory.peak.of
-    of = "" if memory.limit_bytes is None else f" of {memory.limit_bytes / GIB:.1f}"
+    of = "" if memory.limit_bytes is None else f" of {_size(memory.limit_bytes)}"
     sizes = {
         "process": parts.process,
         "weights": parts.weights,
@@ -134,12 +135,21 @@ def _memory(memory: Memory) -> list[str]:
         "working space": parts.factor * parts.working,
         "logits": parts.factor * parts.logits,
     }
-    shown = ", ".join(f"{name} {size / GIB:.2f}" for name, size in sizes.items() if size)
+    shown = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items() if size)
     return [
-        f"memory: {memory.bytes / GIB:.1f}{of} GiB in stage {memory.peak.stage}: {memory.verdict or 'no limit known'} "
+        f"memory: {_size(memory.bytes)}{of} in stage {memory.peak.stage}: {memory.verdict or 'no limit known'} "
         f"(by {memory.source})",
         f"  {shown}; an allocator takes {parts.factor:.3g} times what tensors need",
     ]
+
+
+def _size(count: float) -> str:
+    """Bytes to a tenth of a MiB, from 1 GiB on to a hundredth of one.
+
+    >>> _size(2**30 * 1.5), _size(2**20 * 315.94)
+    ('1.50 GiB', '315.9 MiB')
+    """
+    return f"{count / GIB:.2f} GiB" if count >= GIB else f"{count / MIB:.1f} MiB"
 
 
 def _time(one: WhatIf) -> list[str]:

@@ -19,7 +19,7 @@ class Observation:
     """A measured run: `seconds` per iteration and `memory_mib` of a rank, each None where it is not known.
 
     `limited`: it ran out of memory or failed, so that its memory is not what it needed. `name`: its slug, and file and
-    line where it was imported.
+    line where it was imported. `scatter`: half the interquartile range of its iterations, relative.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Observation:
     seconds: float | None
     memory_mib: float | None
     limited: bool = False
+    scatter: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def observations_of(
             seconds = row["iteration_seconds"]
             if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:
                 seconds = None
-            found.append(Observation(name, case, seconds, row["memory_mib"], limited))
+            spread = row["iteration_seconds_half_interquartile_range"]
+            scatter = spread / seconds if spread is not None and seconds else None
+            found.append(Observation(name, case, seconds, row["memory_mib"], limited, scatter))
     return found, left_out
 
 

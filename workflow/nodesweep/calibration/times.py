@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
+from statistics import median
 
 import numpy
 
@@ -68,7 +69,7 @@ def fit(observations: Sequence[Observation], targets: Iterable[Case] = (), each:
 
 def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, list[FormFit], numpy.ndarray]:
     """All forms of the sync with their weights; the noise of the times is that of the leave-one-out errors."""
-    noise, spread, rows = FIRST_NOISE, DELTA_SPREAD, Rows.of(timed)
+    noise, spread, rows = _first_noise(timed), DELTA_SPREAD, Rows.of(timed)
     for _ in range(ROUNDS):
         fits = [FormFit(rows, name, noise, spread) for name in FORMS]
         squares = [max(one.square_error, LEAST_NOISE**2 / 10) for one in fits]
@@ -81,6 +82,12 @@ def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, list[FormFit], n
         for one, weight, square in zip(fits, weights, squares, strict=True)
     )
     return _model(forms, timed, noise), fits, weights
+
+
+def _first_noise(timed: Sequence[Observation]) -> float:
+    """What is taken for the noise of times until runs tell it: as much as the iterations of most runs scatter."""
+    known = [one.scatter for one in timed if one.scatter is not None]
+    return max(FIRST_NOISE, median(known)) if known else FIRST_NOISE
 
 
 def _run(

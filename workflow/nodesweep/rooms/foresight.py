@@ -7,7 +7,7 @@ from ..calibration import Calibration
 from ..errors import NodesweepError
 from ..forecast import forecast
 from ..layout import Layout
-from ..records import calibrations_of, decisions_of
+from ..records import calibrations_of, decisions_of, ended
 from ..study import Study
 from ..whatif import AXES, WhatIf, asked, foreseen, table, told
 from .common import study_of, written
@@ -32,13 +32,15 @@ def explain(options: argparse.Namespace) -> None:
     """Say where the time of a sweep's runs goes and what they tell; or what is foreseen of layouts, part by part."""
     study = study_of(options)
     if options.slug:
-        decisions = decisions_of(study)
+        decisions, outcomes = decisions_of(study), ended(study)
         for slug in options.slug:
             layout = study.begun(slug)
             known = decisions.calibrations.get(layout.campaign)
             print(told(WhatIf(layout, forecast(layout, known), study.sweep.training_tokens)))
             why_not = decisions.not_run(layout.slug)
-            print(f"  {why_not.outcome}: {why_not.reason}" if why_not else "  nothing keeps it from running")
+            outlook = f"{why_not.outcome}: {why_not.reason}" if why_not else "nothing keeps it from running"
+            outcome = outcomes.get(layout.slug)
+            print(f"  it has run ({outcome}) and needs no more runs" if outcome else f"  {outlook}")
         return
     from ..explained import explanation
     from ..results import from_csv
