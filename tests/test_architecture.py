@@ -13,7 +13,7 @@ PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 ROOMS = [
     "errors text markdown files expressions columns cells fields log_config table_config training_config config "
     "sources origins layout expand",
-    "study flops shape peaks case memory timing calibration.observations calibration.time_model "
+    "study flops cost shape peaks case memory timing calibration.observations calibration.time_model "
     "calibration.memory_model calibration.probes calibration forecast "
     "explanation.known explanation.predictions explanation.figures explanation",
     "directives script schemas",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .config import Precision, Workload
-from .flops import hardware_flops, padded_vocabulary
+from .flops import hardware_flops, padded_vocabulary, tflops_per_node
 from .layout import Layout
 from .training_config import Training
 
@@ -119,14 +119,21 @@ class Case:
     @property
     def stage_flops(self) -> float:
         """Operations of one micro batch in one pipeline stage, over its tensor-parallel ranks together."""
-        whole = hardware_flops(
+        return self._flops(self.micro_batch, self.activation_checkpointing) / self.pipeline
+
+    def tflops_per_node(self, iteration_seconds: float, recomputation: bool) -> float:
+        """Rate of one node, `recomputation` counted or not, in 1e12 operations per second."""
+        work = self._flops(self.global_batch, recomputation and self.activation_checkpointing)
+        return tflops_per_node(work, iteration_seconds, self.nodes)
+
+    def _flops(self, samples: int, activation_checkpointing: bool) -> int:
+        return hardware_flops(
             layers=self.layers,
             hidden_size=self.hidden_size,
             sequence_length=self.sequence_length,
             vocab_size=self.vocab_size,
-            global_batch=self.micro_batch,
+            global_batch=samples,
             tensor=self.tensor,
-            activation_checkpointing=self.activation_checkpointing,
+            activation_checkpointing=activation_checkpointing,
             selective=self.training.recomputation == "selective",
         )
-        return whole / self.pipeline

@@ -8,8 +8,9 @@ from .calibration import Calibration
 from .calibration.time_model import kind_of
 from .case import Case
 from .config import Sweep
+from .cost import node_hours
 from .flops import TERA
-from .forecast import SECONDS_PER_HOUR, Forecast, forecast
+from .forecast import Forecast, forecast
 from .layout import Layout
 from .search import Progress
 from .timing import passes
@@ -150,7 +151,7 @@ class Decisions:
         """What a job of a layout may use at most: by its time limit, or by a prediction that rests on runs."""
         layout, found = self.layouts[slug], self.forecast(slug)
         limit = layout.elapse_limit_seconds
-        bounds = [limit * layout.nodes / SECONDS_PER_HOUR] if limit is not None else []
+        bounds = [node_hours(limit, layout.nodes)] if limit is not None else []
         if found.most_node_hours is not None and found.time is not None and not found.time.guess:
             bounds.append(found.most_node_hours)
         return min(bounds, default=None)

@@ -6,6 +6,7 @@ from typing import Literal
 from .calibration import Calibration
 from .case import Case
 from .config import Machine, Workload
+from .cost import node_hours
 from .layout import Layout
 from .memory import MIB, Peak, known_factor, peak
 from .peaks import peak_of
@@ -23,7 +24,6 @@ MOST_ERROR = 0.05
 GUESSED_SHARE = 0.3
 GUESSED_FACTOR = 3.0
 """A guess of time: this share of a node's peak, give or take this factor."""
-SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def forecast(layout: Layout, calibration: Calibration | None = None) -> Forecast
     if time is not None:
         run = layout.iterations
         spent = [run.startup_seconds + run.total * seconds for seconds in (time.seconds, time.high_seconds)]
-        hours = [layout.nodes * seconds / SECONDS_PER_HOUR for seconds in spent]
+        hours = [node_hours(seconds, layout.nodes) for seconds in spent]
     return Forecast(case, memory_of(case, layout.machine, layout.workload, calibration), time, *hours)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from . import journal
 from .calibration import Calibration
 from .cells import NOT_RUN
+from .cost import node_hours
 from .decisions import Decisions, NotRun, Ran
 from .errors import LayoutError, LockError, NodesweepError
-from .forecast import SECONDS_PER_HOUR, forecast
+from .forecast import forecast
 from .journal import State
 from .layout import Layout
 from .lock import SweepLock
@@ -58,7 +59,7 @@ def _node_hours(record: Mapping[str, Any], nodes: int) -> float:
     if None in times:
         return 0.0
     started, ended = (datetime.fromisoformat(str(time)).timestamp() for time in times)
-    return max(ended - started, 0.0) * nodes / SECONDS_PER_HOUR
+    return node_hours(max(ended - started, 0.0), nodes)
 
 
 def standing(study: Study, slug: str) -> tuple[str, State]:

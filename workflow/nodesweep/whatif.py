@@ -6,18 +6,16 @@ from typing import Any
 
 from .calibration import Calibration
 from .config import Block, Sweep
+from .cost import node_hours_per_billion_tokens, training_days
 from .decisions import GIB
 from .errors import ConfigError, NodesweepError
 from .expand import Expansion, expand
-from .flops import TERA, model_flops
 from .forecast import Forecast, Memory, forecast
 from .layout import Layout
 from .markdown import inert, pipe_table
 from .memory import MIB
 from .peaks import peak_of
 
-SECONDS_PER_HOUR, SECONDS_PER_DAY = 3600, 86400
-BILLION = 1e9
 AXES = (
     *("nodes", "data", "tensor", "pipeline", "micro_batch", "global_batch", "sequence_length"),
     *("activation_checkpointing", "frequency_ghz"),
@@ -45,14 +43,14 @@ class WhatIf:
     @property
     def node_hours_per_billion_tokens(self) -> float | None:
         """What 1e9 tokens cost."""
-        speed = self.tokens_per_second
-        return self.layout.nodes * BILLION / speed / SECONDS_PER_HOUR if speed else None
+        case, time = self.forecast.case, self.forecast.time
+        return node_hours_per_billion_tokens(time.seconds, case.nodes, case.tokens) if time else None
 
     @property
     def training_days(self) -> float | None:
         """Days for all tokens."""
-        speed = self.tokens_per_second
-        return self.training_tokens / speed / SECONDS_PER_DAY if speed and self.training_tokens else None
+        case, time, wanted = self.forecast.case, self.forecast.time, self.training_tokens
+        return training_days(time.seconds, case.tokens, wanted) if time and wanted else None
 
     @property
     def mfu_percent(self) -> float | None:
@@ -61,9 +59,7 @@ class WhatIf:
         peak = peak_of(self.layout.machine, self.layout.workload.precision, self.layout.frequency_ghz)
         if peak is None or time is None:
             return None
-        names = ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor")
-        work = model_flops(**{name: getattr(case, name) for name in names})
-        return 100 * work / time.seconds / case.nodes / TERA / peak.tflops_per_node
+        return 100 * case.tflops_per_node(time.seconds, recomputation=False) / peak.tflops_per_node
 
 
 def asked(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expansion:

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..case import Case
+from ..cost import node_hours
 from ..timing import FORMS, passes
 from .time_model import Base, TimeModel
 
 ENOUGH = 2.0
 """Times its standard error that the sync must be to count as told, with some in hand."""
-SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def cheapest(model: TimeModel, cases: Iterable[Case]) -> Probe | None:
 
 
 def _node_hours(model: TimeModel, case: Case) -> float:
-    return model.estimate(case).seconds * case.nodes / SECONDS_PER_HOUR
+    return node_hours(model.estimate(case).seconds, case.nodes)
 
 
 def _significance(model: TimeModel, case: Case) -> float:

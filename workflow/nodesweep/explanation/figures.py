@@ -3,12 +3,8 @@
 from collections.abc import Callable
 
 from ..calibration.time_model import FIRST_NOISE
-from ..case import Case
-from ..flops import hardware_flops, model_flops, tflops_per_node
+from ..cost import node_hours_per_billion_tokens, training_days
 from .known import Figure, Known, efficiency_percent
-
-SECONDS_PER_HOUR, SECONDS_PER_DAY = 3600, 86400
-BILLION = 1e9
 
 
 def _error(known: Known) -> Figure:
@@ -32,7 +28,7 @@ def _utilization(column: str, recomputation: bool) -> Callable[[Known], Figure]:
             return Figure(None, ("the peak of its nodes is not known: machine.peak_tflops",))
         said = column
         if tflops is None and known.case is not None:
-            tflops = _tflops(known.case, known["iteration_seconds"], recomputation)
+            tflops = known.case.tflops_per_node(known["iteration_seconds"], recomputation)
             said = "TFLOPs of a node by the formula"
         if tflops is None:
             return Figure(None, ("sizes of its model or layout are not known",))
@@ -47,19 +43,6 @@ def _utilization(column: str, recomputation: bool) -> Callable[[Known], Figure]:
         )
 
     return figure
-
-
-def _tflops(case: Case, seconds: float, recomputation: bool) -> float:
-    sizes = {
-        name: getattr(case, name)
-        for name in ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor")
-    }
-    kind = {
-        "activation_checkpointing": case.activation_checkpointing,
-        "selective": case.training.recomputation == "selective",
-    }
-    work = hardware_flops(**sizes, **kind) if recomputation else model_flops(**sizes)
-    return tflops_per_node(work, seconds, case.nodes)
 
 
 _PARTS = ("a m", "a (p - 1) / v", "sync", "a times the turns of ranks beyond the cores, instead of the bubble")
@@ -109,7 +92,7 @@ def _node_hours(known: Known) -> Figure:
     seconds, nodes, tokens = known["iteration_seconds"], known["nodes"], known.tokens
     if None in (seconds, nodes, tokens):
         return Figure(None, ("no iteration was measured, or its nodes or batch are not known",))
-    value = seconds * nodes / SECONDS_PER_HOUR / tokens * BILLION
+    value = node_hours_per_billion_tokens(seconds, nodes, tokens)
     return Figure(
         value,
         (
@@ -126,7 +109,7 @@ def _days(known: Known) -> Figure:
         return Figure(None, ("training_tokens of the config does not say how many",))
     if seconds is None or tokens is None:
         return Figure(None, ("no iteration was measured, or its batch is not known",))
-    value = seconds * wanted / tokens / SECONDS_PER_DAY
+    value = training_days(seconds, tokens, wanted)
     return Figure(
         value,
         (
