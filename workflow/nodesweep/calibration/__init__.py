@@ -13,6 +13,7 @@ from .probes import Probe
 from .time_model import Estimate, Form, Run, TimeFit
 
 SCHEMA = 2
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _HEAD = (
     "What the runs of campaign {campaign} say of memory and time.",
     "Written by `nodesweep measure`, read by every plan and launcher.",
@@ -69,7 +70,7 @@ class Calibration:
     def from_yaml(cls, text: str) -> "Calibration":
         """What `to_yaml` wrote; raises NodesweepError for any other text."""
         try:
-            found = _adapter.validate_python(yaml.safe_load(text))
+            found = _adapter.validate_python(yaml.load(text, Loader=_LOADER))
         except (ValidationError, yaml.YAMLError) as error:
             kind = type(error).__name__
             raise NodesweepError(f"no calibration ({kind}); delete it, `nodesweep measure` makes it again") from None
