@@ -121,7 +121,7 @@ def test_losses_in_words():
     fields = (("MP", "tensor"),)
     told = sentence(Loss(first, last, {"a": 2.0, "b": 1.0, "c": 0.9}), fields, campaigns=False)
     assert told == (
-        "From 2 to 8 nodes, there MP 1, here MP 2: 56 % of the speed per node is left. Of the loss 118 % goes to a, "
+        "From 2 to 8 nodes (MP 1, then MP 2): 56 % of the speed per node is left. Of the loss 118 % goes to a, "
         "and 18 % comes back by c."
     )
     assert sentence(Loss(first, last | {"tensor": 1}, {"a": 1.001}), fields, campaigns=True) == (

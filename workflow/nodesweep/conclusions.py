@@ -153,10 +153,10 @@ def sentence(loss: Loss, fields: Sequence[tuple[str, str]], campaigns: bool) -> 
     first, last = loss.first, loss.last
     same = [field for field in fields if first[field[1]] == last[field[1]] and field[1] != "data"]
     other = [field for field in fields if first[field[1]] != last[field[1]] and field[1] != "data"]
-    of = f" ({named(last, same)})" if same else ""
-    become = f", there {named(first, other)}, here {named(last, other)}" if other else ""
+    changed = [f"{named(first, (field,))}, then {named(last, (field,))}" for field in other]
+    of = f" ({'; '.join(filter(None, (named(last, same), *changed)))})" if same or other else ""
     campaign = f", campaign {first['campaign']}" if campaigns else ""
-    head = f"From {first['nodes']} to {last['nodes']} nodes{of}{campaign}{become}"
+    head = f"From {first['nodes']} to {last['nodes']} nodes{of}{campaign}"
     if abs(math.log(loss.kept)) < SAME:
         return f"{head}: the speed per node stays the same."
     if loss.kept > 1:
