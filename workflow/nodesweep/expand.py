@@ -64,7 +64,8 @@ def expand(sweep: Sweep) -> Expansion:
             )
         layouts[layout.slug] = (layout, number)
     if not layouts:
-        reasons = "; ".join(f"{one.law}: {one.reason}" for one in rejected[:3])
+        different = dict.fromkeys(f"{one.law}: {one.reason}" for one in rejected)
+        reasons = "; ".join(list(different)[:3])
         raise ConfigError(f"layouts: none of {len(rejected)} points can run ({reasons}); change the axes or exclude")
     found, blocks = zip(*layouts.values(), strict=True)
     return Expansion(found, tuple(rejected), blocks)
