@@ -250,3 +250,12 @@ def test_few_runs_that_scatter() -> None:
     steady = [june()[1], june()[3]]
     uneven = [replace(run, scatter=0.05) for run in steady]
     assert (fit(steady).model.noise, fit(uneven).model.noise) == (0.01, 0.05)
+
+
+def test_one_layout_twice_on_a_noisy_machine() -> None:
+    """Ten percent apart is another software stack where iterations are even, and noise where they scatter by five."""
+    first = june()[0]
+    again = replace(first, name="again", seconds=1.1 * first.seconds)
+    assert "are the same layout" in fit([first, again, june()[2]]).refusal
+    noisy = [replace(run, scatter=0.05) for run in (first, again, june()[2])]
+    assert "are the same layout" not in fit(noisy).refusal

@@ -47,6 +47,8 @@ FAR = 0.1
 MOST_REFITS = 20
 CONTRADICTION = 0.04
 """Runs of one layout that differ by more are taken for two software stacks'; the study's differ by 5 % and more."""
+MOST_SCATTERS = 3
+"""Or by so many times what their iterations scatter, if that is more."""
 
 
 def fit(observations: Sequence[Observation], targets: Iterable[Case] = (), each: bool = False) -> TimeFit:
@@ -172,7 +174,7 @@ def _contradiction(timed: Sequence[Observation]) -> str:
     pairs = [pair for group in same.values() for pair in combinations(sorted(group, key=lambda one: one.seconds), 2)]
     apart = [(high.seconds / low.seconds - 1, low, high) for low, high in pairs]
     worst, low, high = max(apart, key=lambda found: found[0], default=(0.0, timed[0], timed[0]))
-    if worst <= CONTRADICTION:
+    if worst <= max(CONTRADICTION, MOST_SCATTERS * _first_noise(timed)):
         return ""
     return (
         f"{low.name} ({low.seconds:.4g} s) and {high.name} ({high.seconds:.4g} s) are the same layout, "
