@@ -13,7 +13,7 @@ from nodesweep.__main__ import main
 from nodesweep.calibration.fitting import calibrate
 from nodesweep.calibration.observations import Observation
 from nodesweep.case import Case
-from nodesweep.records import with_limits, withdraw_records
+from nodesweep.records import ended, with_limits, withdraw_records
 from nodesweep.study import Study
 
 MODEL = {"layers": 48, "hidden_size": 7168, "attention_heads": 56, "vocab_size": 50257}
@@ -101,3 +101,13 @@ def test_when_a_plan_is_made_again(tmp_path, newer, left, renewed):
             study.record(slug).write_text(json.dumps({"slug": slug, "outcome": "ok"}))
     withdraw_records(study)
     assert plan.exists() is not renewed
+
+
+def test_what_runs_again_has_not_ended(tmp_path):
+    """A time limit that was raised since makes its layout one that is to run; out of memory stays an end."""
+    study = june(tmp_path)
+    first, second, *_ = study.layouts
+    for slug, outcome in ((first, "timeout"), (second, "oom")):
+        study.directory(slug).mkdir(parents=True)
+        study.record(slug).write_text(json.dumps({"slug": slug, "outcome": outcome, "elapse_limit_seconds": 60}))
+    assert ended(study) == {second: "oom"}

@@ -112,6 +112,20 @@ def notes(
     return "; ".join(inert(part) for part in (note, end, outcome_note, *left) if part)
 
 
+def four_figures(value: float | None) -> str:
+    """Four figures, whole from 1000 on.
+
+    >>> four_figures(253.06), four_figures(12430.4), four_figures(0.54321), four_figures(None)
+    ('253.1', '12430', '0.5432', '-')
+    """
+    return UNKNOWN if value is None else f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def anything(value: Any) -> str:
+    """A field of a layout, whatever its kind."""
+    return yes_no(value) if isinstance(value, bool) else word(None if value is None else str(value))
+
+
 def energy(joules: float | None) -> str:
     """Watt-hours to three figures.
 

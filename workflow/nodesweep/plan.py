@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .cells import anything, four_figures
 from .decisions import GIB, Decisions, NotRun
 from .expand import Rejected
 from .forecast import Forecast
@@ -129,9 +130,9 @@ def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
     ]
     if not known[0] and not known[1]:
         return "Node-hours: unknown before the first runs; `peak_tflops` or `iterations.expected_seconds` give a guess."
-    saved = f", {_figure(sum(known[1]))} saved by what is not run" if known[1] else ""
+    saved = f", {four_figures(sum(known[1]))} saved by what is not run" if known[1] else ""
     missing = len(runs) - len(known[0])
-    return f"Node-hours: {_figure(sum(known[0]))} asked for{saved}{f'; unknown of {missing}' if missing else ''}."
+    return f"Node-hours: {four_figures(sum(known[0]))} asked for{saved}{f'; unknown of {missing}' if missing else ''}."
 
 
 def _sources(layouts: Sequence[Planned]) -> str:
@@ -161,9 +162,9 @@ def _row(one: Planned, names: list[str]) -> list[str]:
         *_cells(one.layout, names),
         f"{memory.bytes / GIB:.1f}",
         memory.verdict or "-",
-        _figure(time.seconds) if time else "-",
-        f"{_figure(time.low_seconds)} to {_figure(time.high_seconds)}" if time else "-",
-        "-" if one.forecast.node_hours is None else _figure(one.forecast.node_hours),
+        four_figures(time.seconds) if time else "-",
+        f"{four_figures(time.low_seconds)} to {four_figures(time.high_seconds)}" if time else "-",
+        four_figures(one.forecast.node_hours),
         str(one.order or "-"),
         one.layout.slug,
     ]
@@ -184,16 +185,5 @@ def _values(point: Layout | Rejected) -> list[Any]:
     return ["" if (value := _field(point, name)) is None else value for name in _COLUMNS]
 
 
-def _figure(value: float) -> str:
-    """Four figures, whole from 1000 on."""
-    return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
-
-
 def _cells(point: Layout | Rejected, names: list[str]) -> list[str]:
-    return [_cell(_field(point, name)) for name in names]
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    return "-" if value in (None, "") else inert(str(value))
+    return [anything(_field(point, name)) for name in names]

@@ -93,7 +93,7 @@ def _not_run(study: Study, slug: str) -> dict[str, Any] | None:
         return None
 
 
-def calibrations_of(study: Study) -> dict[str, Calibration]:
+def read_calibrations(study: Study) -> dict[str, Calibration]:
     """What the runs of each campaign were found to say; raises NodesweepError for a file of another version."""
     found = {}
     for path in study.calibrations:
@@ -113,7 +113,7 @@ def with_limits(study: Study) -> Study:
         if (layout.expected_seconds, layout.machine.elapse_limit_seconds) == (None, None)
         and layout.machine.scheduler != "local"
     ]
-    known = calibrations_of(study) if unsaid else {}
+    known = read_calibrations(study) if unsaid else {}
     if not known:
         return study
     limited = {layout.slug: _limited(layout, known.get(layout.campaign)) for layout in unsaid}
@@ -139,13 +139,15 @@ def ended(study: Study) -> dict[str, str]:
     for slug in study.layouts:
         # Without a record it is still to run; a damaged one is written again from the journal.
         with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            found[slug] = str(json.loads(study.record(slug).read_text())["outcome"])
-    return {slug: outcome for slug, outcome in found.items() if outcome not in NOT_RUN}
+            record = json.loads(study.record(slug).read_text())
+            if record["outcome"] not in NOT_RUN and not needs_run(study, record):
+                found[slug] = str(record["outcome"])
+    return found
 
 
 def decisions_of(study: Study) -> Decisions:
     """What is known of a sweep by its files: calibrations, and how the runs of its layouts ended."""
-    decisions = Decisions(study.sweep, study.layouts, calibrations_of(study))
+    decisions = Decisions(study.sweep, study.layouts, read_calibrations(study))
     for slug in study.layouts:
         ends = [event["record"] for event in journal.read(study.journal(slug)) if event["event"] == "ended"]
         for record in ends:

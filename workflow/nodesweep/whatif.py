@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .calibration import Calibration
+from .cells import anything, four_figures
 from .config import Block, Sweep
 from .cost import node_hours_per_billion_tokens, training_days
 from .decisions import GIB
@@ -12,7 +13,7 @@ from .errors import ConfigError, NodesweepError
 from .expand import Expansion, expand
 from .forecast import Forecast, Memory, forecast
 from .layout import Layout
-from .markdown import inert, pipe_table
+from .markdown import pipe_table
 from .memory import MIB
 from .peaks import peak_of
 
@@ -95,12 +96,12 @@ def table(found: Sequence[WhatIf]) -> str:
     headings = [*_HEADINGS.values(), "Mem [GiB]", "Verdict", "Sec/it", "95 %", "Tokens/s", "Node-h / 1e9 tokens"]
     rows = [
         [
-            *(_word(one.layout.fields()[name]) for name in _HEADINGS),
+            *(anything(one.layout.fields()[name]) for name in _HEADINGS),
             f"{one.forecast.memory.bytes / GIB:.1f}",
             one.forecast.memory.verdict or "-",
             *_seconds(one),
-            _figure(one.tokens_per_second),
-            _figure(one.node_hours_per_billion_tokens),
+            four_figures(one.tokens_per_second),
+            four_figures(one.node_hours_per_billion_tokens),
         ]
         for one in found
     ]
@@ -111,7 +112,7 @@ def _seconds(one: WhatIf) -> tuple[str, str]:
     time = one.forecast.time
     if time is None:
         return "-", "-"
-    return _figure(time.seconds), f"{_figure(time.low_seconds)} to {_figure(time.high_seconds)}"
+    return four_figures(time.seconds), f"{four_figures(time.low_seconds)} to {four_figures(time.high_seconds)}"
 
 
 def told(one: WhatIf) -> str:
@@ -154,32 +155,21 @@ def _time(one: WhatIf) -> list[str]:
         return ["time: nothing is known of it; peak_tflops of the machine or iterations.expected_seconds give a guess"]
     micro = time.parts.compute_seconds / case.micro_batches
     parts = [
-        f"compute {_figure(time.parts.compute_seconds)} s = {case.micro_batches} micro batches x {micro:.4g} s",
-        f"bubble {_figure(time.parts.bubble_seconds)} s over {case.pipeline} stages",
-        f"DP sync {_figure(time.parts.sync_seconds)} s at DP {case.data}",
-        *([f"shared cores {_figure(time.parts.sharing_seconds)} s"] if time.parts.sharing_seconds else []),
+        f"compute {four_figures(time.parts.compute_seconds)} s = {case.micro_batches} micro batches x {micro:.4g} s",
+        f"bubble {four_figures(time.parts.bubble_seconds)} s over {case.pipeline} stages",
+        f"DP sync {four_figures(time.parts.sync_seconds)} s at DP {case.data}",
+        *([f"shared cores {four_figures(time.parts.sharing_seconds)} s"] if time.parts.sharing_seconds else []),
     ]
     cost = [
-        f"{_figure(one.tokens_per_second)} tokens/s",
-        f"{_figure(one.node_hours_per_billion_tokens)} node-hours per 1e9 tokens",
+        f"{four_figures(one.tokens_per_second)} tokens/s",
+        f"{four_figures(one.node_hours_per_billion_tokens)} node-hours per 1e9 tokens",
         *([f"MFU {one.mfu_percent:.1f} %"] if one.mfu_percent is not None else []),
         *([f"{one.training_days:.1f} days for {one.training_tokens:.10g} tokens"] if one.training_days else []),
     ]
     return [
-        f"time: {_figure(time.seconds)} s an iteration, 95 %: {_figure(time.low_seconds)} to "
-        f"{_figure(time.high_seconds)} s (by {time.source})",
+        f"time: {four_figures(time.seconds)} s an iteration, 95 %: {four_figures(time.low_seconds)} to "
+        f"{four_figures(time.high_seconds)} s (by {time.source})",
         f"  {', '.join(parts)}",
         f"  what makes the interval as wide as it is: {time.by}",
         f"cost: {', '.join(cost)}",
     ]
-
-
-def _figure(value: float | None) -> str:
-    """Four figures, whole from 1000 on."""
-    return "-" if value is None else f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def _word(value: Any) -> str:
-    if value is None:
-        return "-"
-    return {True: "Yes", False: "No"}[value] if isinstance(value, bool) else inert(str(value))

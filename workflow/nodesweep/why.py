@@ -26,7 +26,7 @@ from .logs.lines import lines_at
 from .measure import Measurement, Settings
 from .origins import Origins
 from .provenance import COLUMNS
-from .records import calibrations_of, needs_run, standing
+from .records import needs_run, read_calibrations, standing
 from .results import Run, build, from_csv, records, to_csv
 from .study import Study
 from .text import plain
@@ -92,7 +92,7 @@ def _explained(study: Study, folder: Path, slug: str) -> tuple[dict[str, Trace],
     if number is None:
         return dict.fromkeys(EXPLAINED, Trace((f"not measured yet: {MEASURE}",))), dict.fromkeys(EXPLAINED, "")
     own = folder == study.folder
-    basis = Basis(study.sweep, study.layouts, calibrations_of(study)) if own else Basis()
+    basis = Basis(study.sweep, study.layouts, read_calibrations(study)) if own else Basis()
     found = explain_row(basis, rows[number], bases(rows)[number])
     values = {name: "" if figure.value is None else repr(figure.value) for name, figure in found.items()}
     return {name: Trace(figure.said) for name, figure in found.items()}, values

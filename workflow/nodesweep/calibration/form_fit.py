@@ -55,7 +55,8 @@ class Rows:
         kinds = [kind_of(case) for case in cases]
         labels = tuple(sorted(set(kinds)))
         numbers = {label: number for number, label in enumerate(labels)}
-        bases = [Base.of(case, *reference(cases)) for case in cases]
+        tokens, clock_ghz = reference(cases)
+        bases = [Base.of(case, tokens, clock_ghz) for case in cases]
         return cls(
             cases=cases,
             labels=labels,

@@ -34,13 +34,8 @@ def _utilization(column: str, recomputation: bool) -> Callable[[Known], Figure]:
             return Figure(None, ("sizes of its model or layout are not known",))
         of = f"{peak.precision}{f', {peak.frequency_ghz:g} GHz' if peak.frequency_ghz else ''}"
         value = 100 * tflops / peak.tflops_per_node
-        return Figure(
-            value,
-            (
-                f"{said} over the peak of a node ({of}; machine.peak_tflops), in %",
-                f"= 100 x {tflops!r} / {peak.tflops_per_node!r} = {value!r}",
-            ),
-        )
+        formula = f"{said} over the peak of a node ({of}; machine.peak_tflops), in %"
+        return Figure.worked_out(value, formula, f"100 x {tflops!r} / {peak.tflops_per_node!r}")
 
     return figure
 
@@ -60,14 +55,12 @@ def _share(number: int) -> Callable[[Known], Figure]:
         )
         seconds = (parts.compute_seconds, parts.bubble_seconds, parts.sync_seconds, parts.sharing_seconds)[number]
         value = 100 * parts.shares[number]
-        return Figure(
+        return Figure.worked_out(
             value,
-            (
-                f"of a (m + (p - 1) / v) + sync, by {known.place}: {_PARTS[number]}",
-                f"a = {micro:.6g} s, m = {case.micro_batches}, {waits}, "
-                f"sync = {parts.sync_seconds:.4g} s at DP {case.data}",
-                f"= 100 x {seconds!r} / {parts.total_seconds!r} = {value!r}",
-            ),
+            f"of a (m + (p - 1) / v) + sync, by {known.place}: {_PARTS[number]}",
+            f"100 x {seconds!r} / {parts.total_seconds!r}",
+            f"a = {micro:.6g} s, m = {case.micro_batches}, {waits}, "
+            f"sync = {parts.sync_seconds:.4g} s at DP {case.data}",
         )
 
     return figure
@@ -78,14 +71,9 @@ def _efficiency(known: Known) -> Figure:
     if value is None or base is None:
         missing = "no iteration was measured" if known["iteration_seconds"] is None else "nothing to compare it with"
         return Figure(None, (f"{missing}: no other node count of its model, MP and global batch has run",))
-    return Figure(
-        value,
-        (
-            f"sec/it x nodes of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %",
-            f"= 100 x {base['iteration_seconds']!r} x {base['nodes']} / ({known['iteration_seconds']!r} x "
-            f"{known['nodes']}) = {value!r}",
-        ),
-    )
+    here, there = (f"{row['iteration_seconds']!r} x {row['nodes']}" for row in (known.row, base))
+    formula = f"sec/it x nodes of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %"
+    return Figure.worked_out(value, formula, f"100 x {there} / ({here})")
 
 
 def _node_hours(known: Known) -> Figure:
@@ -93,13 +81,8 @@ def _node_hours(known: Known) -> Figure:
     if None in (seconds, nodes, tokens):
         return Figure(None, ("no iteration was measured, or its nodes or batch are not known",))
     value = node_hours_per_billion_tokens(seconds, nodes, tokens)
-    return Figure(
-        value,
-        (
-            "sec/it x nodes / 3600 / (GBS x sequence length) x 10^9",
-            f"= {seconds!r} x {nodes} / 3600 / {tokens} x 10^9 = {value!r}",
-        ),
-    )
+    formula = "sec/it x nodes / 3600 / (GBS x sequence length) x 10^9"
+    return Figure.worked_out(value, formula, f"{seconds!r} x {nodes} / 3600 / {tokens} x 10^9")
 
 
 def _days(known: Known) -> Figure:
@@ -110,13 +93,8 @@ def _days(known: Known) -> Figure:
     if seconds is None or tokens is None:
         return Figure(None, ("no iteration was measured, or its batch is not known",))
     value = training_days(seconds, tokens, wanted)
-    return Figure(
-        value,
-        (
-            "sec/it x training_tokens / (GBS x sequence length) / 86400",
-            f"= {seconds!r} x {wanted:.10g} / {tokens} / 86400 = {value!r}",
-        ),
-    )
+    formula = "sec/it x training_tokens / (GBS x sequence length) / 86400"
+    return Figure.worked_out(value, formula, f"{seconds!r} x {wanted:.10g} / {tokens} / 86400")
 
 
 FIGURES: dict[str, Callable[[Known], Figure]] = {

@@ -28,6 +28,11 @@ class Figure:
     value: float | None
     said: tuple[str, ...]
 
+    @classmethod
+    def worked_out(cls, value: float, formula: str, numbers: str, *more: str) -> "Figure":
+        """A value by a formula, with the numbers in it."""
+        return cls(value, (formula, *more, f"= {numbers} = {value!r}"))
+
 
 @dataclass(frozen=True)
 class Basis:

@@ -50,13 +50,8 @@ def _bound(sign: int) -> Callable[[Known], Figure]:
         if found.seconds is None:
             return Figure(None, found.said)
         value = found.seconds * math.exp(sign * SIGMAS * found.sigma)
-        return Figure(
-            value,
-            (
-                "predicted_seconds x e^(1.96 x its relative standard error), or over it",
-                f"= {found.seconds!r} x e^({sign * SIGMAS:g} x {found.sigma!r}) = {value!r}",
-            ),
-        )
+        formula = "predicted_seconds x e^(1.96 x its relative standard error), or over it"
+        return Figure.worked_out(value, formula, f"{found.seconds!r} x e^({sign * SIGMAS:g} x {found.sigma!r})")
 
     return figure
 
@@ -66,7 +61,8 @@ def _prediction_error(known: Known) -> Figure:
     if found.seconds is None or not seconds:
         return Figure(None, found.said if found.seconds is None else ("no iteration was measured",))
     value = 100 * (found.seconds / seconds - 1)
-    return Figure(value, ("predicted_seconds / sec/it - 1, in %", f"= 100 x ({found.seconds!r} / {seconds!r} - 1)"))
+    numbers = f"100 x ({found.seconds!r} / {seconds!r} - 1)"
+    return Figure.worked_out(value, "predicted_seconds / sec/it - 1, in %", numbers)
 
 
 def _memory(known: Known) -> Figure:
@@ -77,7 +73,7 @@ def _memory(known: Known) -> Figure:
     if run is not None and fit is not None:
         value = run.mib * (1 + run.left_out_error)
         others = f"{known.place}: memory: by the {len(fit.runs) - 1} other runs"
-        return Figure(value, (others, f"= {run.mib!r} x (1 + {run.left_out_error!r}) = {value!r}"))
+        return Figure.worked_out(value, others, f"{run.mib!r} x (1 + {run.left_out_error!r})")
     memory = memory_of(known.case, known.machine, known.workload, known.calibration)
     if not memory.sure:
         return Figure(None, (f"only {memory.source}",))
@@ -96,13 +92,8 @@ def _memory_error(known: Known) -> Figure:
     case = known.case
     measured = mib_of_a_rank(mib, known["memory_source"], case.ranks_per_node, case.nodes * case.ranks_per_node)
     value = 100 * (predicted.value / measured - 1)
-    return Figure(
-        value,
-        (
-            "predicted_memory_mib over the measured peak of a rank - 1, in %",
-            f"= 100 x ({predicted.value!r} / {measured!r} - 1)",
-        ),
-    )
+    formula = "predicted_memory_mib over the measured peak of a rank - 1, in %"
+    return Figure.worked_out(value, formula, f"100 x ({predicted.value!r} / {measured!r} - 1)")
 
 
 PREDICTIONS: dict[str, Callable[[Known], Figure]] = {

@@ -7,16 +7,16 @@ from ..calibration import Calibration
 from ..errors import NodesweepError
 from ..forecast import forecast
 from ..layout import Layout
-from ..records import calibrations_of, decisions_of, ended
+from ..records import decisions_of, ended, read_calibrations
 from ..study import Study
 from ..whatif import AXES, WhatIf, asked, foreseen, table, told
-from .common import study_of, written
+from .common import limited_study_of, study_of, written
 
 
 def predict(options: argparse.Namespace) -> None:
     """Say what layouts would take that are like one of the sweep, but for the axes that are given."""
     study = study_of(options)
-    calibrations = calibrations_of(study)
+    calibrations = read_calibrations(study)
     _check_campaign(options.campaign, calibrations)
     like = study.begun(options.like) if options.like else _fastest(study)
     axes = {name: values for name in AXES if (values := getattr(options, name)) is not None}
@@ -30,7 +30,7 @@ def predict(options: argparse.Namespace) -> None:
 
 def explain(options: argparse.Namespace) -> None:
     """Say where the time of a sweep's runs goes and what they tell; or what is foreseen of layouts, part by part."""
-    study = study_of(options)
+    study = limited_study_of(options)
     if options.slug:
         decisions, outcomes = decisions_of(study), ended(study)
         for slug in options.slug:
@@ -46,7 +46,7 @@ def explain(options: argparse.Namespace) -> None:
     from ..results import from_csv
 
     text = explanation(study.sweep, from_csv(written(study.folder / "results.csv")))
-    calibrations = calibrations_of(study).values()
+    calibrations = read_calibrations(study).values()
     print(text.strip() or "No run has told yet where its time goes.")
     for calibration in calibrations:
         print("", *calibration.told(), sep="\n")
