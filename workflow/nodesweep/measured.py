@@ -5,6 +5,7 @@ from typing import Any
 from .files import write_atomic
 from .layout import Layout
 from .logs.custom import format_of
+from .logs.reading import LogReading
 from .logs.scan import scan
 from .measure import Measurement, Settings, measure
 from .study import Study
@@ -15,14 +16,18 @@ def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Meas
     log, path = study.directory(layout.slug) / record["log"], study.directory(layout.slug) / "measurement.json"
     if not log.is_file():
         return None
-    settings = Settings.of(layout, study.sweep.statistic)
-    status = log.stat()
+    settings, status = Settings.of(layout, study.sweep.statistic), log.stat()
     try:
         known = Measurement.from_json(path.read_text())
         if known.made_from(record, settings, status.st_size, status.st_mtime_ns):
             return known
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass  # none yet, or one of another version: it is made from the log again
-    measurement = measure(layout, record, scan(log, format_of(layout.workload.log_format)), settings)
-    write_atomic(path, measurement.to_json())
+    return measured_from(study, layout, record, scan(log, format_of(layout.workload.log_format)))
+
+
+def measured_from(study: Study, layout: Layout, record: dict[str, Any], reading: LogReading) -> Measurement:
+    """The measurement of an ended run whose log has been read, kept on disk."""
+    measurement = measure(layout, record, reading, Settings.of(layout, study.sweep.statistic))
+    write_atomic(study.directory(layout.slug) / "measurement.json", measurement.to_json())
     return measurement

@@ -185,6 +185,8 @@ def withdraw_records(study: Study) -> None:
             pass  # not finished yet
         except (ValueError, KeyError, TypeError):
             study.record(slug).unlink()  # damaged: it is written again from the journal
+    if not all(study.script(slug).exists() for slug in study.layouts):
+        study.scripts_list.unlink(missing_ok=True)
     _renew_plan(study)
     lock.release()
 

@@ -16,6 +16,7 @@ from .files import write_atomic
 from .journal import State
 from .logs.custom import format_of
 from .logs.scan import scan
+from .measured import measured_from
 from .outcome import decide
 from .records import needs_run, not_run_record, ran_of, summary, terminal_record
 from .schedulers.base import End, Job, Scheduler, Sighting
@@ -315,6 +316,8 @@ class Runner:
         verdict = decide(end, reading, (layout or self._study.sweep).iterations.total)
         record = terminal_record(slug, job, state, end, verdict)
         journal.append(path, "ended", record=record)
+        if layout and log.is_file():
+            measured_from(self._study, layout, record, reading)  # what `measure` would read the log again for
         return record
 
     def _finish(self, slug: str, record: dict[str, Any]) -> Finished:

@@ -41,9 +41,9 @@ class Study:
         return {layout.slug: layout for layout in self.expansion.layouts}
 
     @property
-    def scripts(self) -> list[Path]:
-        """All job scripts."""
-        return [self.script(slug) for slug in self.layouts]
+    def scripts_list(self) -> Path:
+        """All job scripts with their digests, as `sha256sum --check` reads them; made once all are written."""
+        return self.folder / "scripts.sha256"
 
     @property
     def records(self) -> list[Path]:

@@ -1,9 +1,10 @@
-# The script is `ancient`: a new one alone runs nothing again. Snakemake then looks no further downstream of a renewed
-# script, so that measure, which needs all records, must have a reason of its own to be looked at: the plan.
+# The scripts are `ancient`: new ones alone run nothing again. Snakemake then looks no further downstream of renewed
+# scripts, so that measure, which needs all records, must have a reason of its own to be looked at: the plan.
+# One list stands for all scripts: Snakemake would match each of 10,000 inputs against each of 10,000 outputs.
 rule run:
     """One layout, submitted and watched by the nodesweep executor; a new script never runs a finished layout again."""
     input:
-        script=ancient(study.folder / "layouts" / "{slug}" / "job.sh"),
+        scripts=ancient(study.scripts_list),
     output:
         record=study.folder / "layouts" / "{slug}" / "job.json",
     log:

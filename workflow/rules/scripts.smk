@@ -3,7 +3,7 @@ rule scripts:
     input:
         study.folder / "plan.csv",
     output:
-        update(study.scripts),
+        study.scripts_list,
     log:
         study.folder / "logs" / "scripts.log",
     conda:

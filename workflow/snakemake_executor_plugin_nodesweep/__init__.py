@@ -9,6 +9,7 @@ from pathlib import Path
 
 from snakemake_interface_common.exceptions import ApiError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
@@ -96,7 +97,7 @@ class Executor(RemoteExecutor):
             raise ApiError(str(error)) from None
         self._poll_seconds = settings.poll_seconds
         self._cancels = settings.on_interrupt == "cancel"
-        self._finished: dict[str, Finished] = {}
+        self._handed: dict[str, SubmittedJobInfo] = {}
         self._runner: Runner | None = None
 
     def _start(self) -> Runner:
@@ -132,20 +133,22 @@ class Executor(RemoteExecutor):
         self._runner.wake()
 
     def run_job(self, job: JobExecutorInterface) -> None:
-        """Take a job over from Snakemake."""
-        self.report_job_submission(SubmittedJobInfo(job), register_job=False)
+        """Take a job over from Snakemake, on a list of our own: the base class goes through all of its at each look."""
+        info = SubmittedJobInfo(job)
+        self._handed[job.wildcards.slug] = info
+        RealExecutor.report_job_submission(self, info, register_job=False)
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
-        """Report the jobs whose layout the runner is done with; give back the others."""
+        """Report the jobs whose layout the runner is done with; those given are none, and none is given back."""
         try:
-            self._finished |= {done.slug: done for done in self._runner.step()}
+            finished = self._runner.step()
         except (NodesweepError, OSError) as error:
             raise ApiError(f"{error}; running jobs go on, and the same command takes over from here") from None
         for info in active_jobs:
-            done = self._finished.get(info.job.wildcards.slug)
-            if done is None:
-                yield info
-            elif done.final:
+            yield info
+        for done in finished:
+            info = self._handed.pop(done.slug)
+            if done.final:
                 self.report_job_success(info)
             else:
                 _write_log(Path(info.job.log[0]), done)

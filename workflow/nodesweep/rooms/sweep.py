@@ -1,7 +1,7 @@
 """Rooms of a sweep: plan, scripts, measure, tables, show, why, rerun; and the schema of its files."""
 
 import argparse
-import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,16 @@ def _counted(one: Planned) -> tuple[bool, bool, bool]:
 def scripts(options: argparse.Namespace) -> None:
     """Render the job scripts of all layouts that do not run and have not finished."""
     study = limited_study_of(options)
-    rendered = 0
+    rendered, digests = 0, []
     for slug, layout in study.layouts.items():
         path = study.script(slug)
-        started = standing(study, slug)[0] in ("queued", "running") or study.record(slug).exists()
-        if path.exists() and started:
-            os.utime(path)  # stays as it was submitted; only its time says that it was looked at
-        else:
+        started = study.record(slug).exists() or standing(study, slug)[0] in ("queued", "running")
+        if not (started and path.exists()):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, render(layout, study.sweep.sweep, study.folder))
             rendered += 1
+        digests.append(f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(study.folder)}\n")
+    write_atomic(study.scripts_list, "".join(digests))
     kept = len(study.layouts) - rendered
     print(f"{study.sweep.sweep}: {rendered} job scripts written, {kept} kept as they were submitted")
 
