@@ -64,10 +64,16 @@ format: $(VENV)/.installed-test
 schemas: $(VENV)/.installed
 	$(BIN)/nodesweep schema
 
-bench: $(VENV)/.installed-test
+# A rival, in an environment of its own.
+build/reframe/bin/reframe: | $(VENV)/bin/python
+	$(PYTHON) -m venv build/reframe
+	build/reframe/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_OPTIONS) ReFrame-HPC==4.10.4
+
+bench: $(VENV)/.installed-test build/reframe/bin/reframe
 	$(BIN)/python tests/bench/trainer.py
 	$(BIN)/python tests/bench/logs.py
 	$(BIN)/python tests/bench/predictions.py
+	$(BIN)/python tests/bench/orchestration.py --reframe build/reframe/bin/reframe
 
 clean:
 	rm -rf $(VENV) build .snakemake .pytest_cache .ruff_cache .hypothesis

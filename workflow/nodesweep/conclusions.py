@@ -21,6 +21,8 @@ _WORDS = {True: "on", False: "off"}
 SAME = 0.01
 """A speed per node that differs by less is the same."""
 LEAST_SHARE = 0.005
+MOST_NAMED = 5
+"""Layouts that are named in one cell."""
 _LEFT = ("Campaign", "Best measured", "As good", "May be faster")
 
 
@@ -72,7 +74,8 @@ def best_of_each(rows: Sequence[Row]) -> list[Best]:
         timed = [row for row in group if row["outcome"] == "ok" and row["iteration_seconds"]]
         if timed:
             best = max(timed, key=_speed)
-            ties = tuple(row for row in timed if row is not best and _fastest(row) >= _slowest(best))
+            close = (row for row in timed if row is not best and _fastest(row) >= _slowest(best))
+            ties = tuple(sorted(close, key=_speed, reverse=True))
             rest = (row for row in group if row["outcome"] is None and row["predicted_seconds_low"])
             unmeasured = tuple(row for row in rest if _tokens(row) / row["predicted_seconds_low"] > _speed(best))
             found.append(Best(best, len(timed), ties, unmeasured))
@@ -179,14 +182,20 @@ def best_table(found: Sequence[Best], fields: Sequence[tuple[str, str]], campaig
             _seconds(best.row),
             f"{_speed(best.row):.0f}",
             str(best.measured),
-            inert("; ".join(f"{named(row, fields)}: {_seconds(row)} s" for row in best.ties)) or "-",
-            inert("; ".join(_unmeasured(row, fields) for row in best.unmeasured)) or "-",
+            inert(_first([f"{named(row, fields)}: {_seconds(row)} s" for row in best.ties])) or "-",
+            inert(_first([_unmeasured(row, fields) for row in best.unmeasured])) or "-",
         ]
         for best in found
     ]
     if not any(best.unmeasured for best in found):
         headings, rows = headings[:-1], [row[:-1] for row in rows]
     return pipe_table(headings, rows, frozenset(_LEFT))
+
+
+def _first(texts: Sequence[str]) -> str:
+    """Some of many texts, and how many more there are."""
+    left = len(texts) - MOST_NAMED
+    return "; ".join([*texts[:MOST_NAMED], *([f"and {left} more"] if left > 0 else [])])
 
 
 def _unmeasured(row: Row, fields: Sequence[tuple[str, str]]) -> str:
