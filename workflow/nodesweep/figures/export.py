@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import altair
 import vl_convert
 
 from .figure import Figure
@@ -12,8 +11,7 @@ from .style import PIXELS
 
 def files_of(figure: Figure, spec: dict[str, Any]) -> dict[str, bytes]:
     """The files of a figure by suffix; the PNG is made of the SVG."""
-    settings = {"vl_version": ".".join(altair.SCHEMA_VERSION.split(".")[:2]), "allowed_base_urls": []}
-    svg = vl_convert.vegalite_to_svg(spec, **settings)
+    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     text = {"name": figure.name, "title": figure.title, "caption": figure.caption, "spec": spec}
     return {
         "svg": svg.encode(),

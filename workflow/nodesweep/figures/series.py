@@ -27,7 +27,8 @@ _AT_NEED = (
 """And only where names would else be the same."""
 _TERSE = {"AC on": "AC", "AC off": "no AC"}
 WORD, NAME = 24, 60
-"""Characters of a word of the config in a name, and of a name."""
+SLUG = 1000
+"""Characters of a word of the config in a name, of a name, and of a slug, more than any has."""
 Fields = Sequence[tuple[str, str]]
 
 
@@ -122,7 +123,7 @@ def datum(row: Row, **more: Any) -> Datum:
     recomputed = row["activation_checkpointing"]
     end = " ".join(plain(row[name], 60) for name in ("outcome", "where") if row[name])
     values = {
-        "slug": row["slug"],
+        "slug": plain(row["slug"], SLUG),
         "nodes": row["nodes"],
         "dp": row["data"],
         "mp": row["tensor"],
