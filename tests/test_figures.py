@@ -48,7 +48,7 @@ def row(nodes: int, seconds: float | None, tensor: int = 1, **changes: Any) -> d
         **{"state": "ended", "outcome": "ok", "iteration_seconds": seconds},
     }
     if seconds is not None:
-        known |= {"tokens_per_second": 1600 / seconds, "tflops_per_node": 100 / seconds}
+        known |= {"tokens_per_second": 1600 / (seconds or 1), "tflops_per_node": 100 / (seconds or 1)}
     return dict.fromkeys(TIDY) | known | changes
 
 
@@ -192,6 +192,7 @@ def test_the_micro_batch_where_it_alone_varies():
         ([row(2, None, state="queued", outcome=None, predicted_memory_mib=100.0)], set()),
         ([row(2, 10.0)], set()),
         ([row(2, 10.0), row(4, 5.0)], {"strong-scaling", "tflops"}),
+        ([row(2, 10.0), row(4, -5.0), row(8, 0.0), row(16, float("inf"))], set()),
         ([row(2, 10.0), row(4, 5.0, tensor=2)], {"tflops"}),
         ([row(2, 10.0, memory_mib=5.0)], {"memory"}),
         ([row(2, 10.0, **shares(90, 10, 0, None))], {"efficiency"}),

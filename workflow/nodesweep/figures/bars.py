@@ -8,7 +8,7 @@ from .marks import LONGEST_NAME, Sheet, counted_bars, named_bars, tooltip
 from .shares import EFFICIENCY, PARTS
 from .style import CHARACTER, INK, PLAIN, STEP, WIDTH, legend
 
-_COLOURS = dict(zip(PARTS, ("#0072B2", "#E69F00", "#009E73", "#CC79A7"), strict=True))
+_COLOURS = dict(zip(PARTS, ("#00507F", "#E69F00", "#009E73", "#E7B8D2"), strict=True))
 _LEAST_TOLD, _NUMBER = 9, 8
 """Percent from which on a share has its number in it, and what the number takes up."""
 _RING = "M0,-1.8L1.8,0L0,1.8L-1.8,0ZM0,-1.25L-1.25,0L0,1.25L1.25,0Z"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ..calibration import Calibration
 from ..case import Case
 from ..explanation import Basis
 from ..explanation.known import Known
@@ -53,7 +54,7 @@ def by_calibrations(basis: Basis) -> Curve:
     return curve
 
 
-def _known(basis: Basis, rows: Sequence[Row]):
+def _known(basis: Basis, rows: Sequence[Row]) -> tuple[Case | None, Calibration | None]:
     found = (Known(basis, row, None) for row in rows)
     return next(((one.case, one.calibration) for one in found if one.case and one.calibration), (None, None))
 

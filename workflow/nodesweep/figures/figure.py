@@ -1,5 +1,6 @@
 """A figure as it is before it is drawn: names, words, and the data of its layers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,11 @@ class Missing:
 
     name: str
     reason: str
+
+
+def known(row: Row, *names: str) -> bool:
+    """Whether a row has all of these, as numbers that a logarithmic axis has a place for."""
+    return all(row[name] is not None and 0 < row[name] < math.inf for name in names)
 
 
 def sentences(*parts: str) -> str:

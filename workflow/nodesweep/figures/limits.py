@@ -37,8 +37,8 @@ def memory(rows: Sequence[Row], machine: Machine, layouts: Mapping[str, Layout])
         else "Peak memory of the rank that needs most.",
         "Line: what a rank may use of its node's memory." if LIMIT in kinds else "",
         "A run out of memory shows what it had when it ended, not what it needed." if OUT_OF_MEMORY in kinds else "",
-        f"Of {len(known)} layouts the one that needs most stands for those that differ only in nodes, DP and GBS; "
-        f"those {len(chosen)} nearest the limit."
+        f"Of {len(known)} layouts those that differ only in nodes, DP and GBS are one, by what needs most; of these "
+        f"the {len(chosen)} nearest the limit."
         if len(chosen) < len(known)
         else "",
     )

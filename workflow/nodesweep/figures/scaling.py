@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from .axes import ticks
 from .chosen import Chosen
-from .curves import Curve, Foreseen
-from .figure import Datum, Figure, Missing, Row, sentences
+from .curves import Curve, Foreseen, no_curve
+from .figure import Datum, Figure, Missing, Row, known, sentences
 from .series import fastest_of_each, series_of
 
 MODEL, IDEAL = "model", "ideal"
@@ -13,7 +13,7 @@ MODEL, IDEAL = "model", "ideal"
 
 def strong_scaling(rows: Iterable[Row], curve: Curve) -> Figure | Missing:
     """Seconds per iteration against nodes, with the ideal line and the model's curve of each series."""
-    timed = [row for row in rows if row["nodes"] and row["iteration_seconds"]]
+    timed = [row for row in rows if known(row, "nodes", "iteration_seconds")]
     series = series_of(timed, "nodes")
     if not any(len({row["nodes"] for row in group}) > 1 for group in series):
         return Missing("strong-scaling", "no layout was measured on several numbers of nodes")
@@ -25,7 +25,8 @@ def strong_scaling(rows: Iterable[Row], curve: Curve) -> Figure | Missing:
             foreseen = curve(group)
             band += [_foreseen(name, one) for one in foreseen]
             layers["lines"] += _ideal(name, group, [one.nodes for one in foreseen])
-    modelled = any(row["compute_percent"] is not None for _, group in chosen.colored for row in group)
+    fitted = any(row["compute_percent"] is not None for _, group in chosen.colored for row in group)
+    modelled = bool(band) or (curve is no_curve and fitted)
     caption = sentences(
         "Strong scaling: seconds per iteration against nodes.",
         "Dotted: ideal, the time on the fewest nodes over how many times as many there are.",
@@ -40,7 +41,7 @@ def strong_scaling(rows: Iterable[Row], curve: Curve) -> Figure | Missing:
 
 def tflops(rows: Iterable[Row]) -> Figure | Missing:
     """TFLOPs of a node against nodes."""
-    rated = [row for row in rows if row["nodes"] and row["tflops_per_node"] and row["iteration_seconds"]]
+    rated = [row for row in rows if known(row, "nodes", "tflops_per_node", "iteration_seconds")]
     if len({row["nodes"] for row in rated}) < 2:
         return Missing("tflops", "TFLOPs are not known on several numbers of nodes")
     chosen = Chosen.of(series_of(rated, "nodes"), "nodes", "nodes")

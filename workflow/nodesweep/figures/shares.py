@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .figure import Datum, Figure, Missing, Row, sentences
+from .figure import Datum, Figure, Missing, Row, known, sentences
 from .series import datum, named, ranked, series_of, shared, telling, unique
 
 MOST_BARS = 24
@@ -21,8 +21,8 @@ def efficiency(rows: Sequence[Row]) -> Figure | Missing:
 
     Bars stand below the name of their series; `bar` counts both.
     """
-    needed = ("nodes", "iteration_seconds", *PARTS.values())
-    split = [row for row in rows if None not in [row[name] for name in needed]]
+    timed = (row for row in rows if known(row, "nodes", "iteration_seconds"))
+    split = [row for row in timed if None not in [row[column] for column in PARTS.values()]]
     if not split:
         return Missing("efficiency", "no fit says yet where the time of the runs goes")
     shown = _shown(series_of(split, "nodes"))
