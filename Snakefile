@@ -1,4 +1,4 @@
-# nodesweep: expand → plan → scripts → run → measure → tables; each room is a file under workflow/rules.
+# nodesweep: expand → plan → scripts → run → measure → tables, figures; each room is a file under workflow/rules.
 from nodesweep.script import job_templates
 from nodesweep.workflow import command_of, study_of
 
@@ -12,6 +12,7 @@ localrules:
     scripts,
     measure,
     tables,
+    figures,
 
 
 rule all:
@@ -19,6 +20,7 @@ rule all:
         study.folder / "plan.md",
         study.records,
         study.folder / "tables.md",
+        study.folder / "figures",
 
 
 include: "workflow/rules/plan.smk"
@@ -28,6 +30,7 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 
 
-# A sweep that failed in part still has tables that are up to date.
+# A sweep that failed in part still has tables and figures that are up to date, but for what --omit-from names.
 onerror:
-    shell("{NODESWEEP} measure && {NODESWEEP} tables")
+    wanted = (room for room in ("measure", "tables", "figures") if room not in workflow.dag_settings.omit_from)
+    shell(" && ".join(f"{NODESWEEP} {room}" for room in wanted))

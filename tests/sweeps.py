@@ -85,9 +85,10 @@ def held(folder: Path) -> Path:
 
 
 def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY, profile: str = "local") -> list[str]:
-    """The command a user types, from any folder."""
+    """The command a user types, from any folder; without figures, which take seconds, unless a target asks for them."""
+    unwanted = [] if {"all", "figures"} & set(words) else ["--omit-from", "figures"]
     return [
-        *(sys.executable, "-m", "snakemake", *words),
+        *(sys.executable, "-m", "snakemake", *words, *unwanted),
         *("--snakefile", str(repository / "Snakefile"), "--profile", str(repository / "profiles" / profile)),
         *("--configfile", str(config)),
     ]

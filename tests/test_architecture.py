@@ -31,8 +31,10 @@ ROOMS = [
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",
     "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
-    "campaigns tables conclusions explained formulas traces provenance ingest.tracing why workflow",
-    "rooms rooms.common rooms.sweep rooms.foresight rooms.foreign rooms.log __main__",
+    "campaigns tables conclusions explained figures.figure figures.axes figures.series figures.curves figures.chosen "
+    "figures.scaling figures.shares figures.limits figures.batches figures.links figures figures.style figures.marks "
+    "figures.lines figures.bars figures.drawing figures.export formulas traces provenance ingest.tracing why workflow",
+    "rooms rooms.common rooms.sweep rooms.sight rooms.foresight rooms.foreign rooms.log __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -47,7 +49,7 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "conclusions",
     "explained",
 }
-PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest")}
+PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest", "figures")}
 PURE -= {"files", "sources", "origins", "study", "ingest.files"}
 
 

@@ -36,15 +36,19 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
 
 
 def test_one_command_runs_all_and_the_next_runs_nothing(tmp_path: Path) -> None:
-    """First all layouts run and the tables are written; a second time nothing is done and no byte changes."""
+    """First all layouts run, tables and figures are written; a second time nothing is done and no byte changes."""
     config = write(tmp_path / "sweep.yaml", toy(ending="{{ 'oom' if nodes == 2 else 'ok' }}"))
-    run = run_snakemake(tmp_path, config)
+    run = run_snakemake(tmp_path, config, "all")
     assert run.returncode == 0, run.stdout
     assert "ok" in run.stdout and "oom after iteration 1" in run.stdout
     text = tables(tmp_path)
     assert "(OOM after iteration 1)" in text and " 0.500 |" in text
-    again = run_snakemake(tmp_path, config)
+    figures = {path.name: path.read_bytes() for path in tmp_path.glob("results/toy/figures/*.*")}
+    assert {f"{name}.{end}" for name in ("strong-scaling", "tflops") for end in ("svg", "png", "json")} <= set(figures)
+    assert all(f"(figures/{name})" in text for name in figures if name.endswith(".svg"))
+    again = run_snakemake(tmp_path, config, "all")
     assert "Nothing to be done" in again.stdout
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("results/toy/figures/*.*")} == figures
     assert (set(starts(tmp_path).values()), tables(tmp_path)) == ({1}, text)
 
 

@@ -7,10 +7,15 @@ from pathlib import Path
 
 def write_atomic(path: Path, text: str) -> None:
     """Write a text file so that a reader, or a crash at any moment, sees the old text or the new one whole."""
+    write_atomic_bytes(path, text.encode())
+
+
+def write_atomic_bytes(path: Path, content: bytes) -> None:
+    """The same for any file."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)

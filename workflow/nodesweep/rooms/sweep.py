@@ -95,15 +95,17 @@ def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
 
 
 def tables(options: argparse.Namespace) -> None:
-    """Write tables.md from results.csv."""
+    """Write tables.md from results.csv, with links to the figures that its rows allow."""
     from ..explained import explanation
-    from ..results import from_csv
+    from ..figures import figures_of, section
+    from ..results import from_csv, records
     from ..tables import document_of
     from ..tables import render as render_tables
 
     study = study_of(options)
     frame = from_csv(written(study.folder / "results.csv"))
-    text = render_tables(document_of(study.sweep, frame), frame) + explanation(study.sweep, frame)
+    figures, _ = figures_of(records(frame), study.sweep, study.layouts)
+    text = render_tables(document_of(study.sweep, frame), frame) + section(figures) + explanation(study.sweep, frame)
     write_atomic(study.folder / "tables.md", text)
     print(f"{study.sweep.sweep}: tables written: {study.folder / 'tables.md'}")
 
@@ -114,6 +116,7 @@ def show(options: argparse.Namespace) -> None:
     print(written(study.folder / "tables.md"))
     for name, text in (
         ("tables.md", "these tables"),
+        ("figures/", "what its rows show, as SVG, PNG and Vega-Lite"),
         ("results.csv", "all figures, one row per layout"),
         ("plan.md", "every point of the sweep, rejected ones with their reasons"),
         ("calibration/", "per campaign: what its runs say of memory and time"),

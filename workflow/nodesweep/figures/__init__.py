@@ -1,0 +1,32 @@
+"""Rows of results.csv -> the figures that they allow, before they are drawn; and why they do not allow the others."""
+
+from collections.abc import Mapping, Sequence
+
+from ..config import Sweep
+from ..layout import Layout
+from .batches import throughput
+from .curves import Curve, no_curve
+from .figure import NAMES, Figure, Missing, Row
+from .limits import memory
+from .links import section
+from .scaling import strong_scaling, tflops
+from .shares import efficiency
+
+__all__ = ["NAMES", "Figure", "Missing", "figures_of", "section"]
+
+
+def figures_of(
+    rows: Sequence[Row], sweep: Sweep, layouts: Mapping[str, Layout], curve: Curve = no_curve
+) -> tuple[list[Figure], list[Missing]]:
+    """What the rows of a sweep show, and what they do not. `layouts` by slug.
+
+    Without `curve` the data of the model's curves are left out; which figures there are hangs on the rows alone.
+    """
+    found = [
+        strong_scaling(rows, curve),
+        tflops(rows),
+        efficiency(rows),
+        memory(rows, sweep.machine, layouts),
+        throughput(rows),
+    ]
+    return [one for one in found if isinstance(one, Figure)], [one for one in found if isinstance(one, Missing)]

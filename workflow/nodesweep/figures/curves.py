@@ -1,0 +1,70 @@
+"""What the fit of a campaign says of a series between its measured node counts and up to twice the most of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ..calibration import Calibration
+from ..case import Case
+from ..explanation import Basis
+from ..explanation.known import Known
+from ..layout import divisors
+from .figure import Row
+
+BEYOND = 2
+"""A curve goes on up to so many times the most nodes that were measured."""
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Seconds per iteration on so many nodes, DP replicas, and the interval that holds them 95 times of 100."""
+
+    nodes: int
+    data: int
+    seconds: float
+    low_seconds: float
+    high_seconds: float
+
+
+Curve = Callable[[Sequence[Row]], list[Foreseen]]
+"""Rows of a series -> what is foreseen of it, by rising node count; empty where nothing can be said."""
+
+
+def no_curve(rows: Sequence[Row]) -> list[Foreseen]:
+    """Where no calibration is at hand."""
+    return []
+
+
+def by_calibrations(basis: Basis) -> Curve:
+    """Curves by the fits of campaigns, for every lawful number of replicas."""
+
+    def curve(rows: Sequence[Row]) -> list[Foreseen]:
+        case, calibration = _known(basis, rows)
+        if case is None or calibration is None:
+            return []
+        counts = [row["nodes"] for row in rows]
+        most = basis.sweep.machine.max_nodes if basis.sweep else None
+        found = []
+        for one in _replicated(case, min(counts), min(BEYOND * max(counts), max(most or 10**9, max(counts)))):
+            estimate = calibration.estimate(one)
+            if estimate is not None:
+                times = (estimate.seconds, estimate.low_seconds, estimate.high_seconds)
+                found.append(Foreseen(one.nodes, one.data, *times))
+        return found if len(found) > 1 else []
+
+    return curve
+
+
+def _known(basis: Basis, rows: Sequence[Row]) -> tuple[Case | None, Calibration | None]:
+    found = (Known(basis, row, None) for row in rows)
+    return next(((one.case, one.calibration) for one in found if one.case and one.calibration), (None, None))
+
+
+def _replicated(case: Case, fewest: int, most: int) -> list[Case]:
+    """The case at every node count from the fewest to the most that its batch and its ranks split over."""
+    found = []
+    for data in divisors(case.global_batch // case.micro_batch):
+        ranks = data * case.tensor * case.pipeline
+        nodes, left = divmod(ranks, case.ranks_per_node)
+        if not left and fewest <= nodes <= most:
+            found.append(replace(case, nodes=nodes, data=data))
+    return [one for one in found if one.lawful]

@@ -1,0 +1,33 @@
+"""Figures -> Vega-Lite specs with all their data in them, by Altair."""
+
+from collections.abc import Callable
+from typing import Any
+
+import altair
+
+from ..text import plain
+from .bars import memory, shares
+from .figure import Figure
+from .lines import batches, rates, scaling
+from .marks import Sheet
+from .style import CONFIG
+
+HEADING, BELOW = 56, 68
+"""Characters of the two lines above a figure that fit into a column."""
+_DRAWN: dict[str, Callable[[Figure, Sheet], altair.LayerChart]] = {
+    "strong-scaling": scaling,
+    "tflops": rates,
+    "efficiency": shares,
+    "memory": memory,
+    "throughput": batches,
+}
+
+
+def spec_of(figure: Figure, heading: str) -> dict[str, Any]:
+    """The Vega-Lite spec of a figure; nothing in it is fetched. `heading`: the name of the sweep."""
+    sheet = Sheet()
+    title = altair.TitleParams(plain(heading, HEADING) or " ", subtitle=plain(figure.below, BELOW) or " ")
+    chart = _DRAWN[figure.name](figure, sheet).properties(title=title, description=figure.caption)
+    spec = chart.to_dict()
+    del spec["$schema"]  # an address, and Vega-Lite is told from the spec itself
+    return spec | {"config": CONFIG, "datasets": sheet.datasets}

@@ -1,0 +1,88 @@
+"""Peak memory of a rank, measured and predicted, against what it may use."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ..calibration.observations import mib_of_a_rank
+from ..config import Machine
+from ..layout import Layout
+from .figure import Datum, Figure, Missing, Row, sentences
+from .series import alike, datum, shared, telling, tersely, unique
+
+MOST_ROWS = 24
+MIB_OF_A_GIB = 1024
+FITTED, OUT_OF_MEMORY, PREDICTED, LIMIT = "measured", "out of memory", "predicted", "limit"
+
+
+def memory(rows: Sequence[Row], machine: Machine, layouts: Mapping[str, Layout]) -> Figure | Missing:
+    """Peaks of ranks in GiB. `layouts` by slug, each with its machine; other rows are held against `machine`."""
+    known = [row for row in rows if _measured(row) is not None or (row["state"] == "pruned" and _predicted(row))]
+    if not any(_measured(row) is not None for row in known):
+        return Missing("memory", "no peak memory was measured")
+    machines = {slug: layout.machine for slug, layout in layouts.items()}
+    needs = [_Need(row, _limit(row, machines.get(row["slug"], machine))) for row in known]
+    shown = _shown(needs)
+    chosen = [need.row for need in shown]
+    fields = telling(chosen, "")
+    names = unique(tersely(row, fields) for row in chosen)
+    peaks: list[Datum] = []
+    for name, need in zip(names, shown, strict=True):
+        for kind, mib in need.peaks.items():
+            if mib is not None:
+                peaks.append(datum(need.row, bar=name, kind=kind, gib=mib / MIB_OF_A_GIB))
+    kinds = {point["kind"] for point in peaks}
+    caption = sentences(
+        "Peak memory of the rank that needs most, measured and predicted by the other runs or by memory_constants."
+        if PREDICTED in kinds
+        else "Peak memory of the rank that needs most.",
+        "Line: what a rank may use of its node's memory." if LIMIT in kinds else "",
+        "A run out of memory shows what it had when it ended, not what it needed." if OUT_OF_MEMORY in kinds else "",
+        f"Of {len(known)} layouts those that differ only in nodes, DP and GBS are one, by what needs most; of these "
+        f"the {len(chosen)} nearest the limit."
+        if len(chosen) < len(known)
+        else "",
+    )
+    below = shared(chosen, "")
+    return Figure("memory", "Peak memory against the limit", caption, below, tuple(names), layers={"peaks": peaks})
+
+
+class _Need:
+    """What a row needs, and of how much."""
+
+    def __init__(self, row: Row, limit: float | None) -> None:
+        self.row = row
+        kind = OUT_OF_MEMORY if row["outcome"] == "oom" else FITTED
+        self.peaks = {kind: _measured(row), PREDICTED: _predicted(row), LIMIT: limit}
+        self.mib = max(_measured(row) or 0.0, _predicted(row) or 0.0)
+        self.off = abs(math.log(self.mib / limit)) if limit and self.mib > 0 else -self.mib
+
+
+def _shown(needs: list[_Need]) -> list[_Need]:
+    """All, or where they are too many those nearest the limit of those that need most of their kind; in their order."""
+    if len(needs) <= MOST_ROWS:
+        return needs
+    most: dict[object, int] = {}
+    for number, need in enumerate(needs):
+        kind = alike(need.row, ("nodes", "global_batch_samples"))
+        if kind not in most or need.mib > needs[most[kind]].mib:
+            most[kind] = number
+    nearest = sorted(most.values(), key=lambda number: needs[number].off)[:MOST_ROWS]
+    return [needs[number] for number in sorted(nearest)]
+
+
+def _measured(row: Row) -> float | None:
+    """MiB of a rank; None too where the figure is of several and it is not known of how many."""
+    if row["memory_mib"] is None:
+        return None
+    counts = (row[name] or math.nan for name in ("ranks_per_node", "ranks"))
+    mib = mib_of_a_rank(row["memory_mib"], row["memory_source"], *counts)
+    return None if math.isnan(mib) else mib
+
+
+def _predicted(row: Row) -> float | None:
+    return row["predicted_memory_mib"]
+
+
+def _limit(row: Row, machine: Machine) -> float | None:
+    limit = machine.memory_mib_per_node
+    return None if limit is None else limit / (row["ranks_per_node"] or machine.ranks_per_node)
