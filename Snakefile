@@ -1,4 +1,6 @@
 # nodesweep: expand → plan → scripts → run → measure → tables; each room is a file under workflow/rules.
+from contextlib import suppress
+
 from nodesweep.script import job_templates
 from nodesweep.workflow import command_of, study_of
 
@@ -28,6 +30,7 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 
 
-# A sweep that failed in part still has tables that are up to date.
+# A sweep that failed in part still has tables that are up to date; whoever interrupts that too need not wait for them.
 onerror:
-    shell("{NODESWEEP} measure && {NODESWEEP} tables")
+    with suppress(KeyboardInterrupt):
+        shell("{NODESWEEP} measure && {NODESWEEP} tables")
