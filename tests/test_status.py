@@ -1,24 +1,18 @@
 """nodesweep status: where layouts stand by their files alone, on one line each, whatever the files hold."""
 
-import fcntl
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
 import sys
-import termios
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from sweeps import REPOSITORY, drained, held, run_nodesweep, runner_of, study_in, toy, write
+from sweeps import drained, held, run_nodesweep, runner_of, study_in, toy, write
+from terminals import Terminal
 
 from nodesweep import journal
 from nodesweep.looks import Looks
@@ -94,7 +88,7 @@ def test_where_layouts_stand(tmp_path: Path) -> None:
     ]
     assert [one.slug for one in found.values() if one.troubled] == [submitting, stuck]
     remarks = {slug: Row("", one, None, None).remark for slug, one in found.items()}
-    assert remarks[stuck] == "JobHeldUser" and remarks[bad] == "runs again; ValueError: no"
+    assert remarks[stuck] == "JobHeldUser" and remarks[bad] == "ValueError: no; runs again"
     assert remarks[again] == "attempt 2 after node failure" and remarks[pruned] == "needs 9 of 5 GiB"
     assert (found[good].spent_node_hours, found[again].spent_node_hours) == (0.01, 0.01)
 
@@ -243,44 +237,11 @@ def test_a_thousand_layouts_are_summed_up(tmp_path: Path) -> None:
     started(study, slugs[50], submitted(study, slugs[50]), 5, iterations=2)
     page = Page(study, everything=False, clock=lambda: NOW)
     lines = [line.plain for line in page.lines(80, 24)]
-    assert len(lines) <= 24 and lines[0].startswith("toy: 60 layouts: 1 running, 59 pending")
-    assert "running" in lines[4] and "2/3" in lines[4]
-    assert lines[-1] == "... and 42 more: 42 pending (--all shows all)"
-    assert len(Page(study, everything=True, clock=lambda: NOW).lines(80, None)) == 64
-
-
-class Terminal:
-    """A command in a terminal of so many columns, as a user sees it."""
-
-    def __init__(self, words: list[str], folder: Path, columns: int, lines: int = 24):
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        names = {"PYTHONPATH": str(REPOSITORY / "workflow"), "TERM": "xterm-256color"}
-        environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "NO_COLOR")}
-        self.process = subprocess.Popen(
-            words, cwd=folder, env=environment | names, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-        )
-        os.close(slave)
-        self.shown = b""
-
-    def until(self, text: str | None, seconds: float = 60) -> str:
-        """All that was shown until a text is, or, where that is None, until the end."""
-        limit = time.monotonic() + seconds
-        while text is None or text.encode() not in self.shown:
-            assert time.monotonic() < limit, self.shown.decode(errors="replace")
-            if select.select([self._master], [], [], 0.5)[0]:
-                try:
-                    self.shown += os.read(self._master, 65536)
-                except OSError:  # all that wrote to it have ended
-                    assert text is None, self.shown.decode(errors="replace")
-                    break
-        return self.shown.decode(errors="replace")
-
-    def close(self) -> int:
-        """Its exit code."""
-        self.until(None)
-        os.close(self._master)
-        return self.process.wait(60)
+    assert len(lines) <= 24 and lines[0].endswith("  toy: 60 layouts")
+    assert lines[1] == "1 running, 59 pending"
+    assert "running" in lines[5] and "2/3" in lines[5]
+    assert lines[-1] == "... and 43 more: 43 pending (--all shows all)"
+    assert len(Page(study, everything=True, clock=lambda: NOW).lines(80, None)) == 65
 
 
 def test_a_real_sweep_in_terminals(tmp_path: Path) -> None:
@@ -303,9 +264,10 @@ def test_a_real_sweep_in_terminals(tmp_path: Path) -> None:
         screen, _, left = terminal.shown.decode().rpartition("\x1b[?1049l")  # the end of the alternate screen
         assert "\x1b[?1049h" in screen
         lines = [line for line in re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", left).splitlines() if line.strip()]
-        assert lines[0].startswith("toy: 2 layouts: 2 ok") and "2/2 done, nothing left to run" in lines[1]
+        assert lines[0].endswith("  toy: 2 layouts") and lines[1] == "2 ok"
+        assert "2/2 done, nothing left to run" in lines[2]
         assert [line.split()[:3:2] for line in lines[-2:]] == [["n1", "ok"], ["n2", "ok"]]
         assert all("3/3" in line and "0.500" in line for line in lines[-2:])
         assert all(cell_len(line.rstrip()) <= width for line in lines)
     plain = run_nodesweep(tmp_path, *words[3:], "--watch")
-    assert plain.returncode == 0 and "\x1b" not in plain.stdout and "toy: 2 layouts: 2 ok" in plain.stdout
+    assert plain.returncode == 0 and "\x1b" not in plain.stdout and "toy: 2 layouts\n2 ok\n" in plain.stdout

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .standings import SUBMITTING_SECONDS, Detail, Standing, detail_of
 from .study import Study
 
 MOST_OUTPUTS = 4
+_LINE = re.compile(r"^line \d+: ")
 Stamp = tuple[int, int, int] | None
 
 
@@ -146,8 +148,8 @@ class Looks:
     def _ended(self, slug: str, record: dict[str, Any], known: _Known, same: dict[str, Any]) -> Standing:
         layout, outcome = self._study.layouts[slug], str(record["outcome"])
         before = str(known.records[-2]["outcome"]) if len(known.records) > 1 else ""
-        evidence = "" if outcome == "ok" else record.get("evidence") or record.get("scheduler_state") or ""
-        reason = ": ".join(filter(None, [record.get("where") or "", str(evidence)]))
+        evidence = "" if outcome == "ok" else str(record.get("evidence") or record.get("scheduler_state") or "")
+        reason = ": ".join(filter(None, [record.get("where") or "", _LINE.sub("", evidence)]))
         again = needs_run(self._study, record)
         facts = {"reason": reason, "record": record, "again": again, **same, "before": before}
         return Standing(slug, layout, "ended", outcome, seconds_of(record), **facts)

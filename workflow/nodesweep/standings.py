@@ -94,9 +94,11 @@ class Row:
         if standing.attempt > 1:
             before = f" after {standing.before.replace('_', ' ')}" if standing.before else ""
             words.append(f"attempt {standing.attempt}{before}")
+        if standing.reason:
+            words.append(plain(standing.reason, 160))
         if standing.again:
             words.append("runs again")
-        return plain("; ".join([*words, *filter(None, [standing.reason])]), 200)
+        return plain("; ".join(words), 200)
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,8 @@ def head(sweep: Sweep, when: str, width: int) -> list[Text]:
         hours.append(f"of {_hours(sweep.budget_node_hours)} budgeted")
     at_once = f"; at most {sweep.at_once} at once" if sweep.at_once is not None else ""
     lines = [
-        Text(f"{plain(sweep.name, 60)}: {sweep.total} layouts: {counts}  ({when})", "bold"),
+        Text(f"{when}  {plain(sweep.name, 60)}: {sweep.total} layouts", "bold"),
+        Text(counts),
         Text.assemble(*_bar(sweep, min(max(width - 60, 10), 30)), f" {sweep.done}/{sweep.total} done, {ahead}"),
         Text(f"node-hours: {', '.join(hours)}{at_once}"),
     ]

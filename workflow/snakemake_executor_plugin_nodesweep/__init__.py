@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from snakemake_interface_common.exceptions import ApiError
@@ -186,7 +186,7 @@ class Executor(RemoteExecutor):
         self._needed.set()
         if self._runner is not None:
             self._runner.wake()
-            progress = self._runner.progress
+            progress = replace(self._runner.progress, left_seconds=None)
             self._tell(f"{progress.done} of {progress.total} layouts done: {progress.words}")
         super().shutdown()
         self._lock.release()

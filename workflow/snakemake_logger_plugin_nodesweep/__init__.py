@@ -40,7 +40,8 @@ CHATTER = (
     "Unlocking working directory",
 )
 """How Snakemake's remarks begin that say nothing of a sweep."""
-TEXTS = (None, LogEvent.ERROR)
+LONGEST = 400
+"""Characters of a line that says what a failed rule reads and writes."""
 
 
 class LogHandler(LogHandlerBase):
@@ -51,7 +52,6 @@ class LogHandler(LogHandlerBase):
         stream = sys.stdout if settings.stdout else sys.stderr
         self._stream = stream
         self._quiet = {str(getattr(word, "value", word)) for word in settings.quiet or ()}
-        self._errors_told: set[str] = set()
         self._bar: Bar | None = None
         self._last: Progress | None = None
         self._said_at, self._said_done = time.monotonic(), 0
@@ -129,9 +129,12 @@ class LogHandler(LogHandlerBase):
 
     def _of_error(self, record: logging.LogRecord, event: Any) -> str:
         """An error in full; how a layout ended the runner has told already."""
-        if event == LogEvent.JOB_ERROR and getattr(record, "rule_name", "") == "run":
+        if event != LogEvent.JOB_ERROR:
+            return self.format(record)
+        if getattr(record, "rule_name", "") == "run":
             return ""
-        return self.format(record)
+        lines = self.format(record).splitlines()  # the records of a thousand layouts are one line of input
+        return "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in lines)
 
     def _show(self, text: str, level: int) -> None:
         with self._output_lock:

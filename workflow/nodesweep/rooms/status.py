@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 40
 """Layouts shown where the height of a terminal does not say how many."""
-HEAD_LINES = 6
-"""Lines above and below the rows: counts, estimate, node-hours, trouble, heading, what is left out."""
+HEAD_LINES = 7
+"""Lines above and below the rows: name, counts, estimate, node-hours, trouble, heading, what is left out."""
 
 
 def status(options: argparse.Namespace) -> None:
