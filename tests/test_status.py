@@ -77,6 +77,7 @@ def test_where_layouts_stand(tmp_path: Path) -> None:
     key = submitted(study, ending, 90)
     started(study, ending, key, 80)
     (study.directory(ending) / f"{key}.exit").touch()
+    os.utime(study.directory(ending) / f"{key}.exit", (NOW - 20,) * 2)
     ended(study, good, submitted(study, good, 900), "ok")
     ended(study, bad, submitted(study, bad, 900), "crash", "ValueError: no")
     ended(study, again, submitted(study, again, 900), "node_failure")
@@ -84,7 +85,7 @@ def test_where_layouts_stand(tmp_path: Path) -> None:
     found = standings(study)
     assert [(one.word, one.seconds) for one in found.values()] == [
         *(("pending", None), ("pruned", None), ("submitting", 300), ("queued", 40), ("held", 50), ("running", 70)),
-        *(("ending", 80), ("ok", 36), ("crash", 36), ("queued", 20)),
+        *(("ending", 60), ("ok", 36), ("crash", 36), ("queued", 20)),
     ]
     assert [one.slug for one in found.values() if one.troubled] == [submitting, stuck]
     remarks = {slug: Row("", one, None, None).remark for slug, one in found.items()}
@@ -240,8 +241,10 @@ def test_a_thousand_layouts_are_summed_up(tmp_path: Path) -> None:
     assert len(lines) <= 24 and lines[0].endswith("  toy: 60 layouts")
     assert lines[1] == "1 running, 59 pending"
     assert "running" in lines[5] and "2/3" in lines[5]
-    assert lines[-1] == "... and 43 more: 43 pending (--all shows all)"
+    assert lines[-1] == "... and 42 more: 42 pending (--all shows all)"
     assert len(Page(study, everything=True, clock=lambda: NOW).lines(80, None)) == 65
+    other = Page(study_in(tmp_path, layouts=layouts(2)), everything=False, clock=lambda: NOW)
+    assert other.lines(80, 24)[4].plain.startswith("1 more ran here by another config, or for another machine: --con")
 
 
 def test_a_real_sweep_in_terminals(tmp_path: Path) -> None:

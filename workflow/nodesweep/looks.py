@@ -59,7 +59,7 @@ class Looks:
             return None
         if standing.key in self._details:
             return self._details[standing.key]
-        ended = standing.group == "ended"
+        ended = standing.group == "ended" and standing.record is not None
         logs = self._logs.setdefault(standing.key, {})
         form = format_of(standing.layout.workload.log_format)
         found: list[tuple[LogReading, GrowingLog]] = []
@@ -74,7 +74,7 @@ class Looks:
         if not found:
             return None
         reading = max((reading for reading, _ in found), key=lambda one: len(one.iterations))
-        silent = None if ended else max(now - max(log.changed or now for _, log in found), 0.0)
+        silent = None if standing.group == "ended" else max(now - max(log.changed or now for _, log in found), 0.0)
         detail = detail_of(standing.layout, (ended and standing.record) or {}, reading, silent)
         if ended:  # it changes no more
             self._details[standing.key] = detail
@@ -104,6 +104,15 @@ class Looks:
             return said if isinstance(said, int) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    @property
+    def others(self) -> int:
+        """How many layouts have run here that this config does not hold."""
+        try:
+            names = [path for path in os.listdir(self._study.folder / "layouts") if path not in self._paths]  # noqa: PTH208
+        except FileNotFoundError:
+            return 0
+        return sum((self._study.folder / "layouts" / name / "journal.jsonl").exists() for name in names)
 
     def _standing(self, slug: str, now: float) -> Standing:
         path, record_path = self._paths[slug]
@@ -149,7 +158,7 @@ class Looks:
         layout, outcome = self._study.layouts[slug], str(record["outcome"])
         before = str(known.records[-2]["outcome"]) if len(known.records) > 1 else ""
         evidence = "" if outcome == "ok" else str(record.get("evidence") or record.get("scheduler_state") or "")
-        reason = ": ".join(filter(None, [record.get("where") or "", _LINE.sub("", evidence)]))
+        reason = _LINE.sub("", evidence) or record.get("where") or ""
         again = needs_run(self._study, record)
         facts = {"reason": reason, "record": record, "again": again, **same, "before": before}
         return Standing(slug, layout, "ended", outcome, seconds_of(record), **facts)
@@ -160,9 +169,10 @@ class Looks:
         queued = max(now - state.submitted, 0.0) if state.submitted is not None else None
         started = _changed(folder / f"{state.key}.started") if has_started(folder, state.key) else None
         if started is not None:
+            if (ended := _changed(folder / f"{state.key}.exit")) is not None:
+                ran, reason = max(ended - started, 0.0), "waits for a launcher to record how it ended"
+                return Standing(slug, layout, "ended", "ending", ran, reason=reason, **same)
             ran = max(now - started, 0.0)
-            if (folder / f"{state.key}.exit").exists():
-                return Standing(slug, layout, "running", "ending", ran, reason="has ended, to be recorded", **same)
             reason = "cancelled as hanging" if state.hung else ""
             return Standing(slug, layout, "running", "running", ran, reason=reason, troubled=state.hung, **same)
         if state.held:

@@ -105,7 +105,7 @@ class Row:
 class Sweep:
     """What a sweep adds up to: counts by word; seconds left, an estimate; node-hours spent, and foreseen for the rest.
 
-    `at_once`: how many may be queued or running at once, where known.
+    `at_once`: how many may be queued or running at once, where known. `others`: how many have run that are none of it.
     """
 
     name: str
@@ -119,6 +119,7 @@ class Sweep:
     budget_node_hours: float | None = None
     at_once: int | None = None
     troubled: int = 0
+    others: int = 0
 
 
 def detail_of(layout: Layout, record: Mapping[str, Any], reading: LogReading, silent_seconds: float | None) -> Detail:

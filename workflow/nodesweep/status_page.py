@@ -176,6 +176,11 @@ def head(sweep: Sweep, when: str, width: int) -> list[Text]:
     if sweep.troubled:
         verb = "needs" if sweep.troubled == 1 else "need"
         lines.append(Text(f"{sweep.troubled} {verb} a look: see the remarks", "bold red"))
+    if sweep.others:
+        machine = '--config \'{"machine": "..."}\''
+        lines.append(
+            Text(f"{sweep.others} more ran here by another config, or for another machine: {machine}", "yellow")
+        )
     for line in lines:
         line.no_wrap = True
         line.truncate(width, overflow="ellipsis")

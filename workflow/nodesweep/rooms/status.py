@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 40
 """Layouts shown where the height of a terminal does not say how many."""
-HEAD_LINES = 7
-"""Lines above and below the rows: name, counts, estimate, node-hours, trouble, heading, what is left out."""
 
 
 def status(options: argparse.Namespace) -> None:
@@ -88,19 +86,21 @@ class Page:
         running = [one for one in standings if one.group == "running"]
         details = {one.slug: found for one in running if (found := self._looks.detail(one, now)) is not None}
         sweep = self._study.sweep
-        known = {"budget_node_hours": sweep.budget_node_hours, "at_once": self._looks.at_once}
+        looks = self._looks
+        known = {"budget_node_hours": sweep.budget_node_hours, "at_once": looks.at_once, "others": looks.others}
         total = summed(sweep.sweep, standings, details, expected, **known)
-        shown, others = self._chosen(standings, details, height)
+        lines = head(total, time.strftime("%H:%M:%S", time.localtime(now)), width)
+        room = MOST_ROWS if height is None else max(height - len(lines) - 1, 2)  # below a heading
+        shown, others = self._chosen(standings, details, len(standings) if self._everything and not height else room)
         rows = [self._row(one, details.get(one.slug) or self._looks.detail(one, now)) for one in shown]
-        lines = head(total, time.strftime("%H:%M:%S", time.localtime(now)), width) + table(rows, width)
+        lines += table(rows, width)
         return [*lines, left_out([one.word for one in others], width)] if others else lines
 
     def _chosen(
-        self, standings: list[Standing], details: dict[str, Detail], height: int | None
+        self, standings: list[Standing], details: dict[str, Detail], room: int
     ) -> tuple[list[Standing], list[Standing]]:
-        """Those that are shown, in the order of the config where that is all of them, and the others."""
-        room = MOST_ROWS if height is None else max(height - HEAD_LINES, 1)
-        if len(standings) <= room or (self._everything and height is None):
+        """Those there is room for, in the order of the config where that is all of them, and the others."""
+        if len(standings) <= room:
             return standings, []
 
         def importance(one: Standing) -> int:
@@ -108,7 +108,7 @@ class Page:
             return by_importance(one, one.troubled or (detail is not None and detail.silent_seconds is not None))
 
         ordered = sorted(standings, key=importance)
-        return ordered[:room], ordered[room:]
+        return ordered[: room - 1], ordered[room - 1 :]
 
     def _row(self, standing: Standing, detail: Detail | None) -> Row:
         found = self._looks.forecast(standing.slug).time
