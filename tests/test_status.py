@@ -182,11 +182,14 @@ def test_what_a_sweep_adds_up_to(tmp_path: Path) -> None:
 
 
 def test_layouts_are_named_by_what_differs(tmp_path: Path) -> None:
-    """Short names: the nodes always, other fields where layouts differ in them."""
-    axes = {"nodes": [2, 4], "tensor": [1, 2], "global_batch": 16, "sequence_length": 128}
-    axes["activation_checkpointing"] = [True, False]
-    names = labels_of(Study.load([write(tmp_path / "a.yaml", toy(layouts=[axes], exclude=["nodes == 4"]))]).layouts)
-    assert sorted(names.values()) == ["n2 dp1 mp2", "n2 dp1 mp2 ac", "n2 dp2 mp1", "n2 dp2 mp1 ac"]
+    """Short names: the nodes always, other fields where layouts differ; what nearly all share only the others say."""
+    axes = {"nodes": 2, "tensor": [1, 2], "global_batch": 16, "sequence_length": 128}
+    some = {**axes, "activation_checkpointing": [True, False]}
+    names = labels_of(Study.load([write(tmp_path / "a.yaml", toy(layouts=[some]))]).layouts)
+    assert list(names.values()) == ["n2 dp2 mp1 ac", "n2 dp2 mp1 no-ac", "n2 dp1 mp2 ac", "n2 dp1 mp2 no-ac"]
+    most = [{**axes, "nodes": [2, 4]}, {"nodes": 2, "global_batch": 64, "sequence_length": 128}]
+    names = labels_of(Study.load([write(tmp_path / "b.yaml", toy(layouts=most))]).layouts)
+    assert list(names.values()) == ["n2 dp2 mp1", "n2 dp1 mp2", "n4 dp4 mp1", "n4 dp2 mp2", "n2 dp2 mp1 gbs64"]
 
 
 def rows_of(study: Study, **facts: Any) -> list[Row]:

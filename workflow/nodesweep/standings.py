@@ -135,39 +135,37 @@ def detail_of(layout: Layout, record: Mapping[str, Any], reading: LogReading, si
     return Detail(done, layout.iterations.total, seconds, memory.peak_mib if memory else None, silent)
 
 
-_NAMES = (
-    ("n", "nodes"),
-    ("dp", "data"),
-    ("mp", "tensor"),
-    ("pp", "pipeline"),
-    ("mbs", "micro_batch"),
-    ("gbs", "global_batch"),
-    ("s", "sequence_length"),
-)
+_SPLIT = {"n": "nodes", "dp": "data", "mp": "tensor", "pp": "pipeline"}
+_BATCH = {"mbs": "micro_batch", "gbs": "global_batch", "s": "sequence_length"}
+USUAL = 0.75
 
 
 def labels_of(layouts: Mapping[str, Layout]) -> dict[str, str]:
-    """Short names by slug: the nodes, and the fields in which layouts differ."""
+    """Short names by slug: the nodes, and the fields in which layouts differ.
+
+    Where nearly all have the same batch, sequence, AC, clock or variant only the others say theirs.
+    """
     fields = {slug: _fields(layout) for slug, layout in layouts.items()}
-    names = {name for one in fields.values() for name in one}
-    varying = {name for name in names if len({one.get(name) for one in fields.values()}) > 1} | {"n"}
+    counts = {name: Counter(one[name] for one in fields.values()) for one in fields.values() for name in one}
+    usual = {
+        name: value
+        for name, values in counts.items()
+        for value, count in values.most_common(1)
+        if name != "n" and count >= (1 if name in _SPLIT else USUAL) * len(fields)
+    }
     return {
-        slug: " ".join(_shown(name, value) for name, value in one.items() if name in varying and value)
+        slug: " ".join(value for name, value in one.items() if value and value != usual.get(name))
         for slug, one in fields.items()
     }
 
 
 def _fields(layout: Layout) -> dict[str, str]:
     return {
-        **{name: str(getattr(layout, field)) for name, field in _NAMES},
-        "ac": "ac" if layout.activation_checkpointing else "",
+        **{name: f"{name}{getattr(layout, field)}" for name, field in (_SPLIT | _BATCH).items()},
+        "ac": "ac" if layout.activation_checkpointing else "no-ac",
         "ghz": f"{layout.frequency_ghz:g}GHz" if layout.frequency_ghz else "",
         "variant": layout.variant.name if layout.variant else "",
     }
-
-
-def _shown(name: str, value: str) -> str:
-    return value if name in ("ac", "ghz", "variant") else f"{name}{value}"
 
 
 _WORDS = {word: place for place, word in enumerate(("running", "ending", "held", "queued", "submitting", "pending"))}

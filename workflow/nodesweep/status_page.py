@@ -11,7 +11,7 @@ from .pace import clock, in_words
 from .standings import Row, Sweep
 from .text import plain
 
-LABEL_CELLS, LEAST_LABEL_CELLS, LEAST_REMARK_CELLS, MOST_REMARK_CELLS = 40, 12, 14, 100
+LABEL_CELLS, LEAST_REMARK_CELLS, MOST_REMARK_CELLS = 40, 12, 100
 GAP = 2
 STYLES = {
     **dict.fromkeys(("running", "ending"), "cyan"),

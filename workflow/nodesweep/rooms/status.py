@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
+FILE_CELLS = 160
 MOST_ROWS = 40
 """Layouts shown where the height of a terminal does not say how many."""
 
@@ -26,10 +27,9 @@ def status(options: argparse.Namespace) -> None:
 
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=False, force_jupyter=False)
     terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    if not terminal:
-        console = Console(
-            file=sys.stdout, force_terminal=False, no_color=True, color_system=None, markup=False, highlight=False
-        )
+    if not terminal:  # a file takes lines of any length
+        wide = None if os.environ.get("COLUMNS", "").isdecimal() else FILE_CELLS
+        console = Console(force_terminal=False, color_system=None, width=wide, markup=False, highlight=False)
     page = Page(study_of(options), options.all)
     if options.watch is None or not terminal:
         _print(console, page.lines(console.width, None))
