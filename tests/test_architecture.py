@@ -23,10 +23,10 @@ ROOMS = [
     "logs logs.lazy logs.patterns logs.prefixes logs.search logs.searcher logs.helper logs.memory logs.causes "
     "logs.job_ends logs.signatures logs.successes logs.starts logs.megatron logs.trainers logs.totals logs.settings "
     "logs.formats logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series "
-    "logs.bars logs.extract logs.arguments logs.collect logs.scan "
+    "logs.bars logs.extract logs.arguments logs.collect logs.scan logs.growing "
     "logs.ending logs.explain outcome",
     "steady plausible measure measured calibration.form_fit calibration.times calibration.memories calibration.fitting",
-    "search decisions plan whatif records watch waiting submission runner",
+    "search decisions plan whatif records recording pace progress estimate watch waiting submission runner",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",
@@ -34,7 +34,8 @@ ROOMS = [
     "campaigns tables conclusions explained figures.figure figures.axes figures.series figures.curves figures.chosen "
     "figures.scaling figures.shares figures.limits figures.batches figures.links figures figures.style figures.marks "
     "figures.lines figures.bars figures.drawing figures.export formulas traces provenance ingest.tracing why workflow",
-    "rooms rooms.common rooms.sweep rooms.sight rooms.foresight rooms.foreign rooms.log __main__",
+    "standings looks status_page",
+    "rooms rooms.common rooms.sweep rooms.sight rooms.foresight rooms.foreign rooms.log rooms.status __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -48,6 +49,11 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "tables",
     "conclusions",
     "explained",
+    "pace",
+    "progress",
+    "estimate",
+    "standings",
+    "status_page",
 }
 PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest", "figures")}
 PURE -= {"files", "sources", "origins", "study", "ingest.files"}

@@ -13,6 +13,7 @@ from nodesweep.runner import Finished, Runner
 from nodesweep.schedulers.base import End, Job, Patience, Sighting
 from nodesweep.schedulers.commands import Batch
 from nodesweep.study import Study
+from nodesweep.submission import Policy
 from nodesweep.watch import Backoff
 
 RUNNING = Sighting("7", "running", "R")
@@ -196,3 +197,30 @@ def test_the_limit_that_counts_is_the_one_the_job_had(tmp_path: Path) -> None:
     after = study_in(tmp_path, layouts=layouts, machine=limits[1])
     (done,) = steps(runner_of(after, [], Scripted(["7"], [RUNNING, End(None, "time_limit", "T")])), after, 3)
     assert (done.record["outcome"], done.record["elapse_limit_seconds"], done.final) == ("timeout", 60, False)
+
+
+def test_a_held_job_is_told_and_written_down(tmp_path: Path) -> None:
+    """A job that does not start by itself is told once; the journal says why, and when that is over."""
+    study, lines = study_in(tmp_path), list[str]()
+    held = Sighting("7", "held", "JobHeldUser")
+    steps(runner_of(study, lines, Scripted(["7"], [held, held, RUNNING])), study, 4)
+    assert sum(line.endswith("job 7 does not start by itself: JobHeldUser") for line in lines) == 1
+    slug = next(iter(study.layouts))
+    assert [event["word"] for event in journal.read(study.journal(slug)) if event["event"] == "held"] == [
+        *("JobHeldUser", "")
+    ]
+    assert journal.state(study.journal(slug)).held == ""
+
+
+def test_of_many_alike_the_number_is_told(tmp_path: Path) -> None:
+    """Twelve submissions in one go are one line, and so are twelve jobs taken over; the full log has each."""
+    axes = {"nodes": 1, "global_batch": 16, "sequence_length": [128 * (number + 1) for number in range(12)]}
+    study = study_in(tmp_path, layouts=[axes])
+    for words in ("started", "of an earlier launcher taken over"):
+        lines, notes = list[str](), list[str]()
+        runner = Runner(study, Scripted(["7"], [RUNNING]), Policy(jobs_at_once=20), lines.append, note=notes.append)
+        runner.recover()
+        runner.add(list(study.layouts))
+        runner.step()
+        assert (lines, len(notes)) == ([f"12 jobs {words}"], 12)
+        assert (runner.progress.running, runner.progress.total) == (12, 12)

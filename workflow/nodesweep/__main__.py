@@ -15,6 +15,7 @@ COMMANDS = {
     "measure": ("sweep.measure", "read all logs and records into results.csv"),
     "tables": ("sweep.tables", "write tables.md from results.csv"),
     "figures": ("sight.figures", "draw the figures that results.csv allows, as SVG, PNG and Vega-Lite"),
+    "status": ("status.status", "say where each layout stands, how far its run is, when the sweep will be done"),
     "show": ("sweep.show", "print the tables and where the files are"),
     "predict": ("foresight.predict", "say what layouts would take that are in no sweep yet, how surely, and by what"),
     "explain": ("foresight.explain", "say where the time of the runs goes, or what is foreseen of layouts and why"),
@@ -44,6 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except NodesweepError as error:
         print(f"nodesweep: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("nodesweep: interrupted", file=sys.stderr)
+        return 130
     except OSError as error:
         print(f"nodesweep: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return 1
@@ -60,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         if name in _ARGUMENTS:
             _ARGUMENTS[name](command)
     return parser
+
+
+def _add_status(command: argparse.ArgumentParser) -> None:
+    every = "look again every SECONDS (default: 5), until Ctrl-C"
+    command.add_argument("--watch", nargs="?", const=5.0, type=_seconds, metavar="SECONDS", help=every)
+    command.add_argument("--all", action="store_true", help="every layout, however many (not with --watch)")
 
 
 def _add_slugs(command: argparse.ArgumentParser) -> None:
@@ -116,6 +126,7 @@ _COUNTS = {
     "sequence_length": "tokens of a sample",
 }
 _ARGUMENTS = {
+    "status": _add_status,
     "predict": _add_predict,
     "explain": _add_explain,
     "rerun": _add_slugs,
@@ -150,6 +161,16 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:11]) <= 10**9:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is no number from 1 to 1000000000")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no number of seconds from 0.1 to 86400")
+    return seconds
 
 
 def _clock(text: str) -> float:

@@ -2,8 +2,8 @@
 
 Events: `intent` (before a submission, with its key), `submitted` (with the job's id), `refused` (certainly not
 accepted), `deferred` (refused only for now), `revoked` (given up: it can never start), `adopted` (found again by a
-later launcher), `hung` (cancelled because it no longer said anything), `ended` (with the terminal record), `rerun`
-(asked for by hand).
+later launcher), `held` (its scheduler says by `word` that it does not start by itself, no longer where that is empty),
+`hung` (cancelled because it no longer said anything), `ended` (with the terminal record), `rerun` (asked for by hand).
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from .errors import JournalError
 from .files import sync_folder
 
-Event = Literal["intent", "submitted", "refused", "deferred", "revoked", "adopted", "hung", "ended", "rerun"]
+Event = Literal["intent", "submitted", "refused", "deferred", "revoked", "adopted", "held", "hung", "ended", "rerun"]
 Status = Literal["pending", "unclear", "running", "ended"]
 _NEXT: dict[str, Status] = {
     "intent": "unclear",
@@ -25,6 +25,7 @@ _NEXT: dict[str, Status] = {
     "deferred": "pending",
     "revoked": "pending",
     "adopted": "running",
+    "held": "running",
     "hung": "running",
     "ended": "ended",
     "rerun": "pending",
@@ -37,8 +38,8 @@ class State:
 
     `status`: "unclear" means a submission was begun and nothing more is known.
     `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`: what it was
-    submitted with; `hung`: whether it was cancelled as hanging; `asked`: whether somebody asked for its run. `record`:
-    that of the last `ended`.
+    submitted with; `held`: why it does not start by itself; `hung`: whether it was cancelled as hanging; `asked`:
+    whether somebody asked for its run. `record`: that of the last `ended`.
     """
 
     status: Status = "pending"
@@ -48,6 +49,7 @@ class State:
     submitted: float | None = None
     scheduler: str = ""
     elapse_limit_seconds: int | None = None
+    held: str = ""
     hung: bool = False
     asked: bool = False
     record: dict[str, Any] | None = None
@@ -90,8 +92,13 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def state(path: Path) -> State:
     """Where the layout of a journal stands."""
+    return state_after(read(path))
+
+
+def state_after(events: list[dict[str, Any]]) -> State:
+    """Where a layout stands after these events."""
     state = State()
-    for event in read(path):
+    for event in events:
         status = _NEXT[event["event"]]
         match event["event"]:
             case "intent":
@@ -105,7 +112,9 @@ def state(path: Path) -> State:
                     record=state.record,
                 )
             case "submitted" | "adopted":
-                state = replace(state, status=status, job_id=event["job_id"])
+                state = replace(state, status=status, job_id=event["job_id"], held="")
+            case "held":
+                state = replace(state, status=status, held=event["word"])
             case "deferred":  # no job came of it, so that its number can be used again
                 state = replace(state, status=status, attempt=state.attempt - 1)
             case "hung":

@@ -11,9 +11,12 @@ from .errors import LockError
 
 
 class SweepLock:
-    """Held from construction until `release`, or until the process ends in whatever way; raises LockError."""
+    """Held from construction until `release`, or until the process ends in whatever way; raises LockError.
 
-    def __init__(self, folder: Path):
+    `facts`: what else the file says of its holder, to whoever reads it.
+    """
+
+    def __init__(self, folder: Path, **facts: int):
         folder.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -29,7 +32,7 @@ class SweepLock:
             raise LockError(
                 f"{folder} cannot be locked ({error.strerror}); use a results folder on a file system with flock"
             ) from None
-        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), **facts}
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(who).encode(), 0)
 

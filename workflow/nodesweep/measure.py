@@ -190,7 +190,7 @@ def measure_log(
         log_modified_ns=reading.modified_ns,
         series=_series(records),
         statistics=statistics,
-        memory=_memory(record, reading, settings.memory_source),
+        memory=memory_of(record, reading, settings.memory_source),
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
         flags=(*_flags(shape, record, reading, statistics), *_implausible(shape, reading, statistics)),
@@ -263,7 +263,8 @@ def _series(records: tuple[Iteration, ...]) -> Series:
     )
 
 
-def _memory(record: Mapping[str, Any], reading: LogReading, source: str) -> Memory | None:
+def memory_of(record: Mapping[str, Any], reading: LogReading, source: str) -> Memory | None:
+    """The figure of a source, None where it has none; `record` may be empty while a job runs."""
     usage = record.get("usage") or {}
     if source == "scheduler" and usage.get("memory_bytes"):
         return Memory(usage["memory_bytes"] / 2**20, f"scheduler, of a {usage['memory_of']}", None, None)

@@ -53,13 +53,18 @@ def not_run_record(slug: str, found: NotRun) -> dict[str, Any]:
     return {"schema": SCHEMA, "slug": slug, "key": "", "attempt": 0, "job_id": "", **asdict(verdict), "log": ""}
 
 
-def _node_hours(record: Mapping[str, Any], nodes: int) -> float:
-    """What a job used."""
+def seconds_of(record: Mapping[str, Any]) -> float | None:
+    """How long a job ran; None where nobody recorded it."""
     times = [record.get(name) for name in ("started", "ended")]
     if None in times:
-        return 0.0
+        return None
     started, ended = (datetime.fromisoformat(str(time)).timestamp() for time in times)
-    return node_hours(max(ended - started, 0.0), nodes)
+    return max(ended - started, 0.0)
+
+
+def node_hours_of(record: Mapping[str, Any], nodes: int) -> float:
+    """What a job used."""
+    return node_hours(seconds_of(record) or 0.0, nodes)
 
 
 def standing(study: Study, slug: str) -> tuple[str, State]:
@@ -161,7 +166,7 @@ def ran_of(study: Study, slug: str, record: dict[str, Any], timed: bool) -> Ran:
     measured = measurement_of(study, layout, record) if timed else None
     statistics = measured.statistics if measured else None
     seconds, scatter = (statistics.iteration_seconds, statistics.scatter) if statistics else (None, None)
-    return Ran(record["outcome"], seconds, _node_hours(record, layout.nodes), scatter)
+    return Ran(record["outcome"], seconds, node_hours_of(record, layout.nodes), scatter)
 
 
 def withdraw_records(study: Study) -> None:

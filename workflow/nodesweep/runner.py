@@ -12,13 +12,12 @@ from typing import Any
 from . import journal
 from .decisions import Decisions, NotRun
 from .errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from .estimate import Estimate
 from .files import write_atomic
 from .journal import State
-from .logs.custom import format_of
-from .logs.scan import scan
-from .measured import measured_from
-from .outcome import decide
-from .records import needs_run, not_run_record, ran_of, summary, terminal_record
+from .progress import Progress, Telling
+from .recording import record_end
+from .records import needs_run, not_run_record, ran_of, summary
 from .schedulers.base import End, Job, Scheduler, Sighting
 from .schedulers.marks import end_marker, has_started, revoke
 from .script import key_of
@@ -34,7 +33,8 @@ class Runner:
     """Runs the layouts of one study exactly once each.
 
     `decisions` says which comes first and which need not run; without, all run in the order of the config. `tell`
-    receives one line per event. `add`, `close` and `wake` may be called from any thread, the others from one.
+    receives one line per event; of many alike their number, each goes to `note` then. `total`: how many layouts will be
+    handed over, where known. `add`, `close`, `wake` and `progress` may be called from any thread, the others from one.
     """
 
     def __init__(
@@ -44,12 +44,15 @@ class Runner:
         policy: Policy,
         tell: Callable[[str], None],
         decisions: Decisions | None = None,
+        note: Callable[[str], None] | None = None,
+        total: int = 0,
     ):
         self._study = study
         self._scheduler = scheduler
         self._policy = policy
-        self._tell = tell
-        self._decisions = decisions
+        self._tell = Telling(tell, note)
+        self._total, self._outcomes = total, Counter[str]()
+        self._decisions, self._estimate = decisions, Estimate(study.layouts, decisions)
         order = {slug: number for number, slug in enumerate(study.layouts)}
         self._waiting = Waiting(decisions.rank if decisions else order.__getitem__)
         searched = study.sweep.search
@@ -67,6 +70,13 @@ class Runner:
     def running(self) -> list[Job]:
         """The jobs that are queued or running now, in the order they were submitted."""
         return [submission.job for submission in self._open.values()]
+
+    @property
+    def progress(self) -> Progress:
+        """How far the layouts are that were, or will be, handed over."""
+        open_, left = list(self._open.values()), self._handed - self._done
+        running = {one.slug: time.monotonic() - one.runs_since for one in open_ if one.runs_since is not None}
+        return self._estimate.progress(running, len(open_), left, dict(self._outcomes), self._total)
 
     def recover(self) -> None:
         """Find every job an earlier launcher left, also those of layouts the sweep no longer holds.
@@ -97,7 +107,8 @@ class Runner:
             finished = []
             if self._open and (self._looks.due or (self._scheduler.poll_at_will and not self._looks.failures)):
                 finished = self._look()
-            return finished + self._submit_waiting()
+            with self._tell.together(min(self._places - len(self._open), len(self._waiting))):
+                return finished + self._submit_waiting()
 
     def wait(self, seconds: float) -> None:
         """Sleep until something may have happened, at most `seconds`."""
@@ -128,14 +139,15 @@ class Runner:
             self._tell("the scheduler answers again")
         self._looks.succeeded()
         finished = []
-        for submission in list(self._open.values()):
-            sighting = seen.get(submission.job.key)
-            if sighting is None:
-                finished += self._missing(submission)
-            elif sighting.end is not None:
-                finished += self._ended(submission, sighting.end, sighting.id)
-            else:
-                self._alive(submission, sighting)
+        with self._tell.together(sum(one.adopted for one in self._open.values())):
+            for submission in list(self._open.values()):
+                sighting = seen.get(submission.job.key)
+                if sighting is None:
+                    finished += self._missing(submission)
+                elif sighting.end is not None:
+                    finished += self._ended(submission, sighting.end, sighting.id)
+                else:
+                    self._alive(submission, sighting)
         return finished
 
     def _alive(self, submission: Submission, sighting: Sighting) -> None:
@@ -146,13 +158,18 @@ class Runner:
             submission.job = job = replace(job, id=sighting.id)
             journal.append(self._study.journal(slug), "adopted", key=job.key, job_id=job.id)
             verb = "still runs" if sighting.state == "running" else "still waits"
-            self._tell(f"{slug}: {verb} as job {job.id}; taken over")
+            self._tell.alike("of an earlier launcher taken over", f"{slug}: {verb} as job {job.id}; taken over")
             submission.adopted = False
-        if sighting.state == "held" and submission.told != sighting.word:
-            submission.told = sighting.word
-            self._tell(f"{slug}: job {job.id} does not start by itself: {sighting.word}")
-        if sighting.state == "running" and (silent_seconds := self._watch.silent(job)) is not None:
-            self._hangs(slug, job, silent_seconds)
+        held = sighting.word if sighting.state == "held" else ""
+        if held != submission.told:
+            submission.told = held
+            journal.append(self._study.journal(slug), "held", key=job.key, word=held)
+            if held:
+                self._tell(f"{slug}: job {job.id} does not start by itself: {held}")
+        if sighting.state == "running":
+            submission.runs_since = submission.runs_since or time.monotonic()
+            if (silent_seconds := self._watch.silent(job)) is not None:
+                self._hangs(slug, job, silent_seconds)
 
     def _hangs(self, slug: str, job: Job, silent_seconds: float) -> None:
         """Report a job that no longer says anything, and end it where the profile says so."""
@@ -217,7 +234,7 @@ class Runner:
         self._watch.forget(submission.job)
         if slug not in self._handed:
             when = "while no launcher was there" if submission.adopted else "as a layout the sweep no longer holds"
-            self._tell(f"{slug}: ended {when}: {summary(record)}")
+            self._tell.alike(f"ended {when}: {record['outcome']}", f"{slug}: ended {when}: {summary(record)}")
             return []
         if record["outcome"] in RETRIED and self._tried[slug] < self._policy.retries:
             self._tried[slug] += 1
@@ -262,6 +279,7 @@ class Runner:
         """Let decisions know how a run ended."""
         if self._decisions is None or slug not in self._study.layouts:
             return
+        self._estimate.ended(slug, record)
         self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
         if self._decisions.searches:
             self._waiting.rerank()
@@ -295,30 +313,18 @@ class Runner:
             return self._refused(slug, job, str(error))
         self._accepts.succeeded()
         journal.append(path, "submitted", key=job.key, job_id=job_id)
-        self._open[slug] = Submission(slug, replace(job, id=job_id), adopted=False)
-        self._tell(f"{slug}: {'started' if self._scheduler.poll_at_will else 'submitted'} as job {job_id}")
+        verb, since = ("started", time.monotonic()) if self._scheduler.poll_at_will else ("submitted", None)
+        self._open[slug] = Submission(slug, replace(job, id=job_id), adopted=False, runs_since=since)
+        self._tell.alike(verb, f"{slug}: {verb} as job {job_id}")
         return []
 
     def _refused(self, slug: str, job: Job, reason: str) -> list[Finished]:
         return [self._finish(slug, self._record(slug, job, End(None, "launch_failed", reason)))]
 
     def _record(self, slug: str, job: Job, end: End) -> dict[str, Any]:
-        """Read a job's log, decide its outcome, and write its end into the journal."""
-        path = self._study.journal(slug)
-        state = journal.state(path)
+        """Have a job's output where it is looked for, and record its end."""
         self._scheduler.collect(job)
-        log = job.directory / f"{job.key}.log"
-        layout = self._study.layouts.get(slug)
-        workload = (layout or self._study.sweep).workload
-        reading = scan(log, format_of(workload.log_format))
-        if state.hung and end.cause == "cancelled":
-            end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
-        verdict = decide(end, reading, (layout or self._study.sweep).iterations.total)
-        record = terminal_record(slug, job, state, end, verdict)
-        journal.append(path, "ended", record=record)
-        if layout and log.is_file():
-            measured_from(self._study, layout, record, reading)  # what `measure` would read the log again for
-        return record
+        return record_end(self._study, slug, job, end)
 
     def _finish(self, slug: str, record: dict[str, Any]) -> Finished:
         """Report a layout; one that needs no more runs gets its job.json."""
@@ -326,5 +332,6 @@ class Runner:
         if final:
             write_atomic(self._study.record(slug), json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         self._done.add(slug)
-        self._tell(f"[{len(self._done)}/{len(self._handed | self._done)}] {slug}: {summary(record)}")
+        self._outcomes[record["outcome"]] += 1
+        self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final)

@@ -33,7 +33,11 @@ class Finished:
 
 @dataclass
 class Submission:
-    """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it."""
+    """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it.
+
+    `runs_since`: when it was first seen to run, by the monotonic clock. `told`: why it does not start by itself, in its
+    scheduler's word.
+    """
 
     slug: str
     job: Job
@@ -43,3 +47,4 @@ class Submission:
     missed: int = 0
     missing_since: float = 0.0
     told: str = ""
+    runs_since: float | None = None

@@ -27,6 +27,9 @@ class Waiting:
         with self._lock:
             return heapq.heappop(self._heap)[-1] if self._heap else None
 
+    def __len__(self) -> int:
+        return len(self._heap)
+
     def rerank(self) -> None:
         """Ask anew what comes before what."""
         with self._lock:

@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from snakemake_interface_common.exceptions import ApiError
@@ -19,6 +19,7 @@ from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterf
 from nodesweep.errors import NodesweepError
 from nodesweep.files import write_atomic
 from nodesweep.lock import SweepLock
+from nodesweep.progress import shown
 from nodesweep.records import decisions_of, summary
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers import scheduler_of
@@ -92,7 +93,7 @@ class Executor(RemoteExecutor):
     def __post_init__(self) -> None:
         settings = self.workflow.executor_settings
         try:
-            self._lock = SweepLock(study_of(self.workflow).folder)
+            self._lock = SweepLock(study_of(self.workflow).folder, jobs_at_once=settings.jobs_at_once)
         except NodesweepError as error:
             raise ApiError(str(error)) from None
         self._poll_seconds = settings.poll_seconds
@@ -113,11 +114,21 @@ class Executor(RemoteExecutor):
                 hang_seconds=settings.hang_seconds,
                 on_hang=settings.on_hang,
             )
-            runner = Runner(study, scheduler, policy, self.logger.info, decisions_of(study))
+            words = self._tell, decisions_of(study), self._note, _layouts_to_run(self.workflow)
+            runner = Runner(study, scheduler, policy, *words)
             runner.recover()
         except (NodesweepError, OSError) as error:
             raise ApiError(str(error)) from None
+        shown.source = lambda: runner.progress
         return runner
+
+    def _tell(self, line: str) -> None:
+        """One line for the user."""
+        self.logger.info(line, extra={"nodesweep": "event"})
+
+    def _note(self, line: str) -> None:
+        """One line for the full log."""
+        self.logger.info(line, extra={"nodesweep": "detail"})
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Queue layouts; the runner submits their scripts when their turn comes."""
@@ -125,8 +136,7 @@ class Executor(RemoteExecutor):
             self._runner = self._start()
         # Snakemake would answer a SIGTERM by waiting for all it has handed over: here, for the whole sweep.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        for job in jobs:
-            self.run_job_pre(job)
+        for job in jobs:  # without run_job_pre, which says pages of each: the runner says what is submitted
             self.run_job(job)
         self._runner.add([job.wildcards.slug for job in jobs])
         self._needed.set()
@@ -160,6 +170,7 @@ class Executor(RemoteExecutor):
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""
+        shown.source = None
         if self._runner is None:
             return
         try:
@@ -169,16 +180,24 @@ class Executor(RemoteExecutor):
             return
         if running and not self._cancels:
             ids = ", ".join(job.id or job.key for job in running)
-            self.logger.info(f"left running: job {ids}; the same command takes over from here")
+            self._tell(f"left running: job {ids}; the same command takes over from here")
 
     def shutdown(self) -> None:
         """Stop looking; the lock goes last."""
+        shown.source = None
         self.wait = False
         self._needed.set()
         if self._runner is not None:
             self._runner.wake()
+            progress = replace(self._runner.progress, left_seconds=None)
+            self._tell(f"{progress.done} of {progress.total} layouts done: {progress.words}")
         super().shutdown()
         self._lock.release()
+
+
+def _layouts_to_run(workflow: WorkflowExecutorInterface) -> int:
+    """How many layouts Snakemake is going to hand over, some at a time."""
+    return sum(job.rule.name == "run" for job in workflow.dag.needrun_jobs())
 
 
 def _write_log(path: Path, done: Finished) -> None:

@@ -28,13 +28,13 @@ def scan(path: Path, form: Format | None = None) -> LogReading:
         try:
             log = stack.enter_context(open_log(path, rules(form).search.texts))
         except FileNotFoundError:
-            return _Reader(form).reading(b"")
+            return Reader(form).reading(b"")
         return read(log, form)
 
 
 def read(log: OpenLog, form: Format | None = None) -> LogReading:
     """Read likewise a log that was opened for these texts: those of the rules for the format."""
-    reader, size = _Reader(form), log.status.st_size
+    reader, size = Reader(form), log.status.st_size
     search = reader.rules.search
     for block in search.blocks(log.descriptor, size, log.helpers.blocks() if log.helpers else ()):
         reader.read(block)
@@ -42,7 +42,7 @@ def read(log: OpenLog, form: Format | None = None) -> LogReading:
     return replace(reading, size_bytes=size, modified_ns=log.status.st_mtime_ns)
 
 
-class _Reader:
+class Reader:
     """One pass: lines that hold some text of the rules are decoded, mended where torn, and given to the collector."""
 
     def __init__(self, form: Format | None):

@@ -43,13 +43,13 @@ class Hit(NamedTuple):
 class Block:
     """Whole lines of a file, from `begin` to `end` of `data`; around them lies what comes before and after."""
 
-    def __init__(self, place: Place, begin: int, end: int, newlines: int, hits: Sequence[Hit], window: "Window"):
+    def __init__(self, place: Place, begin: int, end: int, newlines: int, hits: Sequence[Hit], window: "Window | Held"):
         self.place, self.begin, self.end = place, begin, end
         self.newlines, self.hits = newlines, hits
         self._window = window
 
     @cached_property
-    def data(self) -> mmap.mmap:
+    def data(self) -> mmap.mmap | bytes:
         """The data at its place; it holds until the next block is asked for."""
         return self._window.load(self.place)
 
@@ -99,6 +99,17 @@ class Window:
         return self.data
 
 
+class Held:
+    """Data that is in memory already, in the place of a window."""
+
+    def __init__(self, data: bytes):
+        self.data = self.view = data
+
+    def load(self, place: Place) -> bytes:
+        """The data, which lies at the only place there is."""
+        return self.data
+
+
 def places(size: int) -> Iterator[Place]:
     """The places of the blocks of a file of so many bytes."""
     for number, begin in enumerate(range(0, size, BLOCK_BYTES)):
@@ -136,6 +147,10 @@ class Search:
             finder = Finder(self._database, Window(descriptor))
             yield from (finder.block(place, size) for place in rest)
 
+    def block_of(self, data: bytes) -> Block:
+        """Search whole lines that have been read already, of at most BLOCK_BYTES."""
+        return Finder(self._database, Held(data)).block(Place(0, 0, len(data)), len(data))
+
     @cached_property
     def _database(self) -> Any:
         return database(self.texts)
@@ -144,7 +159,7 @@ class Search:
 class Finder:
     """Searches one block at a time."""
 
-    def __init__(self, compiled: Any, window: Window):
+    def __init__(self, compiled: Any, window: Window | Held):
         import hyperscan
 
         self._database = compiled
@@ -175,7 +190,9 @@ class Finder:
         return Block(place, begin, end, newlines, hits, self._window)
 
 
-def _lines(data: mmap.mmap, matches: list[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int, set[int]]]:
+def _lines(
+    data: mmap.mmap | bytes, matches: list[tuple[int, int]], begin: int, end: int
+) -> list[tuple[int, int, set[int]]]:
     """Begin and end of the lines that hold texts, and which."""
     lines: list[tuple[int, int, set[int]]] = []
     stop = 0
@@ -187,7 +204,7 @@ def _lines(data: mmap.mmap, matches: list[tuple[int, int]], begin: int, end: int
     return lines
 
 
-def _label(data: mmap.mmap, at: int) -> str | None:
+def _label(data: mmap.mmap | bytes, at: int) -> str | None:
     """The label that srun put before the line around a place."""
     found = _LABEL.match(data, data.rfind(b"\n", max(0, at - LINE_BYTES), at) + 1)
     return found[1].decode() if found else None
@@ -204,13 +221,13 @@ def last_line(descriptor: int, size: int) -> bytes:
     return data[begin_of(data, len(data) - 1, 0) :]
 
 
-def begin_of(data: mmap.mmap, at: int, low: int) -> int:
+def begin_of(data: mmap.mmap | bytes, at: int, low: int) -> int:
     """Where the line around a place begins; of a longer line at most LINE_BYTES before the place."""
     low = max(low, at - LINE_BYTES)
     return max(data.rfind(b"\n", low, at), data.rfind(b"\r", low, at), low - 1) + 1
 
 
-def end_of(data: mmap.mmap, at: int, high: int, carriage: bool = True) -> int:
+def end_of(data: mmap.mmap | bytes, at: int, high: int, carriage: bool = True) -> int:
     """Behind the newline that ends the line around a place, at most LINE_BYTES after it; or behind a carriage return.
 
     Carriage returns end the lines of progress bars.

@@ -1,0 +1,116 @@
+"""How long a sweep will still take, by what its runs took and what is foreseen of the others; durations in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from .cost import SECONDS_PER_HOUR
+from .forecast import Forecast
+from .layout import Layout
+
+MOST_OBSERVED = 500
+LEAST_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Seconds that a whole run is foreseen to take; `sure` where that rests on runs or on the config."""
+
+    seconds: float
+    sure: bool
+
+
+def foreseen(layout: Layout, found: Forecast) -> Foreseen | None:
+    """What a forecast says of a whole run; None where nothing is known of its time."""
+    if found.time is None or found.node_hours is None:
+        return None
+    sure = not found.time.guess or layout.expected_seconds is not None
+    return Foreseen(found.node_hours * SECONDS_PER_HOUR / layout.nodes, sure)
+
+
+@dataclass
+class Pace:
+    """What the runs of a sweep took, and against what was foreseen of them."""
+
+    _took: list[float] = field(default_factory=list)
+    _ratios: list[float] = field(default_factory=list)
+    _typical: float | None = None
+    _ratio: float | None = None
+
+    @property
+    def learned(self) -> bool:
+        """Whether any run has told."""
+        return self._typical is not None
+
+    def ended(self, seconds: float, before: Foreseen | None) -> None:
+        """Take in a run that went through."""
+        if seconds <= 0:
+            return
+        self._took = [*self._took[-MOST_OBSERVED:], seconds]
+        self._typical = median(self._took)
+        if before is not None and before.seconds > 0:
+            self._ratios = [*self._ratios[-MOST_OBSERVED:], seconds / before.seconds]
+            self._ratio = median(self._ratios)
+
+    def expected(self, before: Foreseen | None) -> float | None:
+        """Seconds a layout may take: as foreseen, corrected by what others took; None where nothing tells.
+
+        >>> pace = Pace()
+        >>> pace.ended(20, Foreseen(10, True))
+        >>> pace.expected(Foreseen(30, False)), pace.expected(None), Pace().expected(Foreseen(30, False))
+        (60.0, 20, None)
+        """
+        if before is not None and self._ratio is not None:
+            return before.seconds * self._ratio
+        return before.seconds if before is not None and before.sure else self._typical
+
+
+def seconds_left(running: Sequence[float | None], waiting: Sequence[float | None], at_once: int) -> float | None:
+    """Seconds until all is done: what runs has so much left, what waits takes so long; None without a basis.
+
+    What nothing is known of is taken to be like the others. Never less than a second while something is left.
+
+    >>> seconds_left([10.0, 30.0], [20.0, None], 2), seconds_left([], [40.0], 4), seconds_left([None], [], 1)
+    (40.0, 40.0, None)
+    """
+    known = [seconds for seconds in (*running, *waiting) if seconds is not None]
+    if not known:
+        return None
+    typical = sum(known) / len(known)
+    all_left = [typical if seconds is None else seconds for seconds in (*running, *waiting)]
+    return max(max(all_left), sum(all_left) / max(at_once, 1), LEAST_SECONDS)
+
+
+def in_words(seconds: float | None) -> str:
+    """A duration in two units at most; never less than nothing.
+
+    >>> [in_words(seconds) for seconds in (0.4, 59.7, 90, 7800, 100000, -3, None)]
+    ['0 s', '1 min', '1 min', '2 h 10 min', '1 d 3 h', '0 s', '-']
+    """
+    if seconds is None or seconds != seconds or seconds == float("inf"):
+        return "-"
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = whole // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02} min" if minutes % 60 else f"{minutes // 60} h"
+    hours = minutes // 60
+    return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
+
+
+def clock(seconds: float | None) -> str:
+    """A duration in a narrow column, to the second below a day.
+
+    >>> [clock(seconds) for seconds in (5, 65.4, 4000, 200000, -1, None)]
+    ['0:05', '1:05', '1:06:40', '2d07h', '0:00', '-']
+    """
+    if seconds is None:
+        return "-"
+    whole = max(round(seconds), 0)
+    if whole >= 86400:
+        return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

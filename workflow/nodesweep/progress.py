@@ -1,0 +1,86 @@
+"""What a launcher tells while it works: one line an event, one for many alike; and how far the sweep is."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from .pace import in_words
+
+MOST_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a launcher is: of `total` layouts so many are done with, by outcome; `left_seconds` is an estimate."""
+
+    done: int
+    total: int
+    running: int
+    queued: int
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    left_seconds: float | None = None
+
+    @property
+    def words(self) -> str:
+        """Counts in words, the estimate last.
+
+        >>> Progress(3, 9, 2, 0, {"ok": 2, "oom": 1}, 130).words
+        '2 running, 4 waiting, 2 ok, 1 oom, about 2 min left'
+        """
+        waiting = self.total - self.done - self.running - self.queued
+        counts = {"running": self.running, "queued": self.queued, "waiting": waiting, **self.outcomes}
+        words = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count > 0]
+        if self.left_seconds is not None and self.done < self.total:
+            words.append(f"about {in_words(self.left_seconds)} left")
+        return ", ".join(words)
+
+
+class Shown:
+    """Where a launcher's progress can be seen by what shows it, in the same process: asked for, never pushed."""
+
+    def __init__(self) -> None:
+        self.source: Callable[[], Progress] | None = None
+
+    def __call__(self) -> Progress | None:
+        """The progress now; None where nothing runs."""
+        source = self.source
+        return source() if source is not None else None
+
+
+shown = Shown()
+
+
+class Telling:
+    """Tells one line an event. Of many alike in one go only their number is told; each of them is noted.
+
+    `tell` is for what a user should see, `note` for the full log alone.
+    """
+
+    def __init__(self, tell: Callable[[str], None], note: Callable[[str], None] | None = None):
+        self._tell = tell
+        self._note = note or (lambda line: None)
+        self._counts: Counter[str] | None = None
+
+    def __call__(self, line: str) -> None:
+        """Tell an event."""
+        self._tell(line)
+
+    def alike(self, kind: str, line: str) -> None:
+        """Tell an event of which there may be many; `kind` in words behind a number of jobs."""
+        if self._counts is None:
+            self._tell(line)
+        else:
+            self._counts[kind] += 1
+            self._note(line)
+
+    @contextmanager
+    def together(self, expected: int) -> Iterator[None]:
+        """Tell the number of what is alike, where up to so many events are expected and that is too many to tell."""
+        self._counts = Counter() if expected > MOST_TOLD else None
+        try:
+            yield
+        finally:
+            counts, self._counts = self._counts, None
+            for kind, count in (counts or {}).items():
+                self._tell(f"{count} jobs {kind}")

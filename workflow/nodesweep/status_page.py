@@ -1,0 +1,214 @@
+"""A sweep's status as lines of a terminal: each layout on one line, whatever the width. The room that needs rich."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from .pace import clock, in_words
+from .standings import Row, Sweep
+from .text import plain
+
+LABEL_CELLS, LEAST_REMARK_CELLS, MOST_REMARK_CELLS = 40, 12, 100
+GAP = 2
+STYLES = {
+    **dict.fromkeys(("running", "ending"), "cyan"),
+    "ok": "green",
+    **dict.fromkeys(("oom", "timeout", "held", "submitting"), "yellow"),
+    **dict.fromkeys(("pending", "queued", "pruned", "skipped"), "dim"),
+}
+OTHER_ENDS = "red"
+
+
+def _state(row: Row) -> str:
+    return row.standing.word.replace("_", " ")
+
+
+def _time(row: Row) -> str:
+    return clock(row.standing.seconds)
+
+
+def _iteration(row: Row) -> str:
+    detail = row.detail
+    return "-" if detail is None or row.standing.group == "queued" else f"{detail.done}/{detail.total}"
+
+
+def _seconds(value: float | None) -> str:
+    """A time of four figures: `0.4983`, `12.34`, `4321`.
+
+    >>> [_seconds(value) for value in (None, 0.49829, 12.3449, 4321.5)]
+    ['-', '0.498', '12.3', '4322']
+    """
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def _measured(row: Row) -> str:
+    return _seconds(row.detail.iteration_seconds if row.detail else None)
+
+
+def _foreseen(row: Row) -> str:
+    return ("~" if row.guess else "") + _seconds(row.foreseen_seconds)
+
+
+def _memory(row: Row) -> str:
+    mib = row.detail.memory_mib if row.detail else None
+    if mib is None:
+        return "-"
+    return f"{mib / 1024:.1f} GiB" if mib >= 10240 else f"{mib:.0f} MiB"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the table: `goes` is its place among those that go where there is no room, 0 for one that stays."""
+
+    heading: str
+    cell: Callable[[Row], str]
+    most: int
+    goes: int = 0
+    left: bool = False
+
+
+COLUMNS = (
+    _Column("Layout", lambda row: plain(row.label, 120), LABEL_CELLS, left=True),
+    _Column("State", _state, 13, left=True),
+    _Column("Job", lambda row: plain(row.standing.job_id, 40) or "-", 16, goes=1, left=True),
+    _Column("Time", _time, 9),
+    _Column("Iteration", _iteration, 13),
+    _Column("s/it", _measured, 8),
+    _Column("foreseen", _foreseen, 9, goes=3),
+    _Column("Memory", _memory, 9, goes=2),
+)
+REMARK = _Column("Remark", lambda row: row.remark, MOST_REMARK_CELLS, left=True)
+
+
+def table(rows: Sequence[Row], width: int) -> list[Text]:
+    """A heading and a line a row, none wider than `width` cells.
+
+    Columns go in a fixed order where there is no room: job, memory, what was foreseen; the layout's name is cut last.
+    """
+    if not rows:
+        return []
+    cells = [[column.cell(row) for column in COLUMNS] for row in rows]
+    widths = [
+        min(max(cell_len(column.heading), *(cell_len(line[index]) for line in cells)), column.most)
+        for index, column in enumerate(COLUMNS)
+    ]
+    remark = max((cell_len(row.remark) for row in rows), default=0)
+    kept = _fitting(widths, width, LEAST_REMARK_CELLS if remark else 0)
+    spare = width - sum(widths[index] + GAP for index in kept) + GAP
+    if spare < 0:
+        widths[0] = max(widths[0] + spare, 1)
+    room = min(spare - GAP, remark, MOST_REMARK_CELLS) if remark and spare - GAP >= LEAST_REMARK_CELLS else 0
+    columns = [(COLUMNS[index], widths[index], index) for index in kept]
+    lines = [Text(no_wrap=True)]
+    for column, cells_wide, _ in columns:
+        _add(lines[0], column.heading, cells_wide, column.left, "bold")
+    if room:
+        _add(lines[0], REMARK.heading, room, True, "bold")
+    for row, line in zip(rows, cells, strict=True):
+        text = Text(no_wrap=True)
+        for column, cells_wide, index in columns:
+            _add(text, line[index], cells_wide, column.left, _style(row) if column.heading == "State" else "")
+        if room:
+            _add(text, row.remark, room, True, "yellow" if row.troubled else "")
+        lines.append(text)
+    for line in lines:
+        line.rstrip()
+        line.truncate(width)
+    return lines
+
+
+def _fitting(widths: list[int], width: int, remark: int) -> list[int]:
+    """Which columns there is room for beside the least of a remark."""
+    kept = list(range(len(COLUMNS)))
+    for goes in (1, 2, 3):
+        needed = sum(widths[index] + GAP for index in kept) - GAP + (remark + GAP if remark else 0)
+        if needed <= width:
+            break
+        kept = [index for index in kept if COLUMNS[index].goes != goes]
+    return kept
+
+
+def _add(line: Text, text: str, cells: int, left: bool, style: str) -> None:
+    if line.plain:
+        line.append(" " * GAP)
+    wide = cell_len(text)
+    if wide > cells:
+        text = set_cell_size(text, cells - 1) + "…"
+    elif left:
+        text += " " * (cells - wide)
+    else:
+        text = " " * (cells - wide) + text
+    line.append(text, style)
+
+
+def _style(row: Row) -> str:
+    return "bold red" if row.troubled else STYLES.get(row.standing.word, OTHER_ENDS)
+
+
+def head(sweep: Sweep, when: str, width: int) -> list[Text]:
+    """What the sweep adds up to, in a few lines no wider than `width` cells."""
+    counts = ", ".join(f"{count} {word.replace('_', ' ')}" for word, count in sweep.counts.items())
+    left = sweep.total - sweep.done
+    if not left:
+        ahead = "nothing left to run"
+    elif sweep.left_seconds is not None:
+        ahead = f"about {in_words(sweep.left_seconds)} left, by estimate"
+    else:
+        ahead = f"{left} left, no estimate: {'no run tells yet' if sweep.running else 'nothing runs'}"
+    hours = [f"{_hours(sweep.spent_node_hours)} spent"]
+    if left:
+        ahead_hours = sweep.left_node_hours
+        hours.append("unknown to come" if ahead_hours is None else f"about {_hours(ahead_hours)} to come")
+    if sweep.budget_node_hours is not None:
+        hours.append(f"of {_hours(sweep.budget_node_hours)} budgeted")
+    at_once = f"; at most {sweep.at_once} at once" if sweep.at_once is not None else ""
+    lines = [
+        Text(f"{when}  {plain(sweep.name, 60)}: {sweep.total} layouts", "bold"),
+        Text(counts),
+        Text.assemble(*_bar(sweep, min(max(width - 60, 10), 30)), f" {sweep.done}/{sweep.total} done, {ahead}"),
+        Text(f"node-hours: {', '.join(hours)}{at_once}"),
+    ]
+    if sweep.troubled:
+        verb = "needs" if sweep.troubled == 1 else "need"
+        lines.append(Text(f"{sweep.troubled} {verb} a look: see the remarks", "bold red"))
+    if sweep.others:
+        machine = '--config \'{"machine": "..."}\''
+        lines.append(
+            Text(f"{sweep.others} more ran here by another config, or for another machine: {machine}", "yellow")
+        )
+    for line in lines:
+        line.no_wrap = True
+        line.truncate(width, overflow="ellipsis")
+    return lines
+
+
+def _bar(sweep: Sweep, cells: int) -> list[tuple[str, str]]:
+    full = round(cells * sweep.done / sweep.total) if sweep.total else 0
+    return [("[", ""), ("#" * full, "green"), ("." * (cells - full), "dim"), ("]", "")]
+
+
+def _hours(hours: float) -> str:
+    """Node-hours: `12.3`, `0.05`, `123456`.
+
+    >>> [_hours(hours) for hours in (0.0, 0.00012, 0.0512, 12.34, 123456.7)]
+    ['0', '<0.01', '0.05', '12.3', '123457']
+    """
+    if hours == 0:
+        return "0"
+    if hours < 0.01:
+        return "<0.01"
+    return f"{hours:.2f}" if hours < 1 else f"{hours:.1f}" if hours < 1000 else f"{hours:.0f}"
+
+
+def left_out(rows: Sequence[Row] | Sequence[str], width: int) -> Text:
+    """A line for what is not shown; `rows`: their words."""
+    counts = Counter(str(word).replace("_", " ") for word in rows)
+    words = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+    line = Text(f"... and {len(rows)} more: {words} (--all shows all)", "dim", no_wrap=True)
+    line.truncate(width, overflow="ellipsis")
+    return line
