@@ -1,4 +1,4 @@
-# nodesweep: expand → plan → scripts → run → measure → tables; each room is a file under workflow/rules.
+# nodesweep: expand → plan → scripts → run → measure → tables → report; each room is a file under workflow/rules.
 from nodesweep.script import job_templates
 from nodesweep.workflow import command_of, study_of
 
@@ -12,6 +12,7 @@ localrules:
     scripts,
     measure,
     tables,
+    report,
 
 
 rule all:
@@ -19,6 +20,11 @@ rule all:
         study.folder / "plan.md",
         study.records,
         study.folder / "tables.md",
+        study.folder / "report.html",
+
+
+# What stands on the first page of `snakemake --report`.
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/plan.smk"
@@ -28,6 +34,6 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 
 
-# A sweep that failed in part still has tables that are up to date.
+# A sweep that failed in part still has tables and a page that are up to date.
 onerror:
-    shell("{NODESWEEP} measure && {NODESWEEP} tables")
+    shell("{NODESWEEP} measure && {NODESWEEP} tables && {NODESWEEP} report")

@@ -14,6 +14,7 @@ COMMANDS = {
     "scripts": ("sweep.scripts", "render the job scripts of all layouts that do not run and have not finished"),
     "measure": ("sweep.measure", "read all logs and records into results.csv"),
     "tables": ("sweep.tables", "write tables.md from results.csv"),
+    "report": ("page.report", "write report.html: findings, figures, tables and every layout on one page"),
     "show": ("sweep.show", "print the tables and where the files are"),
     "predict": ("foresight.predict", "say what layouts would take that are in no sweep yet, how surely, and by what"),
     "explain": ("foresight.explain", "say where the time of the runs goes, or what is foreseen of layouts and why"),

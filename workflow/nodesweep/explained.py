@@ -39,11 +39,13 @@ _EXPLAINS = ("compute_percent", "scaling_efficiency_percent", "mfu_percent")
 class Explained:
     """What a tidy table tells: where the time goes, each problem's loss in words, the best layouts, the predictions.
 
-    `times`, `predicted`: None where no row has what they show. `best`: headings and cells in markdown.
+    `times`, `predicted`: None where no row has what they show. `best`: headings and cells in markdown, and
+    `best_slugs` the layouts of these rows.
     """
 
     losses: tuple[str, ...]
     best: tuple[list[str], list[list[str]]] | None
+    best_slugs: tuple[str, ...]
     times: Part | None
     predicted: Part | None
 
@@ -58,6 +60,7 @@ def explained_of(frame: pandas.DataFrame) -> Explained | None:
     return Explained(
         losses=tuple(sentence(loss, fields, campaigns) for loss in losses(rows)),
         best=best_cells(best, fields, campaigns) if best else None,
+        best_slugs=tuple(one.row["slug"] for one in best),
         times=_part(frame, ("Sec/it", *_TIMES), ("iteration_seconds",)),
         predicted=_part(frame, ("Sec/it", *_PREDICTED), *_BESIDE),
     )

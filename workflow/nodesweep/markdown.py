@@ -29,7 +29,9 @@ def read(markdown: str) -> str:
     >>> read(inert("a|b <i> `x`"))
     'a|b <i> `x`'
     """
-    return html.unescape(re.sub(r"\\([\\`*\[\]|~$#_])", r"\1", markdown))
+    if "\\" in markdown:
+        markdown = re.sub(r"\\([\\`*\[\]|~$#_])", r"\1", markdown)
+    return html.unescape(markdown)
 
 
 def pipe_table(headings: list[str], rows: Iterable[list[str]], left: frozenset[str] = frozenset()) -> str:

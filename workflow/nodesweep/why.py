@@ -71,6 +71,31 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     return "\n".join(map(_printable, text))
 
 
+def traced(
+    study: Study, origins: Origins, foreign: Iterable[Path], names: tuple[str, ...]
+) -> Callable[[str, Mapping[str, object]], list[str]]:
+    """What tells, of a slug and its row of results.csv, where the values of these columns come from.
+
+    No log is read for it. Nothing is told of a row that neither the sweep nor `foreign` has.
+    """
+    rows = {slug: row for path in foreign for slug, row in _FOREIGN[path.parent.name](path).items()}
+
+    def told(slug: str, values: Mapping[str, object]) -> list[str]:
+        known = tuple(name for name in names if values[name] is not None)
+        if slug in study.layouts:
+            facts = _facts(study, origins, slug)
+            traces = {name: COLUMNS[name](facts) for name in known}
+        else:
+            traces = rows[slug](known).traces if slug in rows else {}
+        lines = (
+            _told([name], Trace(trace.said), repr(values[name]), repr(values[name]), {})
+            for name, trace in traces.items()
+        )
+        return [_printable(line) for told in lines for line in told]
+
+    return told
+
+
 def _layout(study: Study, origins: Origins, slug: str, columns: tuple[str, ...]) -> Row:
     """A row of a layout of the sweep."""
     facts = _facts(study, origins, slug)

@@ -3,7 +3,7 @@ rule tables:
     input:
         study.folder / "results.csv",
     output:
-        study.folder / "tables.md",
+        report(study.folder / "tables.md", caption="../report/tables.rst", category="Results"),
     log:
         study.folder / "logs" / "tables.log",
     conda:
@@ -12,3 +12,20 @@ rule tables:
         nodesweep=NODESWEEP,
     shell:
         "{params.nodesweep} tables 2>&1 | tee {log}"
+
+
+rule report:
+    """All that is known of the sweep → one self-contained page."""
+    input:
+        study.folder / "results.csv",
+        study.folder / "tables.md",
+    output:
+        report(study.folder / "report.html", caption="../report/page.rst", category="Results"),
+    log:
+        study.folder / "logs" / "report.log",
+    conda:
+        "../envs/nodesweep.yaml"
+    params:
+        nodesweep=NODESWEEP,
+    shell:
+        "{params.nodesweep} report 2>&1 | tee {log}"
