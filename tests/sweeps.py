@@ -85,9 +85,10 @@ def held(folder: Path) -> Path:
 
 
 def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY, profile: str = "local") -> list[str]:
-    """The command a user types, from any folder."""
+    """The command a user types, from any folder; without the page, which takes seconds, unless a target asks for it."""
+    unwanted = [] if {"all", "report"} & set(words) else ["--omit-from", "report"]
     return [
-        *(sys.executable, "-m", "snakemake", *words),
+        *(sys.executable, "-m", "snakemake", *words, *unwanted),
         *("--snakefile", str(repository / "Snakefile"), "--profile", str(repository / "profiles" / profile)),
         *("--configfile", str(config)),
     ]

@@ -19,7 +19,7 @@ ROOMS = [
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
-    "journal lock",
+    "journal provenance_file lock",
     "logs logs.lazy logs.patterns logs.prefixes logs.search logs.searcher logs.helper logs.memory logs.causes "
     "logs.job_ends logs.signatures logs.successes logs.starts logs.megatron logs.trainers logs.totals logs.settings "
     "logs.formats logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series "
@@ -32,7 +32,8 @@ ROOMS = [
     "legacy.tracing",
     "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
     "campaigns tables conclusions explained formulas traces provenance ingest.tracing why workflow",
-    "rooms rooms.common rooms.sweep rooms.foresight rooms.foreign rooms.log __main__",
+    "report.packing report.grids report.findings report.panels report",
+    "rooms rooms.common rooms.sweep rooms.foresight rooms.foreign rooms.log rooms.page __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -46,8 +47,9 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "tables",
     "conclusions",
     "explained",
+    "provenance_file",
 }
-PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest")}
+PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest", "report")}
 PURE -= {"files", "sources", "origins", "study", "ingest.files"}
 
 

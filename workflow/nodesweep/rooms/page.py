@@ -80,9 +80,9 @@ def _facts(study: Study, rows: list[dict[str, Any]], journals: Journals) -> Iter
     model, machine = study.sweep.model, study.sweep.machine
     sizes = f"{model.layers} layers, hidden size {model.hidden_size}, {model.attention_heads} heads"
     yield "Model", f"{model.name}: {sizes}, vocabulary {model.vocab_size}"
-    node = machine.description or "no description"
+    node = f"a node is {machine.description}; " if machine.description else ""
     ranks = f"{machine.ranks_per_node} rank{'s' if machine.ranks_per_node > 1 else ''} a node"
-    yield "Machine", f"{machine.name}: a node is {node}; {ranks}, scheduler {machine.scheduler}"
+    yield "Machine", f"{machine.name}: {node}{ranks}, scheduler {machine.scheduler}"
 
 
 def _times(events: list[dict[str, Any]]) -> Iterator[str]:

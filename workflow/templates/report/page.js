@@ -1,6 +1,6 @@
 // Brings the page to life: tables that sort and filter, a panel for each layout, charts. Texts are only ever set as text.
 
-const MOST_ROWS = 1000; // shown at once
+const MANY_ROWS = 200; // put into a table at once; more come when it is scrolled to its end
 const FEW_VALUES = 12; // of a column, offered as a choice
 
 /** An element with properties, attributes (those with a dash, or `class`) and children; strings become text. */
@@ -59,7 +59,7 @@ class Grid {
     this.sorted = { column: -1, falling: false };
     this.conditions = new Map();
     this.search = "";
-    this.most = MOST_ROWS;
+    this.found = this.rows.map((_, number) => number); // rows that pass all conditions, in their order
     this.headings.forEach((heading, column) => {
       const button = make("button", { type: "button", title: "Sort" }, this.titles[column]);
       button.addEventListener("click", () => this.sortBy(column));
@@ -67,11 +67,15 @@ class Grid {
     });
     this.shown = make("span", { class: "shown", role: "status" });
     if ("tools" in box.dataset && this.rows.length > 3) box.prepend(this.tools());
-    this.rest = make("p", { class: "rest" });
-    this.box.querySelector(".scroll").after(this.rest);
+    this.none = make("p", { class: "none", hidden: true }, "No row passes these filters.");
+    this.scroll = box.querySelector(".scroll");
+    this.scroll.append(this.none);
+    this.scroll.addEventListener("scroll", () => {
+      if (this.scroll.scrollTop + 3 * this.scroll.clientHeight > this.scroll.scrollHeight) this.more();
+    });
     this.headings.forEach((heading, column) => heading.hasAttribute("data-hidden") && this.hide(column, true));
-    if (this.rows.length > this.most) this.show();
-    else this.count(this.rows.length);
+    for (const row of this.rows.slice(MANY_ROWS)) row.remove();
+    this.count();
   }
 
   /** The cells of a column: text, and value, null where it is not known. */
@@ -145,7 +149,7 @@ class Grid {
       else this.conditions.delete(column);
       this.show();
     });
-    const cell = make("th", {}, field);
+    const cell = make("th", { class: this.headings[column].className }, field);
     cell.hidden = this.headings[column].hidden;
     return cell;
   }
@@ -185,20 +189,23 @@ class Grid {
   }
 
   show() {
-    const found = this.passing();
-    this.body.replaceChildren(...found.slice(0, this.most).map((number) => this.rows[number]));
-    this.count(found.length);
+    this.found = this.passing();
+    this.body.replaceChildren();
+    this.scroll.scrollTop = 0;
+    this.more();
+    this.count();
   }
 
-  count(found) {
-    this.shown.textContent = found === this.rows.length ? `${found} rows` : `${found} of ${this.rows.length} rows`;
-    this.rest.replaceChildren();
-    this.rest.hidden = found > 0 && found <= this.most;
-    if (!found && this.rows.length) this.rest.append("No row passes these filters.");
-    if (found <= this.most) return;
-    const button = make("button", { type: "button" }, `Show all ${found}`);
-    button.addEventListener("click", () => { this.most = Infinity; this.show(); });
-    this.rest.append(`The first ${this.most} of ${found} rows are shown. `, button);
+  /** Put in the next rows, or all that are left. */
+  more(many = MANY_ROWS) {
+    const there = this.body.rows.length;
+    this.body.append(...this.found.slice(there, there + many).map((number) => this.rows[number]));
+  }
+
+  count() {
+    const [found, all] = [this.found.length, this.rows.length];
+    this.shown.textContent = found === all ? `${all} rows` : `${found} of ${all} rows`;
+    this.none.hidden = found > 0 || all === 0;
   }
 
   /** The shown columns of all rows that pass, exact values where they are known, as a file. */
@@ -209,7 +216,7 @@ class Grid {
       const cell = this.column(column)[number];
       return this.numeric[column] ? String(cell.value ?? "") : quoted(cell.text);
     };
-    const lines = this.passing().map((number) =>
+    const lines = this.found.map((number) =>
       [quoted(this.rows[number].dataset.slug ?? ""), ...columns.map((column) => value(number, column))].join(","));
     const head = ["slug", ...columns.map((column) => this.titles[column])].map(quoted).join(",");
     const address = URL.createObjectURL(new Blob([[head, ...lines].join("\n") + "\n"], { type: "text/csv" }));
@@ -342,6 +349,7 @@ async function draw(place, spec) {
 // ---- All of it ----
 
 const grids = new Map([...document.querySelectorAll(".table")].map((box) => [box.dataset.name, new Grid(box)]));
+window.addEventListener("beforeprint", () => grids.forEach((grid) => grid.more(Infinity)));
 const specs = JSON.parse(document.getElementById("-specs").textContent);
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries.filter((one) => one.isIntersecting)) {
