@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from markupsafe import escape
+
 from ..cells import HEADINGS, STANDARD, Column, Row, figure, known, varies, word
 from ..columns import TIDY
 from ..markdown import read
@@ -31,7 +33,10 @@ class Heading:
 
 
 class Cell(NamedTuple):
-    """A cell; `value` is what it is sorted by where its text does not say so: a number, or empty for the unknown."""
+    """A cell: its text, escaped where it is known to be plain.
+
+    `value`: what it is sorted by where its text does not say so, a number, or empty for the unknown.
+    """
 
     text: str
     value: str | None = None
@@ -86,7 +91,7 @@ def grid(view: View, rows: Iterable[Row], **words: Any) -> Grid:
     for row in rows:
         texts = map(read, view.cells(row))
         cells = (
-            Cell(text, _value(row[number], text) if number else None, left)
+            Cell(escape(text), _value(row[number], text) if number else None, left)
             for text, number, left in zip(texts, numbers, lefts, strict=True)
         )
         lines.append(Line(row["slug"] or "", standing(row), tuple(cells)))
