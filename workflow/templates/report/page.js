@@ -107,7 +107,7 @@ class Grid {
     this.titles.forEach((title, column) => {
       const box = make("input", { type: "checkbox", checked: !this.headings[column].hasAttribute("data-hidden") });
       box.addEventListener("change", () => this.hide(column, !box.checked));
-      choices.append(make("label", {}, box, ` ${title}`));
+      choices.append(make("label", {}, box, title));
     });
     return make("details", {}, make("summary", {}, "Columns"), choices);
   }
@@ -358,5 +358,4 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "600px" });
 if (window.vegaEmbed) for (const place of document.querySelectorAll(".chart")) watcher.observe(place);
-document.body.classList.add("alive");
 follow();
