@@ -12,7 +12,7 @@ import pytest
 from browser.visit import Visit
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeps import REPOSITORY, drained, runner_of, study_in, toy, write
+from sweeps import REPOSITORY, drained, run_snakemake, runner_of, study_in, toy, write
 
 from nodesweep.__main__ import main
 from nodesweep.markdown import CELL_CHARACTERS, inert, read
@@ -262,6 +262,20 @@ def test_a_thousand_layouts(browser: "Browser", tmp_path: Path) -> None:
         last = visit.column("layouts", "Layout")[-1]
         assert "pending" in (visit.open_panel(last).text_content() or "")
         assert (visit.requests, visit.complaints) == ([], [])
+
+
+def test_the_workflow_makes_the_page_and_snakemakes_own_report(tmp_path: Path) -> None:
+    """`snakemake` makes the page after the tables; `snakemake --report` takes it in, with captions and no network."""
+    config = write(tmp_path / "sweep.yaml", toy(seconds=0))
+    found = run_snakemake(tmp_path, config, "all")
+    assert found.returncode == 0, found.stdout
+    page = tmp_path / "results" / "toy" / "report.html"
+    assert "<h1><bdi>Toy sweep</bdi></h1>" in page.read_text()
+    found = run_snakemake(tmp_path, config, "all", "--report", "own.html")
+    assert found.returncode == 0, found.stdout
+    own = (tmp_path / "own.html").read_text()
+    for caption in ("Every point of the sweep: what runs", "a panel for every layout", "which nodes x DP x MP"):
+        assert caption in own
 
 
 def test_an_unmeasured_sweep_has_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -114,6 +114,7 @@ def show(options: argparse.Namespace) -> None:
     print(written(study.folder / "tables.md"))
     for name, text in (
         ("tables.md", "these tables"),
+        ("report.html", "findings, figures, tables and all that is known of each layout, on one page for a browser"),
         ("results.csv", "all figures, one row per layout"),
         ("plan.md", "every point of the sweep, rejected ones with their reasons"),
         ("calibration/", "per campaign: what its runs say of memory and time"),
