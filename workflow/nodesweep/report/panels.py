@@ -19,7 +19,7 @@ _OF_THE_END = (
     ("Evidence", ("evidence",)),
     ("Note", ("outcome_note",)),
     ("Flags", ("flags",)),
-    ("Remark of the config", ("note",)),
+    ("Remark", ("note",)),
     ("Job", ("job_id",)),
     ("Attempt", ("attempt",)),
     ("Nodes it ran on", ("allocated_nodes",)),
