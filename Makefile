@@ -1,4 +1,4 @@
-# make quickstart: install, run the default sweep, print its table.   make test: install what tests need, Slurm too, run all.
+# make quickstart: install, run the default sweep, print its table.   make test: install what tests need, Slurm and a browser too, run all.
 PYTHON ?= python3
 VENV ?= .venv
 # Passed to pip, e.g. PIP_OPTIONS="--extra-index-url <where torch's CPU build comes from>".
@@ -41,6 +41,7 @@ test chaos: export PATH := $(PATH):/usr/sbin:/sbin
 
 test: $(VENV)/.installed-test
 	bash tests/slurm/install.sh
+	bash tests/browser/install.sh
 	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 # Launchers killed at random moments of real Slurm sweeps: make chaos KILLS=200 SEED=7

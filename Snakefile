@@ -1,5 +1,6 @@
-# nodesweep: expand → plan → scripts → run → measure → tables, figures; each room is a file under workflow/rules.
+# nodesweep: expand → plan → scripts → run → measure → tables, figures → report; each room is a file under workflow/rules.
 from contextlib import suppress
+from itertools import takewhile
 
 from nodesweep.script import job_templates
 from nodesweep.workflow import command_of, study_of
@@ -15,6 +16,7 @@ localrules:
     measure,
     tables,
     figures,
+    report,
 
 
 rule all:
@@ -23,6 +25,11 @@ rule all:
         study.records,
         study.folder / "tables.md",
         study.folder / "figures",
+        study.folder / "report.html",
+
+
+# What stands on the first page of `snakemake --report`.
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/plan.smk"
@@ -32,11 +39,10 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 
 
-# A sweep that failed in part still has tables and figures that are up to date, but for what --omit-from names; whoever
-# interrupts that too need not wait for them.
+# A sweep that failed in part still has tables, figures and a page that are up to date, but for what --omit-from names and
+# what follows; whoever interrupts that too need not wait for them.
 onerror:
-    wanted = [room for room in ("measure", "tables", "figures") if room not in workflow.dag_settings.omit_from]
-    with suppress(KeyboardInterrupt):
-        shell(
-            " && ".join(f"{NODESWEEP} {room}" for room in wanted) + " || true"
-        )  # what is wrong has just been said
+    unwanted = workflow.dag_settings.omit_from
+    rooms = takewhile(lambda room: room not in unwanted, ("measure", "tables", "figures", "report"))
+    with suppress(KeyboardInterrupt):  # and what is wrong has just been said
+        shell(" && ".join(f"{NODESWEEP} {room}" for room in rooms) + " || true")

@@ -4,15 +4,19 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fakes.pbs import FakePbs
 from fakes.pjm import FakePjm
 from slurm.cluster import COMMANDS, Cluster
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 GOLDEN = Path(__file__).parent / "golden"
-# Real clusters are started once in a session: fixture → the group of tests that pytest-xdist leaves to one worker.
-GROUPS = {"slurm": "slurm", "slurm_without_accounting": "slurm-plain"}
+# Real clusters and browsers are started once: fixture → the group of tests that pytest-xdist leaves to one worker.
+GROUPS = {"slurm": "slurm", "slurm_without_accounting": "slurm-plain", "browser": "browser"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Before pytest-xdist reads the marks, in its own hook of this name.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses a cluster runs where the cluster is."""
+    """A test that uses a cluster or the browser runs where that is."""
     for item in items:
         for fixture in GROUPS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group(GROUPS[fixture]))
@@ -88,3 +92,18 @@ def slurm_without_accounting(slurm_installed: None) -> Iterator[Cluster]:
     """A cluster where sacct fails, and ended jobs are known to squeue for five minutes."""
     with Cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium without a window; skip where there is none, but with CI=true that is a failure."""
+    path = shutil.which("chromium")
+    if path is None:
+        reason = "no chromium: see tests/browser/install.sh"
+        pytest.fail(reason, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -85,8 +85,8 @@ def held(folder: Path) -> Path:
 
 
 def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY, profile: str = "local") -> list[str]:
-    """The command a user types, from any folder; without figures, which take seconds, unless a target asks for them."""
-    unwanted = [] if {"all", "figures"} & set(words) else ["--omit-from", "figures"]
+    """The command a user types, from any folder; without figures and page, which take seconds, unless a target asks."""
+    unwanted = [] if {"all", "figures", "report"} & set(words) else ["--omit-from", "figures"]
     return [
         *(sys.executable, "-m", "snakemake", *words, *unwanted),
         *("--snakefile", str(repository / "Snakefile"), "--profile", str(repository / "profiles" / profile)),

@@ -19,7 +19,7 @@ ROOMS = [
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
-    "journal lock",
+    "journal provenance_file lock",
     "logs logs.lazy logs.patterns logs.prefixes logs.search logs.searcher logs.helper logs.memory logs.causes "
     "logs.job_ends logs.signatures logs.successes logs.starts logs.megatron logs.trainers logs.totals logs.settings "
     "logs.formats logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series "
@@ -34,8 +34,10 @@ ROOMS = [
     "campaigns tables conclusions explained figures.figure figures.axes figures.series figures.curves figures.chosen "
     "figures.scaling figures.shares figures.limits figures.batches figures.links figures figures.style figures.marks "
     "figures.lines figures.bars figures.drawing figures.export formulas traces provenance ingest.tracing why workflow",
+    "report.packing report.grids report.findings report.panels report",
     "standings looks status_page",
-    "rooms rooms.common rooms.sweep rooms.sight rooms.foresight rooms.foreign rooms.log rooms.status __main__",
+    "rooms rooms.common rooms.sweep rooms.sight rooms.page rooms.foresight rooms.foreign rooms.log rooms.status",
+    "__main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -54,8 +56,9 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "estimate",
     "standings",
     "status_page",
+    "provenance_file",
 }
-PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest", "figures")}
+PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest", "figures", "report")}
 PURE -= {"files", "sources", "origins", "study", "ingest.files"}
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "measure": ("sweep.measure", "read all logs and records into results.csv"),
     "tables": ("sweep.tables", "write tables.md from results.csv"),
     "figures": ("sight.figures", "draw the figures that results.csv allows, as SVG, PNG and Vega-Lite"),
+    "report": ("page.report", "write report.html: findings, figures, tables and every layout on one page"),
     "status": ("status.status", "say where each layout stands, how far its run is, when the sweep will be done"),
     "show": ("sweep.show", "print the tables and where the files are"),
     "predict": ("foresight.predict", "say what layouts would take that are in no sweep yet, how surely, and by what"),

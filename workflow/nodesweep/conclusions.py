@@ -24,6 +24,8 @@ LEAST_SHARE = 0.005
 MOST_NAMED = 5
 """Layouts that are named in one cell."""
 _LEFT = ("Campaign", "Best measured", "As good", "May be faster")
+BEST_LEFT = frozenset(_LEFT)
+"""Headings of the columns of words in a table of the best."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,10 @@ def sentence(loss: Loss, fields: Sequence[tuple[str, str]], campaigns: bool) -> 
     return f"{head}: {100 * loss.kept:.0f} % of the speed per node is left. Of the loss {lost}{back}."
 
 
-def best_table(found: Sequence[Best], fields: Sequence[tuple[str, str]], campaigns: bool) -> str:
-    """The best of each node count, in markdown."""
+def best_cells(
+    found: Sequence[Best], fields: Sequence[tuple[str, str]], campaigns: bool
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of a table of the best of each node count, in markdown."""
     headings = [*(["Campaign"] if campaigns else []), "Nodes", _LEFT[1], "Sec/it", "Tokens/s", "Measured", *_LEFT[2:]]
     rows = [
         [
@@ -189,7 +193,12 @@ def best_table(found: Sequence[Best], fields: Sequence[tuple[str, str]], campaig
     ]
     if not any(best.unmeasured for best in found):
         headings, rows = headings[:-1], [row[:-1] for row in rows]
-    return pipe_table(headings, rows, frozenset(_LEFT))
+    return headings, rows
+
+
+def best_table(headings: list[str], rows: list[list[str]]) -> str:
+    """What `best_cells` gives as one table."""
+    return pipe_table(headings, rows, BEST_LEFT)
 
 
 def _first(texts: Sequence[str]) -> str:

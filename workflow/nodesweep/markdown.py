@@ -1,5 +1,6 @@
 """Markdown out of hostile text: cells that mean themselves, tables that are the same bytes everywhere."""
 
+import html
 import re
 from collections.abc import Iterable
 
@@ -20,6 +21,17 @@ def inert(text: str) -> str:
     """
     escaped = _MARKUP.sub(r"\\\1", plain(text, CELL_CHARACTERS))
     return re.sub("[&<>]", lambda match: _ENTITIES[match[0]], escaped)
+
+
+def read(markdown: str) -> str:
+    """The text that markdown without markup of its own stands for, such as what `inert` made.
+
+    >>> read(inert("a|b <i> `x`"))
+    'a|b <i> `x`'
+    """
+    if "\\" in markdown:
+        markdown = re.sub(r"\\([\\`*\[\]|~$#_])", r"\1", markdown)
+    return html.unescape(markdown)
 
 
 def pipe_table(headings: list[str], rows: Iterable[list[str]], left: frozenset[str] = frozenset()) -> str:

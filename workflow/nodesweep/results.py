@@ -50,7 +50,9 @@ def explained(table: pandas.DataFrame, basis: Basis) -> pandas.DataFrame:
 
 def records(table: pandas.DataFrame) -> list[dict[str, Any]]:
     """The rows of the tidy table, None for what is not known."""
-    return table.astype(object).where(table.notna(), None).to_dict("records")
+    names = list(table.columns)
+    columns = [table[name].to_numpy(dtype=object, na_value=None).tolist() for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def to_csv(table: pandas.DataFrame) -> str:

@@ -40,6 +40,11 @@ class Study:
         """Layouts by slug, in the order of the config."""
         return {layout.slug: layout for layout in self.expansion.layouts}
 
+    @cached_property
+    def blocks(self) -> dict[str, int]:
+        """The numbers of the layouts' blocks, by slug."""
+        return dict(zip(self.layouts, self.expansion.blocks, strict=True))
+
     @property
     def scripts_list(self) -> Path:
         """All job scripts with their digests, as `sha256sum --check` reads them; made once all are written."""

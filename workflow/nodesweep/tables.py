@@ -64,9 +64,10 @@ class View:
         """The table of these rows in markdown."""
         headings = [_own(column.heading) for column in self.columns]
         left = frozenset(_own(column.heading) for column in self.columns if column.left)
-        return pipe_table(headings, map(self._cells, rows), left)
+        return pipe_table(headings, map(self.cells, rows), left)
 
-    def _cells(self, row: Row) -> list[str]:
+    def cells(self, row: Row) -> list[str]:
+        """The cells of a row, in markdown."""
         marks = [column.mark(row) for column in self.columns]
         cells = []
         for number, column in enumerate(self.columns):
@@ -103,8 +104,11 @@ def render(document: Document, frame: pandas.DataFrame) -> str:
         title=document.title,
         hyperparameters=document.hyperparameters,
         notations=document.notations,
-        sections=_sections(document, frame),
-        empty=_empty(document, frame) if len(frame) else [],
+        sections=[
+            {"heading": heading, "tables": [_in_markdown(part) for part in parts]}
+            for heading, parts in sections(document, frame).items()
+        ],
+        empty=empty(document, frame) if len(frame) else [],
     )
 
 
@@ -117,20 +121,31 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def _sections(document: Document, frame: pandas.DataFrame) -> list[dict[str, Any]]:
-    """Sections by rising value of their column; all parts of a table have the same columns."""
-    sections: dict[Any, list[dict[str, str]]] = {}
+@dataclass(frozen=True)
+class Part:
+    """A table of one section: its view with the columns that all its parts need, and the rows it has there."""
+
+    view: View
+    rows: list[Row]
+
+
+def sections(document: Document, frame: pandas.DataFrame) -> dict[str, list[Part]]:
+    """The tables by the heading of their section, in the order of the sections' values."""
+    found: dict[Any, list[Part]] = {}
     for view in document.tables:
         rows = view.rows(frame)
         shown = view.shown(rows)
         by_section = sorted(rows, key=lambda row: _known_first(row[document.section_column]))
         for value, part in groupby(by_section, key=lambda row: row[document.section_column]):
-            table = {"heading": view.heading, "text": view.text, "table": shown.pipe_table(list(part))}
-            sections.setdefault(value, []).append(table)
-    return [
-        {"heading": f"{document.section_heading}={'unknown' if value is None else value}", "tables": sections[value]}
-        for value in sorted(sections, key=_known_first)
-    ]
+            found.setdefault(value, []).append(Part(shown, list(part)))
+    return {
+        f"{document.section_heading}={'unknown' if value is None else value}": found[value]
+        for value in sorted(found, key=_known_first)
+    }
+
+
+def _in_markdown(part: Part) -> dict[str, str]:
+    return {"heading": part.view.heading, "text": part.view.text, "table": part.view.pipe_table(part.rows)}
 
 
 def _known_first(value: Any) -> tuple[bool, Any]:
@@ -138,7 +153,7 @@ def _known_first(value: Any) -> tuple[bool, Any]:
     return value is None, value if value is not None else 0
 
 
-def _empty(document: Document, frame: pandas.DataFrame) -> list[str]:
+def empty(document: Document, frame: pandas.DataFrame) -> list[str]:
     """A sentence for each table without a row."""
     return [
         f"No row in {_name(document.tables, number)}: no layout has {view.reason}."

@@ -25,3 +25,23 @@ def plain(text: str, limit: int = 300) -> str:
         text = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def visible(text: str, limit: int = 2000) -> str:
+    """`text` with its lines and blanks, but for what cannot be seen: that is written out; lines of at most `limit`.
+
+    >>> visible("if x:\\n\\tcd \\u202etxt\\x00")
+    'if x:\\n\\tcd \\\\u202etxt\\\\x00'
+    """
+    return "\n".join(_seen(line if len(line) <= limit else line[: limit - 1] + "…") for line in _lines(text))
+
+
+def _lines(text: str) -> list[str]:
+    """What a terminal shows as lines: a carriage return ends one too."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _seen(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() or one == "\t" else ascii(one)[1:-1] for one in line)

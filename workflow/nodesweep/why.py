@@ -5,7 +5,7 @@ import difflib
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from .origins import Origins
 from .provenance import COLUMNS
 from .records import needs_run, read_calibrations, standing
 from .results import Run, build, from_csv, records, to_csv
+from .sources import Key
 from .study import Study
 from .text import plain
 from .traces import Facts, Trace
@@ -71,9 +72,37 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     return "\n".join(map(_printable, text))
 
 
+def traced(
+    study: Study, origins: Origins, foreign: Iterable[Path], names: tuple[str, ...]
+) -> Callable[[str, Mapping[str, object]], list[str]]:
+    """What tells, of a slug and its row of results.csv, where the values of these columns come from.
+
+    No log is read for it. Nothing is told of a row that neither the sweep nor `foreign` has.
+    """
+    rows = {slug: row for path in foreign for slug, row in _FOREIGN[path.parent.name](path).items()}
+    where = lru_cache(maxsize=None)(origins.where)
+
+    def told(slug: str, values: Mapping[str, object]) -> list[str]:
+        known = tuple(name for name in names if values[name] is not None)
+        if not known:
+            return []
+        if slug in study.layouts:
+            facts = _facts(study, where, slug)
+            traces = {name: COLUMNS[name](facts) for name in known}
+        else:
+            traces = rows[slug](known).traces if slug in rows else {}
+        lines = (
+            _told([name], Trace(trace.said), repr(values[name]), repr(values[name]), {})
+            for name, trace in traces.items()
+        )
+        return [_printable(line) for told in lines for line in told]
+
+    return told
+
+
 def _layout(study: Study, origins: Origins, slug: str, columns: tuple[str, ...]) -> Row:
     """A row of a layout of the sweep."""
-    facts = _facts(study, origins, slug)
+    facts = _facts(study, origins.where, slug)
     traces = {name: COLUMNS[name](facts) for name in columns}
     run = Run(facts.layout, facts.status, facts.record, facts.measurement)
     lines, doubts = _log_lines(study, facts, traces.values())
@@ -185,10 +214,9 @@ def _of_this_version(path: Path, read: Callable[[str], T]) -> T:
         raise NodesweepError(f"{path}: {error}") from None
 
 
-def _facts(study: Study, origins: Origins, slug: str) -> Facts:
+def _facts(study: Study, where: Callable[[Key], str | None], slug: str) -> Facts:
     layout = study.layouts[slug]
     status, state = standing(study, slug)
-    number = list(study.layouts).index(slug)
     events = journal.read(study.journal(slug))
     last_end = max((line for line, event in enumerate(events, 1) if event["event"] == "ended"), default=0)
     journal_place = f"journal.jsonl:{len(events)}: {events[-1]['event']}" if events else "it has no journal"
@@ -197,9 +225,9 @@ def _facts(study: Study, origins: Origins, slug: str) -> Facts:
     return Facts(
         layout=layout,
         sweep=study.sweep,
-        block=study.expansion.blocks[number],
+        block=study.blocks[slug],
         conditions=conditions(study.sweep, layout),
-        where=origins.where,
+        where=where,
         status=status,
         outlook=_outlook(study, slug, status, state),
         journal_place=journal_place,

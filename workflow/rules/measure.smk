@@ -6,7 +6,7 @@ rule measure:
         imported=study.imported,
         ingested=study.ingested,
     output:
-        study.folder / "results.csv",
+        report(study.folder / "results.csv", caption="../report/results.rst", category="Results"),
     log:
         study.folder / "logs" / "measure.log",
     conda:

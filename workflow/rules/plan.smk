@@ -5,7 +5,7 @@ rule plan:
         job_templates(),  # whatever renews a script renews the plan, which measure hangs on: see run.smk
     output:
         csv=study.folder / "plan.csv",
-        markdown=study.folder / "plan.md",
+        markdown=report(study.folder / "plan.md", caption="../report/plan.rst", category="Plan"),
     log:
         study.folder / "logs" / "plan.log",
     conda:

@@ -3,7 +3,7 @@ rule tables:
     input:
         study.folder / "results.csv",
     output:
-        study.folder / "tables.md",
+        report(study.folder / "tables.md", caption="../report/tables.rst", category="Results"),
     log:
         study.folder / "logs" / "tables.log",
     conda:
@@ -19,7 +19,12 @@ rule figures:
     input:
         study.folder / "results.csv",
     output:
-        directory(study.folder / "figures"),
+        report(
+            directory(study.folder / "figures"),
+            patterns=["{name}.svg"],
+            caption="../report/figures.rst",
+            category="Figures",
+        ),
     log:
         study.folder / "logs" / "figures.log",
     conda:
@@ -28,3 +33,21 @@ rule figures:
         nodesweep=NODESWEEP,
     shell:
         "{params.nodesweep} figures 2>&1 | tee {log}"
+
+
+rule report:
+    """All that is known of the sweep → one self-contained page."""
+    input:
+        study.folder / "results.csv",
+        study.folder / "tables.md",
+        study.folder / "figures",
+    output:
+        report(study.folder / "report.html", caption="../report/page.rst", category="Results"),
+    log:
+        study.folder / "logs" / "report.log",
+    conda:
+        "../envs/nodesweep.yaml"
+    params:
+        nodesweep=NODESWEEP,
+    shell:
+        "{params.nodesweep} report 2>&1 | tee {log}"

@@ -116,6 +116,7 @@ def show(options: argparse.Namespace) -> None:
     print(written(study.folder / "tables.md"))
     for name, text in (
         ("tables.md", "these tables"),
+        ("report.html", "findings, figures, tables and all that is known of each layout, on one page for a browser"),
         ("figures/", "what its rows show, as SVG, PNG and Vega-Lite"),
         ("results.csv", "all figures, one row per layout"),
         ("plan.md", "every point of the sweep, rejected ones with their reasons"),

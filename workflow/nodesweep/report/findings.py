@@ -1,0 +1,117 @@
+"""Rows of a tidy table and rejected points -> what a reader wants to know first, in words and short tables."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..cells import NOT_RUN, Row
+from ..conclusions import BEST_LEFT
+from ..expand import Rejected
+from ..explained import Explained
+from ..markdown import read
+from .grids import OUTCOME, Grid, plain_grid, standing
+
+MOST_LINES = 50
+_LAYOUT = "Layout"
+
+
+@dataclass(frozen=True)
+class Few:
+    """A table of at most `MOST_LINES` lines, and how many more there are."""
+
+    grid: Grid
+    more: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is said before all figures: a table each, None where there is nothing to say."""
+
+    best: Grid | None
+    losses: tuple[str, ...]
+    failed: Few | None
+    not_run: Few | None
+    rejected: Few | None
+    flags: Few | None
+
+
+def findings(rows: Sequence[Row], explained: Explained | None, rejected: Sequence[Rejected]) -> Findings:
+    """What follows from the rows of a sweep and the points that broke a law."""
+    return Findings(
+        best=_best(explained),
+        losses=explained.losses if explained else (),
+        failed=_failed(rows),
+        not_run=_not_run(rows),
+        rejected=_rejected(rejected),
+        flags=_flags(rows),
+    )
+
+
+def counts(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """How many rows stand how, ok first, then by number."""
+    found = Counter(map(standing, rows))
+    return sorted(found.items(), key=lambda one: (one[0] != "ok", -one[1], one[0]))
+
+
+def _best(explained: Explained | None) -> Grid | None:
+    if explained is None or explained.best is None:
+        return None
+    headings, rows = explained.best
+    lines = [
+        (slug, "ok", [read(cell) for cell in cells]) for slug, cells in zip(explained.best_slugs, rows, strict=True)
+    ]
+    return plain_grid("best", headings, BEST_LEFT, lines)
+
+
+def _failed(rows: Sequence[Row]) -> Few | None:
+    headings = (_LAYOUT, OUTCOME, "Where", "Evidence", "Note")
+    lines = [
+        (
+            row["slug"],
+            standing(row),
+            [row[name] or "" for name in ("slug", "outcome", "where", "evidence", "outcome_note")],
+        )
+        for row in rows
+        if row["state"] == "ended" and row["outcome"] != "ok"
+    ]
+    return _few("failed", headings, lines)
+
+
+def _not_run(rows: Sequence[Row]) -> Few | None:
+    lines = [
+        (row["slug"], row["state"], [row["slug"], row["state"], row["outcome_note"] or ""])
+        for row in rows
+        if row["state"] in NOT_RUN
+    ]
+    return _few("not-run", (_LAYOUT, "State", "Why"), lines)
+
+
+def _rejected(points: Sequence[Rejected]) -> Few | None:
+    laws = Counter((point.law, point.reason) for point in points)
+    lines = [("", "", [law, reason, str(count)]) for (law, reason), count in laws.most_common()]
+    return _few("rejected", ("Law", "Reason and way out", "Points"), lines)
+
+
+def _flags(rows: Sequence[Row]) -> Few | None:
+    """What a reader of the figures must know, each with the layouts it is true of."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        own = row["source"] == "run"
+        noted = [row["outcome_note"]] if own and row["outcome"] == "ok" else []
+        flags = row["flags"] or ""
+        for flag in filter(None, [*(flags.split("; ") if own else [flags]), *noted]):
+            found.setdefault(flag, []).append(row["slug"])
+    lines = [
+        (slugs[0], "", [f"{slugs[0]}{f' and {len(slugs) - 1} more' if len(slugs) > 1 else ''}", flag])
+        for flag, slugs in found.items()
+    ]
+    return _few("flags", (_LAYOUT, "What to know"), lines)
+
+
+def _few(name: str, headings: Sequence[str], lines: Sequence[tuple[str, str, Sequence[str]]]) -> Few | None:
+    if not lines:
+        return None
+    shown = [number for number in range(len(headings)) if any(cells[number] for *_, cells in lines)]
+    few = [(slug, outcome, [cells[number] for number in shown]) for slug, outcome, cells in lines[:MOST_LINES]]
+    left = frozenset(headings) - {"Points"}
+    return Few(plain_grid(name, [headings[number] for number in shown], left, few), max(len(lines) - MOST_LINES, 0))

@@ -1,0 +1,202 @@
+"""The room of the report page: reads what all other rooms wrote."""
+
+import argparse
+import base64
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .. import journal
+from ..errors import NodesweepError
+from ..files import write_atomic
+from ..study import DEFAULT_SWEEP, Study
+from .common import limited_study_of, written
+
+_TRACED = ("iteration_seconds", "tflops_per_node", "memory_mib")
+Journals = Mapping[str, list[dict[str, Any]]]
+_PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write report.html."""
+    from ..explained import explained_of, meanings
+    from ..report import Page, render
+    from ..report.findings import counts, findings
+    from ..report.grids import all_layouts, grid, noted
+    from ..results import from_csv, records
+    from ..tables import document_of, empty, sections
+
+    study = limited_study_of(options)
+    frame = from_csv(written(study.folder / "results.csv"))
+    rows, document, explained = records(frame), document_of(study.sweep, frame), explained_of(frame)
+    figures = _figures(study.folder / "figures")
+    journals = {slug: journal.read(study.journal(slug)) for slug in study.layouts}
+    parts = [(name, part) for name in ("times", "predicted") if (part := getattr(explained, name, None))]
+    page = Page(
+        title=document.title,
+        sweep=study.sweep.sweep,
+        counts=counts(rows),
+        facts=list(_facts(study, rows, journals)),
+        findings=findings(rows, explained, study.expansion.rejected),
+        figures=figures,
+        library=_library() if figures else "",
+        sections={
+            heading: [
+                grid(
+                    part.view, part.rows, name=f"table-{number}-{place}", heading=part.view.heading, text=part.view.text
+                )
+                for place, part in enumerate(found)
+            ]
+            for number, (heading, found) in enumerate(sections(document, frame).items())
+        },
+        notations=noted(document.notations),
+        empty=empty(document, frame) if rows else [],
+        explained=[
+            grid(part.view, part.rows, name=name, heading=_EXPLAINED[name], meanings=noted(meanings(study.sweep, part)))
+            for name, part in parts
+        ],
+        layouts=all_layouts(rows),
+        panels=_panels(study, options, rows, journals),
+    )
+    write_atomic(study.folder / "report.html", render(page))
+    print(f"{study.sweep.sweep}: page written: {study.folder / 'report.html'}")
+
+
+_EXPLAINED = {"times": "Where the time goes", "predicted": "Predicted beside measured"}
+
+
+def _facts(study: Study, rows: list[dict[str, Any]], journals: Journals) -> Iterator[tuple[str, str]]:
+    """When it was measured, and of what and where it tells."""
+    times = sorted(time for events in journals.values() for time in _times(events))
+    if times:
+        first, last = _minute(times[0]), _minute(times[-1])
+        yield "Measured", f"{first} to {last[11:] if first[:10] == last[:10] else last} UTC"
+    foreign = dict.fromkeys(row["source_file"] for row in rows if row["source_file"])
+    if foreign:
+        yield "Taken in", ", ".join(list(foreign)[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
+    model, machine = study.sweep.model, study.sweep.machine
+    sizes = f"{model.layers} layers, hidden size {model.hidden_size}, {model.attention_heads} heads"
+    yield "Model", f"{model.name}: {sizes}, vocabulary {model.vocab_size}"
+    node = f"a node is {machine.description}; " if machine.description else ""
+    ranks = f"{machine.ranks_per_node} rank{'s' if machine.ranks_per_node > 1 else ''} a node"
+    yield "Machine", f"{machine.name}: {node}{ranks}, scheduler {machine.scheduler}"
+
+
+def _times(events: list[dict[str, Any]]) -> Iterator[str]:
+    """When the runs of a layout began and ended."""
+    for event in events:
+        record = event.get("record") or {}
+        yield from (str(record[name]) for name in ("started", "ended") if record.get(name))
+
+
+def _minute(timestamp: str) -> str:
+    return timestamp[:16].replace("T", " ")
+
+
+def _figures(folder: Path) -> list[Any]:
+    """The charts that were drawn, in the order they are to be read."""
+    from ..report import Figure
+
+    found = []
+    for path in sorted(folder.glob("*.json"), key=lambda path: (_ORDER.get(path.stem, len(_ORDER)), path.name)):
+        try:
+            chart = json.loads(path.read_text())
+            figure = Figure(chart["name"], chart["title"], chart["caption"], chart["spec"], _picture(path))
+        except (ValueError, KeyError, TypeError):
+            raise NodesweepError(f"{path} is no figure; run `nodesweep figures` again") from None
+        found.append(figure)
+    return found
+
+
+_ORDER = {name: place for place, name in enumerate(("strong-scaling", "tflops", "efficiency", "memory", "throughput"))}
+
+
+def _picture(path: Path) -> str:
+    """The smaller of its pictures as an address that needs no network; empty where there is none."""
+    pictures = [path.with_suffix(f".{form}") for form in _PICTURES]
+    least = min((one for one in pictures if one.is_file()), key=lambda one: one.stat().st_size, default=None)
+    if least is None:
+        return ""
+    return f"data:{_PICTURES[least.suffix[1:]]};base64,{base64.b64encode(least.read_bytes()).decode()}"
+
+
+def _library() -> str:
+    """The JavaScript that draws the charts; made once for each version of vl-convert, since that takes seconds."""
+    from importlib.metadata import version
+
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nodesweep"
+    path = folder / f"vega-{version('vl-convert-python')}.js"
+    with suppress(OSError):
+        return path.read_text()
+    import vl_convert
+
+    text = vl_convert.javascript_bundle()
+    with suppress(OSError):  # a cache that cannot be kept is made again
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
+    return text
+
+
+def _panels(
+    study: Study, options: argparse.Namespace, rows: list[dict[str, Any]], journals: Journals
+) -> Iterator[tuple[str, list[list[Any]]]]:
+    """The panel of every row, one after the other: all of them are too much to hold at once."""
+    from ..forecast import forecast
+    from ..origins import origins
+    from ..records import read_calibrations
+    from ..report.panels import Files, panel
+    from ..whatif import WhatIf, told
+    from ..why import traced
+
+    calibrations, sweep = read_calibrations(study), study.sweep
+    named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
+    why = traced(study, named, [*study.imported, *study.ingested], _TRACED)
+    for row in rows:
+        slug, layout = row["slug"] or "", study.layouts.get(row["slug"])
+        if layout is None:
+            yield slug, panel(row, Files(), "", why(slug, row))
+        else:
+            found = WhatIf(layout, forecast(layout, calibrations.get(layout.campaign)), sweep.training_tokens)
+            _, prediction = told(found).split("\n", 1)  # its first line is the slug
+            yield slug, panel(row, _files(study, slug, row, journals[slug]), prediction, why(slug, row))
+
+
+def _files(study: Study, slug: str, row: Mapping[str, Any], events: list[dict[str, Any]]) -> Any:
+    """What the folder of a layout holds."""
+    from ..provenance_file import facts_of
+    from ..report.panels import MOST_BYTES, Files
+
+    log = study.directory(slug) / (row["log"] or "no.log")
+    end, whole = _end(log, MOST_BYTES)
+    facts = facts_of(_head(log.with_suffix(".provenance"), MOST_BYTES))
+    return Files(
+        script=_head(study.script(slug), MOST_BYTES),
+        log_name=log.name,
+        log_end=end,
+        log_whole=whole,
+        events=events,
+        facts=[(fact.section, fact.name, fact.value) for fact in facts],
+    )
+
+
+def _head(path: Path, most: int) -> str:
+    """The beginning of a text file; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _end(path: Path, most: int) -> tuple[bytes, bool]:
+    """The last bytes of a file, and whether these are all; none where there is no file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - most, 0))
+            return file.read(most), size <= most
+    except FileNotFoundError:
+        return b"", True
