@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .config import Iterations, Machine, Model, Queue, Variant, Workload
@@ -86,7 +87,7 @@ class Layout:
         """Micro batches each replica works through in one iteration."""
         return self.global_batch // (self.data * self.micro_batch)
 
-    @property
+    @cached_property
     def queue(self) -> Queue | None:
         """The first queue that takes its nodes and time; None on machines without queues."""
         return next((queue for queue in self.machine.queues if not self._refusal(queue)), None)
@@ -105,7 +106,7 @@ class Layout:
         limit = math.ceil(self.expected_seconds * self.iterations.time_margin / 60) * 60
         return limit if most is None else min(limit, most)
 
-    @property
+    @cached_property
     def slug(self) -> str:
         """Readable name of the layout, unique for all that changes its run; never parsed back."""
         parts = [

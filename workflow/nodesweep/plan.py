@@ -100,7 +100,8 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
     ended = [one for one in layouts if one.ended]
     not_run = [one for one in layouts if one.not_run is not None]
     points = (*(one.layout for one in layouts), *rejected)
-    shown = [name for name in _COLUMNS if any(_field(point, name) not in (None, "") for point in points)]
+    known = {name for point in points for name, value in _fields(point).items() if value not in (None, "")}
+    shown = [name for name in _COLUMNS if name in known]
     headings = [_COLUMNS[name] for name in shown]
     counts = [f"{len(runs)} to run", f"{len(ended)} ended", f"{len(not_run)} not to run", f"{len(rejected)} rejected"]
     counts = [count for count in counts if not count.startswith("0 ") or count in (counts[0], counts[-1])]
@@ -170,20 +171,19 @@ def _row(one: Planned, names: list[str]) -> list[str]:
     ]
 
 
-def _field(point: Layout | Rejected, name: str) -> Any:
+def _fields(point: Layout | Rejected) -> Mapping[str, Any]:
     if isinstance(point, Rejected):
-        return point.fields.get(name)
-    job = {
-        "iterations": point.iterations.total,
-        "queue": point.queue.name if point.queue else None,
-        "elapse_limit_seconds": point.elapse_limit_seconds,
-    }
-    return {**point.fields(), **job}[name]
+        return point.fields
+    queue = point.queue.name if point.queue else None
+    job = {"iterations": point.iterations.total, "queue": queue, "elapse_limit_seconds": point.elapse_limit_seconds}
+    return {**point.fields(), **job}
 
 
 def _values(point: Layout | Rejected) -> list[Any]:
-    return ["" if (value := _field(point, name)) is None else value for name in _COLUMNS]
+    fields = _fields(point)
+    return ["" if (value := fields.get(name)) is None else value for name in _COLUMNS]
 
 
 def _cells(point: Layout | Rejected, names: list[str]) -> list[str]:
-    return [anything(_field(point, name)) for name in names]
+    fields = _fields(point)
+    return [anything(fields.get(name)) for name in names]

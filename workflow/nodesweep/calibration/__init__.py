@@ -13,7 +13,7 @@ from .probes import Probe
 from .time_model import Estimate, Form, Run, TimeFit
 
 SCHEMA = 2
-_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_LOADER, _DUMPER = (yaml.CSafeLoader, yaml.CSafeDumper) if yaml.__with_libyaml__ else (yaml.SafeLoader, yaml.SafeDumper)
 _HEAD = (
     "What the runs of campaign {campaign} say of memory and time.",
     "Written by `nodesweep measure`, read by every plan and launcher.",
@@ -63,7 +63,8 @@ class Calibration:
     def to_yaml(self) -> str:
         """The text of its file."""
         values = _adapter.dump_python(self, mode="json", exclude_none=True)
-        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=160, default_flow_style=None)
+        style = {"sort_keys": False, "allow_unicode": True, "width": 160, "default_flow_style": None}
+        text = yaml.dump(values, Dumper=_DUMPER, **style)
         return "".join(f"# {line}".rstrip() + "\n" for line in self.told()) + text
 
     @classmethod

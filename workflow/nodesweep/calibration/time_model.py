@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from ..case import Case
@@ -23,6 +24,7 @@ MATTERS_NOISES = 3
 """What is unknown matters from this share of an iteration on, or from so many times the noise of the times."""
 
 
+@lru_cache(maxsize=65536)
 def kind_of(case: Case) -> str:
     """What makes two stages work through a micro batch in the same time, as words."""
     training = {name: value for name, value in case.training if value != type(case.training).model_fields[name].default}

@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import Any
 
 from ..calibration import Calibration
+from ..calibration.memory_model import PeakRun
 from ..calibration.observations import case_of
-from ..calibration.time_model import Estimate
+from ..calibration.time_model import Estimate, Run
 from ..case import Case
 from ..config import Machine, Peak, Sweep, Workload
 from ..layout import Layout
@@ -44,6 +45,16 @@ class Basis:
     sweep: Sweep | None = None
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+
+    @cached_property
+    def runs(self) -> dict[str, dict[str, Run]]:
+        """Of each campaign the runs that its times were fitted to, by name."""
+        return {name: {run.name: run for run in found.runs} for name, found in self.calibrations.items()}
+
+    @cached_property
+    def peaks(self) -> dict[str, dict[str, PeakRun]]:
+        """Those that its peaks of memory were fitted to."""
+        return {name: {run.name: run for run in found.memory.runs} for name, found in self.calibrations.items()}
 
 
 def bases(rows: Sequence[Row]) -> list[Row | None]:

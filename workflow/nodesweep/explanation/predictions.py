@@ -25,8 +25,7 @@ def _prediction(known: Known) -> _Prediction:
     found, calibration = known.estimate, known.calibration
     if found is None or calibration is None:
         return _Prediction(None, 0.0, (known.no_estimate,))
-    name = name_of(known.row)
-    run = next((one for one in calibration.runs if one.name == name), None)
+    run = known.basis.runs[calibration.campaign].get(name_of(known.row))
     if run is None:
         said = f"a (m + (p - 1) / v) + sync, by the {len(calibration.runs)} runs of {known.place}"
         return _Prediction(found.seconds, found.sigma, (said, f"its interval is so wide by {found.by}"))
@@ -68,11 +67,11 @@ def _prediction_error(known: Known) -> Figure:
 def _memory(known: Known) -> Figure:
     if known.case is None or known.machine is None or known.workload is None:
         return Figure(None, (known.no_estimate,))
-    name, fit = name_of(known.row), known.calibration.memory if known.calibration else None
-    run = next((one for one in fit.runs if one.name == name), None) if fit else None
-    if run is not None and fit is not None:
+    peaks = known.basis.peaks.get(known.row["campaign"] or "", {})
+    run = peaks.get(name_of(known.row))
+    if run is not None:
         value = run.mib * (1 + run.left_out_error)
-        others = f"{known.place}: memory: by the {len(fit.runs) - 1} other runs"
+        others = f"{known.place}: memory: by the {len(peaks) - 1} other runs"
         return Figure.worked_out(value, others, f"{run.mib!r} x (1 + {run.left_out_error!r})")
     memory = memory_of(known.case, known.machine, known.workload, known.calibration)
     if not memory.sure:
