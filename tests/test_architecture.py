@@ -19,7 +19,7 @@ ROOMS = [
     "directives script schemas",
     "schedulers.base schedulers.commands schedulers.marks schedulers.local schedulers.slurm "
     "schedulers.pjm_listing schedulers.pjm_files schedulers.pjm schedulers.pbs schedulers",
-    "journal lock",
+    "journal provenance_file lock",
     "logs logs.lazy logs.patterns logs.prefixes logs.search logs.searcher logs.helper logs.memory logs.causes "
     "logs.job_ends logs.signatures logs.successes logs.starts logs.megatron logs.trainers logs.totals logs.settings "
     "logs.formats logs.custom logs.leads logs.rules logs.reading logs.warmup logs.summary logs.lines logs.series "
@@ -39,6 +39,7 @@ ORDER = [name for line in ROOMS for name in line.split()]
 PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "logs.ending",
     "outcome",
+    "provenance_file",
     "steady",
     "plausible",
     "measure",
