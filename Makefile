@@ -68,6 +68,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/trainer.py
 	$(BIN)/python tests/bench/logs.py
 	$(BIN)/python tests/bench/predictions.py
+	$(BIN)/python tests/bench/comparison.py
 
 clean:
 	rm -rf $(VENV) build .snakemake .pytest_cache .ruff_cache .hypothesis

@@ -32,7 +32,8 @@ ROOMS = [
     "legacy.tracing",
     "results ingest.fields ingest.laws ingest.files ingest.template ingest.joined ingest.job ingest",
     "campaigns tables conclusions explained formulas traces provenance ingest.tracing why workflow",
-    "rooms rooms.common rooms.sweep rooms.foresight rooms.foreign rooms.log __main__",
+    "matching noise comparing compare differing",
+    "rooms rooms.common rooms.comparison rooms.sweep rooms.foresight rooms.foreign rooms.log __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
@@ -40,6 +41,11 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "logs.ending",
     "outcome",
     "provenance_file",
+    "matching",
+    "noise",
+    "comparing",
+    "compare",
+    "differing",
     "steady",
     "plausible",
     "measure",
