@@ -59,6 +59,23 @@ def test_nodes_are_those_of_the_scheduler(tmp_path: Path) -> None:
         assert noted(path, "host", f"k{number}")["nodes"] == nodes
 
 
+def test_gpus_by_what_nvidia_smi_says(tmp_path: Path) -> None:
+    """Each GPU's model, driver and clocks under the names nvidia-smi gives them."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        "#!/bin/sh\necho 'name, driver_version, clocks.max.sm [MHz]'\necho 'NVIDIA H100, 550.54, 1980 MHz'\n"
+    )
+    tool.chmod(0o755)
+    path = script(tmp_path, noting())
+    assert run(path, NODESWEEP_KEY="k", PATH=f"{tmp_path}:{os.environ['PATH']}").returncode == 0
+    found = {name: value for name, value in noted(path, "hardware").items() if name.startswith("gpu")}
+    assert found == {
+        "gpu 0 name": "NVIDIA H100",
+        "gpu 0 driver_version": "550.54",
+        "gpu 0 clocks.max.sm [MHz]": "1980 MHz",
+    }
+
+
 def test_versions_are_asked_for_after_the_setup(tmp_path: Path) -> None:
     """First lines of output, the workload's over the machine's; what fails or says nothing is noted as that."""
     sweep = noting(

@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import fmean, median, pstdev
+from statistics import median
 
 import numpy
 from scipy import optimize, stats
@@ -75,22 +75,19 @@ def independent(series: Sequence[float]) -> float:
     >>> independent([1.0, 2.0] * 20), independent([1.0] * 20 + [2.0] * 20) < 6
     (16.0, True)
     """
-    middle, scatter = median(series), _scatter(series)
-    reach = _CLIPPED * scatter * middle
-    values = [min(max(value, middle - reach), middle + reach) for value in series]
-    whole = _variance(values)
-    if len(values) < 2 or whole == 0:
-        return float(min(len(values), MOST_LOOKS))
+    middle = median(series)
+    reach = _CLIPPED * _scatter(series) * middle
+    values = numpy.clip(series, middle - reach, middle + reach)
+    most = float(min(len(values), MOST_LOOKS))
+    if len(values) < 2 or not values.var():
+        return most
     worst, length = 0.0, 1
     while len(values) // length >= min(_FEWEST_BLOCKS, len(values)):
-        blocks = [fmean(values[at : at + length]) for at in range(0, len(values) - length + 1, length)]
-        worst = max(worst, _variance(blocks) / len(blocks))
+        number = len(values) // length
+        blocks = values[: number * length].reshape(number, length).mean(axis=1)
+        worst = max(worst, float(blocks.var(ddof=1)) / number)
         length *= 2
-    return min(max(whole / worst if worst else MOST_LOOKS, 1.0), MOST_LOOKS, len(values)) * 1.0
-
-
-def _variance(values: Sequence[float]) -> float:
-    return pstdev(values) ** 2 * len(values) / max(len(values) - 1, 1)
+    return min(max(float(values.var(ddof=1)) / worst, 1.0), most)
 
 
 def _scatter(series: Sequence[float]) -> float:
@@ -98,7 +95,7 @@ def _scatter(series: Sequence[float]) -> float:
     middle = median(series)
     deviation = _NORMAL_DEVIATION * median(abs(value - middle) for value in series)
     few = len(series) / (len(series) - 0.8)  # the median absolute deviation of few values is too small
-    return (deviation * few or pstdev(series)) / middle
+    return (deviation * few or float(numpy.std(series))) / middle
 
 
 @dataclass(frozen=True)
