@@ -12,6 +12,7 @@ from .matching import FIELDS, Row
 from .noise import Interval
 
 MOST_HINTS = 5
+_DOUBLED = 100.0
 _HEADINGS = {
     **{"nodes": ("Nodes", count), "ranks_per_node": ("Ranks/node", count), "data": ("DP", count)},
     **{"tensor": ("MP", count), "pipeline": ("PP", count), "micro_batch_samples": ("MBS", count)},
@@ -113,7 +114,8 @@ def _together(found: Comparison) -> Iterable[str]:
         yield f"All together: {ranged(judged.shift)}, {said}."
     widths = sorted(own.high - own.value for own in judged.own)
     least = Interval(widths[len(widths) // 2], 0, 0).percents[0]
-    yield f"Of a single layout, less than about {least:.1f} % would not show."
+    shown = f"less than about {least:.1f} %" if least < _DOUBLED else "not even twice its time"
+    yield f"Of a single layout, {shown} would {'not ' if least < _DOUBLED else ''}show."
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -40,6 +40,7 @@ def compare(options: argparse.Namespace) -> int:
         print(f"nodesweep: {plain(str(error), 1000)}", file=sys.stderr)
         return NO_COMPARISON
     worse = [one for one in found.layouts if one.verdict in ("slower", "worse outcome")][: document.MOST_HINTS]
+    worse = worse or [one for one in found.layouts if one.own][: found.shift_regression]
     hints = [
         f"nodesweep diff {_row_name(folders[0], one.before['slug'])} {_row_name(folders[1], one.after['slug'])}"
         for one in worse
