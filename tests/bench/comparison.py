@@ -20,7 +20,7 @@ from nodesweep.study import REPOSITORY
 RUNS = 11
 SHARE = 0.1
 SLOWED = "nodes == 1 and micro_batch == 2 and not activation_checkpointing"
-COMMON = {"global_batch": 4, "sequence_length": 256}
+COMMON = {"global_batch": 4, "sequence_length": 128}
 SWEEP = {
     "sweep": "again",
     "model": "gpt-tiny",
@@ -30,7 +30,7 @@ SWEEP = {
     "prune": "never",
     "layouts": [
         {"nodes": 1, "micro_batch": [1, 2], "activation_checkpointing": [False, True], **COMMON},
-        {"nodes": 1, "micro_batch": 1, "global_batch": 8, "sequence_length": 128},
+        {"nodes": 1, "micro_batch": 1, "global_batch": 8, "sequence_length": 64},
         {"nodes": 2, "tensor": [1, 2], "micro_batch": 1, **COMMON},
         {"nodes": 2, "pipeline": 2, "micro_batch": 1, **COMMON},
     ],
