@@ -74,6 +74,7 @@ bench: $(VENV)/.installed-test build/reframe/bin/reframe
 	$(BIN)/python tests/bench/trainer.py
 	$(BIN)/python tests/bench/logs.py
 	$(BIN)/python tests/bench/predictions.py
+	$(BIN)/python tests/bench/comparison.py
 	$(BIN)/python tests/bench/orchestration.py --reframe build/reframe/bin/reframe
 
 clean:

@@ -35,15 +35,22 @@ ROOMS = [
     "figures.scaling figures.shares figures.limits figures.batches figures.links figures figures.style figures.marks "
     "figures.lines figures.bars figures.drawing figures.export formulas traces provenance ingest.tracing why workflow",
     "report.packing report.grids report.findings report.panels report",
+    "matching noise comparing compare differing",
     "standings looks status_page",
-    "rooms rooms.common rooms.sweep rooms.sight rooms.page rooms.foresight rooms.foreign rooms.log rooms.status",
-    "__main__",
+    "rooms rooms.common rooms.comparison rooms.sweep rooms.sight rooms.page rooms.foresight rooms.foreign rooms.log "
+    "rooms.status __main__",
 ]
 ORDER = [name for line in ROOMS for name in line.split()]
 # Rooms that are functions of values: they neither open files nor start processes.
 PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "logs.ending",
     "outcome",
+    "provenance_file",
+    "matching",
+    "noise",
+    "comparing",
+    "compare",
+    "differing",
     "steady",
     "plausible",
     "measure",
@@ -56,7 +63,6 @@ PURE = set(ORDER[ORDER.index("text") : ORDER.index("explanation") + 1]) | {
     "estimate",
     "standings",
     "status_page",
-    "provenance_file",
 }
 PURE |= {name for name in ORDER if name.split(".")[0] in ("legacy", "ingest", "figures", "report")}
 PURE -= {"files", "sources", "origins", "study", "ingest.files"}

@@ -42,6 +42,8 @@ TEXT_FIELDS = {
     "machine.queues.name": ["machine", "queues", 0, "name"],
     "machine.node_shapes": ["machine", "node_shapes", 2],
     "machine.node_allocation": ["machine", "node_allocation"],
+    "machine.versions key": ["machine", "versions", "<key>"],
+    "machine.secrets": ["machine", "secrets", 0],
     "machine.options": ["machine", "options", "partition"],
     "machine.options key": ["machine", "options", "<key>"],
     "machine.peak_tflops.precision": ["machine", "peak_tflops", 0, "precision"],
@@ -50,6 +52,8 @@ TEXT_FIELDS = {
     "workload.command": ["workload", "command", 0],
     "workload.environment": ["workload", "environment", "NAME"],
     "workload.environment key": ["workload", "environment", "<key>"],
+    "workload.versions key": ["workload", "versions", "<key>"],
+    "workload.repositories": ["workload", "repositories", 0],
     "workload.log_format": ["workload", "log_format"],
     "workload.log_format.name": ["workload", "log_format", "name"],
     **{
@@ -90,7 +94,7 @@ TEXT_FIELDS = {
     "tables.columns.annotations.if": ["tables", 0, "columns", 0, "annotations", 0, "if"],
     "tables.columns.annotations.text": ["tables", 0, "columns", 0, "annotations", 0, "text"],
 }
-SHELL_FIELDS = {"machine.setup", "workload.setup"}
+SHELL_FIELDS = {"machine.setup", "workload.setup", "machine.versions", "workload.versions"}
 # Patterns and what they are looked for by stay in the reader: quotes and dollars are theirs to hold.
 FIGURES = list(log_config.LogFigures.model_fields)
 PATTERN_FIELDS = {
@@ -134,10 +138,14 @@ def full_sweep() -> dict[str, Any]:
         "node_shapes": {},
         "launcher": ["env"],
         "environment": {"NAME": "value"},
+        "versions": {"bash": "bash --version"},
+        "secrets": ["ACME"],
         "options": {},
         "peak_tflops": [{"precision": "fp32", "tflops_per_node": 1}],
     }
     sweep["workload"] |= {
+        "versions": {"bash": "bash --version"},
+        "repositories": ["{{ repository }}"],
         "memory_source": "none",
         "training": {"pipeline_schedule": "1f1b", "recomputation": "full"},
         "precision": "fp32",

@@ -12,6 +12,7 @@ import pytest
 from sweeps import held, toy
 from test_script import script
 
+from nodesweep.provenance_file import facts_of
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import End, Job, Sighting
 from nodesweep.schedulers.marks import revoke
@@ -117,6 +118,9 @@ def test_a_job_runs_to_its_end(place: Place) -> None:
     assert job.id
     (end,) = place.ended(job)
     assert (end.exit_code, end.cause) == (0, None) and end.state.strip()
+    facts = facts_of((job.directory / f"{job.key}.provenance").read_text())
+    assert [fact.value for fact in facts if (fact.section, fact.name) == ("environment", "NODESWEEP_KEY")] == [job.key]
+    assert any(fact.name == "nodes" for fact in facts) == (place.name in ("slurm", "pbs"))
     assert end.started is not None and end.ended is not None
     assert before - 1 < end.started < end.ended < time.time() + 1
     log = place.log(job)

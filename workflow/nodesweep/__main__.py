@@ -21,6 +21,8 @@ COMMANDS = {
     "predict": ("foresight.predict", "say what layouts would take that are in no sweep yet, how surely, and by what"),
     "explain": ("foresight.explain", "say where the time of the runs goes, or what is foreseen of layouts and why"),
     "why": ("sweep.why", "say where the values of a layout's row come from: files, lines, statistics, formulas"),
+    "compare": ("comparison.compare", "say which layouts of two sweeps differ by more than noise; 1 for a regression"),
+    "diff": ("comparison.diff", "say what differs of two runs: script, versions, commits, hardware, environment"),
     "rerun": ("sweep.rerun", "let finished layouts run again with the next invocation"),
     "import": (
         "foreign.import_tables",
@@ -117,6 +119,20 @@ def _add_ingest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--check", action="store_true", help="exit code 1 if anything is found")
 
 
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    for name in ("before", "after"):
+        command.add_argument(name, metavar=name.upper(), help="a results folder, or its name below results/")
+    text = "how much slower is no regression, in percent (default: 5)"
+    command.add_argument("--tolerance", type=_percent, default=5.0, metavar="PERCENT", help=text)
+    command.add_argument("--format", choices=("markdown", "csv"), default="markdown")
+
+
+def _add_diff(command: argparse.ArgumentParser) -> None:
+    row = "FOLDER:SLUG, or a SLUG below results/; its beginning will do"
+    command.add_argument("before", metavar="BEFORE", help=row)
+    command.add_argument("after", metavar="AFTER", help=f"{row}; or a FOLDER, for the same layout there")
+
+
 _COUNTS = {
     "nodes": "node counts",
     "data": "data-parallel sizes (default: what follows from the others)",
@@ -130,6 +146,8 @@ _ARGUMENTS = {
     "status": _add_status,
     "predict": _add_predict,
     "explain": _add_explain,
+    "compare": _add_compare,
+    "diff": _add_diff,
     "rerun": _add_slugs,
     "why": _add_why,
     "explain-log": _add_logs,
@@ -172,6 +190,16 @@ def _seconds(text: str) -> float:
     if not 0.1 <= seconds <= 86400:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is no number of seconds from 0.1 to 86400")
     return seconds
+
+
+def _percent(text: str) -> float:
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no share in percent, such as 5")
+    return percent
 
 
 def _clock(text: str) -> float:

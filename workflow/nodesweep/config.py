@@ -137,6 +137,10 @@ class Machine(_Strict):
     """Shell lines run as they are before anything of the workload, such as module loads."""
     environment: dict[VariableName, Setting] = {}
     """Environment of every job on this machine."""
+    versions: dict[Name, ShellLine] = {}
+    """Names, and the shell line whose first line of output is their version: part of a run's provenance."""
+    secrets: tuple[VariableName, ...] = ()
+    """Parts of names of environment variables whose values stay out of the provenance, beside tokens and passwords."""
     options: dict[OptionName, Option] = {}
     """More directives, as the scheduler names them: a value, true for a bare flag, or a list to give one repeatedly."""
     node_shapes: dict[Annotated[int, Field(ge=1)], Shape] = {}
@@ -180,6 +184,10 @@ class Workload(_Strict):
     """Environment of the command, over the machine's."""
     command: Annotated[tuple[Word, ...], Field(min_length=1)]
     """The command of one rank, word by word; a word that renders to nothing is left out."""
+    versions: dict[Name, ShellLine] = {}
+    """Names, and the shell line whose first line of output is their version, over the machine's."""
+    repositories: tuple[Word, ...] = ()
+    """Paths whose git commit is part of a run's provenance; the working directory's always is."""
     log_format: WrittenFormat = "auto"
     """Form of the log: the name of one that is known, a description of another, or `auto` to recognise it."""
     memory_source: Literal["log-max-allocated", "log-max-reserved", "log-node-used", "scheduler", "none"] = (

@@ -16,6 +16,7 @@ from .layout import Layout, identity_of, multiples, nearest
 from .sources import dotted, merge
 
 _MOST_POINTS = 100_000
+_NOTED = ("versions", "repositories", "secrets")
 _PARTS = ("model", "machine", "workload", "iterations")
 
 
@@ -116,11 +117,16 @@ def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> La
             model=parts["model"].model_dump(exclude_defaults=True, exclude={"name", "size"}),
             iterations=parts["iterations"].total,
             on=parts["machine"].name,
-            machine=changes["machine"],
-            workload=changes["workload"],
+            machine=_of_the_run(changes["machine"]),
+            workload=_of_the_run(changes["workload"]),
             environment=fields["variant"].env if fields["variant"] else {},
         ),
     )
+
+
+def _of_the_run(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes to settings but for those that only say what is noted of a run."""
+    return {name: value for name, value in changes.items() if name not in _NOTED}
 
 
 def _known(fields: dict[str, Any], ranks_per_node: int) -> dict[str, Any]:

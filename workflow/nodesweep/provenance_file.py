@@ -1,15 +1,25 @@
-"""What a job found where it ran, as its script wrote it down: one fact a line."""
+"""`<key>.provenance`: what a run ran on and with, as its job script wrote it down.
+
+One fact a line: `section<TAB>name<TAB>value`; backslash, newline, tab and carriage return stand in values as `\\`,
+`\\n`, `\\t` and `\\r`. The sections are `host`, `hardware`, `software`, `module`, `repository` and `environment`.
+"""
 
 import re
 from dataclasses import dataclass
 
-MOST_FACTS = 2000
-_ESCAPED = {"\\\\": "\\", "\\n": "\n", "\\t": "\t", "\\r": "\r"}
+MOST_FACTS, MOST_CHARACTERS = 5000, 20_000
+"""Of a file that are kept: a job's environment is in the hands of whoever submits it."""
+MOST_BYTES = 8 * 2**20
+SECTIONS = ("host", "hardware", "software", "module", "repository", "environment")
+LEFT_OUT = "(left out)"
+"""What stands for the value of an environment variable that may be a secret."""
+_ESCAPED = re.compile(r"\\([\\ntr])")
+_MEANING = {"\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact: its section (host, hardware, software, module, repository, environment), its name and its value."""
+    """One thing that is known of a run: as hostile as the machine it comes from."""
 
     section: str
     name: str
@@ -17,14 +27,18 @@ class Fact:
 
 
 def facts_of(text: str) -> tuple[Fact, ...]:
-    """The facts of a file; lines that are none are left out.
+    """The facts of a file, in its order; lines of another form, and what is beyond the bounds, are passed over.
 
-    >>> facts_of("host\\tname\\tn1\\nhost\\tsaid\\ta\\\\tb\\n?\\n")[1]
-    Fact(section='host', name='said', value='a\\tb')
+    >>> facts_of("host\\tname\\tn1\\nmodule\\tgcc\\t12.2\\nnonsense\\n")[1]
+    Fact(section='module', name='gcc', value='12.2')
     """
     found = []
-    for line in text.split("\n"):
-        parts = line.split("\t", 2)
-        if len(parts) == 3 and len(found) < MOST_FACTS:
-            found.append(Fact(*(re.sub(r"\\[\\ntr]", lambda match: _ESCAPED[match[0]], part) for part in parts)))
+    for line in text[:MOST_BYTES].split("\n"):
+        section, _, rest = line.partition("\t")
+        name, tab, value = rest.partition("\t")
+        if section in SECTIONS and name and tab:
+            value = _ESCAPED.sub(lambda match: _MEANING[match[1]], value)
+            found.append(Fact(section, name[:MOST_CHARACTERS], value[:MOST_CHARACTERS]))
+            if len(found) == MOST_FACTS:
+                break
     return tuple(found)

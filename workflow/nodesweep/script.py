@@ -69,6 +69,10 @@ def render(layout: Layout, sweep: str, folder: Path) -> str:
         setup=[_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
         environment={name: compile_template(value)(context) for name, value in sorted(environment.items())},
         command=_command(layout, context),
+        versions={
+            name: _shell_line(line, context) for name, line in sorted((machine.versions | workload.versions).items())
+        },
+        repositories=[compile_template(path)(context) for path in workload.repositories],
         options=options(machine, context),
         queue=layout.queue.name if layout.queue else None,
         elapse_limit_seconds=layout.elapse_limit_seconds,

@@ -1,0 +1,174 @@
+"""Two runs, with what was noted of them -> what is different: script, versions, commits, hardware, hosts, environment.
+
+What must differ between two runs, their folders, keys and slugs, is taken out first. What belongs to the job itself,
+such as its number, comes last; what is equal is only counted.
+"""
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .markdown import inert, pipe_table
+from .matching import FIELDS
+from .provenance_file import SECTIONS, Fact
+from .text import without_escapes
+
+MOST_SCRIPT_LINES, MOST_ROWS, MOST_COLUMNS = 200, 100, 200
+_OF_ROW = (
+    "model",
+    "campaign",
+    "iterations_requested",
+    "warmup_iterations",
+    "outcome",
+    "where",
+    "allocated_nodes",
+)
+_ORDER = ("software", "module", "repository", "hardware", "host", "environment")
+_TITLES = dict(
+    zip(_ORDER, ("Versions", "Modules", "Commits", "Hardware and clocks", "Hosts", "Environment"), strict=True)
+)
+_OF_THE_JOB = re.compile(
+    r"environment\t(SLURM|PJM|PBS|PMI|PMIX|OMPI|SSH|XDG|SBATCH|SRUN)_.*|environment\t(NODESWEEP_KEY|SHLVL|TMPDIR|OLDPWD|_)"
+    r"|host\tload|hardware\t(clock MHz of thread 0|clock cur_kHz|gpu \d+ clocks.current.*)"
+)
+_LONG, _KEPT = 60, 20
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One run: what it is called, its row, its job script, empty where there is none, and the facts noted of it."""
+
+    name: str
+    row: Mapping[str, Any]
+    script: str
+    facts: Sequence[Fact]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that two runs have not in common; None where one of them has no such thing."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+def document(before: Noted, after: Noted) -> str:
+    """All differences of two runs as markdown, what matters first."""
+    sections, job, equal = _facts(before, after)
+    layout = _rows(before, after)
+    script = _script(before, after)
+    parts = [f"# What differs between {inert(before.name)} and {inert(after.name)}"]
+    unknown = [run.name for run in (before, after) if not run.facts]
+    parts += [
+        f"Nothing was noted of {inert(name)}: it ran before runs were noted, or left no file." for name in unknown
+    ]
+    parts += _section("Layout and end", layout)
+    if script:
+        parts += ["## Script", "\n".join(f"    {line}" for line in script)]
+    for section in _ORDER if not unknown else ():
+        parts += _section(_TITLES[section], sections[section])
+    parts += _section("Of the jobs themselves", job) if not unknown else []
+    same = [f"{number} of {section}" for section, number in equal.items() if number] if not unknown else []
+    parts.append(
+        f"Equal: {'the script' if not script else ''}{', ' if not script and same else ''}{', '.join(same) or ''}."
+    )
+    if parts[-1] == "Equal: .":
+        parts.pop()
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(title: str, found: Sequence[Difference]) -> list[str]:
+    if not found:
+        return []
+    rows = [[inert(_cut(one.name)), *_apart(one)] for one in found[:MOST_ROWS]]
+    more = [f"{len(found) - MOST_ROWS} more."] if len(found) > MOST_ROWS else []
+    return [f"## {title}", pipe_table(["", "Before", "After"], rows, frozenset({"", "Before", "After"})), *more]
+
+
+def _apart(one: Difference) -> list[str]:
+    """Both values as cells, from a little before where they part."""
+    values = [one.before, one.after]
+    if None not in values and max(map(len, values)) > _LONG:
+        common = next((at for at, (a, b) in enumerate(zip(*values, strict=False)) if a != b), min(map(len, values)))
+        start = max(common - _KEPT, 0)
+        values = [("…" if start else "") + value[start:] for value in values]
+    return ["-" if value is None else inert(_cut(value)) or '""' for value in values]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_COLUMNS else text[: MOST_COLUMNS - 1] + "…"
+
+
+def _rows(before: Noted, after: Noted) -> list[Difference]:
+    """What the rows of results.csv say of the layouts, and of how the runs ended."""
+    pairs = ((name, before.row.get(name), after.row.get(name)) for name in (*FIELDS, *_OF_ROW))
+    return [
+        Difference(name, *(None if value is None else str(value) for value in pair))
+        for name, *pair in pairs
+        if pair[0] != pair[1]
+    ]
+
+
+def _facts(before: Noted, after: Noted) -> tuple[dict[str, list[Difference]], list[Difference], dict[str, int]]:
+    """Differing facts by section, those of the jobs themselves, and how many are equal in each section."""
+    old, new = ({(f.section, f.name): hidden(run, f.value) for f in run.facts} for run in (before, after))
+    sections: dict[str, list[Difference]] = {section: [] for section in SECTIONS}
+    job, equal = [], dict.fromkeys(_ORDER, 0)
+    for section, name in sorted({*old, *new}):
+        values = old.get((section, name)), new.get((section, name))
+        if values[0] == values[1]:
+            equal[section] += 1
+        elif _OF_THE_JOB.fullmatch(f"{section}\t{name}"):
+            job.append(Difference(name, *values))
+        else:
+            sections[section].append(Difference(name, *values))
+    return sections, job, equal
+
+
+def _script(before: Noted, after: Noted) -> list[str]:
+    """The unified diff of the job scripts, inert; empty where they are equal or one is not known."""
+    if not before.script or not after.script:
+        return []
+    old, new = (hidden(run, run.script).splitlines() for run in (before, after))
+    lines = list(difflib.unified_diff(old, new, "before", "after", lineterm="", n=2))
+    more = [f"... {len(lines) - MOST_SCRIPT_LINES} more lines"] if len(lines) > MOST_SCRIPT_LINES else []
+    return [_inert_line(line) for line in lines[:MOST_SCRIPT_LINES]] + more
+
+
+def _inert_line(line: str) -> str:
+    """A line of code as a terminal may show it."""
+    line = without_escapes(line).expandtabs(4)
+    return _cut("".join(character if character.isprintable() else "?" for character in line))
+
+
+def hidden(run: Noted, text: str) -> str:
+    """A text without what is different in every run: the folder of the layout, the key, the slug, where it was started.
+
+    They stand in the script, as absolute paths of when it was written; a folder that was copied has the same.
+    """
+    for value, word in _own_words(run):
+        text = text.replace(value, word)
+    return text
+
+
+def _own_words(run: Noted) -> Iterable[tuple[str, str]]:
+    found = []
+    for pattern, word in (
+        (r"^directory=(.+)$", "{directory}"),
+        (r"^# key: +(\S+)$", "{key}"),
+        (r"^cd -- (.+)$", "{started in}"),
+    ):
+        match = re.search(pattern, run.script, re.MULTILINE)
+        try:
+            value = shlex.split(match[1])[0] if match else ""
+        except (ValueError, IndexError):
+            value = ""
+        if len(value) > 3:
+            found.append((value, word))
+    if slug := run.row.get("slug"):
+        found.append((str(slug), "{slug}"))
+    return found
