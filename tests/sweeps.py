@@ -13,7 +13,7 @@ import yaml
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Scheduler
 from nodesweep.schedulers.local import Local
-from nodesweep.script import render
+from nodesweep.script import PROVENANCE, render
 from nodesweep.study import Study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -51,6 +51,8 @@ def write(path: Path, sweep: Any) -> Path:
 def study_in(folder: Path, **changes: Any) -> Study:
     """A sweep with its scripts written, below `folder`/results."""
     study = Study.load([write(folder / "sweep.yaml", toy(**changes))], results=folder / "results")
+    study.folder.mkdir(parents=True, exist_ok=True)
+    (study.folder / PROVENANCE.name).write_text(PROVENANCE.read_text())
     for slug, layout in study.layouts.items():
         study.directory(slug).mkdir(parents=True, exist_ok=True)
         study.script(slug).write_text(render(layout, study.sweep.sweep, study.folder))

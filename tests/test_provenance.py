@@ -185,7 +185,9 @@ def test_a_signal_is_dealt_with_while_versions_are_asked_for(tmp_path: Path) -> 
     """SIGTERM ends a script at once whose version command hangs, and the marker says so."""
     path = script(tmp_path, noting(versions={"slow": f"touch {tmp_path}/asked; sleep 15"}))
     process = subprocess.Popen(["bash", str(path)], env={**os.environ, "NODESWEEP_KEY": "k"}, stdout=subprocess.PIPE)
+    end = time.monotonic() + 30
     while not (tmp_path / "asked").exists():
+        assert time.monotonic() < end
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 143

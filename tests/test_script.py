@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweeps import REPOSITORY, toy, write
 
-from nodesweep.script import key_of, quote_word, render
+from nodesweep.script import PROVENANCE, key_of, quote_word, render
 from nodesweep.study import Study
 
 
@@ -24,6 +24,7 @@ def script(folder: Path, sweep: dict[str, Any], number: int = 0) -> Path:
     slug = list(study.layouts)[number]
     path = study.script(slug)
     path.parent.mkdir(parents=True)
+    (study.folder / PROVENANCE.name).write_text(PROVENANCE.read_text())
     path.write_text(render(study.layouts[slug], study.sweep.sweep, study.folder))
     return path
 

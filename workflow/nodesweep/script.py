@@ -17,6 +17,8 @@ from .layout import Layout
 from .sources import REPOSITORY
 
 TEMPLATES = REPOSITORY / "workflow" / "templates"
+PROVENANCE = TEMPLATES / "job" / "provenance.sh"
+"""What every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
 
 
@@ -65,6 +67,7 @@ def render(layout: Layout, sweep: str, folder: Path) -> str:
         machine=machine,
         key=key_of(folder, layout.slug),
         directory=str(directory),
+        provenance=str((folder / PROVENANCE.name).absolute()),
         working_directory=str(Path.cwd()),
         setup=[_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
         environment={name: compile_template(value)(context) for name, value in sorted(environment.items())},
@@ -112,8 +115,8 @@ def _quoted(value: Any) -> Any:
 
 
 def job_templates() -> list[Path]:
-    """The templates scripts are rendered from."""
-    return sorted((TEMPLATES / "job").glob("*.j2"))
+    """What scripts are rendered from, and what they call."""
+    return [*sorted((TEMPLATES / "job").glob("*.j2")), PROVENANCE]
 
 
 @lru_cache

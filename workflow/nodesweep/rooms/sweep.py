@@ -12,7 +12,7 @@ from ..measured import measurement_of
 from ..plan import Planned, plan_csv, plan_markdown, planned
 from ..records import decisions_of, ended, request_rerun, standing
 from ..schemas import REFERENCE, SCHEMAS, reference, schemas
-from ..script import render
+from ..script import PROVENANCE, render
 from ..study import DEFAULT_SWEEP, Study
 from .common import limited_study_of, study_of, written
 
@@ -40,6 +40,8 @@ def _counted(one: Planned) -> tuple[bool, bool, bool]:
 def scripts(options: argparse.Namespace) -> None:
     """Render the job scripts of all layouts that do not run and have not finished."""
     study = limited_study_of(options)
+    study.folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(study.folder / PROVENANCE.name, PROVENANCE.read_text())
     rendered, digests = 0, []
     for slug, layout in study.layouts.items():
         path = study.script(slug)

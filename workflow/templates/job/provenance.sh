@@ -1,20 +1,21 @@
-{# What a run ran on and with: the facts of <key>.provenance. Bash 4.4 and its builtins, but where nothing else tells. -#}
-{% raw %}
-# What this run runs on and with, for whoever compares it later: in a process of its own, so that it cannot fail the job.
-(
+#!/usr/bin/env bash
+# What a run runs on and with, for whoever compares it later:
+#   provenance.sh FILE [version NAME SHELL_LINE]... [repository PATH]... [secret PART_OF_A_NAME]...
+# Job scripts call it before their launch. It takes Bash 4.4 and its builtins, but where nothing else tells.
 provenance() {
-    set +efu
-    shopt -s extglob
+    set +efu  # which a set-up may export
     shopt -u nocasematch failglob
-    local path="${directory}/${NODESWEEP_KEY}.provenance" locale="${LC_ALL-}" IFS=$' \t\n'
-    local lines=() line='' name='' value='' file='' facts=''
+    shopt -s extglob
+    local path="$1" locale="${LC_ALL-}"
+    local lines=() line='' name='' value='' file='' facts='' secrets=''
     local -A names=() checkouts=()
+    shift
     LC_ALL=C SECONDS=0
     host_facts
     cpu_facts
     gpu_facts
     fact software bash "$BASH_VERSION"
-    asked_facts
+    asked_facts "$@"
     IFS=:
     lines=(${LOADEDMODULES:-})
     IFS=$' \t\n'
@@ -157,11 +158,7 @@ environment_facts() {
             LC_ALL) value="$locale" ;;
             *TOKEN* | *SECRET* | *PASS* | *_PWD | *KEY* | *CREDENTIAL* | *AUTH* | *COOKIE* | *SESSION*) value="$out" ;;
             *PRIVATE* | *WEBHOOK* | *DSN* | *CONNECTION_STRING* | *_PAT | *_PIN) value="$out" ;;
-{% endraw %}
-{% for part in machine.secrets %}
-            *{{ part | upper }}*) value="$out" ;;
-{% endfor %}
-{% raw %}
+            *) [[ -z "$secrets" || ! "${name^^}" =~ $secrets ]] || value="$out" ;;
         esac
         [[ "$value" != *://*@* ]] || value="${value//$url/://$out@}"
         values[$name]="${value:0:4000}"
@@ -174,15 +171,19 @@ environment_facts() {
         fact environment "$name" "$value"
     done
 }
-{% endraw %}
+# What the job asks for.
 asked_facts() {
-{% for name, line in versions.items() %}
-    version {{ name | quote }} {{ line | quote }}
-{% endfor %}
+    while (($#)); do
+        case "$1" in
+            version)
+                version "$2" "$3"
+                shift
+                ;;
+            repository) checkout "$2" ;;
+            secret) secrets+="${secrets:+|}${2^^}" ;;
+        esac
+        shift 2
+    done
     checkout "$PWD"
-{% for path in repositories %}
-    checkout {{ path | quote_word }}
-{% endfor %}
 }
-provenance
-) >/dev/null 2>&1 &
+provenance "$@"
