@@ -456,10 +456,10 @@ def test_any_file_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathF
 
 
 def test_examples_of_the_readme(tmp_path: Path) -> None:
-    """The sweep, workload, machines and log format of the README are accepted as they stand there."""
-    text = (REPOSITORY / "README.md").read_text()
+    """The sweep, workload, machines and log format of README and docs are accepted as they stand there."""
+    text = "".join((REPOSITORY / name).read_text() for name in ("README.md", "docs/logs.md"))
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    sweep, workload, machine, own_format, cluster = (yaml.safe_load(block) for block in blocks)
+    sweep, workload, machine, cluster, own_format = (yaml.safe_load(block) for block in blocks)
     study = Study.load([write(tmp_path / "sweep.yaml", sweep)])
     assert len(study.layouts) > 10
     mine = Study.load([write(tmp_path / "mine.yaml", sweep | {"workload": workload, "machine": machine})])

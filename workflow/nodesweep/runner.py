@@ -1,7 +1,6 @@
 """The queue: which layout is submitted when, found again after a crash, and recorded when it ends."""
 
 import hashlib
-import json
 import threading
 import time
 from collections import Counter
@@ -13,10 +12,9 @@ from . import journal
 from .decisions import Decisions, NotRun
 from .errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from .estimate import Estimate
-from .files import write_atomic
 from .journal import State
 from .progress import Progress, Telling
-from .recording import record_end
+from .recording import Ended, keep_measurement, keep_record, record_end
 from .records import needs_run, not_run_record, ran_of, summary
 from .schedulers.base import End, Job, Scheduler, Sighting
 from .schedulers.marks import end_marker, has_started, revoke
@@ -61,6 +59,7 @@ class Runner:
         self._open: dict[str, Submission] = {}
         self._handed: set[str] = set()
         self._done: set[str] = set()
+        self._unkept: list[Ended] = []
         self._tried: Counter[str] = Counter()
         self._looks = Backoff(policy.poll_seconds)
         self._accepts = Backoff(policy.poll_seconds)
@@ -95,6 +94,7 @@ class Runner:
                 self._open[slug] = Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
         if self._open:
             self._look()
+            self._keep([])
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""
@@ -108,7 +108,9 @@ class Runner:
             if self._open and (self._looks.due or (self._scheduler.poll_at_will and not self._looks.failures)):
                 finished = self._look()
             with self._tell.together(min(self._places - len(self._open), len(self._waiting))):
-                return finished + self._submit_waiting()
+                finished += self._submit_waiting()
+            self._keep(finished)  # last, since meanwhile the next job runs
+            return finished
 
     def wait(self, seconds: float) -> None:
         """Sleep until something may have happened, at most `seconds`."""
@@ -280,6 +282,8 @@ class Runner:
         if self._decisions is None or slug not in self._study.layouts:
             return
         self._estimate.ended(slug, record)
+        if self._decisions.searches:
+            self._keep([])
         self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
         if self._decisions.searches:
             self._waiting.rerank()
@@ -324,13 +328,20 @@ class Runner:
     def _record(self, slug: str, job: Job, end: End) -> dict[str, Any]:
         """Have a job's output where it is looked for, and record its end."""
         self._scheduler.collect(job)
-        return record_end(self._study, slug, job, end)
+        self._unkept.append(record_end(self._study, slug, job, end))
+        return self._unkept[-1].record
+
+    def _keep(self, finished: list[Finished]) -> None:
+        """Write what was measured, and the job.json of layouts that need no more runs."""
+        while self._unkept:
+            keep_measurement(self._study, self._unkept.pop())
+        for done in finished:
+            if done.final:
+                keep_record(self._study, done.slug, done.record)
 
     def _finish(self, slug: str, record: dict[str, Any]) -> Finished:
-        """Report a layout; one that needs no more runs gets its job.json."""
+        """Report a layout."""
         final = not needs_run(self._study, record)
-        if final:
-            write_atomic(self._study.record(slug), json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         self._done.add(slug)
         self._outcomes[record["outcome"]] += 1
         self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")

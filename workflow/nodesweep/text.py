@@ -21,7 +21,12 @@ def plain(text: str, limit: int = 300) -> str:
     'red and blue'
     """
     text = without_escapes(text)
-    if not text.isprintable():
+    if text.isprintable():
+        if (
+            len(text) <= limit and "  " not in text and text.strip(" ") == text
+        ):  # as most texts are, and tables hold many
+            return text
+    else:
         text = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
@@ -33,6 +38,8 @@ def visible(text: str, limit: int = 2000) -> str:
     >>> visible("if x:\\n\\tcd \\u202etxt\\x00")
     'if x:\\n\\tcd \\\\u202etxt\\\\x00'
     """
+    if text.isprintable() and len(text) <= limit:
+        return text
     return "\n".join(_seen(line if len(line) <= limit else line[: limit - 1] + "…") for line in _lines(text))
 
 

@@ -16,6 +16,8 @@ from .marks import end_marker, has_started
 
 _VARIABLE = "NODESWEEP_KEY"
 _EXIT_SECONDS = 10.0
+_MOST_BYTES = 2**22
+"""Of a process's environment."""
 
 
 class Local:
@@ -152,11 +154,18 @@ def _processes_of(key: str) -> Iterator[psutil.Process]:
     for process_id in psutil.pids():
         try:
             # Not by psutil, which takes every environment apart: this is asked at the end of each of thousands of jobs.
-            environment = Path(f"/proc/{process_id}/environ").read_bytes()
-            if entry in b"\0%b\0" % environment and process_id != os.getpid():
+            if process_id != os.getpid() and entry in b"\0%b\0" % _environment(process_id):
                 yield psutil.Process(process_id)
         except (OSError, psutil.NoSuchProcess):  # gone meanwhile, or another user's: not ours
             continue
+
+
+def _environment(process_id: int) -> bytes:
+    descriptor = os.open(f"/proc/{process_id}/environ", os.O_RDONLY)
+    try:
+        return os.read(descriptor, _MOST_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _end_all(processes: list[psutil.Process]) -> None:
