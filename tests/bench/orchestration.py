@@ -1,10 +1,10 @@
 """What a sweep costs beside its jobs: the same trivial sweep through nodesweep and through ReFrame, as a table.
 
-`python tests/bench/orchestration.py [--layouts 100 1000 10000] [--reframe COMMAND --reframe-layouts 100 1000]`
+`python tests/bench/orchestration.py [--layouts 100 1000 10000] [--reframe COMMAND] [--most 1000]`
 
-Each layout runs a program that prints a log of 50 iterations in some milliseconds, one at a time. nodesweep is the one
-command a user types, its phases read off the times of the files it writes; then the same command again, with nothing
-left to do. ReFrame runs under both of its execution policies for the smallest sweep, the faster one for the others.
+Each layout runs a program that prints a log of 50 iterations in some milliseconds: one at a time, as nodesweep runs
+benchmarks on one machine, then as many at once as ReFrame runs by default. nodesweep is the one command a user types,
+its phases read off the times of the files it writes; then the same command again, with nothing left to do.
 Memory is the highest of the launcher and of any process it started.
 """
 
@@ -23,6 +23,8 @@ from nodesweep.study import REPOSITORY
 PROGRAM = REPOSITORY / "tests" / "programs" / "printer.sh"
 PHASES = {"plan": "plan.md", "scripts": "scripts.sha256", "run": "layouts", "measure": "results.csv"}
 COLUMNS = ["all", *PHASES, "tables", "again", "memory"]
+POLICIES = {1: "serial", 8: "async"}
+"""ReFrame's execution policies by jobs at once; the second is its default."""
 REFRAME_TEST = """\
 import reframe
 import reframe.utility.sanity as sanity
@@ -63,7 +65,6 @@ def measured(command: list[str], log: Path, **environment: str) -> tuple[float, 
 def sweep_of(layouts: int) -> dict:
     """A sweep of so many layouts that differ in their global batch."""
     return {
-        "sweep": f"trivial-{layouts}",
         "title": "A program that prints a log",
         "model": {"name": "toy", "layers": 4, "hidden_size": 64, "attention_heads": 4, "vocab_size": 1024},
         "machine": {"name": "here", "description": "this machine", "scheduler": "local"},
@@ -73,28 +74,31 @@ def sweep_of(layouts: int) -> dict:
     }
 
 
-def run_nodesweep(layouts: int) -> dict[str, float]:
+def run_nodesweep(layouts: int, at_once: int) -> dict[str, float]:
     """Seconds of the whole command, of its phases, and of the same command again."""
-    config = Path(f"trivial-{layouts}.yaml")
-    config.write_text(yaml.safe_dump(sweep_of(layouts)))
+    name = f"trivial-{layouts}-{at_once}"
+    config = Path(f"{name}.yaml")
+    config.write_text(yaml.safe_dump(sweep_of(layouts) | {"sweep": name}))
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")),
         *("--profile", str(REPOSITORY / "profiles" / "local"), "--configfile", str(config)),
+        *("--nodesweep-jobs-at-once", str(at_once)),
     ]
     began = time.time()
-    seconds, memory = measured(command, Path(f"nodesweep-{layouts}.out"))
-    folder = Path("results") / f"trivial-{layouts}"
+    seconds, memory = measured(command, Path(f"{name}.out"))
+    folder = Path("results") / name
     figures, last = {"all": seconds}, began
     for phase, name in PHASES.items():
         paths = folder.glob("layouts/*/job.json") if name == "layouts" else [folder / name]
         written = max(path.stat().st_mtime for path in paths)
         figures[phase], last = written - last, written
-    again, memory_again = measured(command, Path(f"nodesweep-{layouts}-again.out"))
+    again, memory_again = measured(command, Path(f"{name}-again.out"))
     return figures | {"tables": began + seconds - last, "again": again, "memory": max(memory, memory_again)}
 
 
-def run_reframe(reframe: str, layouts: int, policy: str) -> dict[str, float]:
+def run_reframe(reframe: str, layouts: int, at_once: int) -> dict[str, float]:
     """Seconds of the whole command, and its memory."""
+    policy = POLICIES[at_once]
     test = Path(f"reframe_{layouts}.py")
     test.write_text(REFRAME_TEST.format(layouts=layouts, program=str(PROGRAM)))
     log, prefix = Path(f"reframe-{layouts}-{policy}.out"), f"reframe-{layouts}-{policy}"
@@ -105,25 +109,25 @@ def run_reframe(reframe: str, layouts: int, policy: str) -> dict[str, float]:
     return {"all": seconds, "memory": memory}
 
 
-def show(rows: dict[str, dict[str, float]], version_seconds: float) -> None:
+def show(rows: dict[tuple[str, int, int], dict[str, float]], version_seconds: float) -> None:
     """The table, and the ratios that matter."""
-    print(f"| {'':23} | " + " | ".join(f"{name:>7}" for name in COLUMNS) + " |")
-    print(f"| {'':-<23} | " + " | ".join("------:" for _ in COLUMNS) + " |")
-    for name, row in rows.items():
+    print(f"| {'':33} | " + " | ".join(f"{name:>7}" for name in COLUMNS) + " |")
+    print(f"| {'':-<33} | " + " | ".join("------:" for _ in COLUMNS) + " |")
+    for (tool, at_once, layouts), row in rows.items():
         cells = (f"{row[column]:.{0 if column == 'memory' else 1}f}" if column in row else "-" for column in COLUMNS)
-        print(f"| {name:23} | " + " | ".join(f"{cell:>7}" for cell in cells) + " |")
+        name = f"{tool}, {layouts} layouts, {at_once} at once"
+        print(f"| {name:33} | " + " | ".join(f"{cell:>7}" for cell in cells) + " |")
     print("all: seconds of the whole command, then of its phases; again: nothing left to do; memory: highest, MiB")
     print(f"snakemake --version: {version_seconds:.2f} s")
-    ours = {name: row for name, row in rows.items() if name.startswith("nodesweep")}
-    for name, row in ours.items():
-        print(f"{name}: nothing to do in {row['again'] / version_seconds:.1f} times snakemake --version")
-        if rival := rows.get(name.replace("nodesweep", "ReFrame")):
-            print(f"{name}: {row['all'] / rival['all']:.3f} of ReFrame's time")
-    first = None
-    for name, row in ours.items():
-        if first is not None:
-            print(f"{name}: {row['all'] / first:.1f} times the one before")
-        first = row["all"]
+    for (tool, at_once, layouts), row in rows.items():
+        if rival := rows.get(("ReFrame", at_once, layouts)) if tool == "nodesweep" else None:
+            print(f"{layouts} layouts, {at_once} at once: {row['all'] / rival['all']:.3f} of ReFrame's time")
+        if fewer := rows.get((tool, at_once, layouts // 10)):
+            print(
+                f"{tool}, {layouts} layouts, {at_once} at once: {row['all'] / fewer['all']:.1f} times a tenth of them"
+            )
+        if "again" in row:
+            print(f"{layouts} layouts: nothing to do in {row['again'] / version_seconds:.1f} times snakemake --version")
 
 
 def main() -> None:
@@ -131,23 +135,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layouts", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--reframe", help="its command; without, nodesweep alone")
-    parser.add_argument("--reframe-layouts", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--most", type=int, default=1000, help="layouts for ReFrame, and for more than one at once")
     options = parser.parse_args()
     reframe = str(Path(options.reframe).absolute()) if options.reframe else ""
-    rows: dict[str, dict[str, float]] = {}
-    policy = ""
+    rows: dict[tuple[str, int, int], dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         version = [sys.executable, "-m", "snakemake", "--version"]
         version_seconds = min(measured(version, Path("version.out"))[0] for _ in range(5))
         for layouts in options.layouts:
-            rows[f"nodesweep, {layouts}"] = run_nodesweep(layouts)
-            if reframe and layouts in options.reframe_layouts:
-                tried = [policy] if policy else ["serial", "async"]
-                found = {one: run_reframe(reframe, layouts, one) for one in tried}
-                policy = min(found, key=lambda one: found[one]["all"])
-                rows[f"ReFrame, {layouts}"] = found[policy]
-                print(f"ReFrame, {layouts}: " + ", ".join(f"{one} {row['all']:.1f} s" for one, row in found.items()))
+            for at_once in POLICIES if layouts <= options.most else [1]:
+                rows["nodesweep", at_once, layouts] = run_nodesweep(layouts, at_once)
+                if reframe and layouts <= options.most:
+                    rows["ReFrame", at_once, layouts] = run_reframe(reframe, layouts, at_once)
     show(rows, version_seconds)
 
 

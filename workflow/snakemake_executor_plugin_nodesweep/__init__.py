@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from nodesweep.records import decisions_of, summary
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers import scheduler_of
 from nodesweep.workflow import check_command_line, study_of
+
+REPORT_SECONDS = 0.5
+"""Between two reports of ended layouts to Snakemake, as long as others run."""
 
 
 @dataclass
@@ -99,6 +103,8 @@ class Executor(RemoteExecutor):
         self._poll_seconds = settings.poll_seconds
         self._cancels = settings.on_interrupt == "cancel"
         self._handed: dict[str, SubmittedJobInfo] = {}
+        self._unreported: list[Finished] = []
+        self._report_at = 0.0
         self._runner: Runner | None = None
 
     def _start(self) -> Runner:
@@ -149,13 +155,20 @@ class Executor(RemoteExecutor):
         RealExecutor.report_job_submission(self, info, register_job=False)
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
-        """Report the jobs whose layout the runner is done with; those given are none, and none is given back."""
+        """Report the jobs whose layout the runner is done with; those given are none, and none is given back.
+
+        Many short jobs are reported together, since Snakemake goes through more than what has ended at each report.
+        """
         try:
-            finished = self._runner.step()
+            self._unreported += self._runner.step()
         except (NodesweepError, OSError) as error:
             raise ApiError(f"{error}; running jobs go on, and the same command takes over from here") from None
         for info in active_jobs:
             yield info
+        if self._report_at > time.monotonic() and self._runner.running:
+            return
+        self._report_at = time.monotonic() + REPORT_SECONDS
+        finished, self._unreported = self._unreported, []
         for done in finished:
             info = self._handed.pop(done.slug)
             if done.final:
@@ -165,8 +178,9 @@ class Executor(RemoteExecutor):
                 self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; the next run tries again. ")
 
     async def sleep(self) -> None:
-        """Wait for a job's end, a new job, or the next look."""
-        self._runner.wait(self._poll_seconds)
+        """Wait for a job's end, a new job, or the next look or report."""
+        until_report = max(self._report_at - time.monotonic(), 0.0) if self._unreported else self._poll_seconds
+        self._runner.wait(min(self._poll_seconds, until_report))
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""

@@ -2,9 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..looks import Looks
@@ -38,21 +41,36 @@ def status(options: argparse.Namespace) -> None:
 
 
 def _watch(console: "Console", page: "Page", seconds: float) -> None:
-    """Draw the page anew every so many seconds, and at once where the terminal changes its size."""
+    """Draw the page anew every so many seconds, and at once where the terminal changes its size, until Ctrl-C."""
     from rich.live import Live
 
     lines: list[Text] = []
-    try:
+    with _interrupts() as interrupted:
         with Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
-            while True:
+            while not interrupted.is_set():
                 size = console.size
                 lines = page.lines(size.width, size.height)
                 live.update(_together(lines), refresh=True)
                 due = time.monotonic() + seconds
-                while time.monotonic() < due and console.size == size:
-                    time.sleep(min(0.2, seconds))
-    except KeyboardInterrupt:
+                while time.monotonic() < due and console.size == size and not interrupted.wait(min(0.2, seconds)):
+                    pass
         _print(console, lines)
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """What the first Ctrl-C sets; the second interrupts. An exception could be lost in the callback of a library."""
+    event = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _together(lines: "list[Text]") -> "RenderableType":
