@@ -145,8 +145,9 @@ class Measurement:
         ) and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
 
     def to_json(self) -> str:
-        """The text of measurement.json."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        """The text of measurement.json, a line for each field."""
+        words = (f' "{name}": {_json(value)}' for name, value in asdict(self).items())
+        return "{\n" + ",\n".join(words) + "\n}\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Measurement":
@@ -162,6 +163,10 @@ class Measurement:
             left_out=LeftOut(**dropped) if dropped else None,
             **values,
         )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: Settings) -> Measurement:

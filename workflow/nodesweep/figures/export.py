@@ -16,5 +16,5 @@ def files_of(figure: Figure, spec: dict[str, Any]) -> dict[str, bytes]:
     return {
         "svg": svg.encode(),
         "png": vl_convert.svg_to_png(svg, scale=PIXELS),
-        "json": (json.dumps(text, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode(),
+        "json": (json.dumps(text, ensure_ascii=False, allow_nan=False) + "\n").encode(),
     }
