@@ -1,27 +1,6 @@
 #!/usr/bin/env bash
-# Debian's Slurm, for the tests that run a real cluster. With CI=true a machine that cannot have it is an error.
+# Debian's Slurm, for the tests that run a real cluster.
 set -euo pipefail
-
-commands=(munged slurmctld slurmd slurmdbd mariadbd sbatch srun squeue scontrol sacct sacctmgr)
-packages=(munge slurmctld slurmd slurmdbd slurm-client mariadb-server)
-
-present() { command -v "${commands[@]}" | wc -l | grep --quiet --line-regexp "${#commands[@]}"; }
-fetch() {
-    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
-        --option DPkg::Lock::Timeout=120 "${packages[@]}"
-}
-
-present && exit 0
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    log=$(mktemp)
-    # The lists of packages may be missing or old.
-    if fetch >"$log" 2>&1 || { apt-get update --quiet=2 >>"$log" 2>&1 && fetch >>"$log" 2>&1; }; then
-        rm "$log"
-        present && exit 0
-    else
-        tail -n 3 "$log" >&2 # why apt-get could not, before the line that says what to do
-        rm "$log"
-    fi
-fi
-echo "tests/slurm: no Slurm here; as root, on Debian or Ubuntu: apt-get install ${packages[*]}" >&2
-[ "${CI:-}" != true ]
+. "$(dirname "$0")/../packages.sh"
+need "tests/slurm: Slurm" "munged slurmctld slurmd slurmdbd mariadbd sbatch srun squeue scontrol sacct sacctmgr" \
+    "munge slurmctld slurmd slurmdbd slurm-client mariadb-server"
