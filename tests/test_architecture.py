@@ -26,7 +26,7 @@ ROOMS = [
     "logs.bars logs.extract logs.arguments logs.collect logs.scan logs.growing "
     "logs.ending logs.explain outcome",
     "steady plausible measure measured calibration.form_fit calibration.times calibration.memories calibration.fitting",
-    "search decisions plan whatif records recording pace progress estimate watch waiting submission runner",
+    "search decisions plan whatif records pace progress estimate watch waiting submission recording runner",
     "legacy.document legacy.cells legacy.columns legacy.hyperparameters legacy.reading legacy.findings legacy.rates "
     "legacy.models legacy.world legacy.speeds legacy.checks legacy.measurements legacy.corrected legacy "
     "legacy.tracing",

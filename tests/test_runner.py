@@ -9,8 +9,8 @@ from sweeps import drained, runner_of, starts, study_in
 
 from nodesweep import journal
 from nodesweep.errors import NodesweepError
-from nodesweep.records import request_rerun
-from nodesweep.runner import Finished
+from nodesweep.records import decisions_of, request_rerun
+from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.local import Local
 from nodesweep.script import key_of
@@ -37,6 +37,25 @@ def test_all_layouts_run_once_in_the_order_of_the_config(tmp_path: Path) -> None
     assert lines[-1].startswith("[3/3] n4-") and lines[-1].endswith(": ok")
     record = json.loads(study.record(next(iter(study.layouts))).read_text())
     assert (record["outcome"], record["attempt"], record["exit_code"]) == ("ok", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads_first"),
+    [({}, False), ({"ending": "crash"}, True), ({"budget_node_hours": 100}, True)],
+    ids=["nothing hangs on it", "crashed", "within a budget"],
+)
+def test_the_next_layout_starts_while_the_log_of_the_last_is_read(
+    tmp_path: Path, changes: dict[str, Any], reads_first: bool
+) -> None:
+    """Only where the outcome does not matter for it: after a run that succeeded, and without a budget."""
+    study = study_in(tmp_path, **changes)
+    runner = Runner(study, Local(), Policy(), [].append, decisions_of(study))
+    runner.add(list(study.layouts))
+    drained(runner, 2)
+    first, second = (
+        {event["event"]: event["time"] for event in journal.read(study.journal(slug))} for slug in study.layouts
+    )
+    assert (first["ended"] < second["intent"]) is reads_first
 
 
 def test_a_layout_runs_its_own_iterations(tmp_path: Path) -> None:

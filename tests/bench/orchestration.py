@@ -23,6 +23,8 @@ from nodesweep.study import REPOSITORY
 PROGRAM = REPOSITORY / "tests" / "programs" / "printer.sh"
 PHASES = {"plan": "plan.md", "scripts": "scripts.sha256", "run": "layouts", "measure": "results.csv"}
 COLUMNS = ["all", *PHASES, "tables", "again", "memory"]
+SETTLE_SECONDS = 61
+"""After ReFrame, which deletes its folders: at each new file ext4 looks through what was deleted in the last minute."""
 POLICIES = {1: "serial", 8: "async"}
 """ReFrame's execution policies by jobs at once; the second is its default."""
 REFRAME_TEST = """\
@@ -148,6 +150,7 @@ def main() -> None:
                 rows["nodesweep", at_once, layouts] = run_nodesweep(layouts, at_once)
                 if reframe and layouts <= options.most:
                     rows["ReFrame", at_once, layouts] = run_reframe(reframe, layouts, at_once)
+                    time.sleep(SETTLE_SECONDS)
     show(rows, version_seconds)
 
 

@@ -82,6 +82,11 @@ class Decisions:
         """Whether ranks change with every run that ends."""
         return self._search is not None
 
+    @property
+    def awaits_ends(self) -> bool:
+        """Whether it hangs on every run, however it ended, which layout comes next, or whether it may run."""
+        return self.searches or self.sweep.budget_node_hours is not None
+
     def forecast(self, slug: str) -> Forecast:
         """What is foreseen of a layout."""
         if slug not in self._forecasts:

@@ -75,6 +75,16 @@ class Telling:
             self._note(line)
 
     @contextmanager
+    def kept(self) -> Iterator[list[str]]:
+        """Keep the lines that are told meanwhile, for whoever tells them later."""
+        lines: list[str] = []
+        tell, self._tell = self._tell, lines.append
+        try:
+            yield lines
+        finally:
+            self._tell = tell
+
+    @contextmanager
     def together(self, expected: int) -> Iterator[None]:
         """Tell the number of what is alike, where up to so many events are expected and that is too many to tell."""
         self._counts = Counter() if expected > MOST_TOLD else None

@@ -14,7 +14,7 @@ from .errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from .estimate import Estimate
 from .journal import State
 from .progress import Progress, Telling
-from .recording import Ended, keep_measurement, keep_record, record_end
+from .recording import Recorder
 from .records import needs_run, not_run_record, ran_of, summary
 from .schedulers.base import End, Job, Scheduler, Sighting
 from .schedulers.marks import end_marker, has_started, revoke
@@ -51,18 +51,16 @@ class Runner:
         self._tell = Telling(tell, note)
         self._total, self._outcomes = total, Counter[str]()
         self._decisions, self._estimate = decisions, Estimate(study.layouts, decisions)
-        order = {slug: number for number, slug in enumerate(study.layouts)}
-        self._waiting = Waiting(decisions.rank if decisions else order.__getitem__)
+        self._awaits = decisions is not None and decisions.awaits_ends
+        self._waiting = Waiting(decisions.rank if decisions else list(study.layouts).index)
         searched = study.sweep.search
         self._places = min(policy.jobs_at_once, searched.jobs_at_once) if searched else policy.jobs_at_once
         self._step_lock = threading.Lock()
         self._open: dict[str, Submission] = {}
-        self._handed: set[str] = set()
-        self._done: set[str] = set()
-        self._unkept: list[Ended] = []
+        self._handed, self._done = set[str](), set[str]()
+        self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
-        self._looks = Backoff(policy.poll_seconds)
-        self._accepts = Backoff(policy.poll_seconds)
+        self._looks, self._accepts = Backoff(policy.poll_seconds), Backoff(policy.poll_seconds)
         self._watch = OutputWatch(scheduler, policy.hang_seconds)
 
     @property
@@ -94,7 +92,7 @@ class Runner:
                 self._open[slug] = Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
         if self._open:
             self._look()
-            self._keep([])
+            self._recorder.keep([])
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""
@@ -109,7 +107,7 @@ class Runner:
                 finished = self._look()
             with self._tell.together(min(self._places - len(self._open), len(self._waiting))):
                 finished += self._submit_waiting()
-            self._keep(finished)  # last, since meanwhile the next job runs
+            self._recorder.keep(finished)  # last, since meanwhile the next job runs
             return finished
 
     def wait(self, seconds: float) -> None:
@@ -141,7 +139,8 @@ class Runner:
             self._tell("the scheduler answers again")
         self._looks.succeeded()
         finished = []
-        with self._tell.together(sum(one.adopted for one in self._open.values())):
+        ended = sum(one is not None and one.end is not None for one in seen.values())
+        with self._tell.together(max(ended, sum(one.adopted for one in self._open.values()))):
             for submission in list(self._open.values()):
                 sighting = seen.get(submission.job.key)
                 if sighting is None:
@@ -228,7 +227,18 @@ class Runner:
         return []
 
     def _ended(self, submission: Submission, end: End, job_id: str) -> list[Finished]:
-        """Record a job that has ended; after a failure that was not its own, the layout is submitted again."""
+        """Record a job that has ended; where nothing hangs on it the next runs while its log, maybe long, is read."""
+        if self._awaits or (end.exit_code, end.cause) != (0, None):
+            return self._settle(submission, end, job_id)
+        with self._tell.kept() as lines:
+            finished = self._submit_waiting(freed=1)
+        finished += self._settle(submission, end, job_id)
+        for line in lines:
+            self._tell(line)
+        return finished
+
+    def _settle(self, submission: Submission, end: End, job_id: str) -> list[Finished]:
+        """Record an end; after a failure that was not its own, the layout is submitted again."""
         slug = submission.slug
         record = self._record(slug, replace(submission.job, id=job_id or submission.job.id), end)
         del self._open[slug]
@@ -245,9 +255,10 @@ class Runner:
             return []
         return [self._finish(slug, record)]
 
-    def _submit_waiting(self) -> list[Finished]:
+    def _submit_waiting(self, freed: int = 0) -> list[Finished]:
+        """Submit what waits for a place; `freed`: places of jobs that have ended, though they are not recorded yet."""
         finished, held = [], []
-        while len(self._open) < self._places and not self._looks.failures:
+        while len(self._open) < self._places + freed and not self._looks.failures:
             slug = self._waiting.pop()
             if slug is None:
                 break
@@ -283,7 +294,7 @@ class Runner:
             return
         self._estimate.ended(slug, record)
         if self._decisions.searches:
-            self._keep([])
+            self._recorder.keep([])
         self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
         if self._decisions.searches:
             self._waiting.rerank()
@@ -328,16 +339,7 @@ class Runner:
     def _record(self, slug: str, job: Job, end: End) -> dict[str, Any]:
         """Have a job's output where it is looked for, and record its end."""
         self._scheduler.collect(job)
-        self._unkept.append(record_end(self._study, slug, job, end))
-        return self._unkept[-1].record
-
-    def _keep(self, finished: list[Finished]) -> None:
-        """Write what was measured, and the job.json of layouts that need no more runs."""
-        while self._unkept:
-            keep_measurement(self._study, self._unkept.pop())
-        for done in finished:
-            if done.final:
-                keep_record(self._study, done.slug, done.record)
+        return self._recorder.end(slug, job, end)
 
     def _finish(self, slug: str, record: dict[str, Any]) -> Finished:
         """Report a layout."""

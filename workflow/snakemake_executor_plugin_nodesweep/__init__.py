@@ -206,6 +206,9 @@ class Executor(RemoteExecutor):
             progress = replace(self._runner.progress, left_seconds=None)
             self._tell(f"{progress.done} of {progress.total} layouts done: {progress.words}")
         super().shutdown()
+        for thread in threading.enumerate():  # Snakemake's, to look for more jobs in a second: it would wait for them
+            if isinstance(thread, threading.Timer):
+                thread.cancel()
         self._lock.release()
 
 
