@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from sweeps import REPOSITORY, drained, run_snakemake, runner_of, study_in, toy, write
 
 from nodesweep.__main__ import main
+from nodesweep.errors import NodesweepError
 from nodesweep.markdown import CELL_CHARACTERS, inert, read
-from nodesweep.report.packing import PANELS_A_PACK, packs, script_json
+from nodesweep.report.packing import PANELS_A_PACK, script_json
 from nodesweep.report.panels import TAIL_LINES, said, tail
+from nodesweep.rooms.page import _packs
 from nodesweep.study import Study
 from nodesweep.text import plain, visible
 
@@ -339,11 +341,22 @@ def test_data_cannot_leave_its_element(key: str, value: str) -> None:
 
 
 def test_panels_are_packed_in_order() -> None:
-    """Packs hold so many panels each, the last one the rest, and give them back."""
-    panels = [(f"n{number}", [["Script", "text", f"echo {number}"]]) for number in range(PANELS_A_PACK + 1)]
-    found = packs(iter(panels))
-    assert [len(slugs) for slugs, _ in found] == [PANELS_A_PACK, 1]
-    assert json.loads(zlib.decompress(base64.b64decode(found[1][1]))) == {panels[-1][0]: panels[-1][1]}
+    """Packs hold so many panels each, the last one the rest, and give them back, however many processes make them."""
+    rows = [{"slug": f"n{number}"} for number in range(3 * PANELS_A_PACK + 1)]
+    found = _packs(rows, lambda row: (row["slug"], [["Script", "text", f"echo {row['slug']}"]]))
+    assert [slug for slugs, _ in found for slug in slugs] == [row["slug"] for row in rows]
+    assert [len(slugs) for slugs, _ in found] == [PANELS_A_PACK] * 3 + [1]
+    assert json.loads(zlib.decompress(base64.b64decode(found[3][1]))) == {"n600": [["Script", "text", "echo n600"]]}
+
+
+def test_what_is_wrong_with_one_panel_is_told() -> None:
+    """Also where another process makes it."""
+
+    def panel(row: dict[str, Any]) -> Any:
+        raise NodesweepError(f"{row['slug']} has no figure")
+
+    with pytest.raises(NodesweepError, match="n0 has no figure"):
+        _packs([{"slug": f"n{number}"} for number in range(PANELS_A_PACK + 1)], panel)
 
 
 def test_the_tail_of_a_log() -> None:

@@ -1,6 +1,6 @@
 """What is known of a sweep -> one page that needs nothing but itself, readable without scripts, alive with them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ..text import plain
 from .findings import Findings
 from .grids import Grid
-from .packing import packs, script_json, source_hash
+from .packing import Pack, script_json, source_hash
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "report"
 _MOST_CHARACTERS = 2000
@@ -30,7 +30,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Page:
-    """All that stands on the page, top to bottom; `panels`: sections by slug. `library`: the JavaScript of the charts.
+    """All that stands on the page, top to bottom; `packs`: all panels. `library`: the JavaScript of the charts.
 
     `sections`: tables of the study by the heading of their section; `notations`, `empty`: what is said beside them.
     """
@@ -47,7 +47,7 @@ class Page:
     empty: Sequence[str]
     explained: Sequence[Grid]
     layouts: Grid
-    panels: Iterable[tuple[str, list[list[Any]]]]
+    packs: Sequence[Pack]
 
 
 def render(page: Page) -> str:
@@ -71,8 +71,7 @@ def render(page: Page) -> str:
         library=Markup(library),
         policy=Markup(_policy(scripts, source_hash(style))),
         specs=script_json({figure.name: figure.spec for figure in page.figures}),
-        packs=(packed := packs(page.panels)),
-        slugs=script_json([slugs for slugs, _ in packed]),
+        slugs=script_json([slugs for slugs, _ in page.packs]),
     )
     return text
 

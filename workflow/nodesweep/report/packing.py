@@ -4,13 +4,13 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 
 from markupsafe import Markup
 
 PANELS_A_PACK = 200
+Pack = tuple[list[str], Markup]
 _LEVEL = 6
 _ESCAPES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
@@ -25,13 +25,11 @@ def script_json(value: Any) -> Markup:
     return Markup(text.translate(_ESCAPES))
 
 
-def packs(panels: Iterable[tuple[str, Any]]) -> list[tuple[Sequence[str], Markup]]:
-    """Panels by slug -> packs of them: their slugs, and all as base64 of compressed JSON."""
-    found, left = [], iter(panels)
-    while some := list(islice(left, PANELS_A_PACK)):
-        data = json.dumps(dict(some), separators=(",", ":"), allow_nan=False).encode()
-        found.append(([slug for slug, _ in some], Markup(base64.b64encode(zlib.compress(data, _LEVEL)).decode())))
-    return found
+def pack(panels: Iterable[tuple[str, Any]]) -> Pack:
+    """Panels by slug -> their slugs, and all as base64 of compressed JSON."""
+    found = dict(panels)
+    data = json.dumps(found, separators=(",", ":"), allow_nan=False).encode()
+    return list(found), Markup(base64.b64encode(zlib.compress(data, _LEVEL)).decode())
 
 
 def source_hash(text: str) -> str:

@@ -3,18 +3,22 @@
 import argparse
 import base64
 import json
+import multiprocessing
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .. import journal
+from ..cells import Row
 from ..errors import NodesweepError
 from ..files import write_atomic
 from ..study import DEFAULT_SWEEP, Study
 from .common import limited_study_of, written
 
+_MOST_PROCESSES = 8
 _TRACED = ("iteration_seconds", "tflops_per_node", "memory_mib")
 Journals = Mapping[str, list[dict[str, Any]]]
 _PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
@@ -32,8 +36,9 @@ def report(options: argparse.Namespace) -> None:
     study = limited_study_of(options)
     frame = from_csv(written(study.folder / "results.csv"))
     rows, document, explained = records(frame), document_of(study.sweep, frame), explained_of(frame)
-    figures = _figures(study.folder / "figures")
     journals = {slug: journal.read(study.journal(slug)) for slug in study.layouts}
+    packs = _packs(rows, _panels(study, options, journals))
+    figures = _figures(study.folder / "figures")
     parts = [(name, part) for name in ("times", "predicted") if (part := getattr(explained, name, None))]
     page = Page(
         title=document.title,
@@ -59,7 +64,7 @@ def report(options: argparse.Namespace) -> None:
             for name, part in parts
         ],
         layouts=all_layouts(rows),
-        panels=_panels(study, options, rows, journals),
+        packs=packs,
     )
     write_atomic(study.folder / "report.html", render(page))
     print(f"{study.sweep.sweep}: page written: {study.folder / 'report.html'}")
@@ -140,10 +145,11 @@ def _library() -> str:
     return text
 
 
-def _panels(
-    study: Study, options: argparse.Namespace, rows: list[dict[str, Any]], journals: Journals
-) -> Iterator[tuple[str, list[list[Any]]]]:
-    """The panel of every row, one after the other: all of them are too much to hold at once."""
+Panels = Callable[[Row], tuple[str, list[list[Any]]]]
+
+
+def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Panels:
+    """What makes the slug and the panel of a row."""
     from ..forecast import forecast
     from ..origins import origins
     from ..records import read_calibrations
@@ -154,14 +160,44 @@ def _panels(
     calibrations, sweep = read_calibrations(study), study.sweep
     named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
     why = traced(study, named, [*study.imported, *study.ingested], _TRACED)
-    for row in rows:
+
+    def made(row: Row) -> tuple[str, list[list[Any]]]:
         slug, layout = row["slug"] or "", study.layouts.get(row["slug"])
         if layout is None:
-            yield slug, panel(row, Files(), "", why(slug, row))
-        else:
-            found = WhatIf(layout, forecast(layout, calibrations.get(layout.campaign)), sweep.training_tokens)
-            _, prediction = told(found).split("\n", 1)  # its first line is the slug
-            yield slug, panel(row, _files(study, slug, row, journals[slug]), prediction, why(slug, row))
+            return slug, panel(row, Files(), "", why(slug, row))
+        found = WhatIf(layout, forecast(layout, calibrations.get(layout.campaign)), sweep.training_tokens)
+        _, prediction = told(found).split("\n", 1)  # its first line is the slug
+        return slug, panel(row, _files(study, slug, row, journals[slug]), prediction, why(slug, row))
+
+    return made
+
+
+def _packs(rows: Sequence[Row], panels: Panels) -> list[Any]:
+    """The panels of all rows, a pack at a time, by as many processes as there are cores."""
+    from ..report.packing import PANELS_A_PACK, pack
+
+    parts = [rows[first : first + PANELS_A_PACK] for first in range(0, len(rows), PANELS_A_PACK)]
+    processes = min(len(parts), len(os.sched_getaffinity(0)), _MOST_PROCESSES)
+    if processes < 2:
+        return [pack(map(panels, part)) for part in parts]
+    fork = multiprocessing.get_context("fork")  # what the panels are made of is not sent: a fork has it
+    with ProcessPoolExecutor(processes, fork, _begin, (parts, panels)) as pool:
+        return list(pool.map(_pack, range(len(parts))))
+
+
+_begun: list[Any] = []
+"""What a process that makes packs was begun with: the rows of each, and what makes a panel."""
+
+
+def _begin(*work: Any) -> None:
+    _begun[:] = work
+
+
+def _pack(number: int) -> Any:
+    from ..report.packing import pack
+
+    parts, panels = _begun
+    return pack(map(panels, parts[number]))
 
 
 def _files(study: Study, slug: str, row: Mapping[str, Any], events: list[dict[str, Any]]) -> Any:
