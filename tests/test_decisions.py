@@ -86,6 +86,16 @@ def test_an_oom_that_others_survived_prunes_nothing(tmp_path: Path) -> None:
     assert outcomes(run_all(study)) == ["ok", "oom", "ok"]
 
 
+def test_who_comes_next_hangs_on_ends_once_memory_ran_out(tmp_path: Path) -> None:
+    """Before that every layout may start while the log of the last is still being read."""
+    study = sized(tmp_path, 4000)
+    decisions, (first, second, _) = decisions_of(study), study.layouts
+    decisions.ended(first, Ran("ok", 1.0, 0.1))
+    assert not decisions.awaits_ends
+    decisions.ended(second, Ran("oom", 1.0, 0.1))
+    assert decisions.awaits_ends
+
+
 def test_a_pruned_layout_runs_once_it_fits(tmp_path: Path) -> None:
     """The limit is raised: the next launch takes its record back; asked for by hand, it runs whatever was foreseen."""
     study = sized(tmp_path, 2500)

@@ -84,8 +84,11 @@ class Decisions:
 
     @property
     def awaits_ends(self) -> bool:
-        """Whether it hangs on every run, however it ended, which layout comes next, or whether it may run."""
-        return self.searches or self.sweep.budget_node_hours is not None
+        """Whether it hangs on every run, however it ended, which layout comes next, or whether it may run.
+
+        Without search and budget it does so only once memory ran out: what went well since then lifts the bound.
+        """
+        return self.searches or self.sweep.budget_node_hours is not None or bool(self._out_of_memory)
 
     def forecast(self, slug: str) -> Forecast:
         """What is foreseen of a layout."""

@@ -51,7 +51,6 @@ class Runner:
         self._tell = Telling(tell, note)
         self._total, self._outcomes = total, Counter[str]()
         self._decisions, self._estimate = decisions, Estimate(study.layouts, decisions)
-        self._awaits = decisions is not None and decisions.awaits_ends
         self._waiting = Waiting(decisions.rank if decisions else list(study.layouts).index)
         searched = study.sweep.search
         self._places = min(policy.jobs_at_once, searched.jobs_at_once) if searched else policy.jobs_at_once
@@ -228,7 +227,8 @@ class Runner:
 
     def _ended(self, submission: Submission, end: End, job_id: str) -> list[Finished]:
         """Record a job that has ended; where nothing hangs on it the next runs while its log, maybe long, is read."""
-        if self._awaits or (end.exit_code, end.cause) != (0, None):
+        awaited = self._decisions is not None and self._decisions.awaits_ends
+        if awaited or (end.exit_code, end.cause) != (0, None):
             return self._settle(submission, end, job_id)
         with self._tell.kept() as lines:
             finished = self._submit_waiting(freed=1)
