@@ -187,8 +187,8 @@ def test_a_panel_tells_all(visit: Visit, ran: Study) -> None:
         assert said_of_it in text, said_of_it
     assert len(titles) == len(set(titles)) == 9
     visit.page.keyboard.press("Escape")
+    visit.page.wait_for_url(visit.own)
     assert visit.page.locator("dialog[open]").count() == 0
-    assert "#" not in visit.page.url
 
 
 def test_hostile_words_are_words(visit: Visit, ran: Study) -> None:
@@ -232,6 +232,21 @@ def test_an_address_opens_its_panel(browser: "Browser", ran: Study) -> None:
             visit.page.evaluate("fragment => { location.hash = fragment }", fragment)
             visit.page.locator("dialog[open]").wait_for(state="detached")
         assert (visit.requests, visit.complaints) == ([], [])
+
+
+def test_an_address_given_while_a_panel_closes_opens_its_own(visit: Visit, ran: Study) -> None:
+    """A browser tells that a panel has closed a moment later; the next, asked for meanwhile, opens all the same."""
+    visit.open_panel(slug_of(ran, 8))
+    for slug in (slug_of(ran, 8), slug_of(ran, 4)):
+        visit.page.evaluate(
+            """slug => {
+                addEventListener("hashchange", () => { location.hash = slug }, { once: true });
+                location.hash = "elsewhere";
+            }""",
+            slug,
+        )
+        visit.page.locator("dialog[open] h2", has_text=slug).wait_for()
+        assert visit.page.url.endswith(f"#{slug}")
 
 
 def test_without_scripts_it_can_be_read(browser: "Browser", ran: Study) -> None:

@@ -232,6 +232,7 @@ const packs = [...document.querySelectorAll("script.pack")];
 const packOf = new Map();
 JSON.parse(document.getElementById("-slugs").textContent).forEach((slugs, number) => slugs.forEach((slug) => packOf.set(slug, number)));
 const unpacked = [];
+let shown = null; // the slug whose panel is open, and in the address
 
 /** What a pack holds; it is unpacked when first asked for. */
 function unpack(number) {
@@ -274,6 +275,7 @@ async function open(slug) {
     make("div", { class: "body" }, section(["Its row", "facts", row.slice(1)]), ...sections.map(section)),
   );
   panel.className = outcome.replaceAll(" ", "-");
+  shown = slug;
   if (!panel.open) panel.showModal();
   panel.scrollTop = 0;
   for (const text of panel.querySelectorAll("pre.log")) text.scrollTop = text.scrollHeight; // what matters is at its end
@@ -298,13 +300,20 @@ function go(slug) {
 
 function follow() {
   const slug = slugOfAddress();
-  if (slug !== null) open(slug);
-  else if (panel.open) panel.close();
+  if (slug !== null) {
+    open(slug);
+  } else if (panel.open) {
+    shown = null;
+    panel.close();
+  }
 }
 
+// Told a moment after the panel has closed: another may be open by now, or asked for.
 panel.addEventListener("close", () => {
+  if (panel.open) return;
   panel.replaceChildren();
-  if (slugOfAddress() !== null) history.pushState(null, "", location.pathname + location.search);
+  if (shown !== null && slugOfAddress() === shown) history.pushState(null, "", location.pathname + location.search);
+  shown = null;
 });
 panel.addEventListener("click", (event) => event.target === panel && panel.close());
 window.addEventListener("hashchange", follow);
