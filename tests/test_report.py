@@ -217,7 +217,7 @@ def test_a_point_of_a_figure_opens_its_layout(visit: Visit, ran: Study) -> None:
     page.locator(".chart").scroll_into_view_if_needed()
     points = page.locator(".chart svg .mark-symbol path")
     points.first.hover()
-    assert MARKUP in (page.locator(".tip").text_content() or "")
+    page.locator(".tip", has_text=MARKUP).wait_for()
     points.last.click()
     assert page.locator("dialog[open] h2").text_content() == slug_of(ran, 4)
 
