@@ -167,6 +167,6 @@ def test_an_end_is_noticed_at_once_and_a_wait_can_be_ended(tmp_path: Path) -> No
 
 def test_a_damaged_marker_is_said_to_be_damaged(tmp_path: Path) -> None:
     """A marker that is no JSON does not end in a traceback."""
-    (tmp_path / f"{KEY}.exit").write_text("{")
+    (tmp_path / f"{KEY}.exit").write_text("{\n")
     (tmp_path / f"{KEY}.started").touch()
     assert Local().poll([Job(KEY, "", tmp_path)])[KEY].end == End(None, "lost", f"{KEY}.exit is damaged")

@@ -7,6 +7,7 @@ from pathlib import Path
 from sweeps import starts, toy
 from test_script import run, script
 
+from nodesweep.schedulers.base import End
 from nodesweep.schedulers.marks import end_marker, has_started, revoke
 
 
@@ -31,9 +32,19 @@ def test_a_started_key_cannot_be_revoked(tmp_path: Path) -> None:
     assert end is not None and end.exit_code == 0  # the second start left the marker of the first alone
 
 
+def test_the_beginning_of_a_marker_is_none(tmp_path: Path) -> None:
+    """However much of its line a marker holds, it tells of no end before the line has its own."""
+    whole = '{"key": "k", "exit_code": 0, "started": 1.5, "launched": 2, "returned": 3, "ended": 4.5, "cause": null}\n'
+    for length in range(len(whole)):
+        (tmp_path / "k.exit").write_text(whole[:length])
+        assert end_marker(tmp_path, "k") is None
+    (tmp_path / "k.exit").write_text(whole)
+    assert end_marker(tmp_path, "k") == End(0, None, "exit code 0", 1.5, 4.5)
+
+
 def test_script_and_launcher_at_the_same_moment(tmp_path: Path) -> None:
     """Thirty races between a starting script and a launcher that gives it up: each has exactly one winner."""
-    mark = 'if (set -o noclobber && : >"$1.started") 2>/dev/null; then echo started; fi'
+    mark = 'set -o noclobber; if { true >"$1.started"; } 2>/dev/null; then echo started; fi'
     for number in range(30):
         key, answers = f"k{number}", []
         words = ["bash", "-c", mark, "bash", str(tmp_path / key)]

@@ -113,7 +113,7 @@ def outcome(end: End, log: str, tmp_path: Path) -> str:
 def marker(directory: Path, exit_code: int, cause: str | None = None, returned: float | None = None) -> None:
     """Leave the exit marker of k-a1."""
     end = {"exit_code": exit_code, "cause": cause, "returned": returned, "started": 10.5, "ended": 20.5}
-    (directory / "k-a1.exit").write_text(json.dumps(end))
+    (directory / "k-a1.exit").write_text(json.dumps(end) + "\n")
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_secrets_are_left_out(tmp_path: Path) -> None:
 def test_a_note_that_cannot_be_written_does_not_fail_the_job(tmp_path: Path) -> None:
     """Where no file can be made for the facts, the run goes on without."""
     path = script(tmp_path, noting(command=["echo", "ran"]))
-    (path.parent / "k.provenance.tmp").symlink_to("/no/such/folder/file")
+    (path.parent / "k.provenance").symlink_to("/no/such/folder/file")
     done = run(path, NODESWEEP_KEY="k")
     assert (done.returncode, "ran" in done.stdout, done.stderr) == (0, True, "")
     assert not (path.parent / "k.provenance").exists()

@@ -32,11 +32,13 @@ if [[ "$NODESWEEP_KEY" != toy-0123456789ab-* ]]; then
 fi
 export NODESWEEP_KEY
 # A submission starts once: not again after a requeue, and not at all when its launcher has given it up.
-if ! (set -o noclobber && : >"${directory}/${NODESWEEP_KEY}.started") 2>/dev/null; then
+set -o noclobber
+if ! { true >"${directory}/${NODESWEEP_KEY}.started"; } 2>/dev/null; then
     echo "nodesweep: ${NODESWEEP_KEY} does not run: it has been given up, or has started before," \
         "or ${directory} cannot be written to"
     exit 75
 fi
+set +o noclobber
 cd -- /WORK
 
 # The time into a variable; Bash 4 has no clock of its own.
@@ -48,14 +50,14 @@ now started
 launched=null
 returned=null
 cause=null
-# The exit marker: how this run ended, for whoever asks after scheduler and launcher have forgotten.
+# The exit marker: how this run ended, for whoever asks after scheduler and launcher have forgotten. It is whole once its
+# line has an end.
 finish() {
-    local exit_code=$? marker="${directory}/${NODESWEEP_KEY}.exit" ended
+    local exit_code=$? ended
     trap - EXIT
     now ended
     printf '{"key": "%s", "exit_code": %d, "started": %s, "launched": %s, "returned": %s, "ended": %s, "cause": %s}\n' \
-        "$NODESWEEP_KEY" "$exit_code" "$started" "$launched" "$returned" "$ended" "$cause" >"${marker}.tmp"
-    mv -- "${marker}.tmp" "$marker"
+        "$NODESWEEP_KEY" "$exit_code" "$started" "$launched" "$returned" "$ended" "$cause" >|"${directory}/${NODESWEEP_KEY}.exit"
     exit "$exit_code"
 }
 trap finish EXIT

@@ -27,13 +27,13 @@ class Fact:
 
 
 def facts_of(text: str) -> tuple[Fact, ...]:
-    """The facts of a file, in its order; lines of another form, and what is beyond the bounds, are passed over.
+    """The facts of a file, in its order; lines of another form or without an end, and what is too much, are passed over.
 
     >>> facts_of("host\\tname\\tn1\\nmodule\\tgcc\\t12.2\\nnonsense\\n")[1]
     Fact(section='module', name='gcc', value='12.2')
     """
     found = []
-    for line in text[:MOST_BYTES].split("\n"):
+    for line in text[:MOST_BYTES].split("\n")[:-1]:
         section, _, rest = line.partition("\t")
         name, tab, value = rest.partition("\t")
         if section in SECTIONS and name and tab:

@@ -51,10 +51,13 @@ def _text(path: Path) -> str:
 
 
 def end_marker(directory: Path, key: str) -> End | None:
-    """The end as the job script itself recorded it; None where it left no marker."""
+    """The end as the job script itself recorded it; None where it left no marker, or only the beginning of one."""
     path = directory / f"{key}.exit"
     try:
-        marker = json.loads(path.read_text())
+        text = path.read_text()
+        if not text.endswith("\n"):
+            return None
+        marker = json.loads(text)
         exit_code, cause = int(marker["exit_code"]), None
         if marker["cause"] == "time_limit":
             cause = "time_limit"

@@ -24,14 +24,12 @@ provenance() {
         fact module "$name" "${value:1}" "${line:+loaded}"
     done
     environment_facts
-    printf '%s' "$facts" >"${path}.tmp" && exec mv -- "${path}.tmp" "$path"
-    exec rm -f -- "${path}.tmp"
+    printf '%s' "$facts" >|"$path"
 }
-# Section, name, value, and what stands for an empty value; without any there is no fact.
+# Section, name, value, and what stands for an empty value; without any there is no fact. A line is whole once it has an end.
 fact() {
     local value="${3:0:20000}"
-    value="${value:-${4:-}}"
-    [[ -n "$value" ]] || return 0
+    [[ -n "${value:=${4-}}" ]] || return 0
     if [[ "$value" == *[\\$'\t\n\r']* ]]; then
         value="${value//\\/\\\\}" value="${value//$'\t'/\\t}"
         value="${value//$'\n'/\\n}" value="${value//$'\r'/\\r}"
@@ -148,8 +146,8 @@ environment_facts() {
     look='(TOKEN|SECRET|PASSWORD|PASSWD|[?&]SIG|'"$api"')[=:"]|BEARER |PRIVATE KEY-|GITHUB_PAT_|GLPAT-'
     look+='|(^|[^A-Z])(GH[PORSU]_|HF_|SK-)[A-Z0-9]{12}'
     local -A values=()
-    compgen -e >"${path}.tmp"
-    mapfile -t lines <"${path}.tmp"
+    compgen -e >|"$path"
+    mapfile -t lines <"$path"
     for name in "${lines[@]}"; do
         value="${!name}"
         value="${value:0:20000}"
