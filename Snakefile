@@ -2,9 +2,11 @@
 from contextlib import suppress
 from itertools import takewhile
 
+from nodesweep.garbage import search_seldom
 from nodesweep.script import job_templates
 from nodesweep.workflow import command_of, study_of
 
+search_seldom()
 study = study_of(workflow)
 NODESWEEP = command_of(workflow)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import NodesweepError
+from .garbage import search_seldom
 
 COMMANDS = {
     "plan": ("sweep.plan", "write plan.csv and plan.md: what runs, and what does not and why"),
@@ -36,6 +37,12 @@ COMMANDS = {
     "schema": ("sweep.schema", "write the JSON Schemas of the config files and config/README.md"),
 }
 """Subcommands: module and function below `rooms`, and what it does."""
+
+
+def command() -> int:
+    """The command as a process of its own."""
+    search_seldom()
+    return main()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -226,4 +233,4 @@ def _mapping(text: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())
