@@ -1,10 +1,10 @@
-"""Python's search for cycles of garbage, which takes a fifth of the time of a process that makes many objects and ends."""
+"""Python's search for cycles of garbage: a fifth of the time of a process that makes many objects and ends."""
 
 import atexit
 import gc
 
 _NEW_OBJECTS = 200_000
-"""Between two searches, instead of 700: plans and tables hold a hundred objects a layout, hardly one of them in a cycle."""
+"""Between two searches, instead of 700: plans and tables are many objects, hardly one of them in a cycle."""
 
 
 def search_seldom() -> None:

@@ -27,7 +27,7 @@ class Fact:
 
 
 def facts_of(text: str) -> tuple[Fact, ...]:
-    """The facts of a file, in its order; lines of another form or without an end, and what is too much, are passed over.
+    """The facts of a file, in its order; lines of another form, without an end, or beyond the bounds are passed over.
 
     >>> facts_of("host\\tname\\tn1\\nmodule\\tgcc\\t12.2\\nnonsense\\n")[1]
     Fact(section='module', name='gcc', value='12.2')
