@@ -172,13 +172,15 @@ def test_a_note_that_cannot_be_written_does_not_fail_the_job(tmp_path: Path) -> 
     assert not (path.parent / "k.provenance").exists()
 
 
-def test_setup_that_changes_the_shell_does_no_harm(tmp_path: Path) -> None:
-    """Shell options, functions and IFS of the set-up are those of the launch, and facts are noted all the same."""
-    setup = ["set -f; IFS=:; shopt -s nocasematch; fact() { echo mine; }; export -f fact; export -n LANG"]
+@pytest.mark.parametrize("more", ["true", "readonly line=x values=y", "set -CE; trap 'exit 3' ERR"])
+def test_setup_that_changes_the_shell_does_no_harm(tmp_path: Path, more: str) -> None:
+    """Options, functions and variables of the set-up are those of the launch, and facts are noted all the same."""
+    setup = ["set -f; IFS=:; shopt -s nocasematch; fact() { echo mine; }; export -f fact; export -n LANG", more]
     path = script(tmp_path, noting(setup=setup, command=["bash", "-c", "fact"]))
     done = run(path, NODESWEEP_KEY="k", LOADEDMODULES="gcc/12")
     assert (done.returncode, "\nmine\n" in done.stdout) == (0, True)
     assert noted(path, "module") == {"gcc": "12"} and noted(path, "hardware")["cpu sockets"].isdigit()
+    assert "PATH" in noted(path, "environment")
 
 
 def test_a_signal_is_dealt_with_while_versions_are_asked_for(tmp_path: Path) -> None:

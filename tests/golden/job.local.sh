@@ -58,7 +58,7 @@ export CUDA_VISIBLE_DEVICES=''
 export OMP_NUM_THREADS=1
 
 # What this run runs on and with, into a file beside the log; whatever becomes of that, the job goes on.
-bash /WORK/results/quickstart/provenance.sh "${directory}/${NODESWEEP_KEY}.provenance" \
+. /WORK/results/quickstart/provenance.sh "${directory}/${NODESWEEP_KEY}.provenance" \
     version python '/VENV/bin/python --version' \
     version torch '/VENV/bin/python -c '"'"'from importlib.metadata import version; print(version("torch"))'"'"'' \
     repository /NODESWEEP >/dev/null 2>&1 &

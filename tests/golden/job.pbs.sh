@@ -78,7 +78,7 @@ TZ=UTC printf 'nodesweep: %s starts on %s at %(%Y-%m-%dT%H:%M:%SZ)T\n' "$NODESWE
 export STARTS='/WORK/it'"'"'s a folder/results/toy/layouts/n1-dp4-mp1-pp1-mbs1-gbs16-s128-12c2ea/starts'
 
 # What this run runs on and with, into a file beside the log; whatever becomes of that, the job goes on.
-bash '/WORK/it'"'"'s a folder/results/toy/provenance.sh' "${directory}/${NODESWEEP_KEY}.provenance" >/dev/null 2>&1 &
+. '/WORK/it'"'"'s a folder/results/toy/provenance.sh' "${directory}/${NODESWEEP_KEY}.provenance" >/dev/null 2>&1 &
 launch=$!
 wait "$launch" || :
 launch=

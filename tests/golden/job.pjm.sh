@@ -87,7 +87,7 @@ export QUOTED='a, b # c % d 6'
 export STARTS='/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207/starts'
 
 # What this run runs on and with, into a file beside the log; whatever becomes of that, the job goes on.
-bash '/WORK/with space, # and comma/results/pjm-2.x/provenance.sh' "${directory}/${NODESWEEP_KEY}.provenance" >/dev/null 2>&1 &
+. '/WORK/with space, # and comma/results/pjm-2.x/provenance.sh' "${directory}/${NODESWEEP_KEY}.provenance" >/dev/null 2>&1 &
 launch=$!
 wait "$launch" || :
 launch=

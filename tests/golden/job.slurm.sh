@@ -79,7 +79,7 @@ export QUOTED='a, b # c % d 3'
 export STARTS='/WORK/50% of #1, a "b" & c/results/s.1/layouts/n3-dp12-mp1-pp1-mbs1-gbs24-s128-12c2ea/starts'
 
 # What this run runs on and with, into a file beside the log; whatever becomes of that, the job goes on.
-bash '/WORK/50% of #1, a "b" & c/results/s.1/provenance.sh' "${directory}/${NODESWEEP_KEY}.provenance" >/dev/null 2>&1 &
+. '/WORK/50% of #1, a "b" & c/results/s.1/provenance.sh' "${directory}/${NODESWEEP_KEY}.provenance" >/dev/null 2>&1 &
 launch=$!
 wait "$launch" || :
 launch=

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # What a run runs on and with, for whoever compares it later:
 #   provenance.sh FILE [version NAME SHELL_LINE]... [repository PATH]... [secret PART_OF_A_NAME]...
-# Job scripts call it before their launch. It takes Bash 4.4 and its builtins, but where nothing else tells.
+# Job scripts source it in the background before their launch, since a shell of its own takes a millisecond to start.
+# It takes Bash 4.4 and its builtins, but where nothing else tells.
 provenance() {
-    set +efu  # which a set-up may export
+    set +efuCET  # options that a set-up may have left, here and below
     shopt -u nocasematch failglob
     shopt -s extglob
-    local path="$1" locale="${LC_ALL-}"
+    local lines line names name values value file facts secrets checkouts path folder commit locale cpu \
+        headings index out url api look all || exec bash "${BASH_SOURCE[0]}" "$@" # where a set-up made one readonly
+    local IFS=$' \t\n' path="$1" locale="${LC_ALL-}"
     local lines=() line='' name='' value='' file='' facts='' secrets=''
     local -A names=() checkouts=()
     shift
@@ -39,6 +42,7 @@ fact() {
 # The first line of a file, where it can be read.
 fact_of_file() {
     local line=
+    [[ -r "$3" ]] || return 0
     { IFS= read -r -n 4000 line <"$3"; } 2>/dev/null
     fact "$1" "$2" "$line"
 }
@@ -74,8 +78,9 @@ cpu_facts() {
     )
     mapfile -t -n 40 lines </proc/cpuinfo
     for line in "${lines[@]}"; do
+        [[ "$line" == [cCm]* ]] || continue
         name="${line%%:*}" name="${name%%$'\t'*}"
-        [[ -n "$name" && -n "${names[$name]:-}" ]] || continue
+        [[ -n "${names[$name]:-}" ]] || continue
         fact hardware "${names[$name]}" "${line#*: }"
         names[$name]=
     done
@@ -149,8 +154,7 @@ environment_facts() {
     compgen -e >|"$path"
     mapfile -t lines <"$path"
     for name in "${lines[@]}"; do
-        value="${!name}"
-        value="${value:0:20000}"
+        value="${!name:0:20000}"
         case "${name^^}" in
             NODESWEEP_KEY | *TOKENIZER*) ;;
             LC_ALL) value="$locale" ;;
@@ -162,11 +166,15 @@ environment_facts() {
         values[$name]="${value:0:4000}"
     done
     all="${values[*]}"
-    [[ "${all^^}" =~ $look ]] || look='^$'
+    [[ "${all^^}" =~ $look ]] || look=
     for name in "${lines[@]}"; do
         value="${values[$name]}"
-        [[ "$look" == '^$' || ! "${value^^}" =~ $look ]] || value="$out"
-        fact environment "$name" "$value"
+        [[ -z "$look" || ! "${value^^}" =~ $look ]] || value="$out"
+        if [[ -z "$value" || "$value" == *[\\$'\t\n\r']* ]]; then
+            fact environment "$name" "$value"
+        else  # most of them, without the call
+            facts+="environment"$'\t'"$name"$'\t'"$value"$'\n'
+        fi
     done
 }
 # What the job asks for.
