@@ -64,7 +64,7 @@ def report(options: argparse.Namespace) -> None:
             for name, part in parts
         ],
         layouts=all_layouts(rows),
-        packs=packs,
+        packs=list(packs),  # the last, which were made meanwhile
     )
     write_atomic(study.folder / "report.html", render(page))
     print(f"{study.sweep.sweep}: page written: {study.folder / 'report.html'}")
@@ -172,17 +172,19 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
     return made
 
 
-def _packs(rows: Sequence[Row], panels: Panels) -> list[Any]:
-    """The panels of all rows, a pack at a time, by as many processes as there are cores."""
+def _packs(rows: Sequence[Row], panels: Panels) -> Iterator[Any]:
+    """The panels of all rows, a pack at a time, by as many processes as there are cores, which begin at once."""
     from ..report.packing import PANELS_A_PACK, pack
 
     parts = [rows[first : first + PANELS_A_PACK] for first in range(0, len(rows), PANELS_A_PACK)]
     processes = min(len(parts), len(os.sched_getaffinity(0)), _MOST_PROCESSES)
     if processes < 2:
-        return [pack(map(panels, part)) for part in parts]
+        return (pack(map(panels, part)) for part in parts)
     fork = multiprocessing.get_context("fork")  # what the panels are made of is not sent: a fork has it
-    with ProcessPoolExecutor(processes, fork, _begin, (parts, panels)) as pool:
-        return list(pool.map(_pack, range(len(parts))))
+    pool = ProcessPoolExecutor(processes, fork, _begin, (parts, panels))
+    packs = pool.map(_pack, range(len(parts)))
+    pool.shutdown(wait=False)  # when these are made
+    return packs
 
 
 _begun: list[Any] = []
