@@ -272,7 +272,7 @@ def test_a_thousand_layouts(browser: "Browser", tmp_path: Path) -> None:
         table.locator("th button", has_text="Nodes").click()
         assert set(visit.column("layouts", "Nodes")) == {"1"}
         table.locator(".scroll").evaluate("box => { box.scrollTop = box.scrollHeight }")
-        visit.page.wait_for_function("document.querySelectorAll('[data-name=layouts] tbody tr').length === 400")
+        table.locator("tbody tr").nth(399).wait_for(state="attached")
         assert visit.column("layouts", "Nodes") == ["1"] * 200 + ["2"] * 200
         table.locator("input[type=search]").fill("s1280")
         assert table.locator(".shown").text_content() == "50 of 1000 rows"
@@ -358,7 +358,7 @@ def test_data_cannot_leave_its_element(key: str, value: str) -> None:
 def test_panels_are_packed_in_order() -> None:
     """Packs hold so many panels each, the last one the rest, and give them back, however many processes make them."""
     rows = [{"slug": f"n{number}"} for number in range(3 * PANELS_A_PACK + 1)]
-    found = _packs(rows, lambda row: (row["slug"], [["Script", "text", f"echo {row['slug']}"]]))
+    found = list(_packs(rows, lambda row: (row["slug"], [["Script", "text", f"echo {row['slug']}"]])))
     assert [slug for slugs, _ in found for slug in slugs] == [row["slug"] for row in rows]
     assert [len(slugs) for slugs, _ in found] == [PANELS_A_PACK] * 3 + [1]
     assert json.loads(zlib.decompress(base64.b64decode(found[3][1]))) == {"n600": [["Script", "text", "echo n600"]]}
@@ -371,7 +371,7 @@ def test_what_is_wrong_with_one_panel_is_told() -> None:
         raise NodesweepError(f"{row['slug']} has no figure")
 
     with pytest.raises(NodesweepError, match="n0 has no figure"):
-        _packs([{"slug": f"n{number}"} for number in range(PANELS_A_PACK + 1)], panel)
+        list(_packs([{"slug": f"n{number}"} for number in range(PANELS_A_PACK + 1)], panel))
 
 
 def test_the_tail_of_a_log() -> None:
