@@ -53,11 +53,11 @@ cause=null
 # The exit marker: how this run ended, for whoever asks after scheduler and launcher have forgotten. It is whole once its
 # line has an end.
 finish() {
-    local exit_code=$? ended
+    local exit_code=$? marker="${directory}/${NODESWEEP_KEY}.exit" ended
     trap - EXIT
     now ended
     printf '{"key": "%s", "exit_code": %d, "started": %s, "launched": %s, "returned": %s, "ended": %s, "cause": %s}\n' \
-        "$NODESWEEP_KEY" "$exit_code" "$started" "$launched" "$returned" "$ended" "$cause" >|"${directory}/${NODESWEEP_KEY}.exit"
+        "$NODESWEEP_KEY" "$exit_code" "$started" "$launched" "$returned" "$ended" "$cause" >|"$marker"
     exit "$exit_code"
 }
 trap finish EXIT

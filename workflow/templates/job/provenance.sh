@@ -7,8 +7,7 @@ provenance() {
     set +efuCET  # options that a set-up may have left, here and below
     shopt -u nocasematch failglob
     shopt -s extglob
-    local lines line names name values value file facts secrets checkouts path folder commit locale cpu \
-        headings index out url api look all || exec bash "${BASH_SOURCE[0]}" "$@" # where a set-up made one readonly
+    names_are_free || exec bash "${BASH_SOURCE[0]}" "$@"
     local IFS=$' \t\n' path="$1" locale="${LC_ALL-}"
     local lines=() line='' name='' value='' file='' facts='' secrets=''
     local -A names=() checkouts=()
@@ -29,7 +28,13 @@ provenance() {
     environment_facts
     printf '%s' "$facts" >|"$path"
 }
-# Section, name, value, and what stands for an empty value; without any there is no fact. A line is whole once it has an end.
+# Whether a set-up has made none of the names readonly that are used here.
+names_are_free() {
+    local lines line names name values value file facts secrets checkouts path folder commit locale cpu \
+        headings index out url api look all
+}
+# Section, name, value, and what stands for an empty value; without any there is no fact. A line is whole once it has an
+# end.
 fact() {
     local value="${3:0:20000}"
     [[ -n "${value:=${4-}}" ]] || return 0
