@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from sweeps import REPOSITORY, run_snakemake, toy, write
 
 from nodesweep import config, log_config, schemas, table_config
+from nodesweep.common.errors import ConfigError
 from nodesweep.config import Sweep
-from nodesweep.errors import ConfigError
 from nodesweep.script import render
 from nodesweep.sources import load_sweep
 from nodesweep.study import Study

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodesweep.logs.causes import OUTCOME_OF
+from nodesweep.common.outcomes import OUTCOME_OF
 from nodesweep.logs.ending import LogVerdict, from_log
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sweeps import toy, write
 
+from nodesweep.common.errors import ConfigError
 from nodesweep.config import Sweep
-from nodesweep.errors import ConfigError
 from nodesweep.expand import Expansion, expand
 from nodesweep.plan import plan_csv, plan_markdown, planned
 from nodesweep.records import decisions_of

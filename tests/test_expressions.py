@@ -6,7 +6,7 @@ import time
 import pytest
 
 from nodesweep import expressions
-from nodesweep.errors import ConfigError
+from nodesweep.common.errors import ConfigError
 from nodesweep.expressions import compile_condition, compile_template
 
 FIELDS = {"nodes": 4, "tensor": 2, "pipeline": 1, "variant": "april"}

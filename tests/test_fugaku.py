@@ -9,7 +9,7 @@ import pytest
 from fakes.pjm import FakePjm
 from sweeps import REPOSITORY, toy, write
 
-from nodesweep.errors import ConfigError
+from nodesweep.common.errors import ConfigError
 from nodesweep.schedulers.pjm import Pjm
 from nodesweep.script import key_of, render
 from nodesweep.study import Study

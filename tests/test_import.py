@@ -8,7 +8,7 @@ from hand_kept import ERRORS, consistent, with_error
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nodesweep.errors import NodesweepError
+from nodesweep.common.errors import NodesweepError
 from nodesweep.legacy import Imported, import_markdown
 from nodesweep.legacy.cells import number_cell, visible
 from nodesweep.legacy.columns import column_of

@@ -15,7 +15,7 @@ from sweeps import toy, write
 
 from nodesweep.__main__ import main
 from nodesweep.columns import TIDY
-from nodesweep.errors import NodesweepError
+from nodesweep.common.errors import NodesweepError
 from nodesweep.ingest import Given, Ingested, Template, files, find, ingest
 from nodesweep.ingest import given as given_fields
 from nodesweep.ingest.fields import FIELDS

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodesweep import journal
-from nodesweep.errors import JournalError, LockError
+from nodesweep.common.errors import JournalError, LockError
+from nodesweep.common.lock import SweepLock
 from nodesweep.journal import State
-from nodesweep.lock import SweepLock
 
 
 def full(path: Path) -> None:

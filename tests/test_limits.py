@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sweeps import toy, write
 
-from nodesweep.errors import ConfigError
+from nodesweep.common.errors import ConfigError
 from nodesweep.layout import Layout
 from nodesweep.study import Study
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from study_rows import LIMIT_MIB, case_of
 
 from nodesweep.case import Case
+from nodesweep.common.units import MIB
 from nodesweep.config import Machine, Workload
 from nodesweep.forecast import memory_of
-from nodesweep.memory import MIB, peak, stage_memory
+from nodesweep.memory import peak, stage_memory
 from nodesweep.training_config import MemoryConstants, Training
 
 FUGAKU = MemoryConstants(process_mib=1836, allocator_factor=1.11)

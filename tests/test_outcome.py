@@ -2,9 +2,10 @@
 
 import pytest
 
+from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan
-from nodesweep.outcome import OUTCOME_OF_CAUSE, Verdict, decide
+from nodesweep.outcome import Verdict, decide
 from nodesweep.schedulers.base import End
 
 STARTED = "[before the start of training step] datetime: 2026-02-03 04:05:06 "

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from sweeps import REPOSITORY, run_nodesweep, run_snakemake, toy, write
 
-from nodesweep.errors import ConfigError
+from nodesweep.common.errors import ConfigError
 from nodesweep.log_config import LogFormat
 from nodesweep.logs.custom import format_of
 from nodesweep.logs.scan import scan

@@ -14,8 +14,8 @@ from fakes.pbs import FakePbs
 from sweeps import REPOSITORY, toy
 from test_script import script
 
+from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.directives import OPTION
-from nodesweep.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan
 from nodesweep.outcome import decide

@@ -14,7 +14,7 @@ import pytest
 from fakes.pjm import LOST_RESPONSE, NO_DAEMON, FakePjm, statistics
 from sweeps import toy, write
 
-from nodesweep.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan
 from nodesweep.outcome import decide

@@ -8,7 +8,7 @@ import pytest
 from sweeps import runner_of, study_in
 
 from nodesweep import journal, watch
-from nodesweep.errors import SchedulerAway, SubmissionUnclear, Throttled
+from nodesweep.common.errors import SchedulerAway, SubmissionUnclear, Throttled
 from nodesweep.runner import Finished, Runner
 from nodesweep.schedulers.base import End, Job, Patience, Sighting
 from nodesweep.schedulers.commands import Batch

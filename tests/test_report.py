@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from sweeps import REPOSITORY, drained, run_snakemake, runner_of, study_in, toy, write
 
 from nodesweep.__main__ import main
-from nodesweep.errors import NodesweepError
-from nodesweep.markdown import CELL_CHARACTERS, inert, read
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.markdown import CELL_CHARACTERS, inert, read
+from nodesweep.common.text import plain, visible
 from nodesweep.report.packing import PANELS_A_PACK, script_json
 from nodesweep.report.panels import TAIL_LINES, said, tail
 from nodesweep.rooms.page import _packs
 from nodesweep.study import Study
-from nodesweep.text import plain, visible
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -10,10 +10,10 @@ from measuring import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, reco
 
 from nodesweep import results
 from nodesweep.columns import TIDY
-from nodesweep.errors import NodesweepError
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.text import plain
 from nodesweep.results import Run, build, from_csv, size_label, to_csv
 from nodesweep.schedulers.base import End
-from nodesweep.text import plain
 
 POINT = {"pipeline": 48, "tensor": 4, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
 SWEEP = sweep_of([POINT | {"nodes": [384, 192, 768, 1536, 3072], "note": "4/23"}])

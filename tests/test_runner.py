@@ -8,7 +8,7 @@ import pytest
 from sweeps import drained, runner_of, starts, study_in
 
 from nodesweep import journal
-from nodesweep.errors import NodesweepError
+from nodesweep.common.errors import NodesweepError
 from nodesweep.records import decisions_of, request_rerun
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Job

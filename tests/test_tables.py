@@ -18,11 +18,12 @@ from measuring import (
 )
 
 from nodesweep import cells as cell_formats
-from nodesweep.cells import Column, rounded
-from nodesweep.errors import ConfigError
+from nodesweep.cells import Column
+from nodesweep.common.errors import ConfigError
+from nodesweep.common.markdown import inert
+from nodesweep.common.numbers import rounded
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.scan import scan
-from nodesweep.markdown import inert
 from nodesweep.measure import Settings, measure
 from nodesweep.results import Run, build, from_csv, to_csv
 from nodesweep.schedulers.base import End

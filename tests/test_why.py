@@ -15,6 +15,7 @@ from sweeps import drained, runner_of, study_in, write
 from nodesweep import formulas, journal
 from nodesweep.__main__ import main
 from nodesweep.columns import TIDY
+from nodesweep.common.text import plain
 from nodesweep.expand import conditions, expand
 from nodesweep.explanation import EXPLAINED
 from nodesweep.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
@@ -31,7 +32,6 @@ from nodesweep.results import from_csv
 from nodesweep.schedulers.base import End, Job, Usage
 from nodesweep.shape import Shape
 from nodesweep.study import Study
-from nodesweep.text import plain
 from nodesweep.traces import SCHEDULER_FIELDS
 
 LOGS = Path(__file__).parent / "logs"

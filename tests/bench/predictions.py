@@ -17,8 +17,8 @@ from statistics import fmean
 from nodesweep.calibration.observations import Observation
 from nodesweep.calibration.times import fit
 from nodesweep.case import Case
+from nodesweep.common.units import MIB
 from nodesweep.forecast import forecast
-from nodesweep.memory import MIB
 from nodesweep.records import standing
 from nodesweep.results import from_csv, records
 from nodesweep.study import DEFAULT_SWEEP, REPOSITORY, Study

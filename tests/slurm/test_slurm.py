@@ -13,7 +13,7 @@ from sweeps import drained, held, run_nodesweep, runner_of, starts
 from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm_study, wait_for
 
 from nodesweep import journal
-from nodesweep.errors import SchedulerAway
+from nodesweep.common.errors import SchedulerAway
 from nodesweep.records import withdraw_records
 from nodesweep.schedulers import commands
 from nodesweep.schedulers.base import Job

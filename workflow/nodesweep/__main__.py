@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .errors import NodesweepError
-from .garbage import search_seldom
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.gc import search_seldom
 
 COMMANDS = {
     "plan": ("sweep.plan", "write plan.csv and plan.md: what runs, and what does not and why"),

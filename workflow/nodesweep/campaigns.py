@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nodesweep.calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
+
 from .calibration import Calibration
-from .calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
 from .case import Case
 from .config import Sweep
 from .layout import Layout
@@ -30,7 +31,7 @@ def calibrations_of(
     measured = {campaign: each for campaign, each in found.items() if each[0]}
     if not measured:
         return {}
-    from .calibration.fitting import calibrate  # scipy takes a second to import
+    from nodesweep.calibration.fitting import calibrate
 
     return {
         campaign: calibrate(

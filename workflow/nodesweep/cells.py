@@ -5,12 +5,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .columns import TIDY
-from .markdown import inert
+from nodesweep.common.markdown import inert
+from nodesweep.common.numbers import (
+    UNKNOWN,
+    count,
+    energy,
+    frequency,
+    interval,
+    memory,
+    off,
+    percent,
+    rounded,
+    word,
+    yes_no,
+)
+from nodesweep.common.outcomes import NOT_RUN
 
-UNKNOWN = "-"
-NOT_RUN = ("pruned", "skipped")
-"""States of layouts that no job was submitted for."""
+from .columns import TIDY
+
 MARKS = "marks"
 """What a cell may ask for beside the tidy columns: the annotations in the other cells of its row."""
 PARALLEL = "DP, MP, PP"
@@ -36,49 +48,6 @@ class Column:
     term: str = ""
     meaning: str = ""
     left: bool = False
-
-
-def rounded(value: float | None, decimals: int, significant: int) -> str:
-    """A number with `decimals` digits after the point, or more where that leaves fewer than `significant` figures.
-
-    >>> rounded(17212.8, 1, 3), rounded(0.5124, 1, 3), rounded(0.00623, 2, 2), rounded(0.0445, 1, 1)
-    ('17212.8', '0.512', '0.0062', '0.04')
-    >>> rounded(None, 1, 1)
-    '-'
-    """
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    magnitude = math.floor(math.log10(abs(value))) if value else 0
-    return f"{value:.{max(decimals, significant - 1 - magnitude)}f}"
-
-
-def count(value: int | None) -> str:
-    """A whole number."""
-    return UNKNOWN if value is None else str(value)
-
-
-def word(value: str | None) -> str:
-    """A name or label."""
-    return inert(value) if value else UNKNOWN
-
-
-def frequency(ghz: float | None) -> str:
-    """A clock: `2.0GHz`.
-
-    >>> frequency(2.0), frequency(2.25)
-    ('2.0GHz', '2.25GHz')
-    """
-    return UNKNOWN if ghz is None else f"{ghz!r}GHz"
-
-
-def yes_no(value: bool | None) -> str:
-    """`Yes` or `No`."""
-    return UNKNOWN if value is None else "Yes" if value else "No"
-
-
-def memory(mib: float | None) -> str:
-    """A peak: `29138.6 MiB`."""
-    return UNKNOWN if mib is None else f"{mib:.1f} MiB"
 
 
 def out_of_memory(row: Row) -> str:
@@ -110,29 +79,6 @@ def notes(
         if inert(flag) not in marks and (outcome != "oom" or not flag.endswith(" only"))
     ]
     return "; ".join(inert(part) for part in (note, end, outcome_note, *left) if part)
-
-
-def four_figures(value: float | None) -> str:
-    """Four figures, whole from 1000 on.
-
-    >>> four_figures(253.06), four_figures(12430.4), four_figures(0.54321), four_figures(None)
-    ('253.1', '12430', '0.5432', '-')
-    """
-    return UNKNOWN if value is None else f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def anything(value: Any) -> str:
-    """A field of a layout, whatever its kind."""
-    return yes_no(value) if isinstance(value, bool) else word(None if value is None else str(value))
-
-
-def energy(joules: float | None) -> str:
-    """Watt-hours to three figures.
-
-    >>> energy(5_400_000.0), energy(None)
-    ('1500', '-')
-    """
-    return UNKNOWN if joules is None else rounded(joules / 3600, 0, 3)
 
 
 def known(source: str) -> Callable[[list[Row]], bool]:
@@ -196,31 +142,6 @@ STANDARD = {
     )
 }
 """The columns of a table that names none, by heading."""
-
-
-def percent(value: float | None) -> str:
-    """A share: `42.5 %`.
-
-    >>> percent(42.53), percent(None)
-    ('42.5 %', '-')
-    """
-    return UNKNOWN if value is None else f"{value:.1f} %"
-
-
-def off(value: float | None) -> str:
-    """A deviation: `+1.0 %`."""
-    return UNKNOWN if value is None else f"{value:+.1f} %"
-
-
-def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """A predicted time and the interval around it.
-
-    >>> interval(3554.1, 3511.76, 3597.0), interval(None, None, None)
-    ('3554.1 (3511.8 to 3597.0)', '-')
-    """
-    if value is None:
-        return UNKNOWN
-    return f"{rounded(value, 1, 3)} ({rounded(low, 1, 3)} to {rounded(high, 1, 3)})"
 
 
 def _percent(heading: str, name: str) -> Column:

@@ -5,9 +5,11 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .cells import UNKNOWN, count, frequency, rounded, varies, word, yes_no
+from nodesweep.common.markdown import inert, pipe_table
+from nodesweep.common.numbers import UNKNOWN, count, frequency, rounded, word, yes_no
+
+from .cells import varies
 from .comparing import Compared, Comparison
-from .markdown import inert, pipe_table
 from .matching import FIELDS, Row
 from .noise import Interval
 

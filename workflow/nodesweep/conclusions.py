@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from .cells import rounded
+from nodesweep.common.markdown import inert, pipe_table
+from nodesweep.common.numbers import rounded
+
 from .explanation import bases
-from .markdown import inert, pipe_table
 
 Row = Mapping[str, Any]
 _FIELDS = (

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nodesweep.calibration.time_model import kind_of
+from nodesweep.common.units import GIB, TERA
+
 from .calibration import Calibration
-from .calibration.time_model import kind_of
 from .case import Case
 from .config import Sweep
 from .cost import node_hours
-from .flops import TERA
 from .forecast import Forecast, forecast
 from .layout import Layout
 from .search import Progress
 from .timing import passes
 
-GIB = 2**30
 ABOVE = 1 + 1e-9
 """What needs no more than a run that ended well is not pruned by one that ran out of memory: that had other reasons."""
 Why = Literal["pruned", "skipped"]

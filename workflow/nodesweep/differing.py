@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .markdown import inert, pipe_table
+from nodesweep.common.markdown import inert, pipe_table
+from nodesweep.common.text import without_escapes
+
 from .matching import FIELDS
 from .provenance_file import SECTIONS, Fact
-from .text import without_escapes
 
 MOST_SCRIPT_LINES, MOST_ROWS, MOST_COLUMNS = 200, 100, 200
 _OF_ROW = (

@@ -5,8 +5,9 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nodesweep.common.errors import ConfigError
+
 from .config import Machine
-from .errors import ConfigError
 from .expressions import compile_template
 from .fields import check_filled
 

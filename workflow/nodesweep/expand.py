@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from nodesweep.common.errors import ConfigError, LayoutError
+
 from .config import Block, Iterations, Sweep, Variant
-from .errors import ConfigError, LayoutError
 from .expressions import compile_condition, compile_template
 from .fields import is_name
 from .layout import Layout, identity_of, multiples, nearest

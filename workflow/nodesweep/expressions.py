@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import StrictUndefined, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
-from .errors import ConfigError
+from nodesweep.common.errors import ConfigError
 
 LAYOUT_NAMES = (
     "nodes",

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from .errors import ConfigError
+from nodesweep.common.errors import ConfigError
+
 from .expressions import LAYOUT_NAMES, compile_condition, compile_template
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

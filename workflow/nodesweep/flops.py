@@ -7,10 +7,11 @@ two backward, and one more forward where activation checkpointing recomputes it.
 core of attention alone, 4 B s^2 L h: the two products with the s x s scores (Korthikanti et al. 2022, section 5).
 """
 
+from nodesweep.common.units import TERA
+
 VOCABULARY_MULTIPLE = 128
 PASSES = 3
 PASSES_WITH_RECOMPUTATION = 4
-TERA = 1e12
 
 
 def padded_vocabulary(vocab_size: int, tensor: int) -> int:

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from nodesweep.common.units import MIB
+
 from .calibration import Calibration
 from .case import Case
 from .config import Machine, Workload
 from .cost import node_hours
 from .layout import Layout
-from .memory import MIB, Peak, known_factor, peak
+from .memory import Peak, known_factor, peak
 from .peaks import peak_of
 from .timing import Parts, parts, passes
 from .training_config import MemoryConstants

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import JournalError
-from .files import sync_folder
+from nodesweep.common.errors import JournalError
+from nodesweep.common.files import sync_folder
 
 Event = Literal["intent", "submitted", "refused", "deferred", "revoked", "adopted", "held", "hung", "ended", "rerun"]
 Status = Literal["pending", "unclear", "running", "ended"]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from nodesweep.common.errors import LayoutError
+
 from .config import Iterations, Machine, Model, Queue, Variant, Workload
-from .errors import LayoutError
 
 
 def divisors(number: int) -> list[int]:

@@ -6,19 +6,20 @@ import re
 from pathlib import Path
 from typing import Any
 
+from nodesweep.common.errors import JournalError
+from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.logs.custom import format_of
+from nodesweep.logs.growing import GrowingLog
+from nodesweep.logs.reading import LogReading
+from nodesweep.schedulers.base import Job, Scheduler
+from nodesweep.schedulers.marks import has_started
+
 from . import journal
-from .cells import NOT_RUN
-from .errors import JournalError
 from .forecast import Forecast, forecast
 from .journal import State
-from .logs.custom import format_of
-from .logs.growing import GrowingLog
-from .logs.reading import LogReading
 from .pace import Foreseen, foreseen
 from .records import needs_run, node_hours_of, read_calibrations, seconds_of
 from .schedulers import SCHEDULERS
-from .schedulers.base import Job, Scheduler
-from .schedulers.marks import has_started
 from .standings import SUBMITTING_SECONDS, Detail, Standing, detail_of
 from .study import Study
 

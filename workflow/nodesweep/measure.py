@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from statistics import fmean, median, quantiles
 from typing import Any, Literal
 
+from nodesweep.logs.custom import key_of
+from nodesweep.logs.formats import Format
+from nodesweep.logs.memory import highest
+from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
+
 from . import flops, plausible
 from .layout import Layout
-from .logs.custom import key_of
-from .logs.formats import Format
-from .logs.memory import highest
-from .logs.reading import READER_VERSION, Iteration, LogReading
 from .peaks import peak_of
 from .shape import Shape
 from .steady import LeftOut, left_out, timed, warm_up_records

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from .files import write_atomic
+from nodesweep.common.files import write_atomic
+from nodesweep.logs.custom import format_of
+from nodesweep.logs.reading import LogReading
+from nodesweep.logs.scan import scan
+
 from .layout import Layout
-from .logs.custom import format_of
-from .logs.reading import LogReading
-from .logs.scan import scan
 from .measure import Measurement, Settings, measure
 from .study import Study
 

@@ -45,10 +45,11 @@ and two that ran out of 29150 MiB, the first of them after its first iteration:
 
 from dataclasses import dataclass
 
+from nodesweep.common.units import MIB
+
 from .case import Case
 from .training_config import MemoryConstants
 
-MIB = 2**20
 ADAM_MOMENT_BYTES = 8
 ADAM_STEP_BYTES = 4
 _STATE_BYTES = {"fp32": (4, 4, 8)}

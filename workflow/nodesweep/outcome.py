@@ -9,23 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
+from nodesweep.logs.causes import SCHEDULER, SIGKILL_NOTE, SYMPTOM
+from nodesweep.logs.reading import Found, LogReading
+from nodesweep.schedulers.base import End
+
 from .logs import ending
-from .logs.causes import SCHEDULER, SIGKILL_NOTE, SYMPTOM
-from .logs.reading import Found, LogReading
-from .schedulers.base import End
 
 SIGKILL_EXIT_CODES = (137, -9)
 COMMAND_EXIT_CODES = {126: "a command could not be executed", 127: "a command was not found"}
-OUTCOME_OF_CAUSE = {
-    "time_limit": "timeout",
-    "node_failure": "node_failure",
-    "preempted": "preempted",
-    "cancelled": "cancelled",
-    "out_of_memory": "oom",
-    "launch_failed": "launch_failed",
-    "hang": "hang",
-    "lost": "lost",
-}
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .cells import anything, four_figures
-from .decisions import GIB, Decisions, NotRun
+from nodesweep.common.markdown import inert, pipe_table
+from nodesweep.common.numbers import anything, four_figures
+from nodesweep.common.units import GIB
+
+from .decisions import Decisions, NotRun
 from .expand import Rejected
 from .forecast import Forecast
 from .layout import Layout
-from .markdown import inert, pipe_table
 from .study import Study
 
 LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})

@@ -6,8 +6,9 @@ Each check gives no flag or one; a flag says both figures, so that a reader can 
 from itertools import pairwise
 from statistics import median
 
+from nodesweep.logs.reading import Iteration, LogReading
+
 from .config import Peak
-from .logs.reading import Iteration, LogReading
 
 STAMPS_TOLERANCE = 0.1
 FEWEST_STAMPS = 3

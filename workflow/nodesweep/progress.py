@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .pace import in_words
+from nodesweep.common.durations import in_words
 
 MOST_TOLD = 10
 

@@ -5,15 +5,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nodesweep.common.files import write_atomic
+from nodesweep.logs.custom import format_of
+from nodesweep.logs.reading import LogReading
+from nodesweep.logs.scan import scan
+from nodesweep.schedulers.base import End, Job
+
 from . import journal
-from .files import write_atomic
-from .logs.custom import format_of
-from .logs.reading import LogReading
-from .logs.scan import scan
 from .measured import measured_from
 from .outcome import decide
 from .records import terminal_record
-from .schedulers.base import End, Job
 from .study import Study
 from .submission import Finished
 

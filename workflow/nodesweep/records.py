@@ -7,20 +7,21 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from nodesweep.common.errors import LayoutError, LockError, NodesweepError
+from nodesweep.common.lock import SweepLock
+from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.schedulers.base import End, Job
+from nodesweep.schedulers.marks import has_started
+
 from . import journal
 from .calibration import Calibration
-from .cells import NOT_RUN
 from .cost import node_hours
 from .decisions import Decisions, NotRun, Ran
-from .errors import LayoutError, LockError, NodesweepError
 from .forecast import forecast
 from .journal import State
 from .layout import Layout
-from .lock import SweepLock
 from .measured import measurement_of
 from .outcome import Verdict
-from .schedulers.base import End, Job
-from .schedulers.marks import has_started
 from .study import Study
 
 SCHEMA = 1

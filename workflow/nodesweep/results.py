@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 
 import pandas
 
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.common.text import plain
+
 from . import flops
-from .cells import NOT_RUN
 from .columns import TIDY
 from .config import Model
-from .errors import NodesweepError
 from .explanation import EXPLAINED, Basis, bases, efficiency_percent, explain
 from .layout import Layout
 from .measure import Measurement
-from .text import plain
 
 _PANDAS = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
 _PARSE = {"word": str, "count": int, "number": float, "yes_no": lambda text: text == "True"}

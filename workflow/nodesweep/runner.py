@@ -8,16 +8,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.schedulers.base import End, Job, Scheduler, Sighting
+from nodesweep.schedulers.marks import end_marker, has_started, revoke
+
 from . import journal
 from .decisions import Decisions, NotRun
-from .errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from .estimate import Estimate
 from .journal import State
 from .progress import Progress, Telling
 from .recording import Recorder
 from .records import needs_run, not_run_record, ran_of, summary
-from .schedulers.base import End, Job, Scheduler, Sighting
-from .schedulers.marks import end_marker, has_started, revoke
 from .script import key_of
 from .study import Study
 from .submission import Finished, Policy, Submission

@@ -10,8 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from nodesweep.common.errors import ConfigError
+
 from .directives import OPTION, check_directives, clock, in_quotes, options, quoted, with_select
-from .errors import ConfigError
 from .expressions import compile_template
 from .layout import Layout
 from .sources import REPOSITORY

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .calibration.observations import Observation
-from .calibration.time_model import TimeModel
+from nodesweep.calibration.observations import Observation
+from nodesweep.calibration.time_model import TimeModel
+from nodesweep.common.units import TERA
+
 from .case import Case
-from .flops import TERA
 from .layout import Layout
 from .timing import passes
 from .training_config import Search
@@ -84,7 +85,7 @@ class Progress:
     def _model(self, slug: str) -> TimeModel | None:
         campaign = self.layouts[slug].campaign
         if campaign not in self._models:
-            from .calibration.times import fit  # scipy takes a second to import
+            from nodesweep.calibration.times import fit
 
             runs = [
                 Observation(other, self.cases[other], seconds, None, scatter=self._scatter.get(other))

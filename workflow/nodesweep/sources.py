@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from nodesweep.common.errors import ConfigError
+
 from .config import Machine, Model, Sweep, Workload
-from .errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KINDS: dict[str, type[BaseModel]] = {"model": Model, "machine": Machine, "workload": Workload}

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
+from nodesweep.common.durations import in_words
+from nodesweep.common.text import plain
+from nodesweep.logs.reading import LogReading
+
 from .cost import node_hours
 from .layout import Layout
-from .logs.reading import LogReading
 from .measure import memory_of
-from .pace import Foreseen, Pace, in_words, seconds_left
+from .pace import Foreseen, Pace, seconds_left
 from .steady import timed, warm_up_records
-from .text import plain
 
 Group = Literal["waiting", "queued", "running", "ended", "not run"]
 RECENT = 10

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from .pace import clock, in_words
+from nodesweep.common.durations import clock, in_words
+from nodesweep.common.text import plain
+
 from .standings import Row, Sweep
-from .text import plain
 
 LABEL_CELLS, LEAST_REMARK_CELLS, MOST_REMARK_CELLS = 40, 12, 100
 GAP = 2

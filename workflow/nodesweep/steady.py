@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from statistics import median
 
-from .logs.reading import Iteration, LogReading
-from .logs.warmup import warm_up
+from nodesweep.logs.reading import Iteration, LogReading
+from nodesweep.logs.warmup import warm_up
 
 WARM_UP_DEVIATION = 0.1
 WARM_UP_SPREADS = 5.0

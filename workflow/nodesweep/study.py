@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nodesweep.common.errors import ConfigError, NodesweepError
+
 from .config import Sweep
-from .errors import ConfigError, NodesweepError
 from .expand import Expansion, expand
 from .layout import Layout
 from .sources import REPOSITORY, load_sweep, shown

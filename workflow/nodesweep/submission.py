@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .schedulers.base import Job
+from nodesweep.schedulers.base import Job
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from pydantic import (
     model_validator,
 )
 
+from nodesweep.common.markdown import CELL_CHARACTERS
+
 from .cells import HEADINGS
 from .columns import TIDY
 from .fields import STRICT, Text, condition_over
-from .markdown import CELL_CHARACTERS
 
 Statistic = Literal["median", "mean"]
 _FORMAT = r"^\+?,?(\.[0-9]{1,2})?[eEfgG%]$"

@@ -10,12 +10,13 @@ from typing import Any
 import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from nodesweep.common.errors import ConfigError
+from nodesweep.common.markdown import inert, pipe_table
+
 from .cells import HEADINGS, MARKS, STANDARD, Column, Row, figure, formatted
 from .columns import TIDY
 from .config import Sweep
-from .errors import ConfigError
 from .expressions import UNKNOWN, compile_condition
-from .markdown import inert, pipe_table
 from .results import records, restated, size_label
 from .table_config import Annotation, Statistic, Table
 

@@ -2,7 +2,7 @@
 
 import time
 
-from .schedulers.base import Job, Scheduler
+from nodesweep.schedulers.base import Job, Scheduler
 
 LONGEST_BACKOFF_SECONDS = 600.0
 

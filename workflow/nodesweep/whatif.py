@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nodesweep.common.errors import ConfigError, NodesweepError
+from nodesweep.common.markdown import pipe_table
+from nodesweep.common.numbers import anything, four_figures
+from nodesweep.common.units import GIB, MIB
+
 from .calibration import Calibration
-from .cells import anything, four_figures
 from .config import Block, Sweep
 from .cost import node_hours_per_billion_tokens, training_days
-from .decisions import GIB
-from .errors import ConfigError, NodesweepError
 from .expand import Expansion, expand
 from .forecast import Forecast, Memory, forecast
 from .layout import Layout
-from .markdown import pipe_table
-from .memory import MIB
 from .peaks import peak_of
 
 AXES = (

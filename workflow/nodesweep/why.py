@@ -9,20 +9,23 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.common.text import plain
+from nodesweep.ingest.job import IngestedLog
+from nodesweep.logs.lines import lines_at
+
 from . import journal
-from .cells import HEADINGS, MARKS, NOT_RUN
+from .cells import HEADINGS, MARKS
 from .columns import TIDY
 from .config import Sweep
-from .errors import NodesweepError
 from .expand import conditions
 from .explanation import EXPLAINED, Basis, bases, explain_row
 from .ingest import Ingested
 from .ingest import tracing as old_jobs
-from .ingest.job import IngestedLog
 from .journal import State
 from .legacy import Imported, ImportedRow, ImportedTable
 from .legacy import tracing as imported_rows
-from .logs.lines import lines_at
 from .measure import Measurement, Settings
 from .origins import Origins
 from .provenance import COLUMNS
@@ -30,7 +33,6 @@ from .records import needs_run, read_calibrations, standing
 from .results import Run, build, from_csv, records, to_csv
 from .sources import Key
 from .study import Study
-from .text import plain
 from .traces import Facts, Trace
 
 T = TypeVar("T")

@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .errors import NodesweepError
+from nodesweep.common.errors import NodesweepError
+
 from .records import with_limits, withdraw_records
 from .sources import load_sweep
 from .study import DEFAULT_SWEEP, Study

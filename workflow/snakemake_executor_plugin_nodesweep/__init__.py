@@ -17,9 +17,9 @@ from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
-from nodesweep.errors import NodesweepError
-from nodesweep.files import write_atomic
-from nodesweep.lock import SweepLock
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import write_atomic
+from nodesweep.common.lock import SweepLock
 from nodesweep.progress import shown
 from nodesweep.records import decisions_of, summary
 from nodesweep.runner import Finished, Policy, Runner

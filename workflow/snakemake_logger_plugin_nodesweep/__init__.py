@@ -12,8 +12,8 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from nodesweep.common.text import plain
 from nodesweep.progress import Progress, shown
-from nodesweep.text import plain
 
 from .bar import Bar, on_terminal
 

@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nodesweep.common.text import plain, without_escapes
 from nodesweep.progress import Progress
-from nodesweep.text import plain, without_escapes
 
 BAR_CELLS = 24
 STYLES = {logging.ERROR: "red", logging.CRITICAL: "red", logging.WARNING: "yellow"}

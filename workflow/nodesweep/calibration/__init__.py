@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from ..case import Case
-from ..errors import NodesweepError
+from nodesweep.case import Case
+from nodesweep.common.errors import NodesweepError
+
 from .memory_model import MemoryFit
 from .observations import LeftOut
 from .probes import Probe

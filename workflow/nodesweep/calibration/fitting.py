@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from ..case import Case
+from nodesweep.case import Case
+
 from . import Calibration, memories, probes, times
 from .observations import LeftOut, Observation
 

@@ -13,8 +13,9 @@ import numpy
 from scipy.optimize import least_squares
 from scipy.sparse import csr_array
 
-from ..case import Case
-from ..timing import FORMS, passes
+from nodesweep.case import Case
+from nodesweep.timing import FORMS, passes
+
 from .observations import Observation
 from .time_model import Base, Form, Stage, kind_of, reference
 

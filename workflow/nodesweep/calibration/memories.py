@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import numpy
 from scipy.optimize import OptimizeResult, least_squares
 
-from ..memory import MIB, peak
-from ..training_config import FACTORS, MemoryConstants
+from nodesweep.common.units import MIB
+from nodesweep.memory import peak
+from nodesweep.training_config import FACTORS, MemoryConstants
+
 from .memory_model import MemoryFit, MemoryModel, PeakRun
 from .observations import Observation
 

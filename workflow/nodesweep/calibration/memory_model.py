@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from ..case import Case
-from ..memory import MIB, peak
-from ..training_config import MemoryConstants
+from nodesweep.case import Case
+from nodesweep.common.units import MIB
+from nodesweep.memory import peak
+from nodesweep.training_config import MemoryConstants
 
 
 @dataclass(frozen=True)

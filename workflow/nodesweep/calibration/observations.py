@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..case import Case
-from ..columns import TIDY
-from ..config import Workload
-from ..flops import TERA, hardware_flops
+from nodesweep.case import Case
+from nodesweep.columns import TIDY
+from nodesweep.common.units import TERA
+from nodesweep.config import Workload
+from nodesweep.flops import hardware_flops
 
 FEWEST_SECONDS = 1e-6
 _UNKNOWN = dict.fromkeys(TIDY)

@@ -7,9 +7,10 @@ tells the same parameters for a fraction of the node-hours.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..case import Case
-from ..cost import node_hours
-from ..timing import FORMS, passes
+from nodesweep.case import Case
+from nodesweep.cost import node_hours
+from nodesweep.timing import FORMS, passes
+
 from .time_model import Base, TimeModel
 
 ENOUGH = 2.0

@@ -20,21 +20,12 @@ from statistics import median
 
 import numpy
 
-from ..case import Case
-from ..timing import FORMS
+from nodesweep.case import Case
+from nodesweep.timing import FORMS
+
 from .form_fit import FormFit, Rows, short
 from .observations import Observation
-from .time_model import (
-    DELTA_SPREAD,
-    FIRST_NOISE,
-    LEAST_SIGNIFICANCE,
-    Form,
-    Run,
-    TimeFit,
-    TimeModel,
-    kind_of,
-    reference,
-)
+from .time_model import DELTA_SPREAD, FIRST_NOISE, LEAST_SIGNIFICANCE, Form, Run, TimeFit, TimeModel, kind_of, reference
 
 LEAST_NOISE = 0.003
 """Relative noise of a measured time at least."""

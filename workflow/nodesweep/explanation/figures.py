@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from ..calibration.time_model import FIRST_NOISE
-from ..cost import node_hours_per_billion_tokens, training_days
+from nodesweep.calibration.time_model import FIRST_NOISE
+from nodesweep.cost import node_hours_per_billion_tokens, training_days
+
 from .known import Figure, Known, efficiency_percent
 
 

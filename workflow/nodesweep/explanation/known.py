@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..calibration import Calibration
-from ..calibration.memory_model import PeakRun
-from ..calibration.observations import case_of
-from ..calibration.time_model import Estimate, Run
-from ..case import Case
-from ..config import Machine, Peak, Sweep, Workload
-from ..layout import Layout
-from ..peaks import peak_of
+from nodesweep.calibration import Calibration
+from nodesweep.calibration.memory_model import PeakRun
+from nodesweep.calibration.observations import case_of
+from nodesweep.calibration.time_model import Estimate, Run
+from nodesweep.case import Case
+from nodesweep.config import Machine, Peak, Sweep, Workload
+from nodesweep.layout import Layout
+from nodesweep.peaks import peak_of
 
 Row = Mapping[str, Any]
 _PROBLEM = (

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..config import Sweep
-from ..layout import Layout
+from nodesweep.config import Sweep
+from nodesweep.layout import Layout
+
 from .batches import throughput
 from .curves import Curve, no_curve
 from .figure import NAMES, Figure, Missing, Row

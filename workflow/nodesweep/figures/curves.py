@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ..calibration import Calibration
-from ..case import Case
-from ..explanation import Basis
-from ..explanation.known import Known
-from ..layout import divisors
+from nodesweep.calibration import Calibration
+from nodesweep.case import Case
+from nodesweep.explanation import Basis
+from nodesweep.explanation.known import Known
+from nodesweep.layout import divisors
+
 from .figure import Row
 
 BEYOND = 2

@@ -5,7 +5,8 @@ from typing import Any
 
 import altair
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .bars import memory, shares
 from .figure import Figure
 from .lines import batches, rates, scaling

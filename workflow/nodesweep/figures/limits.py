@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from ..calibration.observations import mib_of_a_rank
-from ..config import Machine
-from ..layout import Layout
+from nodesweep.calibration.observations import mib_of_a_rank
+from nodesweep.config import Machine
+from nodesweep.layout import Layout
+
 from .figure import Datum, Figure, Missing, Row, sentences
 from .series import alike, datum, shared, telling, tersely, unique
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .figure import Datum, Row
 
 _PROBLEM = (

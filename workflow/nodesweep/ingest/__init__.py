@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..errors import NodesweepError
-from ..fields import Name
-from ..logs.reading import LogReading
+from nodesweep.common.errors import NodesweepError
+from nodesweep.fields import Name
+from nodesweep.logs.reading import LogReading
+
 from .fields import given
 from .files import Job, LeftAlone, Search, find
 from .job import Given, IngestedLog, ingest_job

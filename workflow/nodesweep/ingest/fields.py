@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..columns import Kind
-from ..errors import NodesweepError
-from ..logs.reading import LogReading
+from nodesweep.columns import Kind
+from nodesweep.common.errors import NodesweepError
+from nodesweep.logs.reading import LogReading
 
 Values = dict[str, Any]
 """Fields by name; one that is unknown is absent."""

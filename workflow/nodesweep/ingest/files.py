@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import NodesweepError
-from ..logs.formats import Format
-from ..logs.reading import LogReading
-from ..logs.scan import scan
-from ..text import plain
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.text import plain
+from nodesweep.logs.formats import Format
+from nodesweep.logs.reading import LogReading
+from nodesweep.logs.scan import scan
 
 MOST_LOGS = 20_000
 MOST_ENTRIES = 500_000

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..config import Model
-from ..logs.ending import from_log
-from ..logs.memory import highest
-from ..logs.reading import LogReading
-from ..measure import Measurement, Settings, measure_log
-from ..results import figures, size_label
-from ..shape import Shape
-from ..text import plain
+from nodesweep.common.text import plain
+from nodesweep.config import Model
+from nodesweep.logs.ending import from_log
+from nodesweep.logs.memory import highest
+from nodesweep.logs.reading import LogReading
+from nodesweep.measure import Measurement, Settings, measure_log
+from nodesweep.results import figures, size_label
+from nodesweep.shape import Shape
+
 from .fields import FIELDS, Values, Word, precision, told
 from .files import Job, LogFile
 from .joined import joined, leads, placed

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from ..logs.reading import LogReading
+from nodesweep.logs.reading import LogReading
 
 _LINE = re.compile(r"(^|after the end: )line (\d{1,15}): ")
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import NodesweepError
-from ..log_config import compiled
+from nodesweep.common.errors import NodesweepError
+from nodesweep.log_config import compiled
+
 from .fields import FIELDS, parsed
 
 LONGEST = 200

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import formulas
-from ..columns import TIDY
-from ..explanation import EXPLAINED
-from ..logs.lines import lines_at
-from ..measure import Measurement
-from ..provenance import MEASURED
-from ..shape import Shape
-from ..sources import Key
-from ..traces import Trace
+from nodesweep import formulas
+from nodesweep.columns import TIDY
+from nodesweep.explanation import EXPLAINED
+from nodesweep.logs.lines import lines_at
+from nodesweep.measure import Measurement
+from nodesweep.provenance import MEASURED
+from nodesweep.shape import Shape
+from nodesweep.sources import Key
+from nodesweep.traces import Trace
+
 from .fields import FIELDS
 from .job import IngestedLog, model_of
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..errors import NodesweepError
-from ..text import plain
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.text import plain
+
 from .checks import Checks, check
 from .corrected import Numbered, corrected_cells, document_of
 from .findings import Finding

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..text import plain
+from nodesweep.common.text import plain
 
 CELL_CHARACTERS = 400
 

@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from ..layout import divisors, multiples, nearest
+from nodesweep.layout import divisors, multiples, nearest
+
 from .columns import MEASURED, column_of
 from .findings import SHORT, Finding, Found, at
 from .models import hidden_size_findings, size_findings

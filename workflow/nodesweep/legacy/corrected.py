@@ -3,7 +3,8 @@
 import re
 from decimal import Decimal, localcontext
 
-from ..markdown import inert, pipe_table
+from nodesweep.common.markdown import inert, pipe_table
+
 from .cells import Value
 from .findings import Finding
 from .reading import Row

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..errors import NodesweepError
+from nodesweep.common.errors import NodesweepError
 
 MOST_CHARACTERS = 1_000_000
 MOST_ROWS = 20_000

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .cells import size_word
 from .checks import Checks
 from .columns import MEASURED

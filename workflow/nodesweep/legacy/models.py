@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ..flops import parameter_count
-from ..layout import multiples, nearest
+from nodesweep.flops import parameter_count
+from nodesweep.layout import multiples, nearest
+
 from .cells import size_in
 from .findings import Finding, Found
 from .rates import ASSUMED_VOCABULARY

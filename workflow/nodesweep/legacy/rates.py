@@ -7,7 +7,8 @@ from decimal import Decimal
 from itertools import product
 from statistics import median
 
-from .. import flops
+from nodesweep import flops
+
 from .columns import UNITS
 from .reading import Row, Table, scaled
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .cells import Value, is_ditto, number_cell, text_cell, yes_no_cell
 from .columns import COUNTS, MEASURED, PLACED, UNITS, Column, column_of
 from .document import Path, RawRow, RawTable, read_document

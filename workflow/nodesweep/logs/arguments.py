@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .megatron import ARGUMENT, BARE_NAME
 from .prefixes import Peeled
 

@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+
+from nodesweep.common.outcomes import OUTCOME_OF, Cause, Outcome
 
 from .lazy import Pattern
 
@@ -10,39 +11,6 @@ from .lazy import Pattern
 # root. SYMPTOM: a signal or a lost peer, the root only where no failure says more. TERMINATED: asked to end.
 SCHEDULER, ROOT, FAILURE, SYMPTOM, TERMINATED, CONSEQUENCE = range(6)
 
-Outcome = Literal["oom", "timeout", "nan", "hang", "node_failure", "preempted", "cancelled", "launch_failed", "crash"]
-Cause = Literal[
-    "oom_gpu",
-    "oom_host",
-    "time_limit",
-    "node_failure",
-    "preempted",
-    "cancelled",
-    "killed",
-    "nccl_error",
-    "nccl_timeout",
-    "mpi_error",
-    "nan_loss",
-    "launch_failed",
-    "crash",
-    "consequence",
-]
-OUTCOME_OF: dict[Cause, Outcome] = {
-    "oom_gpu": "oom",
-    "oom_host": "oom",
-    "time_limit": "timeout",
-    "node_failure": "node_failure",
-    "preempted": "preempted",
-    "cancelled": "cancelled",
-    "killed": "crash",
-    "nccl_error": "crash",
-    "nccl_timeout": "hang",
-    "mpi_error": "crash",
-    "nan_loss": "nan",
-    "launch_failed": "launch_failed",
-    "crash": "crash",
-    "consequence": "crash",
-}
 
 SIGKILL_NOTE = "killed by SIGKILL; the host's OOM killer is likely"
 

@@ -4,7 +4,8 @@ import math
 from collections import Counter
 from dataclasses import replace
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .arguments import ArgumentDump
 from .bars import Bars
 from .causes import SCHEDULER, Signature

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from ..log_config import LogFigure, LogFormat, LogLine, compiled
+from nodesweep.log_config import LogFigure, LogFormat, LogLine, compiled
+
 from .formats import FORMATS, Format, WarmUp
 from .patterns import MIB, ONE, SECONDS, TFLOPS, Figure, Line, Record
 from .successes import Success

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .causes import CONSEQUENCE, FAILURE, OUTCOME_OF, ROOT, SCHEDULER, SYMPTOM, Cause
+from nodesweep.common.outcomes import OUTCOME_OF, Cause
+
+from .causes import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, SYMPTOM
 from .reading import Found, Iteration, LogReading, Seen
 
 # An entry of torchrun's report, as it stands in plain text: of all processes, the ones it ended itself among them.

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .causes import Signature
 from .ending import from_log
 from .formats import Format

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..text import plain
+from nodesweep.common.text import plain
 
 _BLOCK = 2**20
 _HEAD = 4096

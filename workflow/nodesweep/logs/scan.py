@@ -4,7 +4,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from ..text import plain, without_escapes
+from nodesweep.common.text import plain, without_escapes
+
 from .collect import Collector
 from .extract import figures_in
 from .formats import Format

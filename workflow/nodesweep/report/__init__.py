@@ -8,7 +8,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .findings import Findings
 from .grids import Grid
 from .packing import Pack, script_json, source_hash

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..cells import NOT_RUN, Row
-from ..conclusions import BEST_LEFT
-from ..expand import Rejected
-from ..explained import Explained
-from ..markdown import read
+from nodesweep.cells import Row
+from nodesweep.common.markdown import read
+from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.conclusions import BEST_LEFT
+from nodesweep.expand import Rejected
+from nodesweep.explained import Explained
+
 from .grids import OUTCOME, Grid, plain_grid, standing
 
 MOST_LINES = 50

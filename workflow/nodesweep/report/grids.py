@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from markupsafe import escape
 
-from ..cells import HEADINGS, STANDARD, Column, Row, figure, known, varies, word
-from ..columns import TIDY
-from ..markdown import read
-from ..tables import View
+from nodesweep.cells import HEADINGS, STANDARD, Column, Row, figure, known, varies
+from nodesweep.columns import TIDY
+from nodesweep.common.markdown import read
+from nodesweep.common.numbers import word
+from nodesweep.tables import View
 
 OUTCOME = "Outcome"
 _FIRST = (

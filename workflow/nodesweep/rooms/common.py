@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from ..errors import NodesweepError
-from ..records import with_limits
-from ..study import DEFAULT_SWEEP, Study
+from nodesweep.common.errors import NodesweepError
+from nodesweep.records import with_limits
+from nodesweep.study import DEFAULT_SWEEP, Study
 
 
 def study_of(options: argparse.Namespace) -> Study:

@@ -3,14 +3,15 @@
 import argparse
 from pathlib import Path
 
-from ..errors import NodesweepError
-from ..explanation import Basis
-from ..files import write_atomic
-from ..ingest import Given, Template, find, given, ingest, name_of
-from ..legacy import import_markdown
-from ..logs.custom import format_of
-from ..results import build, explained, to_csv
-from ..tables import document_of_logs, render
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import write_atomic
+from nodesweep.explanation import Basis
+from nodesweep.ingest import Given, Template, find, given, ingest, name_of
+from nodesweep.legacy import import_markdown
+from nodesweep.logs.custom import format_of
+from nodesweep.results import build, explained, to_csv
+from nodesweep.tables import document_of_logs, render
+
 from .common import named_study
 
 MOST_BYTES = 4_000_000

@@ -3,13 +3,14 @@
 import argparse
 from typing import Any
 
-from ..calibration import Calibration
-from ..errors import NodesweepError
-from ..forecast import forecast
-from ..layout import Layout
-from ..records import decisions_of, ended, read_calibrations
-from ..study import Study
-from ..whatif import AXES, WhatIf, asked, foreseen, table, told
+from nodesweep.calibration import Calibration
+from nodesweep.common.errors import NodesweepError
+from nodesweep.forecast import forecast
+from nodesweep.layout import Layout
+from nodesweep.records import decisions_of, ended, read_calibrations
+from nodesweep.study import Study
+from nodesweep.whatif import AXES, WhatIf, asked, foreseen, table, told
+
 from .common import limited_study_of, study_of, written
 
 
@@ -42,8 +43,8 @@ def explain(options: argparse.Namespace) -> None:
             outcome = outcomes.get(layout.slug)
             print(f"  it has run ({outcome}) and needs no more runs" if outcome else f"  {outlook}")
         return
-    from ..explained import explanation
-    from ..results import from_csv
+    from nodesweep.explained import explanation
+    from nodesweep.results import from_csv
 
     text = explanation(study.sweep, from_csv(written(study.folder / "results.csv")))
     calibrations = read_calibrations(study).values()
@@ -62,7 +63,7 @@ def _fastest(study: Study) -> Layout:
     """The measured layout with the most tokens per second; the one with the most nodes where none was measured."""
     rows: list[dict[str, Any]] = []
     if (study.folder / "results.csv").exists():
-        from ..results import from_csv, records
+        from nodesweep.results import from_csv, records
 
         rows = records(from_csv(written(study.folder / "results.csv")))
     measured = {row["slug"]: row["tokens_per_second"] for row in rows if row["tokens_per_second"]}

@@ -6,12 +6,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import NodesweepError
-from ..logs.helper import open_log
-from ..logs.leads import LEADS
+from nodesweep.common.errors import NodesweepError
+from nodesweep.logs.helper import open_log
+from nodesweep.logs.leads import LEADS
 
 if TYPE_CHECKING:
-    from ..logs.formats import Format
+    from nodesweep.logs.formats import Format
 
 MOST_LINES, MOST_COLUMNS = 100_000, 10_000
 """Of a log that are looked at for what an unknown trainer may print."""
@@ -28,8 +28,8 @@ def explain_log(options: argparse.Namespace) -> None:
 
 def _explained(path: Path, form: "Format | None", json: bool) -> str:
     with open_log(path, _texts(form)) as log:
-        from ..logs.explain import as_json, explanation, look_alikes  # while the helper of a huge log starts
-        from ..logs.scan import read
+        from nodesweep.logs.explain import as_json, explanation, look_alikes
+        from nodesweep.logs.scan import read
 
         reading = read(log, form)
     if json:
@@ -44,14 +44,15 @@ def _texts(form: "Format | None") -> Sequence[str]:
     """What to search a log for; without a format that is known before all that reads it is loaded."""
     if form is None:
         return LEADS
-    from ..logs.rules import rules
+    from nodesweep.logs.rules import rules
 
     return rules(form).search.texts
 
 
 def _format(options: argparse.Namespace) -> "Format | None":
     """The format of a sweep's workload; only where a sweep is named is its config worth the time to load."""
-    from ..logs.custom import format_of
+    from nodesweep.logs.custom import format_of
+
     from .common import study_of
 
     return format_of(study_of(options).sweep.workload.log_format)

@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .. import journal
-from ..cells import Row
-from ..errors import NodesweepError
-from ..files import write_atomic
-from ..study import DEFAULT_SWEEP, Study
+from nodesweep import journal
+from nodesweep.cells import Row
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import write_atomic
+from nodesweep.study import DEFAULT_SWEEP, Study
+
 from .common import limited_study_of, written
 
 _MOST_PROCESSES = 8
@@ -26,12 +27,12 @@ _PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
 
 def report(options: argparse.Namespace) -> None:
     """Write report.html."""
-    from ..explained import explained_of, meanings
-    from ..report import Page, render
-    from ..report.findings import counts, findings
-    from ..report.grids import all_layouts, grid, noted
-    from ..results import from_csv, records
-    from ..tables import document_of, empty, sections
+    from nodesweep.explained import explained_of, meanings
+    from nodesweep.report import Page, render
+    from nodesweep.report.findings import counts, findings
+    from nodesweep.report.grids import all_layouts, grid, noted
+    from nodesweep.results import from_csv, records
+    from nodesweep.tables import document_of, empty, sections
 
     study = limited_study_of(options)
     frame = from_csv(written(study.folder / "results.csv"))
@@ -103,7 +104,7 @@ def _minute(timestamp: str) -> str:
 
 def _figures(folder: Path) -> list[Any]:
     """The charts that were drawn, in the order they are to be read."""
-    from ..report import Figure
+    from nodesweep.report import Figure
 
     found = []
     for path in sorted(folder.glob("*.json"), key=lambda path: (_ORDER.get(path.stem, len(_ORDER)), path.name)):
@@ -150,12 +151,12 @@ Panels = Callable[[Row], tuple[str, list[list[Any]]]]
 
 def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Panels:
     """What makes the slug and the panel of a row."""
-    from ..forecast import forecast
-    from ..origins import origins
-    from ..records import read_calibrations
-    from ..report.panels import Files, panel
-    from ..whatif import WhatIf, told
-    from ..why import traced
+    from nodesweep.forecast import forecast
+    from nodesweep.origins import origins
+    from nodesweep.records import read_calibrations
+    from nodesweep.report.panels import Files, panel
+    from nodesweep.whatif import WhatIf, told
+    from nodesweep.why import traced
 
     calibrations, sweep = read_calibrations(study), study.sweep
     named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
@@ -174,7 +175,7 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
 
 def _packs(rows: Sequence[Row], panels: Panels) -> Iterator[Any]:
     """The panels of all rows, a pack at a time, by as many processes as there are cores, which begin at once."""
-    from ..report.packing import PANELS_A_PACK, pack
+    from nodesweep.report.packing import PANELS_A_PACK, pack
 
     parts = [rows[first : first + PANELS_A_PACK] for first in range(0, len(rows), PANELS_A_PACK)]
     processes = min(len(parts), len(os.sched_getaffinity(0)), _MOST_PROCESSES)
@@ -196,7 +197,7 @@ def _begin(*work: Any) -> None:
 
 
 def _pack(number: int) -> Any:
-    from ..report.packing import pack
+    from nodesweep.report.packing import pack
 
     parts, panels = _begun
     return pack(map(panels, parts[number]))
@@ -204,8 +205,8 @@ def _pack(number: int) -> Any:
 
 def _files(study: Study, slug: str, row: Mapping[str, Any], events: list[dict[str, Any]]) -> Any:
     """What the folder of a layout holds."""
-    from ..provenance_file import facts_of
-    from ..report.panels import MOST_BYTES, Files
+    from nodesweep.provenance_file import facts_of
+    from nodesweep.report.panels import MOST_BYTES, Files
 
     log = study.directory(slug) / (row["log"] or "no.log")
     end, whole = _end(log, MOST_BYTES)

@@ -2,11 +2,12 @@
 
 import argparse
 
-from ..explanation import Basis
-from ..figures import NAMES, figures_of
-from ..figures.curves import by_calibrations
-from ..files import write_atomic_bytes
-from ..records import read_calibrations
+from nodesweep.common.files import write_atomic_bytes
+from nodesweep.explanation import Basis
+from nodesweep.figures import NAMES, figures_of
+from nodesweep.figures.curves import by_calibrations
+from nodesweep.records import read_calibrations
+
 from .common import study_of, written
 
 SUFFIXES = ("svg", "png", "json")
@@ -14,7 +15,7 @@ SUFFIXES = ("svg", "png", "json")
 
 def figures(options: argparse.Namespace) -> None:
     """Draw the figures that results.csv allows, and take away those of an earlier one that it does not."""
-    from ..results import from_csv, records
+    from nodesweep.results import from_csv, records
 
     study = study_of(options)
     rows = records(from_csv(written(study.folder / "results.csv")))
@@ -23,8 +24,8 @@ def figures(options: argparse.Namespace) -> None:
     folder = study.folder / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     if drawn:
-        from ..figures.drawing import spec_of  # altair and vl-convert take a second to load
-        from ..figures.export import files_of
+        from nodesweep.figures.drawing import spec_of
+        from nodesweep.figures.export import files_of
     for figure in drawn:
         files = files_of(figure, spec_of(figure, study.sweep.title or study.sweep.sweep))
         for suffix, content in files.items():

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..looks import Looks
-from ..standings import Detail, Row, Standing, by_importance, labels_of, summed
-from ..study import Study
+from nodesweep.looks import Looks
+from nodesweep.standings import Detail, Row, Standing, by_importance, labels_of, summed
+from nodesweep.study import Study
+
 from .common import study_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Page:
 
     def lines(self, width: int, height: int | None) -> "list[Text]":
         """The status now, in lines of at most `width` cells, and at most `height` of them where that is given."""
-        from ..status_page import head, left_out, table
+        from nodesweep.status_page import head, left_out, table
 
         now = self._clock()
         standings = self._looks.standings(now)

@@ -5,15 +5,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..errors import NodesweepError
-from ..files import write_atomic
-from ..lock import SweepLock
-from ..measured import measurement_of
-from ..plan import Planned, plan_csv, plan_markdown, planned
-from ..records import decisions_of, ended, request_rerun, standing
-from ..schemas import REFERENCE, SCHEMAS, reference, schemas
-from ..script import PROVENANCE, render
-from ..study import DEFAULT_SWEEP, Study
+from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import write_atomic
+from nodesweep.common.lock import SweepLock
+from nodesweep.measured import measurement_of
+from nodesweep.plan import Planned, plan_csv, plan_markdown, planned
+from nodesweep.records import decisions_of, ended, request_rerun, standing
+from nodesweep.schemas import REFERENCE, SCHEMAS, reference, schemas
+from nodesweep.script import PROVENANCE, render
+from nodesweep.study import DEFAULT_SWEEP, Study
+
 from .common import limited_study_of, study_of, written
 
 
@@ -58,9 +59,9 @@ def scripts(options: argparse.Namespace) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Read all logs and records into results.csv."""
-    from ..campaigns import calibrations_of
-    from ..explanation import Basis
-    from ..results import Run, build, explained, to_csv  # pandas takes 0.4 s to import: the other rooms need not pay
+    from nodesweep.campaigns import calibrations_of
+    from nodesweep.explanation import Basis
+    from nodesweep.results import Run, build, explained, to_csv
 
     study = study_of(options)
     runs = []
@@ -81,8 +82,8 @@ def measure(options: argparse.Namespace) -> None:
 
 def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
     """Rows for the tidy table, imported from hand-kept ones or ingested from other jobs' logs, by campaign."""
-    from ..ingest import Ingested
-    from ..legacy import Imported
+    from nodesweep.ingest import Ingested
+    from nodesweep.legacy import Imported
 
     found: dict[str, list[dict[str, Any]]] = {}
     for paths, form in ((study.imported, Imported), (study.ingested, Ingested)):
@@ -98,11 +99,11 @@ def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
 
 def tables(options: argparse.Namespace) -> None:
     """Write tables.md from results.csv, with links to the figures that its rows allow."""
-    from ..explained import explanation
-    from ..figures import figures_of, section
-    from ..results import from_csv, records
-    from ..tables import document_of
-    from ..tables import render as render_tables
+    from nodesweep.explained import explanation
+    from nodesweep.figures import figures_of, section
+    from nodesweep.results import from_csv, records
+    from nodesweep.tables import document_of
+    from nodesweep.tables import render as render_tables
 
     study = study_of(options)
     frame = from_csv(written(study.folder / "results.csv"))
@@ -130,8 +131,8 @@ def show(options: argparse.Namespace) -> None:
 
 def why(options: argparse.Namespace) -> None:
     """Say where the values of a row come from."""
-    from ..origins import origins
-    from ..why import why as told
+    from nodesweep.origins import origins
+    from nodesweep.why import why as told
 
     study, named = limited_study_of(options), options.configfile or [DEFAULT_SWEEP]
     foreign = [*study.imported, *study.ingested]

@@ -3,7 +3,8 @@
 import shutil
 from collections.abc import Callable
 
-from ..errors import SchedulerError
+from nodesweep.common.errors import SchedulerError
+
 from .base import Scheduler
 from .local import Local
 from .pbs import Pbs

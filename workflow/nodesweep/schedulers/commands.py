@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from ..text import plain
+from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.text import plain
+
 from .base import Job
 
 COMMAND_SECONDS = 120.0

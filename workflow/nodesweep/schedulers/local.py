@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from ..errors import SchedulerError
+from nodesweep.common.errors import SchedulerError
+
 from .base import End, Job, Patience, Sighting
 from .marks import end_marker, has_started
 

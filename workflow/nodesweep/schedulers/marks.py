@@ -11,7 +11,8 @@ import signal
 import tempfile
 from pathlib import Path
 
-from ..files import sync_folder
+from nodesweep.common.files import sync_folder
+
 from .base import End
 
 _SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..errors import SchedulerAway
-from ..text import plain
+from nodesweep.common.errors import SchedulerAway
+from nodesweep.common.text import plain
+
 from .base import Cause, End, Job, Patience, Sighting, Usage
 from .commands import Batch, Reply, ask, away, environment_without, job_id_of
 from .marks import end_marker

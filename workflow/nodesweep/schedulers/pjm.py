@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+
 from .base import End, Job, Patience, Sighting
 from .commands import Batch, Reply, ask, away, environment_without
 from .marks import end_marker, has_started

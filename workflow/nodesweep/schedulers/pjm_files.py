@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from ..files import sync_folder
-from ..text import plain
+from nodesweep.common.files import sync_folder
+from nodesweep.common.text import plain
+
 from .base import Usage
 
 STATISTICS_BYTES = 4 * 2**20

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .base import Cause, End
 
 COLUMNS = {

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..text import plain
+from nodesweep.common.text import plain
+
 from .base import Cause, End, Job, Patience, Sighting, Usage
 from .commands import Batch, Reply, ask, away, environment_without, job_id_of
 from .marks import end_marker
