@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nodesweep.config import Sweep
+from nodesweep.config.sweep import Sweep
 from nodesweep.expand import expand
 from nodesweep.layout import Layout
 from nodesweep.logs.custom import format_of

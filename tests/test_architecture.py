@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sweeps import REPOSITORY
 
-from nodesweep.log_config import BuiltInFormat
+from nodesweep.config.log_format import BuiltInFormat
 from nodesweep.logs.formats import FORMATS
 
 PACKAGE = REPOSITORY / "workflow" / "nodesweep"

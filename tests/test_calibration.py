@@ -14,9 +14,9 @@ from nodesweep.calibration.fitting import calibrate
 from nodesweep.calibration.observations import Observation, observations_of
 from nodesweep.calibration.time_model import TimeModel
 from nodesweep.calibration.times import fit
-from nodesweep.columns import TIDY
 from nodesweep.common.errors import NodesweepError
-from nodesweep.config import Workload
+from nodesweep.config.columns import TIDY
+from nodesweep.config.workload import Workload
 
 
 def percent_errors(training: Sequence[Observation], held_out: Sequence[Observation]) -> list[float]:

@@ -15,9 +15,9 @@ from measuring import layouts_of, record_line, run_of, sweep_of
 from sweeps import run_nodesweep
 
 from nodesweep.__main__ import main
-from nodesweep.columns import TIDY
 from nodesweep.compare import COLUMNS, markdown
 from nodesweep.comparing import Comparison, Side, compare
+from nodesweep.config.columns import TIDY
 from nodesweep.differing import Noted, document
 from nodesweep.matching import FIELDS, match
 from nodesweep.noise import Interval, Judged, Timed, independent, judged

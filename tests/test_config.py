@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from sweeps import REPOSITORY, run_snakemake, toy, write
 
-from nodesweep import config, log_config, schemas, table_config
 from nodesweep.common.errors import ConfigError
-from nodesweep.config import Sweep
+from nodesweep.config import log_format, schema
+from nodesweep.config.loader import load_sweep
+from nodesweep.config.sweep import Sweep
+from nodesweep.config.types import StrictModel
 from nodesweep.script import render
-from nodesweep.sources import load_sweep
 from nodesweep.study import Study
 
 HOSTILE = ["; rm -rf x", "$(id)", "a\nb", 'it\'s "quoted"', "../..", "{{ }}"]
@@ -58,7 +59,7 @@ TEXT_FIELDS = {
     "workload.log_format.name": ["workload", "log_format", "name"],
     **{
         f"workload.log_format.figures.{name}.unit": ["workload", "log_format", "figures", name, "unit"]
-        for name in log_config.LogFigures.model_fields
+        for name in log_format.LogFigures.model_fields
     },
     "workload.memory_source": ["workload", "memory_source"],
     "workload.training.pipeline_schedule": ["workload", "training", "pipeline_schedule"],
@@ -96,14 +97,14 @@ TEXT_FIELDS = {
 }
 SHELL_FIELDS = {"machine.setup", "workload.setup", "machine.versions", "workload.versions"}
 # Patterns and what they are looked for by stay in the reader: quotes and dollars are theirs to hold.
-FIGURES = list(log_config.LogFigures.model_fields)
+FIGURES = list(log_format.LogFigures.model_fields)
 PATTERN_FIELDS = {
     f"workload.log_format.{part}.{name}"
     for part in (
         "iteration",
         "started",
         "finished",
-        *(f"figures.{name}" for name in log_config.LogFigures.model_fields),
+        *(f"figures.{name}" for name in log_format.LogFigures.model_fields),
     )
     for name in ("pattern", "contains")
 }
@@ -153,8 +154,8 @@ def full_sweep() -> dict[str, Any]:
             "name": "own",
             "iteration": {"contains": "step ", "pattern": r"step (?P<number>\d+)"},
             "figures": {
-                name: {"pattern": rf"{name} (\S+)", "unit": (log_config.UNITS.get(name) or [None])[0]}
-                for name in log_config.LogFigures.model_fields
+                name: {"pattern": rf"{name} (\S+)", "unit": (log_format.UNITS.get(name) or [None])[0]}
+                for name in log_format.LogFigures.model_fields
             },
         },
     }
@@ -352,28 +353,24 @@ def test_overrides_go_over_the_file(tmp_path: Path) -> None:
 
 def test_schemas_are_those_of_the_types() -> None:
     """The JSON Schemas and the reference on disk are generated; `make schemas` writes them anew."""
-    for name, text in schemas.schemas().items():
-        assert (schemas.SCHEMAS / name).read_text() == text
-    assert schemas.REFERENCE.read_text() == schemas.reference()
+    for name, text in schema.schemas().items():
+        assert (schema.SCHEMAS / name).read_text() == text
+    assert schema.REFERENCE.read_text() == schema.reference()
 
 
 def test_the_reference_leaves_no_type_out() -> None:
     """Every mapping a config may hold has a table of its keys."""
-    kinds = {
-        kind
-        for kind in (vars(config) | vars(table_config) | vars(log_config)).values()
-        if isinstance(kind, type) and issubclass(kind, BaseModel)
-    }
-    named = {kind for kind in kinds if not kind.__name__.startswith("_") and kind is not BaseModel}
-    assert {kind for _, kind in schemas.PARTS} == named
+    kinds = set(StrictModel.__subclasses__())
+    kinds |= {below for kind in kinds for below in kind.__subclasses__()}
+    assert {kind for _, kind in schema.PARTS} == kinds
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config").rglob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_configs_obey_the_schema_they_name(path: Path) -> None:
     """Every shipped file names its schema for editors and obeys it."""
     name = path.read_text().splitlines()[0].partition("$schema=")[2]
-    schema = json.loads((path.parent / name).read_text())
-    jsonschema.validate(yaml.safe_load(path.read_text()), schema)
+    found = json.loads((path.parent / name).read_text())
+    jsonschema.validate(yaml.safe_load(path.read_text()), found)
 
 
 @pytest.mark.parametrize(

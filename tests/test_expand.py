@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sweeps import toy, write
 
 from nodesweep.common.errors import ConfigError
-from nodesweep.config import Sweep
+from nodesweep.config.sweep import Sweep
 from nodesweep.expand import Expansion, expand
 from nodesweep.plan import plan_csv, plan_markdown, planned
 from nodesweep.records import decisions_of

@@ -13,7 +13,7 @@ from study_rows import APRIL, JUNE
 from nodesweep.calibration import Calibration
 from nodesweep.campaigns import calibrations_of
 from nodesweep.conclusions import Loss, best_of_each, losses, sentence
-from nodesweep.config import Sweep
+from nodesweep.config.sweep import Sweep
 from nodesweep.explained import explanation
 from nodesweep.explanation import EXPLAINED, Basis, explain
 from nodesweep.results import Run, build, explained, from_csv, records, restated, to_csv

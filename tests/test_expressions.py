@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from nodesweep import expressions
 from nodesweep.common.errors import ConfigError
-from nodesweep.expressions import compile_condition, compile_template
+from nodesweep.config import expressions
+from nodesweep.config.expressions import compile_condition, compile_template
 
 FIELDS = {"nodes": 4, "tensor": 2, "pipeline": 1, "variant": "april"}
 

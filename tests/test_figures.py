@@ -18,7 +18,7 @@ from sweeps import toy, write
 
 from nodesweep.__main__ import main
 from nodesweep.calibration.fitting import calibrate
-from nodesweep.columns import TIDY
+from nodesweep.config.columns import TIDY
 from nodesweep.explanation import Basis
 from nodesweep.figures import NAMES, Figure, figures_of
 from nodesweep.figures.curves import Foreseen, by_calibrations

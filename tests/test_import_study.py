@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from sweeps import run_nodesweep, toy, write
 
-from nodesweep.columns import TIDY
+from nodesweep.config.columns import TIDY
 from nodesweep.legacy import import_markdown
 from nodesweep.legacy.measurements import Figures
 from nodesweep.results import from_csv

@@ -14,8 +14,8 @@ from measuring import BIG_MODEL, layouts_of, record_line, run_of, sweep_of
 from sweeps import toy, write
 
 from nodesweep.__main__ import main
-from nodesweep.columns import TIDY
 from nodesweep.common.errors import NodesweepError
+from nodesweep.config.columns import TIDY
 from nodesweep.ingest import Given, Ingested, Template, files, find, ingest
 from nodesweep.ingest import given as given_fields
 from nodesweep.ingest.fields import FIELDS

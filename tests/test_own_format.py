@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sweeps import REPOSITORY, run_nodesweep, run_snakemake, toy, write
 
 from nodesweep.common.errors import ConfigError
-from nodesweep.log_config import LogFormat
+from nodesweep.config.log_format import LogFormat
 from nodesweep.logs.custom import format_of
 from nodesweep.logs.scan import scan
 from nodesweep.study import Study

@@ -6,12 +6,11 @@ import pytest
 from measuring import STARTED, layouts_of, measurement_of, record_line, sweep_of
 from test_example_logs import EXAMPLES, name
 
-from nodesweep.config import Machine, Peak
+from nodesweep.config.machine import Machine, Peak, peak_of
 from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.scan import scan
 from nodesweep.measure import _half_interquartile_range
-from nodesweep.peaks import peak_of
 from nodesweep.plausible import above_peak, rates_differ, spread_too_large, stamps_differ
 from nodesweep.steady import timed, warm_up_records
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from measuring import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
 
 from nodesweep import results
-from nodesweep.columns import TIDY
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
+from nodesweep.config.columns import TIDY
 from nodesweep.results import Run, build, from_csv, size_label, to_csv
 from nodesweep.schedulers.base import End
 

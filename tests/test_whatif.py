@@ -10,7 +10,7 @@ from sweeps import REPOSITORY, write
 
 from nodesweep.__main__ import main
 from nodesweep.campaigns import calibrations_of
-from nodesweep.config import Sweep
+from nodesweep.config.sweep import Sweep
 from nodesweep.study import Study
 from nodesweep.whatif import asked, foreseen
 

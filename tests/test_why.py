@@ -14,8 +14,9 @@ from sweeps import drained, runner_of, study_in, write
 
 from nodesweep import formulas, journal
 from nodesweep.__main__ import main
-from nodesweep.columns import TIDY
 from nodesweep.common.text import plain
+from nodesweep.config.columns import TIDY
+from nodesweep.config.origins import origins
 from nodesweep.expand import conditions, expand
 from nodesweep.explanation import EXPLAINED
 from nodesweep.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
@@ -24,7 +25,6 @@ from nodesweep.logs.custom import format_of
 from nodesweep.logs.lines import lines_at
 from nodesweep.logs.scan import scan
 from nodesweep.measure import Measurement
-from nodesweep.origins import origins
 from nodesweep.outcome import RULES, decide
 from nodesweep.provenance import COLUMNS
 from nodesweep.records import terminal_record

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nodesweep.calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
+from nodesweep.config.sweep import Sweep
 
 from .calibration import Calibration
 from .case import Case
-from .config import Sweep
 from .layout import Layout
 from .results import Run
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .config import Precision, Workload
+from nodesweep.config.training import Training
+from nodesweep.config.types import Precision
+from nodesweep.config.workload import Workload
+
 from .flops import hardware_flops, padded_vocabulary, tflops_per_node
 from .layout import Layout
-from .training_config import Training
 
 _COLUMNS = {
     "nodes": "nodes",

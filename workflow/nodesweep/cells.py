@@ -20,8 +20,7 @@ from nodesweep.common.numbers import (
     yes_no,
 )
 from nodesweep.common.outcomes import NOT_RUN
-
-from .columns import TIDY
+from nodesweep.config.columns import TIDY
 
 MARKS = "marks"
 """What a cell may ask for beside the tidy columns: the annotations in the other cells of its row."""

@@ -6,10 +6,10 @@ from typing import Literal
 
 from nodesweep.calibration.time_model import kind_of
 from nodesweep.common.units import GIB, TERA
+from nodesweep.config.sweep import Sweep
 
 from .calibration import Calibration
 from .case import Case
-from .config import Sweep
 from .cost import node_hours
 from .forecast import Forecast, forecast
 from .layout import Layout

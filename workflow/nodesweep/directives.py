@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nodesweep.common.errors import ConfigError
-
-from .config import Machine
-from .expressions import compile_template
-from .fields import check_filled
+from nodesweep.config.expressions import compile_template
+from nodesweep.config.machine import Machine
+from nodesweep.config.types import check_filled
 
 _PLAIN = re.compile(r"[A-Za-z0-9_=:,./+@%\[\]-]+")
 _PJM_PLAIN = re.compile(r"[A-Za-z0-9_:./+@%-]+")

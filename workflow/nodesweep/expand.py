@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nodesweep.common.errors import ConfigError, LayoutError
+from nodesweep.config.expressions import compile_condition, compile_template
+from nodesweep.config.loader import dotted, merge
+from nodesweep.config.sweep import Block, Iterations, Sweep, Variant
+from nodesweep.config.types import is_name
 
-from .config import Block, Iterations, Sweep, Variant
-from .expressions import compile_condition, compile_template
-from .fields import is_name
 from .layout import Layout, identity_of, multiples, nearest
-from .sources import dotted, merge
 
 _MOST_POINTS = 100_000
 _NOTED = ("versions", "repositories", "secrets")

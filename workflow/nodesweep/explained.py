@@ -6,10 +6,10 @@ from typing import Any
 import pandas
 
 from nodesweep.common.markdown import inert
+from nodesweep.config.sweep import Sweep
 
 from .cells import EXPLAINING, STANDARD, known, varies
 from .conclusions import best_cells, best_of_each, best_table, by_campaign, differing, losses, sentence
-from .config import Sweep
 from .results import records
 from .tables import Part, View, template
 

@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nodesweep.common.units import MIB
+from nodesweep.config.machine import Machine, peak_of
+from nodesweep.config.training import MemoryConstants
+from nodesweep.config.workload import Workload
 
 from .calibration import Calibration
 from .case import Case
-from .config import Machine, Workload
 from .cost import node_hours
 from .layout import Layout
 from .memory import Peak, known_factor, peak
-from .peaks import peak_of
 from .timing import Parts, parts, passes
-from .training_config import MemoryConstants
 
 Verdict = Literal["fits", "tight", "will not fit", "uncertain", ""]
 GUESSED = MemoryConstants(process_mib=500, allocator_factor=1.1, allocator_factor_without_recomputation=1.1)

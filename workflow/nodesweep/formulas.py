@@ -1,6 +1,7 @@
 """Formulas with their numbers filled in, as a reader can work them out again."""
 
-from .config import Model
+from nodesweep.config.model import Model
+
 from .flops import (
     PASSES,
     PASSES_WITH_RECOMPUTATION,

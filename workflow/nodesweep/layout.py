@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from nodesweep.common.errors import LayoutError
-
-from .config import Iterations, Machine, Model, Queue, Variant, Workload
+from nodesweep.config.machine import Machine, Queue
+from nodesweep.config.model import Model
+from nodesweep.config.sweep import Iterations, Variant
+from nodesweep.config.workload import Workload
 
 
 def divisors(number: int) -> list[int]:

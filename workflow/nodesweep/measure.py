@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import fmean, median, quantiles
 from typing import Any, Literal
 
+from nodesweep.config.machine import peak_of
 from nodesweep.logs.custom import key_of
 from nodesweep.logs.formats import Format
 from nodesweep.logs.memory import highest
@@ -17,7 +18,6 @@ from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
 
 from . import flops, plausible
 from .layout import Layout
-from .peaks import peak_of
 from .shape import Shape
 from .steady import LeftOut, left_out, timed, warm_up_records
 

@@ -46,9 +46,9 @@ and two that ran out of 29150 MiB, the first of them after its first iteration:
 from dataclasses import dataclass
 
 from nodesweep.common.units import MIB
+from nodesweep.config.training import MemoryConstants
 
 from .case import Case
-from .training_config import MemoryConstants
 
 ADAM_MOMENT_BYTES = 8
 ADAM_STEP_BYTES = 4

@@ -6,9 +6,8 @@ Each check gives no flag or one; a flag says both figures, so that a reader can 
 from itertools import pairwise
 from statistics import median
 
+from nodesweep.config.machine import Peak
 from nodesweep.logs.reading import Iteration, LogReading
-
-from .config import Peak
 
 STAMPS_TOLERANCE = 0.1
 FEWEST_STAMPS = 3

@@ -10,10 +10,10 @@ import pandas
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.common.text import plain
+from nodesweep.config.columns import TIDY
+from nodesweep.config.model import Model
 
 from . import flops
-from .columns import TIDY
-from .config import Model
 from .explanation import EXPLAINED, Basis, bases, efficiency_percent, explain
 from .layout import Layout
 from .measure import Measurement

@@ -11,11 +11,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.config.expressions import compile_template
+from nodesweep.config.loader import REPOSITORY
 
 from .directives import OPTION, check_directives, clock, in_quotes, options, quoted, with_select
-from .expressions import compile_template
 from .layout import Layout
-from .sources import REPOSITORY
 
 TEMPLATES = REPOSITORY / "workflow" / "templates"
 PROVENANCE = TEMPLATES / "job" / "provenance.sh"

@@ -11,11 +11,11 @@ from typing import Any
 from nodesweep.calibration.observations import Observation
 from nodesweep.calibration.time_model import TimeModel
 from nodesweep.common.units import TERA
+from nodesweep.config.training import Search
 
 from .case import Case
 from .layout import Layout
 from .timing import passes
-from .training_config import Search
 
 _UNMEASURED_RHO = 0.1
 """What tensor parallelism does not divide, before any run tells: as in the priors of the fit."""

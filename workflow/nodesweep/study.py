@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep.common.errors import ConfigError, NodesweepError
+from nodesweep.config.loader import REPOSITORY, load_sweep, shown
+from nodesweep.config.sweep import Sweep
 
-from .config import Sweep
 from .expand import Expansion, expand
 from .layout import Layout
-from .sources import REPOSITORY, load_sweep, shown
 
 DEFAULT_SWEEP = REPOSITORY / "config" / "quickstart.yaml"
 

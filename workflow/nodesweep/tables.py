@@ -12,13 +12,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert, pipe_table
+from nodesweep.config.columns import TIDY
+from nodesweep.config.expressions import UNKNOWN, compile_condition
+from nodesweep.config.sweep import Sweep
+from nodesweep.config.tables import Annotation, Statistic, Table
 
 from .cells import HEADINGS, MARKS, STANDARD, Column, Row, figure, formatted
-from .columns import TIDY
-from .config import Sweep
-from .expressions import UNKNOWN, compile_condition
 from .results import records, restated, size_label
-from .table_config import Annotation, Statistic, Table
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "tables"
 MEMORY_MEANING = {

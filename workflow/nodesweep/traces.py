@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .config import Sweep
+from nodesweep.config.loader import Key, dotted
+from nodesweep.config.sweep import Sweep
+
 from .layout import Layout
 from .measure import Measurement, Statistics
 from .shape import Shape
-from .sources import Key, dotted
 
 MOST_VALUES = 12
 SCHEDULER_FIELDS = {

@@ -8,14 +8,14 @@ from nodesweep.common.errors import ConfigError, NodesweepError
 from nodesweep.common.markdown import pipe_table
 from nodesweep.common.numbers import anything, four_figures
 from nodesweep.common.units import GIB, MIB
+from nodesweep.config.machine import peak_of
+from nodesweep.config.sweep import Block, Sweep
 
 from .calibration import Calibration
-from .config import Block, Sweep
 from .cost import node_hours_per_billion_tokens, training_days
 from .expand import Expansion, expand
 from .forecast import Forecast, Memory, forecast
 from .layout import Layout
-from .peaks import peak_of
 
 AXES = (
     *("nodes", "data", "tensor", "pipeline", "micro_batch", "global_batch", "sequence_length"),

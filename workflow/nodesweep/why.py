@@ -12,13 +12,15 @@ from typing import TypeVar
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.common.text import plain
+from nodesweep.config.columns import TIDY
+from nodesweep.config.loader import Key
+from nodesweep.config.origins import Origins
+from nodesweep.config.sweep import Sweep
 from nodesweep.ingest.job import IngestedLog
 from nodesweep.logs.lines import lines_at
 
 from . import journal
 from .cells import HEADINGS, MARKS
-from .columns import TIDY
-from .config import Sweep
 from .expand import conditions
 from .explanation import EXPLAINED, Basis, bases, explain_row
 from .ingest import Ingested
@@ -27,11 +29,9 @@ from .journal import State
 from .legacy import Imported, ImportedRow, ImportedTable
 from .legacy import tracing as imported_rows
 from .measure import Measurement, Settings
-from .origins import Origins
 from .provenance import COLUMNS
 from .records import needs_run, read_calibrations, standing
 from .results import Run, build, from_csv, records, to_csv
-from .sources import Key
 from .study import Study
 from .traces import Facts, Trace
 

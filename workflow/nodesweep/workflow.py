@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.config.loader import load_sweep
 
 from .records import with_limits, withdraw_records
-from .sources import load_sweep
 from .study import DEFAULT_SWEEP, Study
 
 

@@ -11,8 +11,8 @@ import numpy
 from scipy.optimize import OptimizeResult, least_squares
 
 from nodesweep.common.units import MIB
+from nodesweep.config.training import FACTORS, MemoryConstants
 from nodesweep.memory import peak
-from nodesweep.training_config import FACTORS, MemoryConstants
 
 from .memory_model import MemoryFit, MemoryModel, PeakRun
 from .observations import Observation

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from nodesweep.case import Case
 from nodesweep.common.units import MIB
+from nodesweep.config.training import MemoryConstants
 from nodesweep.memory import peak
-from nodesweep.training_config import MemoryConstants
 
 
 @dataclass(frozen=True)

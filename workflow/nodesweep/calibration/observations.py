@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodesweep.case import Case
-from nodesweep.columns import TIDY
 from nodesweep.common.units import TERA
-from nodesweep.config import Workload
+from nodesweep.config.columns import TIDY
+from nodesweep.config.workload import Workload
 from nodesweep.flops import hardware_flops
 
 FEWEST_SECONDS = 1e-6

@@ -10,9 +10,10 @@ from nodesweep.calibration.memory_model import PeakRun
 from nodesweep.calibration.observations import case_of
 from nodesweep.calibration.time_model import Estimate, Run
 from nodesweep.case import Case
-from nodesweep.config import Machine, Peak, Sweep, Workload
+from nodesweep.config.machine import Machine, Peak, peak_of
+from nodesweep.config.sweep import Sweep
+from nodesweep.config.workload import Workload
 from nodesweep.layout import Layout
-from nodesweep.peaks import peak_of
 
 Row = Mapping[str, Any]
 _PROBLEM = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from nodesweep.config import Sweep
+from nodesweep.config.sweep import Sweep
 from nodesweep.layout import Layout
 
 from .batches import throughput

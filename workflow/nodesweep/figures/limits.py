@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from nodesweep.calibration.observations import mib_of_a_rank
-from nodesweep.config import Machine
+from nodesweep.config.machine import Machine
 from nodesweep.layout import Layout
 
 from .figure import Datum, Figure, Missing, Row, sentences

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.fields import Name
+from nodesweep.config.types import Name
 from nodesweep.logs.reading import LogReading
 
 from .fields import given

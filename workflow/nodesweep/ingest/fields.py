@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nodesweep.columns import Kind
 from nodesweep.common.errors import NodesweepError
+from nodesweep.config.columns import Kind
 from nodesweep.logs.reading import LogReading
 
 Values = dict[str, Any]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nodesweep.common.text import plain
-from nodesweep.config import Model
+from nodesweep.config.model import Model
 from nodesweep.logs.ending import from_log
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading

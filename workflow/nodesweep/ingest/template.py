@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.log_config import compiled
+from nodesweep.config.log_format import compiled
 
 from .fields import FIELDS, parsed
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep import formulas
-from nodesweep.columns import TIDY
+from nodesweep.config.columns import TIDY
+from nodesweep.config.loader import Key
 from nodesweep.explanation import EXPLAINED
 from nodesweep.logs.lines import lines_at
 from nodesweep.measure import Measurement
 from nodesweep.provenance import MEASURED
 from nodesweep.shape import Shape
-from nodesweep.sources import Key
 from nodesweep.traces import Trace
 
 from .fields import FIELDS

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from nodesweep.log_config import LogFigure, LogFormat, LogLine, compiled
+from nodesweep.config.log_format import LogFigure, LogFormat, LogLine, compiled
 
 from .formats import FORMATS, Format, WarmUp
 from .patterns import MIB, ONE, SECONDS, TFLOPS, Figure, Line, Record

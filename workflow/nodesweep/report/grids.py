@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from markupsafe import escape
 
 from nodesweep.cells import HEADINGS, STANDARD, Column, Row, figure, known, varies
-from nodesweep.columns import TIDY
 from nodesweep.common.markdown import read
 from nodesweep.common.numbers import word
+from nodesweep.config.columns import TIDY
 from nodesweep.tables import View
 
 OUTCOME = "Outcome"

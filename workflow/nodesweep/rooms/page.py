@@ -151,8 +151,8 @@ Panels = Callable[[Row], tuple[str, list[list[Any]]]]
 
 def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Panels:
     """What makes the slug and the panel of a row."""
+    from nodesweep.config.origins import origins
     from nodesweep.forecast import forecast
-    from nodesweep.origins import origins
     from nodesweep.records import read_calibrations
     from nodesweep.report.panels import Files, panel
     from nodesweep.whatif import WhatIf, told

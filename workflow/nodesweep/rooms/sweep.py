@@ -8,10 +8,10 @@ from typing import Any
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
 from nodesweep.common.lock import SweepLock
+from nodesweep.config.schema import REFERENCE, SCHEMAS, reference, schemas
 from nodesweep.measured import measurement_of
 from nodesweep.plan import Planned, plan_csv, plan_markdown, planned
 from nodesweep.records import decisions_of, ended, request_rerun, standing
-from nodesweep.schemas import REFERENCE, SCHEMAS, reference, schemas
 from nodesweep.script import PROVENANCE, render
 from nodesweep.study import DEFAULT_SWEEP, Study
 
@@ -131,7 +131,7 @@ def show(options: argparse.Namespace) -> None:
 
 def why(options: argparse.Namespace) -> None:
     """Say where the values of a row come from."""
-    from nodesweep.origins import origins
+    from nodesweep.config.origins import origins
     from nodesweep.why import why as told
 
     study, named = limited_study_of(options), options.configfile or [DEFAULT_SWEEP]

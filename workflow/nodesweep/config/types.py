@@ -1,9 +1,9 @@
 """Kinds of values a config may hold; each kind refuses what could do harm where it is used."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from nodesweep.common.errors import ConfigError
 
@@ -192,3 +192,16 @@ PositiveAxis = axis(
 )
 BooleanAxis = axis(Annotated[bool, Field(strict=True)], {"type": "boolean"})
 FrequencyAxis = axis(Annotated[float, Field(gt=0, le=100)], {"type": "number", "exclusiveMinimum": 0})
+
+
+Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+class StrictModel(BaseModel):
+    """A mapping of the config: unknown keys are refused, values are frozen."""
+
+    model_config = STRICT

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .sources import KINDS, Key, Source, dotted, merge, merged, read_yaml, resolved, typed
+from .loader import KINDS, Key, Source, dotted, merge, merged, read_yaml, resolved, typed
 
 
 @dataclass(frozen=True)

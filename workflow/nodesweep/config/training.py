@@ -2,21 +2,17 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from .expressions import LAYOUT_NAMES
-from .fields import STRICT
+from .types import StrictModel
 
 FACTORS = (0.5, 5.0)
 Factor = Annotated[float, Field(ge=FACTORS[0], le=FACTORS[1])]
 Schedule = Literal["1f1b", "gpipe", "interleaved"]
 
 
-class _Strict(BaseModel):
-    model_config = STRICT
-
-
-class Training(_Strict):
+class Training(StrictModel):
     """What of a trainer's settings its memory and time depend on, beside the layout; the command must agree with it."""
 
     pipeline_schedule: Schedule = "1f1b"
@@ -37,7 +33,7 @@ class Training(_Strict):
     """Whether the output layer uses the embedding's weights."""
 
 
-class MemoryConstants(_Strict):
+class MemoryConstants(StrictModel):
     """What a software stack adds to the memory its tensors take; fitted to measured peaks once."""
 
     process_mib: Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -56,7 +52,7 @@ class MemoryConstants(_Strict):
         return self
 
 
-class Search(_Strict):
+class Search(StrictModel):
     """Which layout is sought."""
 
     best: Literal["fastest", "cheapest"] = "fastest"

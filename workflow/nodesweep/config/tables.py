@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
@@ -15,11 +14,11 @@ from pydantic import (
     model_validator,
 )
 
+from nodesweep.cells import HEADINGS
 from nodesweep.common.markdown import CELL_CHARACTERS
 
-from .cells import HEADINGS
 from .columns import TIDY
-from .fields import STRICT, Text, condition_over
+from .types import StrictModel, Text, condition_over
 
 Statistic = Literal["median", "mean"]
 _FORMAT = r"^\+?,?(\.[0-9]{1,2})?[eEfgG%]$"
@@ -60,11 +59,7 @@ _VALUE_SCHEMA = WithJsonSchema({"type": "string", "enum": [*HEADINGS, *TIDY]})
 _ORDER_SCHEMA = WithJsonSchema({"type": "string", "enum": [sign + name for sign in ("", "-") for name in TIDY]})
 
 
-class _Strict(BaseModel):
-    model_config = STRICT
-
-
-class Annotation(_Strict):
+class Annotation(StrictModel):
     """Words put after a cell where a condition holds."""
 
     if_: Annotated[RowCondition, Field(alias="if")]
@@ -73,7 +68,7 @@ class Annotation(_Strict):
     """The words, such as `(1 iteration only)`."""
 
 
-class TableColumn(_Strict):
+class TableColumn(StrictModel):
     """A column of a table; a standard heading alone stands for that column as it is."""
 
     heading: Annotated[Text, Field(min_length=1)]
@@ -106,7 +101,7 @@ def _heading_as_mapping(value: Any) -> Any:
     return {"heading": value} if isinstance(value, str) else value
 
 
-class Table(_Strict):
+class Table(StrictModel):
     """A table of the results."""
 
     heading: Annotated[Text, Field(max_length=CELL_CHARACTERS)] = ""

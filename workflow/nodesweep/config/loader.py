@@ -12,9 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from nodesweep.common.errors import ConfigError
 
-from .config import Machine, Model, Sweep, Workload
+from .machine import Machine
+from .model import Model
+from .sweep import Sweep
+from .workload import Workload
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 KINDS: dict[str, type[BaseModel]] = {"model": Model, "machine": Machine, "workload": Workload}
 _MOST_BYTES = 4 * 2**20
 _MOST_VALUES = 500_000

@@ -3,9 +3,9 @@
 from typing import Annotated, Any, Literal, Self
 
 import re2
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from .fields import Contained, Expression, Name
+from .types import Contained, Expression, Name, StrictModel
 
 BuiltInFormat = Literal[
     "auto",
@@ -60,11 +60,7 @@ def _check_pattern(pattern: str) -> str:
 Pattern = Annotated[Expression, AfterValidator(_check_pattern)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class LogLine(_Strict):
+class LogLine(StrictModel):
     """A line of a log."""
 
     contains: Contained
@@ -83,7 +79,7 @@ class IterationLine(LogLine):
         return self
 
 
-class LogFigure(_Strict):
+class LogFigure(StrictModel):
     """A number of an iteration."""
 
     pattern: Pattern
@@ -101,7 +97,7 @@ class LogFigure(_Strict):
         return self
 
 
-class LogFigures(_Strict):
+class LogFigures(StrictModel):
     """The figures of an iteration, from its line or from lines after it."""
 
     seconds: LogFigure | None = None
@@ -150,7 +146,7 @@ class LogFigures(_Strict):
         return {name: figure for name in type(self).model_fields if (figure := getattr(self, name)) is not None}
 
 
-class LogFormat(_Strict):
+class LogFormat(StrictModel):
     """How a trainer of your own writes its log."""
 
     name: Name

@@ -5,14 +5,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .cells import EXPLAINING, STANDARD
+from nodesweep.cells import EXPLAINING, STANDARD
+
 from .columns import TIDY
-from .config import Block, Iterations, Machine, Model, Peak, Queue, Sweep, Variant, When, Workload
 from .expressions import LAYOUT_NAMES, WORD_NAMES
-from .log_config import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
-from .sources import REPOSITORY
-from .table_config import Annotation, Table, TableColumn
-from .training_config import MemoryConstants, Search, Training
+from .loader import REPOSITORY
+from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
+from .machine import Machine, Peak, Queue
+from .model import Model
+from .sweep import Block, Iterations, Sweep, Variant, When
+from .tables import Annotation, Table, TableColumn
+from .training import MemoryConstants, Search, Training
+from .workload import Workload
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 REFERENCE = REPOSITORY / "config" / "README.md"

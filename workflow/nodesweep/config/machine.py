@@ -1,0 +1,145 @@
+"""The machine of a sweep: its scheduler, queues, nodes and how ranks are started."""
+
+import math
+import os
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from .types import (
+    Cores,
+    Count,
+    Name,
+    Option,
+    OptionName,
+    Positive,
+    Precision,
+    Setting,
+    Shape,
+    ShellLine,
+    StrictModel,
+    Text,
+    VariableName,
+    Word,
+)
+
+
+class Peak(StrictModel):
+    """What a node could do at best."""
+
+    precision: Precision
+    """Number format of the matrix products."""
+    frequency_ghz: Positive | None = None
+    """Clock this holds for; every clock where left out."""
+    tflops_per_node: Positive
+    """Peak of one node in 1e12 floating-point operations per second."""
+
+
+class Queue(StrictModel):
+    """A queue of the batch system: a partition of Slurm, a resource group of PJM, a queue of PBS."""
+
+    name: Name
+    """Its name there."""
+    min_nodes: Count = 1
+    """Smallest node count it takes."""
+    max_nodes: Count | None = None
+    """Largest node count it takes."""
+    elapse_limit_seconds: Count | None = None
+    """Longest time limit it takes, in seconds."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_nodes is not None and self.max_nodes < self.min_nodes:
+            raise ValueError(f"max_nodes {self.max_nodes} is below min_nodes {self.min_nodes}; raise it")
+        return self
+
+    def refusal(self, nodes: int, needed_seconds: float | None) -> str | None:
+        """Why it does not take a job of so many nodes that needs so long; None where it does."""
+        if nodes < self.min_nodes or (self.max_nodes is not None and nodes > self.max_nodes):
+            most = "any number of" if self.max_nodes is None else self.max_nodes
+            return f"{self.name} takes {self.min_nodes} to {most} nodes"
+        if self.elapse_limit_seconds and needed_seconds and needed_seconds > self.elapse_limit_seconds:
+            return f"{self.name} takes at most {self.elapse_limit_seconds} s"
+        return None
+
+
+class Machine(StrictModel):
+    """Where jobs run and how ranks are started there."""
+
+    name: Name = "machine"
+    """Label; the file's name where the machine has a file of its own."""
+    description: Text = ""
+    """What a node of the sweep is on this machine; printed with the tables."""
+    scheduler: Literal["local", "slurm", "pjm", "pbs"]
+    """Who runs the jobs: `local` runs them on the launcher's own machine, the others through their batch system."""
+    ranks_per_node: Count = 1
+    """Ranks started on each node."""
+    min_nodes: Count = 1
+    """Smallest node count a job may ask for."""
+    max_nodes: Count | None = None
+    """Largest node count a job may ask for."""
+    frequencies_ghz: tuple[Positive, ...] = ()
+    """Clocks a job may ask for; none can be chosen where empty."""
+    memory_mib_per_node: Positive | None = None
+    """Memory the ranks of a node may use together, in MiB."""
+    shared_cores: Cores | None = None
+    """Ranks that run at full speed at once where all share one machine: its cores; `host`: those nodesweep may use."""
+    enforce_memory: bool = False
+    """Whether the job script holds each rank to its share of memory_mib_per_node (`ulimit -d`)."""
+    elapse_limit_seconds: Count | None = None
+    """Time limit of a job, in seconds; where left out, iterations.expected_seconds, earlier runs or the queue tell."""
+    queues: tuple[Queue, ...] = ()
+    """Queues in order of preference; a job goes to the first that takes its nodes and its time."""
+    peak_tflops: tuple[Peak, ...] = ()
+    """Peak FLOP/s of a node per precision and clock."""
+    launcher: tuple[Word, ...] = ()
+    """Words put before the workload's command to start all ranks."""
+    setup: tuple[ShellLine, ...] = ()
+    """Shell lines run as they are before anything of the workload, such as module loads."""
+    environment: dict[VariableName, Setting] = {}
+    """Environment of every job on this machine."""
+    versions: dict[Name, ShellLine] = {}
+    """Names, and the shell line whose first line of output is their version: part of a run's provenance."""
+    secrets: tuple[VariableName, ...] = ()
+    """Parts of names of environment variables whose values stay out of the provenance, beside tokens and passwords."""
+    options: dict[OptionName, Option] = {}
+    """More directives, as the scheduler names them: a value, true for a bare flag, or a list to give one repeatedly."""
+    node_shapes: dict[Annotated[int, Field(ge=1)], Shape] = {}
+    """PJM: shape of a node count, such as `3072: 8x12x32`; counts not listed are asked for as a plain number."""
+    node_allocation: Literal["torus", "mesh", "noncont"] | None = None
+    """PJM: how nodes must lie to each other."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_nodes is not None and self.max_nodes < self.min_nodes:
+            raise ValueError(f"max_nodes {self.max_nodes} is below min_nodes {self.min_nodes}; raise it")
+        if self.enforce_memory and self.memory_mib_per_node is None:
+            raise ValueError("enforce_memory needs memory_mib_per_node; give the node's memory in MiB")
+        if self.scheduler == "local" and (self.options or self.queues):
+            raise ValueError("options and queues are for a batch scheduler; 'local' takes none: leave them out")
+        if self.scheduler != "local" and self.shared_cores == "host":
+            raise ValueError(f"shared_cores 'host' is for scheduler local; with {self.scheduler} give their number")
+        if self.scheduler != "pjm" and (self.node_shapes or self.node_allocation):
+            raise ValueError("node_shapes and node_allocation are for scheduler pjm; leave them out")
+        for nodes, shape in self.node_shapes.items():
+            if math.prod(int(side) for side in shape.split("x")) != nodes:
+                raise ValueError(
+                    f"node_shapes gives {nodes} nodes the shape {shape}; the sides must multiply to {nodes}"
+                )
+        return self
+
+    @property
+    def cores_shared_by_ranks(self) -> int | None:
+        """Ranks that run at full speed at once; None where each node has cores of its own."""
+        return len(os.sched_getaffinity(0)) if isinstance(self.shared_cores, str) else self.shared_cores
+
+
+def peak_of(machine: Machine, precision: Precision, frequency_ghz: float | None) -> Peak | None:
+    """The highest peak that a node has in this precision at this clock, or at any where the layout names none."""
+    fitting = [
+        peak
+        for peak in machine.peak_tflops
+        if peak.precision == precision
+        and (frequency_ghz is None or peak.frequency_ghz is None or peak.frequency_ghz == frequency_ghz)
+    ]
+    return max(fitting, key=lambda peak: peak.tflops_per_node, default=None)

@@ -1,0 +1,38 @@
+"""The workload of a sweep: what a job runs, and how its log is read."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .log_format import WrittenFormat
+from .training import MemoryConstants, Training
+from .types import Name, Precision, Setting, ShellLine, StrictModel, VariableName, Word
+
+
+class Workload(StrictModel):
+    """What a job runs, and how its log is read."""
+
+    name: Name = "workload"
+    """Label; the file's name where the workload has a file of its own."""
+    setup: tuple[ShellLine, ...] = ()
+    """Shell lines run as they are before the command, after the machine's."""
+    environment: dict[VariableName, Setting] = {}
+    """Environment of the command, over the machine's."""
+    command: Annotated[tuple[Word, ...], Field(min_length=1)]
+    """The command of one rank, word by word; a word that renders to nothing is left out."""
+    versions: dict[Name, ShellLine] = {}
+    """Names, and the shell line whose first line of output is their version, over the machine's."""
+    repositories: tuple[Word, ...] = ()
+    """Paths whose git commit is part of a run's provenance; the working directory's always is."""
+    log_format: WrittenFormat = "auto"
+    """Form of the log: the name of one that is known, a description of another, or `auto` to recognise it."""
+    memory_source: Literal["log-max-allocated", "log-max-reserved", "log-node-used", "scheduler", "none"] = (
+        "log-max-allocated"
+    )
+    """Figure shown as memory: the log's (a trainer's own peaks, a node's use), the scheduler's accounts, or none."""
+    precision: Precision = "fp32"
+    """Number format of the matrix products."""
+    training: Training = Training()
+    """What of the trainer's settings memory and time depend on, beside the layout."""
+    memory_constants: MemoryConstants | None = None
+    """What the software stack adds to the memory of its tensors; a guess, or a calibration, where left out."""
