@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep.config.sweep import Sweep
-from nodesweep.expand import expand
-from nodesweep.layout import Layout
 from nodesweep.logs.custom import format_of
 from nodesweep.logs.scan import scan
 from nodesweep.measure import Measurement, Settings, measure
 from nodesweep.outcome import decide
 from nodesweep.results import Run, build
 from nodesweep.schedulers.base import End
+from nodesweep.sweep.expand import expand
+from nodesweep.sweep.layout import Layout
 from nodesweep.tables import document_of, render
 
 SUCCESS = End(0)

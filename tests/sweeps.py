@@ -14,7 +14,7 @@ from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Scheduler
 from nodesweep.schedulers.local import Local
 from nodesweep.script import PROVENANCE, render
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TOY_TRAINER = REPOSITORY / "tests" / "programs" / "toy_trainer.sh"

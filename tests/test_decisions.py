@@ -11,7 +11,7 @@ from nodesweep.decisions import Decisions, Ran
 from nodesweep.records import decisions_of, standing, withdraw_records
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.local import Local
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 AXES = {"global_batch": 16, "sequence_length": 128}
 

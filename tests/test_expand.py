@@ -11,10 +11,10 @@ from sweeps import toy, write
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.sweep import Sweep
-from nodesweep.expand import Expansion, expand
 from nodesweep.plan import plan_csv, plan_markdown, planned
 from nodesweep.records import decisions_of
-from nodesweep.study import Study
+from nodesweep.sweep.expand import Expansion, expand
+from nodesweep.sweep.study import Study
 
 
 def expanded(**changes: Any) -> Expansion:

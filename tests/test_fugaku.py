@@ -12,7 +12,7 @@ from sweeps import REPOSITORY, toy, write
 from nodesweep.common.errors import ConfigError
 from nodesweep.schedulers.pjm import Pjm
 from nodesweep.script import key_of, render
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 # The rows of the study, top to bottom: nodes, MP, AC, month; then what follows from them by hand: DP = nodes / (48 MP),
 # the resource group (small up to 384 nodes), the shape, and the time: 1.5 x (1800 s + 3 x (900000 / nodes + 120) s),

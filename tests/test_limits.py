@@ -7,8 +7,8 @@ import pytest
 from sweeps import toy, write
 
 from nodesweep.common.errors import ConfigError
-from nodesweep.layout import Layout
-from nodesweep.study import Study
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
 
 SMALL = {"name": "small", "max_nodes": 4, "elapse_limit_seconds": 3600}
 LARGE = {"name": "large", "min_nodes": 5, "max_nodes": 64, "elapse_limit_seconds": 600}

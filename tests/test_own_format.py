@@ -12,7 +12,7 @@ from nodesweep.common.errors import ConfigError
 from nodesweep.config.log_format import LogFormat
 from nodesweep.logs.custom import format_of
 from nodesweep.logs.scan import scan
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 UNSEEN = {
     "name": "unseen",

@@ -25,7 +25,7 @@ from nodesweep.schedulers.pjm import Pjm
 from nodesweep.schedulers.pjm_files import gather, rank_files, read_statistics
 from nodesweep.schedulers.pjm_listing import Listed, parse
 from nodesweep.script import render
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 HEADER = "H,JOB_ID,JOB_NAME,ST,EC,PC,SN,REASON\n"
 ITERATION = (

@@ -12,8 +12,8 @@ from nodesweep.common.errors import SchedulerAway, SubmissionUnclear, Throttled
 from nodesweep.runner import Finished, Runner
 from nodesweep.schedulers.base import End, Job, Patience, Sighting
 from nodesweep.schedulers.commands import Batch
-from nodesweep.study import Study
 from nodesweep.submission import Policy
+from nodesweep.sweep.study import Study
 from nodesweep.watch import Backoff
 
 RUNNING = Sighting("7", "running", "R")

@@ -14,7 +14,7 @@ from sweeps import toy, write
 from test_script import marker, run, script
 
 from nodesweep.provenance_file import LEFT_OUT, MOST_CHARACTERS, SECTIONS, Fact, facts_of
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 
 def noting(**workload: Any) -> dict[str, Any]:

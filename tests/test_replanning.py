@@ -14,7 +14,7 @@ from nodesweep.calibration.fitting import calibrate
 from nodesweep.calibration.observations import Observation
 from nodesweep.case import Case
 from nodesweep.records import ended, with_limits, withdraw_records
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 MODEL = {"layers": 48, "hidden_size": 7168, "attention_heads": 56, "vocab_size": 50257}
 QUEUES = [

@@ -21,7 +21,7 @@ from nodesweep.common.text import plain, visible
 from nodesweep.report.packing import PANELS_A_PACK, script_json
 from nodesweep.report.panels import TAIL_LINES, said, tail
 from nodesweep.rooms.page import _packs
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

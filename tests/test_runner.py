@@ -14,7 +14,7 @@ from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.local import Local
 from nodesweep.script import key_of
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 
 def run_all(study: Study, lines: list[str] | None = None, **options: Any) -> dict[str, Finished]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sweeps import REPOSITORY, toy, write
 
 from nodesweep.script import PROVENANCE, key_of, quote_word, render
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 
 def script(folder: Path, sweep: dict[str, Any], number: int = 0) -> Path:

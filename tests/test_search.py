@@ -9,7 +9,7 @@ from typing import Any
 from sweeps import REPOSITORY, run_snakemake, write
 
 from nodesweep.decisions import Decisions, Ran
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 REPLAY = REPOSITORY / "tests" / "replay"
 SHUFFLES = 50

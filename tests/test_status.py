@@ -20,7 +20,7 @@ from nodesweep.pace import Foreseen
 from nodesweep.rooms.status import Page
 from nodesweep.standings import Detail, Row, Standing, labels_of, summed
 from nodesweep.status_page import head, table
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 NOW = 1_800_000_000.0
 HOSTILE = "\x1b[31m<b>[red]|evil|[/red]\x1b]0;title\x07 \u202egnp.exe\u202c \x07" + "long " * 200

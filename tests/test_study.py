@@ -12,7 +12,6 @@ from sweeps import REPOSITORY
 
 from nodesweep import journal
 from nodesweep.__main__ import main
-from nodesweep.layout import Layout
 from nodesweep.logs.custom import format_of
 from nodesweep.logs.scan import scan
 from nodesweep.outcome import decide
@@ -20,7 +19,8 @@ from nodesweep.records import terminal_record
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.pjm_files import gather, read_statistics
 from nodesweep.script import key_of
-from nodesweep.study import Study
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
 
 CONFIG = REPOSITORY / "config" / "fugaku-30b.yaml"
 STUDY = """

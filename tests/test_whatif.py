@@ -11,7 +11,7 @@ from sweeps import REPOSITORY, write
 from nodesweep.__main__ import main
 from nodesweep.campaigns import calibrations_of
 from nodesweep.config.sweep import Sweep
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 from nodesweep.whatif import asked, foreseen
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}

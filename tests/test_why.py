@@ -17,7 +17,6 @@ from nodesweep.__main__ import main
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
-from nodesweep.expand import conditions, expand
 from nodesweep.explanation import EXPLAINED
 from nodesweep.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
 from nodesweep.ingest import tracing
@@ -31,7 +30,8 @@ from nodesweep.records import terminal_record
 from nodesweep.results import from_csv
 from nodesweep.schedulers.base import End, Job, Usage
 from nodesweep.shape import Shape
-from nodesweep.study import Study
+from nodesweep.sweep.expand import conditions, expand
+from nodesweep.sweep.study import Study
 from nodesweep.traces import SCHEDULER_FIELDS
 
 LOGS = Path(__file__).parent / "logs"

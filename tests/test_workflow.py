@@ -12,7 +12,7 @@ import yaml
 from sweeps import REPOSITORY, held, launched, run_nodesweep, run_snakemake, starts, toy, write
 
 from nodesweep import journal
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 
 def tables(folder: Path) -> str:

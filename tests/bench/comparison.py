@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from nodesweep.study import REPOSITORY
+from nodesweep.sweep.study import REPOSITORY
 
 RUNS = 11
 SHARE = 0.1

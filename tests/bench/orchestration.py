@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from nodesweep.study import REPOSITORY
+from nodesweep.sweep.study import REPOSITORY
 
 PROGRAM = REPOSITORY / "tests" / "programs" / "printer.sh"
 PHASES = {"plan": "plan.md", "scripts": "scripts.sha256", "run": "layouts", "measure": "results.csv"}

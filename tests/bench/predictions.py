@@ -21,7 +21,7 @@ from nodesweep.common.units import MIB
 from nodesweep.forecast import forecast
 from nodesweep.records import standing
 from nodesweep.results import from_csv, records
-from nodesweep.study import DEFAULT_SWEEP, REPOSITORY, Study
+from nodesweep.sweep.study import DEFAULT_SWEEP, REPOSITORY, Study
 
 
 def run() -> None:

@@ -26,7 +26,7 @@ from slurm.cluster import Cluster
 from sweeps import REPOSITORY, TOY_TRAINER, snakemake_command, write
 
 from nodesweep import journal
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 LATEST_KILL_SECONDS = 6.0
 LONGEST_LAUNCH_SECONDS = 240

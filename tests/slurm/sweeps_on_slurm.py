@@ -14,7 +14,7 @@ from sweeps import drained, runner_of, study_in
 from nodesweep import journal
 from nodesweep.runner import Finished
 from nodesweep.schedulers.slurm import Slurm
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 LAYOUT = {"global_batch": 840, "sequence_length": 128}  # any number of nodes up to 8 divides the batch
 

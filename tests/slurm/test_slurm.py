@@ -18,7 +18,7 @@ from nodesweep.records import withdraw_records
 from nodesweep.schedulers import commands
 from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.slurm import Slurm
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 WITH_AND_WITHOUT_ACCOUNTS = [
     pytest.param("slurm", marks=pytest.mark.xdist_group("slurm"), id="accounts"),

@@ -5,10 +5,10 @@ from typing import Any
 
 from nodesweep.calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
 from nodesweep.config.sweep import Sweep
+from nodesweep.sweep.layout import Layout
 
 from .calibration import Calibration
 from .case import Case
-from .layout import Layout
 from .results import Run
 
 Found = dict[str, tuple[list[Observation], list[LeftOut]]]

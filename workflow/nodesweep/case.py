@@ -7,9 +7,9 @@ from typing import Any
 from nodesweep.config.training import Training
 from nodesweep.config.types import Precision
 from nodesweep.config.workload import Workload
+from nodesweep.sweep.layout import Layout
 
 from .flops import hardware_flops, padded_vocabulary, tflops_per_node
-from .layout import Layout
 
 _COLUMNS = {
     "nodes": "nodes",

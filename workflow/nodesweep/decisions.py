@@ -7,12 +7,12 @@ from typing import Literal
 from nodesweep.calibration.time_model import kind_of
 from nodesweep.common.units import GIB, TERA
 from nodesweep.config.sweep import Sweep
+from nodesweep.sweep.layout import Layout
 
 from .calibration import Calibration
 from .case import Case
 from .cost import node_hours
 from .forecast import Forecast, forecast
-from .layout import Layout
 from .search import Progress
 from .timing import passes
 

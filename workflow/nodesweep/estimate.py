@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from nodesweep.sweep.layout import Layout
+
 from .decisions import Decisions
-from .layout import Layout
 from .pace import Foreseen, Pace, foreseen, seconds_left
 from .progress import Progress
 from .records import seconds_of

@@ -7,11 +7,11 @@ from nodesweep.common.units import MIB
 from nodesweep.config.machine import Machine, peak_of
 from nodesweep.config.training import MemoryConstants
 from nodesweep.config.workload import Workload
+from nodesweep.sweep.layout import Layout
 
 from .calibration import Calibration
 from .case import Case
 from .cost import node_hours
-from .layout import Layout
 from .memory import Peak, known_factor, peak
 from .timing import Parts, parts, passes
 

@@ -1,6 +1,7 @@
 """Formulas with their numbers filled in, as a reader can work them out again."""
 
 from nodesweep.config.model import Model
+from nodesweep.sweep.layout import Layout
 
 from .flops import (
     PASSES,
@@ -10,7 +11,6 @@ from .flops import (
     parameter_count,
     tflops_per_node,
 )
-from .layout import Layout
 from .shape import Shape
 
 

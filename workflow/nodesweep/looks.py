@@ -13,6 +13,7 @@ from nodesweep.logs.growing import GrowingLog
 from nodesweep.logs.reading import LogReading
 from nodesweep.schedulers.base import Job, Scheduler
 from nodesweep.schedulers.marks import has_started
+from nodesweep.sweep.study import Study
 
 from . import journal
 from .forecast import Forecast, forecast
@@ -21,7 +22,6 @@ from .pace import Foreseen, foreseen
 from .records import needs_run, node_hours_of, read_calibrations, seconds_of
 from .schedulers import SCHEDULERS
 from .standings import SUBMITTING_SECONDS, Detail, Standing, detail_of
-from .study import Study
 
 MOST_OUTPUTS = 4
 _LINE = re.compile(r"^line \d+: ")

@@ -15,9 +15,9 @@ from nodesweep.logs.custom import key_of
 from nodesweep.logs.formats import Format
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
+from nodesweep.sweep.layout import Layout
 
 from . import flops, plausible
-from .layout import Layout
 from .shape import Shape
 from .steady import LeftOut, left_out, timed, warm_up_records
 

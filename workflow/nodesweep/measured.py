@@ -6,10 +6,10 @@ from nodesweep.common.files import write_atomic
 from nodesweep.logs.custom import format_of
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.scan import scan
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
 
-from .layout import Layout
 from .measure import Measurement, Settings, measure
-from .study import Study
 
 
 def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from nodesweep.sweep.layout import Layout
+
 from .cost import SECONDS_PER_HOUR
 from .forecast import Forecast
-from .layout import Layout
 
 MOST_OBSERVED = 500
 LEAST_SECONDS = 1.0

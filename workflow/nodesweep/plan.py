@@ -10,12 +10,12 @@ from typing import Any
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import anything, four_figures
 from nodesweep.common.units import GIB
+from nodesweep.sweep.expand import Rejected
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
 
 from .decisions import Decisions, NotRun
-from .expand import Rejected
 from .forecast import Forecast
-from .layout import Layout
-from .study import Study
 
 LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
 _COLUMNS = {

@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from nodesweep.sweep.layout import Layout
+
 from . import formulas
-from .layout import Layout
 from .measure import Statistics
 from .shape import Shape
 from .traces import (

@@ -10,12 +10,12 @@ from nodesweep.logs.custom import format_of
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.scan import scan
 from nodesweep.schedulers.base import End, Job
+from nodesweep.sweep.study import Study
 
 from . import journal
 from .measured import measured_from
 from .outcome import decide
 from .records import terminal_record
-from .study import Study
 from .submission import Finished
 
 

@@ -12,6 +12,8 @@ from nodesweep.common.lock import SweepLock
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.marks import has_started
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
 
 from . import journal
 from .calibration import Calibration
@@ -19,10 +21,8 @@ from .cost import node_hours
 from .decisions import Decisions, NotRun, Ran
 from .forecast import forecast
 from .journal import State
-from .layout import Layout
 from .measured import measurement_of
 from .outcome import Verdict
-from .study import Study
 
 SCHEMA = 1
 

@@ -12,10 +12,10 @@ from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.model import Model
+from nodesweep.sweep.layout import Layout
 
 from . import flops
 from .explanation import EXPLAINED, Basis, bases, efficiency_percent, explain
-from .layout import Layout
 from .measure import Measurement
 
 _PANDAS = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}

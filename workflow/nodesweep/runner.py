@@ -11,6 +11,7 @@ from typing import Any
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.schedulers.base import End, Job, Scheduler, Sighting
 from nodesweep.schedulers.marks import end_marker, has_started, revoke
+from nodesweep.sweep.study import Study
 
 from . import journal
 from .decisions import Decisions, NotRun
@@ -20,7 +21,6 @@ from .progress import Progress, Telling
 from .recording import Recorder
 from .records import needs_run, not_run_record, ran_of, summary
 from .script import key_of
-from .study import Study
 from .submission import Finished, Policy, Submission
 from .waiting import Waiting
 from .watch import Backoff, OutputWatch

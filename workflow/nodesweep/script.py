@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import compile_template
 from nodesweep.config.loader import REPOSITORY
+from nodesweep.sweep.layout import Layout
 
 from .directives import OPTION, check_directives, clock, in_quotes, options, quoted, with_select
-from .layout import Layout
 
 TEMPLATES = REPOSITORY / "workflow" / "templates"
 PROVENANCE = TEMPLATES / "job" / "provenance.sh"

@@ -12,9 +12,9 @@ from nodesweep.calibration.observations import Observation
 from nodesweep.calibration.time_model import TimeModel
 from nodesweep.common.units import TERA
 from nodesweep.config.training import Search
+from nodesweep.sweep.layout import Layout
 
 from .case import Case
-from .layout import Layout
 from .timing import passes
 
 _UNMEASURED_RHO = 0.1

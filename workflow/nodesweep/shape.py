@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from nodesweep.sweep.layout import Layout
+
 from . import flops
-from .layout import Layout
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from nodesweep.common.durations import in_words
 from nodesweep.common.text import plain
 from nodesweep.logs.reading import LogReading
+from nodesweep.sweep.layout import Layout
 
 from .cost import node_hours
-from .layout import Layout
 from .measure import memory_of
 from .pace import Foreseen, Pace, seconds_left
 from .steady import timed, warm_up_records

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from nodesweep.config.loader import Key, dotted
 from nodesweep.config.sweep import Sweep
+from nodesweep.sweep.layout import Layout
 
-from .layout import Layout
 from .measure import Measurement, Statistics
 from .shape import Shape
 

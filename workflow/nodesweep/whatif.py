@@ -10,12 +10,12 @@ from nodesweep.common.numbers import anything, four_figures
 from nodesweep.common.units import GIB, MIB
 from nodesweep.config.machine import peak_of
 from nodesweep.config.sweep import Block, Sweep
+from nodesweep.sweep.expand import Expansion, expand
+from nodesweep.sweep.layout import Layout
 
 from .calibration import Calibration
 from .cost import node_hours_per_billion_tokens, training_days
-from .expand import Expansion, expand
 from .forecast import Forecast, Memory, forecast
-from .layout import Layout
 
 AXES = (
     *("nodes", "data", "tensor", "pipeline", "micro_batch", "global_batch", "sequence_length"),

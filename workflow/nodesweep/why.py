@@ -18,10 +18,11 @@ from nodesweep.config.origins import Origins
 from nodesweep.config.sweep import Sweep
 from nodesweep.ingest.job import IngestedLog
 from nodesweep.logs.lines import lines_at
+from nodesweep.sweep.expand import conditions
+from nodesweep.sweep.study import Study
 
 from . import journal
 from .cells import HEADINGS, MARKS
-from .expand import conditions
 from .explanation import EXPLAINED, Basis, bases, explain_row
 from .ingest import Ingested
 from .ingest import tracing as old_jobs
@@ -32,7 +33,6 @@ from .measure import Measurement, Settings
 from .provenance import COLUMNS
 from .records import needs_run, read_calibrations, standing
 from .results import Run, build, from_csv, records, to_csv
-from .study import Study
 from .traces import Facts, Trace
 
 T = TypeVar("T")

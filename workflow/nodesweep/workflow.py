@@ -10,9 +10,9 @@ from typing import Any
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.loader import load_sweep
+from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .records import with_limits, withdraw_records
-from .study import DEFAULT_SWEEP, Study
 
 
 def study_of(workflow: Any) -> Study:

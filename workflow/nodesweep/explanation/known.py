@@ -13,7 +13,7 @@ from nodesweep.case import Case
 from nodesweep.config.machine import Machine, Peak, peak_of
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.workload import Workload
-from nodesweep.layout import Layout
+from nodesweep.sweep.layout import Layout
 
 Row = Mapping[str, Any]
 _PROBLEM = (

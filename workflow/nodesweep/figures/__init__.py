@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from nodesweep.config.sweep import Sweep
-from nodesweep.layout import Layout
+from nodesweep.sweep.layout import Layout
 
 from .batches import throughput
 from .curves import Curve, no_curve

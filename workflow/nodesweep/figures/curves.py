@@ -7,7 +7,7 @@ from nodesweep.calibration import Calibration
 from nodesweep.case import Case
 from nodesweep.explanation import Basis
 from nodesweep.explanation.known import Known
-from nodesweep.layout import divisors
+from nodesweep.sweep.layout import divisors
 
 from .figure import Row
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from nodesweep.calibration.observations import mib_of_a_rank
 from nodesweep.config.machine import Machine
-from nodesweep.layout import Layout
+from nodesweep.sweep.layout import Layout
 
 from .figure import Datum, Figure, Missing, Row, sentences
 from .series import alike, datum, shared, telling, tersely, unique

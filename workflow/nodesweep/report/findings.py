@@ -8,8 +8,8 @@ from nodesweep.cells import Row
 from nodesweep.common.markdown import read
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.conclusions import BEST_LEFT
-from nodesweep.expand import Rejected
 from nodesweep.explained import Explained
+from nodesweep.sweep.expand import Rejected
 
 from .grids import OUTCOME, Grid, plain_grid, standing
 

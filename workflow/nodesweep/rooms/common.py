@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.records import with_limits
-from nodesweep.study import DEFAULT_SWEEP, Study
+from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 
 def study_of(options: argparse.Namespace) -> Study:

@@ -6,9 +6,9 @@ from typing import Any
 from nodesweep.calibration import Calibration
 from nodesweep.common.errors import NodesweepError
 from nodesweep.forecast import forecast
-from nodesweep.layout import Layout
 from nodesweep.records import decisions_of, ended, read_calibrations
-from nodesweep.study import Study
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
 from nodesweep.whatif import AXES, WhatIf, asked, foreseen, table, told
 
 from .common import limited_study_of, study_of, written

@@ -15,7 +15,7 @@ from nodesweep import journal
 from nodesweep.cells import Row
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
-from nodesweep.study import DEFAULT_SWEEP, Study
+from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .common import limited_study_of, written
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nodesweep.looks import Looks
 from nodesweep.standings import Detail, Row, Standing, by_importance, labels_of, summed
-from nodesweep.study import Study
+from nodesweep.sweep.study import Study
 
 from .common import study_of
 
