@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nodesweep.logs.ending import from_log
+from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.scan import scan
 from nodesweep.logs.summary import Summary, summary
+from nodesweep.logs.verdict import from_log
 
 EXAMPLES = Path(__file__).parent / "logs"
 FOLDERS = [EXAMPLES, *(Path(folder) for folder in [os.environ.get("NODESWEEP_LOG_CORPUS")] if folder)]

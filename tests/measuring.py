@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep.config.sweep import Sweep
-from nodesweep.logs.custom import format_of
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.custom import format_of
 from nodesweep.measure import Measurement, Settings, measure
 from nodesweep.outcome import decide
 from nodesweep.results import Run, build

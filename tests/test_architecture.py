@@ -5,7 +5,7 @@ from pathlib import Path
 from sweeps import REPOSITORY
 
 from nodesweep.config.log_format import BuiltInFormat
-from nodesweep.logs.formats import FORMATS
+from nodesweep.logs.trainers.formats import FORMATS
 
 PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 

@@ -3,8 +3,8 @@
 import pytest
 from corpus import FOLDERS, logs, rows
 
-from nodesweep.logs.ending import from_log
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.verdict import from_log
 
 LOGS = [log for folder in FOLDERS for log in logs(folder)]
 

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodesweep.common.outcomes import OUTCOME_OF
-from nodesweep.logs.ending import LogVerdict, from_log
-from nodesweep.logs.formats import FORMATS
-from nodesweep.logs.scan import scan
-from nodesweep.logs.signatures import SIGNATURES
-from nodesweep.logs.successes import SUCCESSES
+from nodesweep.logs.endings.signatures import SIGNATURES
+from nodesweep.logs.endings.successes import SUCCESSES
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.verdict import LogVerdict, from_log
 
 LOGS = Path(__file__).parent / "logs"
 SUCCESS_LINES = [line.split("\t", 1) for line in (LOGS / "successes.tsv").read_text().splitlines()]

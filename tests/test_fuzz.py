@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nodesweep.logs.ending import from_log
 from nodesweep.logs.explain import as_json, explanation
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
 from nodesweep.logs.summary import summary
+from nodesweep.logs.verdict import from_log
 
 LOGS = Path(__file__).parent / "logs"
 LINES = 1_000_000

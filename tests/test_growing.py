@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nodesweep.logs import growing
-from nodesweep.logs.formats import FORMATS
-from nodesweep.logs.growing import GrowingLog
+from nodesweep.logs import tail as growing
+from nodesweep.logs.tail import GrowingLog
+from nodesweep.logs.trainers.formats import FORMATS
 
 LINE = " iteration {number:8d}/     500 | elapsed time per iteration (ms): {ms:.1f} | lm loss: 9.0 |\n"
 

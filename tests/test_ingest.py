@@ -20,7 +20,7 @@ from nodesweep.ingest import Given, Ingested, Template, files, find, ingest
 from nodesweep.ingest import given as given_fields
 from nodesweep.ingest.fields import FIELDS
 from nodesweep.ingest.laws import broken_laws, completed
-from nodesweep.logs.settings import SETTINGS
+from nodesweep.logs.trainers.common_settings import SETTINGS
 from nodesweep.measure import Statistics
 from nodesweep.results import from_csv
 

@@ -17,11 +17,11 @@ from measuring import (
 )
 
 from nodesweep import measure as measuring_module
-from nodesweep.logs.formats import FORMATS
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
+from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.warmup import warm_up_records
 from nodesweep.measure import SCHEMA, Measurement, Memory
 from nodesweep.schedulers.base import End
-from nodesweep.steady import warm_up_records
 
 POINT = {"nodes": 192, "tensor": 4, "pipeline": 48, "global_batch": 1536, "sequence_length": 2048}
 AC_POINT = POINT | {"activation_checkpointing": True}

@@ -3,8 +3,8 @@
 import pytest
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
-from nodesweep.logs.formats import FORMATS
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.outcome import Verdict, decide
 from nodesweep.schedulers.base import End
 

@@ -10,8 +10,8 @@ from sweeps import REPOSITORY, run_nodesweep, run_snakemake, toy, write
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.log_format import LogFormat
-from nodesweep.logs.custom import format_of
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.custom import format_of
 from nodesweep.sweep.study import Study
 
 UNSEEN = {

@@ -16,8 +16,8 @@ from test_script import script
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.directives import OPTION
-from nodesweep.logs.formats import FORMATS
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.outcome import decide
 from nodesweep.schedulers import commands
 from nodesweep.schedulers.base import End, Job, Sighting

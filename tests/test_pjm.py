@@ -15,8 +15,8 @@ from fakes.pjm import LOST_RESPONSE, NO_DAEMON, FakePjm, statistics
 from sweeps import toy, write
 
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.logs.formats import FORMATS
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.outcome import decide
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers import commands, pjm

@@ -7,12 +7,12 @@ from measuring import STARTED, layouts_of, measurement_of, record_line, sweep_of
 from test_example_logs import EXAMPLES, name
 
 from nodesweep.config.machine import Machine, Peak, peak_of
-from nodesweep.logs.formats import FORMATS
+from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import Iteration, LogReading
-from nodesweep.logs.scan import scan
+from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.measure import _half_interquartile_range
 from nodesweep.plausible import above_peak, rates_differ, spread_too_large, stamps_differ
-from nodesweep.steady import timed, warm_up_records
 
 A64FX = Machine(
     scheduler="pjm",

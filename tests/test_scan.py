@@ -12,15 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodesweep.logs import collect, helper, search
-from nodesweep.logs.formats import FORMATS
-from nodesweep.logs.leads import LEADS
+from nodesweep.logs import collector as collect
+from nodesweep.logs.endings.signatures import SIGNATURES
 from nodesweep.logs.memory import NodeMemory, RankMemory, highest
+from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.rules import rules
-from nodesweep.logs.scan import scan
-from nodesweep.logs.signatures import SIGNATURES
+from nodesweep.logs.search import parallel as helper
+from nodesweep.logs.search import search
+from nodesweep.logs.search.prefilter import LEADS
 from nodesweep.logs.summary import summary
+from nodesweep.logs.trainers.formats import FORMATS
 
 LOGS = Path(__file__).parent / "logs"
 MEGATRON_DEEPSPEED = FORMATS["megatron-deepspeed"]

@@ -12,8 +12,8 @@ from sweeps import REPOSITORY
 
 from nodesweep import journal
 from nodesweep.__main__ import main
-from nodesweep.logs.custom import format_of
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.custom import format_of
 from nodesweep.outcome import decide
 from nodesweep.records import terminal_record
 from nodesweep.schedulers.base import End, Job

@@ -22,8 +22,8 @@ from nodesweep.cells import Column
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert
 from nodesweep.common.numbers import rounded
-from nodesweep.logs.formats import FORMATS
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.measure import Settings, measure
 from nodesweep.results import Run, build, from_csv, to_csv
 from nodesweep.schedulers.base import End

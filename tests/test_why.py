@@ -20,9 +20,9 @@ from nodesweep.config.origins import origins
 from nodesweep.explanation import EXPLAINED
 from nodesweep.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
 from nodesweep.ingest import tracing
-from nodesweep.logs.custom import format_of
 from nodesweep.logs.lines import lines_at
-from nodesweep.logs.scan import scan
+from nodesweep.logs.reader import scan
+from nodesweep.logs.trainers.custom import format_of
 from nodesweep.measure import Measurement
 from nodesweep.outcome import RULES, decide
 from nodesweep.provenance import COLUMNS

@@ -8,9 +8,9 @@ from typing import Any
 
 from nodesweep.common.errors import JournalError
 from nodesweep.common.outcomes import NOT_RUN
-from nodesweep.logs.custom import format_of
-from nodesweep.logs.growing import GrowingLog
 from nodesweep.logs.reading import LogReading
+from nodesweep.logs.tail import GrowingLog
+from nodesweep.logs.trainers.custom import format_of
 from nodesweep.schedulers.base import Job, Scheduler
 from nodesweep.schedulers.marks import has_started
 from nodesweep.sweep.study import Study

@@ -11,15 +11,15 @@ from statistics import fmean, median, quantiles
 from typing import Any, Literal
 
 from nodesweep.config.machine import peak_of
-from nodesweep.logs.custom import key_of
-from nodesweep.logs.formats import Format
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
+from nodesweep.logs.trainers.custom import key_of
+from nodesweep.logs.trainers.formats import Format
+from nodesweep.logs.warmup import LeftOut, left_out, timed, warm_up_records
 from nodesweep.sweep.layout import Layout
 
 from . import flops, plausible
 from .shape import Shape
-from .steady import LeftOut, left_out, timed, warm_up_records
 
 SCHEMA = 3
 PRINTED_TFLOPS_STEP = 0.01

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nodesweep.common.files import write_atomic
-from nodesweep.logs.custom import format_of
+from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.scan import scan
+from nodesweep.logs.trainers.custom import format_of
 from nodesweep.schedulers.base import End, Job
 from nodesweep.sweep.study import Study
 

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from nodesweep.common.durations import in_words
 from nodesweep.common.text import plain
 from nodesweep.logs.reading import LogReading
+from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.sweep.layout import Layout
 
 from .cost import node_hours
 from .measure import memory_of
 from .pace import Foreseen, Pace, seconds_left
-from .steady import timed, warm_up_records
 
 Group = Literal["waiting", "queued", "running", "ended", "not run"]
 RECENT = 10

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
-from nodesweep.logs.formats import Format
+from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.scan import scan
+from nodesweep.logs.trainers.formats import Format
 
 MOST_LOGS = 20_000
 MOST_ENTRIES = 500_000

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from nodesweep.common.text import plain
 from nodesweep.config.model import Model
-from nodesweep.logs.ending import from_log
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
+from nodesweep.logs.verdict import from_log
 from nodesweep.measure import Measurement, Settings, measure_log
 from nodesweep.results import figures, size_label
 from nodesweep.shape import Shape

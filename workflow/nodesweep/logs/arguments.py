@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 from nodesweep.common.text import plain
-
-from .megatron import ARGUMENT, BARE_NAME
-from .prefixes import Peeled
+from nodesweep.logs.patterns.prefixes import Peeled
+from nodesweep.logs.trainers.megatron import ARGUMENT, BARE_NAME
 
 MOST_LINES = 4000
 STRANGERS = 40

@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from nodesweep.common.text import plain
+from nodesweep.logs.patterns.endings import Signature, Success
+from nodesweep.logs.trainers.formats import Format
 
-from .causes import Signature
-from .ending import from_log
-from .formats import Format
 from .memory import highest
 from .reading import LogReading
 from .rules import Start, rules
-from .successes import Success
 from .summary import summary
+from .verdict import from_log
 from .warmup import warm_up
 
 ALIKE = re.compile(r"(?i)\b(?:global[_ ])?(?:step|iter|iteration|batch|update)s?\b[^\w\n]{0,6}\d")

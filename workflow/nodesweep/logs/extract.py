@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from .patterns import Figure, Record
-from .prefixes import peel, rank_in, stamp_seconds
+from nodesweep.logs.patterns.prefixes import peel, rank_in, stamp_seconds
+from nodesweep.logs.patterns.rows import Figure, Record
+
 from .reading import Iteration
 
 _FIELDS = frozenset(Iteration._fields)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from .causes import Signature
-from .formats import Format
+from nodesweep.logs.patterns.endings import Signature, Success
+from nodesweep.logs.trainers.formats import Format
+
 from .memory import NodeMemory, RankMemory
-from .successes import Success
 
 READER_VERSION = 6
 

@@ -3,17 +3,17 @@
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from .causes import Signature
-from .formats import FORMATS, Format
-from .leads import LEADS, lead
-from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
-from .patterns import Figure, Line, Record
-from .search import Search
-from .settings import SETTINGS, Settings
-from .signatures import SIGNATURES
-from .starts import STARTS, TRAININGS
-from .successes import SUCCESSES, Success
-from .totals import MEMORY_REPORTS, NODE_MEMORY, TOTALS, MemoryReport, TotalFigure
+from nodesweep.logs.endings.signatures import SIGNATURES
+from nodesweep.logs.endings.successes import SUCCESSES
+from nodesweep.logs.patterns.endings import Signature, Success
+from nodesweep.logs.patterns.rows import Figure, Line, MemoryReport, Record, Settings, TotalFigure
+from nodesweep.logs.search.prefilter import LEADS, lead
+from nodesweep.logs.search.search import Search
+from nodesweep.logs.trainers.common_settings import SETTINGS
+from nodesweep.logs.trainers.common_starts import STARTS, TRAININGS
+from nodesweep.logs.trainers.common_totals import MEMORY_REPORTS, NODE_MEMORY, TOTALS
+from nodesweep.logs.trainers.formats import FORMATS, Format
+from nodesweep.logs.trainers.megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 
 MOST_KNOWN = 10_000
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from .patterns import Record
+from nodesweep.logs.patterns.rows import Record
+
 from .reading import Iteration
 
 NEAR = 2

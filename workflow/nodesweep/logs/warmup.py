@@ -1,11 +1,13 @@
 """Which first records of a log are no measurements, by what is known of its format and by the records themselves."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from .formats import BUFFERED, CONTAMINATED, FIRST, FORMATS
-from .megatron import MEGATRON
+from nodesweep.logs.trainers.formats import BUFFERED, CONTAMINATED, FIRST, FORMATS
+from nodesweep.logs.trainers.megatron import MEGATRON
+
 from .reading import Iteration, LogReading
 
 APART = 0.05
@@ -54,3 +56,66 @@ def second_holds_first(reading: LogReading) -> bool:
     without_first = (number * second - first) / (number - 1)
     off = abs(second - typical)
     return off > APART * typical and abs(without_first - typical) < off / 4
+
+
+WARM_UP_DEVIATION = 0.1
+
+WARM_UP_SPREADS = 5.0
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How many leading records with a time each rule leaves out; `records` are: the most of them, but never all.
+
+    `configured`: those with a configured warm-up iteration in them. `by_format`: those that are no measurements by what
+    is known of the log's format, for `format_reason`. `by_times`: those whose time is far off the later ones'.
+    """
+
+    records: int
+    configured: int
+    by_format: int
+    format_reason: str
+    by_times: int
+
+
+def timed(reading: LogReading) -> tuple[Iteration, ...]:
+    """The records of a log that say how long they took."""
+    return tuple(row for row in reading.iterations if row.seconds is not None)
+
+
+def left_out(reading: LogReading, warmup: int | None) -> LeftOut | None:
+    """What to leave out of a log; None where no record has a time.
+
+    `warmup` in iterations, None where nobody has said; the format's rule rests where it is 0. By times: leading records
+    whose time is off the median of the later half by more than 10 % and by more than 5 times its median absolute
+    deviation, at most half of the records.
+    """
+    records = timed(reading)
+    if not records:
+        return None
+    interval = records[1].number - records[0].number if len(records) > 1 else 1
+    before_all = reading.format.record.first_number - 1 if reading.format else 0
+    first = max(records[0].number - interval, before_all)
+    starts = [first, *(row.number for row in records[:-1])]
+    configured = sum(start < first + (warmup or 0) for start in starts)
+    known, reason = warm_up(reading) if warmup != 0 else (0, "")
+    by_format = sum(row.seconds is not None for row in reading.iterations[:known])
+    by_times = _off_the_later(records)
+    most = max(configured, by_format, by_times)
+    return LeftOut(min(most, len(records) - 1), configured, by_format, reason, by_times)
+
+
+def warm_up_records(reading: LogReading, warmup: int | None) -> int:
+    """How many leading records with a time to leave out; one at least stays."""
+    found = left_out(reading, warmup)
+    return found.records if found else 0
+
+
+def _off_the_later(records: tuple[Iteration, ...]) -> int:
+    later = [row.seconds for row in records[len(records) // 2 :]]
+    typical = median(later)
+    deviation = median(abs(seconds - typical) for seconds in later)
+    allowed = max(WARM_UP_DEVIATION * typical, WARM_UP_SPREADS * deviation)
+    leading = records[: len(records) // 2]
+    steady = (index for index, row in enumerate(leading) if abs(row.seconds - typical) <= allowed)
+    return next(steady, len(leading))

@@ -8,7 +8,7 @@ from nodesweep.common.files import write_atomic
 from nodesweep.explanation import Basis
 from nodesweep.ingest import Given, Template, find, given, ingest, name_of
 from nodesweep.legacy import import_markdown
-from nodesweep.logs.custom import format_of
+from nodesweep.logs.trainers.custom import format_of
 from nodesweep.results import build, explained, to_csv
 from nodesweep.tables import document_of_logs, render
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.logs.helper import open_log
-from nodesweep.logs.leads import LEADS
+from nodesweep.logs.search.parallel import open_log
+from nodesweep.logs.search.prefilter import LEADS
 
 if TYPE_CHECKING:
-    from nodesweep.logs.formats import Format
+    from nodesweep.logs.trainers.formats import Format
 
 MOST_LINES, MOST_COLUMNS = 100_000, 10_000
 """Of a log that are looked at for what an unknown trainer may print."""
@@ -29,7 +29,7 @@ def explain_log(options: argparse.Namespace) -> None:
 def _explained(path: Path, form: "Format | None", json: bool) -> str:
     with open_log(path, _texts(form)) as log:
         from nodesweep.logs.explain import as_json, explanation, look_alikes
-        from nodesweep.logs.scan import read
+        from nodesweep.logs.reader import read
 
         reading = read(log, form)
     if json:
@@ -51,7 +51,7 @@ def _texts(form: "Format | None") -> Sequence[str]:
 
 def _format(options: argparse.Namespace) -> "Format | None":
     """The format of a sweep's workload; only where a sweep is named is its config worth the time to load."""
-    from nodesweep.logs.custom import format_of
+    from nodesweep.logs.trainers.custom import format_of
 
     from .common import study_of
 

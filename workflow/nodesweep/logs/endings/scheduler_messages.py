@@ -1,6 +1,6 @@
 """What schedulers and launchers of jobs say in a log of why they ended one, as rows of data; see signatures.py."""
 
-from .causes import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, TERMINATED, row
+from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, TERMINATED, row
 
 _CANCELLED = r"(?:JOB|STEP) \S{1,80} (?:ON \S{1,255} )?CANCELLED AT \S{1,40}"
 

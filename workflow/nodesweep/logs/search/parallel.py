@@ -13,8 +13,8 @@ from .search import Block, Hit, Window, places
 
 HUGE_BYTES = 1 << 27
 HELPERS = 2
-ROOT = Path(__file__).parents[2]
-PROGRAM = "import sys; from nodesweep.logs.searcher import main; main(*map(int, sys.argv[1:]))"
+ROOT = Path(__file__).parents[3]
+PROGRAM = "import sys; from nodesweep.logs.search.worker import main; main(*map(int, sys.argv[1:]))"
 
 
 class Helpers:

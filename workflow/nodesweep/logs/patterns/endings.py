@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from nodesweep.common.outcomes import OUTCOME_OF, Cause, Outcome
 
-from .lazy import Pattern
+from .regex import Pattern
 
 # SCHEDULER: it says why it ended the job. ROOT: nothing of a job's own lies deeper. FAILURE: the first of them is the
 # root. SYMPTOM: a signal or a lost peer, the root only where no failure says more. TERMINATED: asked to end.
@@ -45,3 +46,20 @@ def row(
     return Signature(
         kind, cause, precedence, markers, Pattern(pattern), note or (SIGKILL_NOTE if cause == "killed" else "")
     )
+
+
+@dataclass(frozen=True)
+class Success:
+    """A way to say that all went well: `kind` is unique.
+
+    `said_by`: "trainer" for one that speaks of the whole run; "script" for words that a job script may print whatever
+    became of the trainer; "process" for one of many processes. `trained`: it holds figures of a training, so that
+    there was one though the log shows no iteration.
+    `markers`: plain texts; a line without any of them need not be tried.
+    """
+
+    kind: str
+    said_by: Literal["trainer", "script", "process"]
+    markers: tuple[str, ...]
+    pattern: Pattern
+    trained: bool = False

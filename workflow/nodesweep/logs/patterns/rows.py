@@ -6,12 +6,13 @@ line's text ends with a newline unless its writer was cut off, so a number must 
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from typing import Literal
 
-from .lazy import Pattern
+from .regex import Pattern
 
 NUMBER = r"[-+]?(?:\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|[nN][aA][nN]|[iI][nN][fF])"
 COUNT = r"\d{1,12}"
@@ -183,3 +184,62 @@ def _decimal(text: str) -> Decimal:
 def finite(value: float | None) -> float | None:
     """The value, or None for what is no finite number."""
     return value if value is not None and math.isfinite(value) else None
+
+
+_END = r"(?=\s|\|)"
+
+_BAR = rf"\| LABEL: {{0,4}}VALUE{_END}"
+
+
+def _human(name: str, label: str, factor: str = "1") -> Figure:
+    """A field between bars whose number may end in K, M, B or T."""
+    return figure(name, label, _BAR, factor=factor, units=DECIMAL_SUFFIXES)
+
+
+_RATE = r"[<\d:?]{4,20}, {1,3}VALUELABEL[,\]]"
+
+_RATES = (figure("seconds", "s/it", _RATE), figure("iterations_per_second", "it/s", _RATE))
+
+
+_NOT_OF_NAMES = re.compile("[ -]")
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """A line that holds settings: groups `name` and `value` of its pattern, as often as they stand in it.
+
+    `names`: what is called otherwise here than in a dump of arguments; blanks and hyphens become underscores.
+    """
+
+    line: Line
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def pairs(self, text: str) -> Iterator[tuple[str, str]]:
+        """Names and values in a line."""
+        for match in self.line.pattern.finditer(text):
+            name = _NOT_OF_NAMES.sub("_", match["name"])
+            yield self.names.get(name, name), match["value"].replace(",", "")
+
+
+def _settings(marker: str | tuple[str, ...], pattern: str, **names: str) -> Settings:
+    markers = (marker,) if isinstance(marker, str) else marker
+    pattern = pattern.replace("VALUE", rf"(?P<value>\d{{1,3}}(?:,\d{{3}}){{1,3}}|{COUNT})(?![\w.:])")
+    return Settings(Line(markers, Pattern(pattern)), names)
+
+
+@dataclass(frozen=True)
+class TotalFigure:
+    """A figure of the whole run: which of several to keep, and the plain text its lines hold."""
+
+    marker: str
+    figure: Figure
+    keep: Literal["first", "last", "highest"] = "last"
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """A rank's report: groups `allocated` and `reserved` are peaks, `rank` may be missing and is 0 then."""
+
+    name: str
+    line: Line
+    factor: Decimal = ONE

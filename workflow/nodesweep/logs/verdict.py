@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nodesweep.common.outcomes import OUTCOME_OF, Cause
+from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, SYMPTOM
 
-from .causes import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, SYMPTOM
 from .reading import Found, Iteration, LogReading, Seen
 
 # An entry of torchrun's report, as it stands in plain text: of all processes, the ones it ended itself among them.

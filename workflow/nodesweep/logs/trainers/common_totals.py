@@ -1,30 +1,19 @@
 """Figures of a whole run that trainers print beside their iterations, and what each line of memory reports says."""
 
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal
-
-from .lazy import Pattern
-from .patterns import COUNT, DECIMAL_SUFFIXES, MIB, NUMBER, ONE, SECONDS, TFLOPS, Figure, Line, figure
-
-
-@dataclass(frozen=True)
-class TotalFigure:
-    """A figure of the whole run: which of several to keep, and the plain text its lines hold."""
-
-    marker: str
-    figure: Figure
-    keep: Literal["first", "last", "highest"] = "last"
-
-
-@dataclass(frozen=True)
-class MemoryReport:
-    """A rank's report: groups `allocated` and `reserved` are peaks, `rank` may be missing and is 0 then."""
-
-    name: str
-    line: Line
-    factor: Decimal = ONE
-
+from nodesweep.logs.patterns.regex import Pattern
+from nodesweep.logs.patterns.rows import (
+    COUNT,
+    DECIMAL_SUFFIXES,
+    MIB,
+    NUMBER,
+    ONE,
+    SECONDS,
+    TFLOPS,
+    Line,
+    MemoryReport,
+    TotalFigure,
+    figure,
+)
 
 _EQUALS = r"(?<!\w)LABEL=VALUE[,\s]"
 _KEY = r"'LABEL': '?VALUE'?[,}]"

@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 from nodesweep.config.log_format import LogFigure, LogFormat, LogLine, compiled
+from nodesweep.logs.patterns.endings import Success
+from nodesweep.logs.patterns.rows import MIB, ONE, SECONDS, TFLOPS, Figure, Line, Record
 
 from .formats import FORMATS, Format, WarmUp
-from .patterns import MIB, ONE, SECONDS, TFLOPS, Figure, Line, Record
-from .successes import Success
 
 _UNITS = {
     "seconds": SECONDS,

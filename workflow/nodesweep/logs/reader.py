@@ -5,17 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.text import plain, without_escapes
+from nodesweep.logs.patterns.prefixes import LABEL, peel
+from nodesweep.logs.patterns.rows import MemoryReport, Record
+from nodesweep.logs.search.parallel import OpenLog, open_log
+from nodesweep.logs.search.search import Block, Hit, last_line
+from nodesweep.logs.trainers.formats import Format
 
-from .collect import Collector
+from .collector import Collector
 from .extract import figures_in
-from .formats import Format
-from .helper import OpenLog, open_log
-from .patterns import Record
-from .prefixes import LABEL, peel
 from .reading import LogReading
 from .rules import Row, rules
-from .search import Block, Hit, last_line
-from .totals import MemoryReport
 
 NEWLINE = ord("\n")
 

@@ -6,27 +6,20 @@ those, the first whose evidence is there names the log.
 
 from dataclasses import dataclass
 
-from .lazy import Pattern
+from nodesweep.logs.patterns.endings import Success
+from nodesweep.logs.patterns.regex import Pattern
+from nodesweep.logs.patterns.rows import Line, Record
+
+from .composer import COMPOSER
+from .deepspeed import DEEPSPEED_STEPS, DEEPSPEED_TIMER
+from .generic import UNKNOWN_TRAINER
+from .maxtext import MAXTEXT
 from .megatron import MEGATRON
-from .patterns import Line, Record
-from .successes import Success
-from .trainers import (
-    COMPOSER,
-    DEEPSPEED_STEPS,
-    DEEPSPEED_TIMER,
-    MAXTEXT,
-    NANOTRON,
-    NANOTRON_2025,
-    NEMO_BAR,
-    NEMO_DLLOGGER,
-    NEMO_PRINTED,
-    NEMO_UNTIMED_BAR,
-    PICOTRON,
-    TORCHTITAN,
-    TRANSFORMERS,
-    TRANSFORMERS_BAR,
-    UNKNOWN_TRAINER,
-)
+from .nanotron import NANOTRON, NANOTRON_2025
+from .nemo import NEMO_BAR, NEMO_DLLOGGER, NEMO_PRINTED, NEMO_UNTIMED_BAR
+from .picotron import PICOTRON
+from .torchtitan import TORCHTITAN
+from .transformers import TRANSFORMERS, TRANSFORMERS_BAR
 
 AUTO = "auto"
 

@@ -2,8 +2,8 @@
 
 import re
 
-from .lazy import Pattern
-from .patterns import Line
+from nodesweep.logs.patterns.regex import Pattern
+from nodesweep.logs.patterns.rows import Line
 
 
 def _line(text: str, pattern: str | None = None) -> Line:

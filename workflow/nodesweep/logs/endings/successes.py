@@ -3,28 +3,8 @@
 Every row has an example in tests/logs/successes.tsv.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-from .lazy import Pattern
-
-
-@dataclass(frozen=True)
-class Success:
-    """A way to say that all went well: `kind` is unique.
-
-    `said_by`: "trainer" for one that speaks of the whole run; "script" for words that a job script may print whatever
-    became of the trainer; "process" for one of many processes. `trained`: it holds figures of a training, so that
-    there was one though the log shows no iteration.
-    `markers`: plain texts; a line without any of them need not be tried.
-    """
-
-    kind: str
-    said_by: Literal["trainer", "script", "process"]
-    markers: tuple[str, ...]
-    pattern: Pattern
-    trained: bool = False
-
+from nodesweep.logs.patterns.endings import Success
+from nodesweep.logs.patterns.regex import Pattern
 
 SUCCESSES = (
     Success("megatron", "trainer", ("after training is done",), Pattern(r"\[after training is done\]")),

@@ -5,38 +5,7 @@ checkpointing of torchtitan; nanotron's trainer; the Trainer of transformers; Ne
 DeepSpeed.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-
-from .lazy import Pattern
-from .patterns import COUNT, Line
-
-_NOT_OF_NAMES = re.compile("[ -]")
-
-
-@dataclass(frozen=True, eq=False)
-class Settings:
-    """A line that holds settings: groups `name` and `value` of its pattern, as often as they stand in it.
-
-    `names`: what is called otherwise here than in a dump of arguments; blanks and hyphens become underscores.
-    """
-
-    line: Line
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    def pairs(self, text: str) -> Iterator[tuple[str, str]]:
-        """Names and values in a line."""
-        for match in self.line.pattern.finditer(text):
-            name = _NOT_OF_NAMES.sub("_", match["name"])
-            yield self.names.get(name, name), match["value"].replace(",", "")
-
-
-def _settings(marker: str | tuple[str, ...], pattern: str, **names: str) -> Settings:
-    markers = (marker,) if isinstance(marker, str) else marker
-    pattern = pattern.replace("VALUE", rf"(?P<value>\d{{1,3}}(?:,\d{{3}}){{1,3}}|{COUNT})(?![\w.:])")
-    return Settings(Line(markers, Pattern(pattern)), names)
-
+from nodesweep.logs.patterns.rows import _settings
 
 SETTINGS = (
     _settings("using world size: ", r"(?:using|,|and) (?P<name>[a-z]{1,20}(?:-[a-z]{1,20}){0,3}[ -]size): VALUE"),

@@ -5,8 +5,9 @@ Among the lines found, the smallest precedence is nearest to the root, and the e
 Every row has an example in tests/logs/signatures.tsv.
 """
 
-from .causes import CONSEQUENCE, FAILURE, ROOT, SYMPTOM, TERMINATED, row
-from .job_ends import JOB_ENDS
+from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SYMPTOM, TERMINATED, row
+
+from .scheduler_messages import JOB_ENDS
 
 _PREFIX = r"(?:^|[\]:|)] ?)"
 _TASKS = r"tasks? \d[-,\d]{0,200}: "

@@ -5,8 +5,8 @@ Sources: training_log() and report_memory() of Megatron-LM (2020 to 2026), of Me
 TFLOPs are of one device: Megatron-LM counts the model's, its DeepSpeed forks those of recomputation too.
 """
 
-from .lazy import Pattern
-from .patterns import COUNT, NUMBER, TFLOPS, Figure, Line, Record, figure
+from nodesweep.logs.patterns.regex import Pattern
+from nodesweep.logs.patterns.rows import COUNT, NUMBER, TFLOPS, Figure, Line, Record, figure
 
 # A value ends at a bar; Primus puts a running average behind it.
 _FIELD = rf"\| ?LABEL[:= ] {{0,12}}VALUE(?:/{NUMBER}| \(avg {NUMBER}\))? {{0,3}}\|"

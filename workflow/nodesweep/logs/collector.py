@@ -5,21 +5,19 @@ from collections import Counter
 from dataclasses import replace
 
 from nodesweep.common.text import plain
+from nodesweep.logs.patterns.endings import SCHEDULER, Signature, Success
+from nodesweep.logs.patterns.rows import Line, MemoryReport, Record, Settings, TotalFigure, finite
+from nodesweep.logs.trainers.common_totals import NODE_MEMORY
+from nodesweep.logs.trainers.formats import Format, recognised
+from nodesweep.logs.trainers.megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 
 from .arguments import ArgumentDump
-from .bars import Bars
-from .causes import SCHEDULER, Signature
 from .extract import Extractor, derived, fields_of, figures_in
-from .formats import Format, recognised
-from .megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
 from .memory import MemoryPeaks
-from .patterns import Line, Record, finite
+from .progress_bars import Bars
 from .reading import Found, Iteration, LogReading, Near, Seen, Total
 from .rules import Leading, Row, Start, Trailing
 from .series import Series
-from .settings import Settings
-from .successes import Success
-from .totals import NODE_MEMORY, MemoryReport, TotalFigure
 
 END_HEAD = 1500
 END_TAIL = 500

@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-from .formats import Format
+from nodesweep.logs.search.search import LINE_BYTES
+from nodesweep.logs.trainers.formats import Format
+
+from .reader import Reader
 from .reading import LogReading
-from .scan import Reader
-from .search import LINE_BYTES
 
 HEAD_BYTES = 1 << 18
 TAIL_BYTES = 1 << 20
