@@ -3,7 +3,7 @@ from contextlib import suppress
 from itertools import takewhile
 
 from nodesweep.common.gc import search_seldom
-from nodesweep.script import job_templates
+from nodesweep.schedulers.job_script import job_templates
 from nodesweep.workflow import command_of, study_of
 
 search_seldom()

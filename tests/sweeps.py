@@ -12,8 +12,8 @@ import yaml
 
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Scheduler
+from nodesweep.schedulers.job_script import PROVENANCE, render
 from nodesweep.schedulers.local import Local
-from nodesweep.script import PROVENANCE, render
 from nodesweep.sweep.study import Study
 
 REPOSITORY = Path(__file__).resolve().parents[1]

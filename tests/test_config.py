@@ -20,7 +20,7 @@ from nodesweep.config import log_format, schema
 from nodesweep.config.loader import load_sweep
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.types import StrictModel
-from nodesweep.script import render
+from nodesweep.schedulers.job_script import render
 from nodesweep.sweep.study import Study
 
 HOSTILE = ["; rm -rf x", "$(id)", "a\nb", 'it\'s "quoted"', "../..", "{{ }}"]

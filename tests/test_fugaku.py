@@ -10,8 +10,8 @@ from fakes.pjm import FakePjm
 from sweeps import REPOSITORY, toy, write
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.schedulers.job_script import key_of, render
 from nodesweep.schedulers.pjm import Pjm
-from nodesweep.script import key_of, render
 from nodesweep.sweep.study import Study
 
 # The rows of the study, top to bottom: nodes, MP, AC, month; then what follows from them by hand: DP = nodes / (48 MP),

@@ -8,7 +8,7 @@ from sweeps import starts, toy
 from test_script import run, script
 
 from nodesweep.schedulers.base import End
-from nodesweep.schedulers.marks import end_marker, has_started, revoke
+from nodesweep.schedulers.markers import end_marker, has_started, revoke
 
 
 def test_a_revoked_key_never_starts(tmp_path: Path) -> None:

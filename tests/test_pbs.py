@@ -15,15 +15,15 @@ from sweeps import REPOSITORY, toy
 from test_script import script
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.directives import OPTION
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.outcome import decide
-from nodesweep.schedulers import commands
+from nodesweep.schedulers import OPTION
+from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers.base import End, Job, Sighting
-from nodesweep.schedulers.marks import has_started
+from nodesweep.schedulers.job_script import key_of
+from nodesweep.schedulers.markers import has_started
 from nodesweep.schedulers.pbs import Pbs
-from nodesweep.script import key_of
 
 NOON = "Fri Nov 11 12:00:00 2016"
 ONE = "Fri Nov 11 13:00:00 2016"

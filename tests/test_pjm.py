@@ -19,12 +19,13 @@ from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.outcome import decide
 from nodesweep.runner import Finished, Policy, Runner
-from nodesweep.schedulers import commands, pjm
+from nodesweep.schedulers import batch as commands
+from nodesweep.schedulers import pjm
 from nodesweep.schedulers.base import End, Job, Sighting, Usage
+from nodesweep.schedulers.job_script import render
 from nodesweep.schedulers.pjm import Pjm
 from nodesweep.schedulers.pjm_files import gather, rank_files, read_statistics
 from nodesweep.schedulers.pjm_listing import Listed, parse
-from nodesweep.script import render
 from nodesweep.sweep.study import Study
 
 HEADER = "H,JOB_ID,JOB_NAME,ST,EC,PC,SN,REASON\n"

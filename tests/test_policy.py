@@ -11,7 +11,7 @@ from nodesweep import journal, watch
 from nodesweep.common.errors import SchedulerAway, SubmissionUnclear, Throttled
 from nodesweep.runner import Finished, Runner
 from nodesweep.schedulers.base import End, Job, Patience, Sighting
-from nodesweep.schedulers.commands import Batch
+from nodesweep.schedulers.batch import Batch
 from nodesweep.submission import Policy
 from nodesweep.sweep.study import Study
 from nodesweep.watch import Backoff

@@ -12,8 +12,8 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.records import decisions_of, request_rerun
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Job
+from nodesweep.schedulers.job_script import key_of
 from nodesweep.schedulers.local import Local
-from nodesweep.script import key_of
 from nodesweep.sweep.study import Study
 
 

@@ -15,8 +15,8 @@ from test_script import script
 from nodesweep.provenance_file import facts_of
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import End, Job, Sighting
-from nodesweep.schedulers.marks import revoke
-from nodesweep.script import key_of
+from nodesweep.schedulers.job_script import key_of
+from nodesweep.schedulers.markers import revoke
 
 # Every scheduler; all but the local one have a fixture of their name, which puts its commands on PATH.
 PLACES = [

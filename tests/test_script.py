@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweeps import REPOSITORY, toy, write
 
-from nodesweep.script import PROVENANCE, key_of, quote_word, render
+from nodesweep.schedulers.job_script import PROVENANCE, key_of, quote_word, render
 from nodesweep.sweep.study import Study
 
 

@@ -17,8 +17,8 @@ from nodesweep.logs.trainers.custom import format_of
 from nodesweep.outcome import decide
 from nodesweep.records import terminal_record
 from nodesweep.schedulers.base import End, Job
+from nodesweep.schedulers.job_script import key_of
 from nodesweep.schedulers.pjm_files import gather, read_statistics
-from nodesweep.script import key_of
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 

@@ -15,7 +15,7 @@ from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm
 from nodesweep import journal
 from nodesweep.common.errors import SchedulerAway
 from nodesweep.records import withdraw_records
-from nodesweep.schedulers import commands
+from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.slurm import Slurm
 from nodesweep.sweep.study import Study

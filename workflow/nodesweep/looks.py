@@ -12,7 +12,7 @@ from nodesweep.logs.reading import LogReading
 from nodesweep.logs.tail import GrowingLog
 from nodesweep.logs.trainers.custom import format_of
 from nodesweep.schedulers.base import Job, Scheduler
-from nodesweep.schedulers.marks import has_started
+from nodesweep.schedulers.markers import has_started
 from nodesweep.sweep.study import Study
 
 from . import journal

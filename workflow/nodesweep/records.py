@@ -11,7 +11,7 @@ from nodesweep.common.errors import LayoutError, LockError, NodesweepError
 from nodesweep.common.lock import SweepLock
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.schedulers.base import End, Job
-from nodesweep.schedulers.marks import has_started
+from nodesweep.schedulers.markers import has_started
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.schedulers.base import End, Job, Scheduler, Sighting
-from nodesweep.schedulers.marks import end_marker, has_started, revoke
+from nodesweep.schedulers.job_script import key_of
+from nodesweep.schedulers.markers import end_marker, has_started, revoke
 from nodesweep.sweep.study import Study
 
 from . import journal
@@ -20,7 +21,6 @@ from .journal import State
 from .progress import Progress, Telling
 from .recording import Recorder
 from .records import needs_run, not_run_record, ran_of, summary
-from .script import key_of
 from .submission import Finished, Policy, Submission
 from .waiting import Waiting
 from .watch import Backoff, OutputWatch

@@ -12,7 +12,7 @@ from nodesweep.config.schema import REFERENCE, SCHEMAS, reference, schemas
 from nodesweep.measured import measurement_of
 from nodesweep.plan import Planned, plan_csv, plan_markdown, planned
 from nodesweep.records import decisions_of, ended, request_rerun, standing
-from nodesweep.script import PROVENANCE, render
+from nodesweep.schedulers.job_script import PROVENANCE, render
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .common import limited_study_of, study_of, written

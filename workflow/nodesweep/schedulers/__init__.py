@@ -7,9 +7,9 @@ from nodesweep.common.errors import SchedulerError
 
 from .base import Scheduler
 from .local import Local
-from .pbs import Pbs
-from .pjm import Pjm
-from .slurm import Slurm
+from .pbs import Pbs, _pbs
+from .pjm import Pjm, _pjm
+from .slurm import Slurm, _slurm
 
 SCHEDULERS: dict[str, Callable[[], Scheduler]] = {"local": Local, "pbs": Pbs, "pjm": Pjm, "slurm": Slurm}
 
@@ -23,3 +23,7 @@ def scheduler_of(name: str) -> Scheduler:
             f"{missing[0]} is not on PATH; start nodesweep where the commands of {name} are, or name another machine"
         )
     return scheduler
+
+
+OPTION: dict[str, Callable[[str, str | None], str]] = {"slurm": _slurm, "pjm": _pjm, "pbs": _pbs}
+"""Per scheduler: an option as it stands in a directive line."""

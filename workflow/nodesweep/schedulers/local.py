@@ -13,7 +13,7 @@ import psutil
 from nodesweep.common.errors import SchedulerError
 
 from .base import End, Job, Patience, Sighting
-from .marks import end_marker, has_started
+from .markers import end_marker, has_started
 
 _VARIABLE = "NODESWEEP_KEY"
 _EXIT_SECONDS = 10.0

@@ -2,16 +2,17 @@
 
 import json
 import re
+import shlex
 import time
 from pathlib import Path
 from typing import Any
 
-from nodesweep.common.errors import SchedulerAway
+from nodesweep.common.errors import ConfigError, SchedulerAway
 from nodesweep.common.text import plain
 
 from .base import Cause, End, Job, Patience, Sighting, Usage
-from .commands import Batch, Reply, ask, away, environment_without, job_id_of
-from .marks import end_marker
+from .batch import Batch, Reply, ask, away, environment_without, job_id_of
+from .markers import end_marker
 
 Attributes = dict[str, str]
 """A job as qstat lists it: values by name, those of a group by `group.name`."""
@@ -220,3 +221,34 @@ def _from_dsv(text: str) -> dict[str, Attributes] | None:
             pairs = (field.partition("=") for field in fields)
             jobs[job_id.strip()] = {name.strip(): value.strip() for name, _, value in pairs}
     return jobs or None
+
+
+def _pbs(name: str, value: str | None) -> str:
+    """`-n value` for a name of one letter, else the resource `-l name=value`; in quotes where qsub would split it."""
+    if len(name) == 1:
+        return f"-{name}" if value is None else f"-{name} {shlex.quote(value)}"
+    resource = "True" if value is None else f'"{value}"' if re.search(r"[,\s]", value) else value
+    return f"-l {shlex.quote(f'{name}={resource}')}"
+
+
+_CHUNK = {"ncpus", "ngpus", "naccelerators", "mem", "vmem", "ompthreads", "arch", "model", "vntype", "aoe"}
+
+
+def with_select(pairs: list[tuple[str, str | None]], nodes: int, ranks_per_node: int) -> list[tuple[str, str | None]]:
+    """PBS: a node's resources gathered into one `select`, and one job on a node, unless the options say otherwise.
+
+    Raises ConfigError.
+
+    >>> with_select([("mem", "180gb"), ("A", "lab")], nodes=4, ranks_per_node=2)
+    [('select', '4:ncpus=2:mpiprocs=2:mem=180gb'), ('place', 'scatter:excl'), ('A', 'lab')]
+    """
+    names = {name for name, _ in pairs}
+    if "select" in names and names & _CHUNK:
+        both = ", ".join(sorted(names & _CHUNK))
+        raise ConfigError(f"machine.options gives select whole and {both} beside it; put all into select")
+    chunk = [f"{name}={'True' if value is None else value}" for name, value in pairs if name in _CHUNK - {"ncpus"}]
+    cores = next((value for name, value in pairs if name == "ncpus"), ranks_per_node)
+    select = ":".join([f"{nodes}:ncpus={cores}:mpiprocs={ranks_per_node}", *chunk])
+    defaults: list[tuple[str, str | None]] = [("select", select), ("place", "scatter:excl")]
+    rest = [(name, value) for name, value in pairs if name not in _CHUNK]
+    return [(name, value) for name, value in defaults if name not in names] + rest

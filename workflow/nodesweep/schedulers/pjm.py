@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 
 from .base import End, Job, Patience, Sighting
-from .commands import Batch, Reply, ask, away, environment_without
-from .marks import end_marker, has_started
+from .batch import Batch, Reply, ask, away, environment_without
+from .directives import in_quotes
+from .markers import end_marker, has_started
 from .pjm_files import Statistics, gather, rank_files, read_statistics
 from .pjm_listing import COLUMNS, Listed, parse
 
@@ -140,3 +141,34 @@ def _together(end: End, statistics: Statistics, job: Job) -> End:
     if restarts and end.cause is None:  # PJM starts again only what a failed node took down
         return replace(end, cause="node_failure", state=f"{end.state} after a restart")
     return end
+
+
+_PJM_PLAIN = re.compile(r"[A-Za-z0-9_:./+@%-]+")
+
+_PJM_MOST_OPTIONS = 64
+
+_PJSUB_OPTIONS = {"appname", "at", "comment", "llio", "mail-list", "mpi", "net-route", "rsc-list", "sparam", "spath"}
+
+_PJSUB_COMMAND_LINE = {"all-mount-gfscache", "dir-prefix", "no-check-directory", "no-check-gfscache"}
+
+
+def _pjm(name: str, value: str | None) -> str:
+    """`-n value`, `--name value` for the long options of pjsub, `-L "name=value"` for everything else, resources."""
+    if name in _PJSUB_COMMAND_LINE:
+        raise ConfigError(f"machine.options.{name}: pjsub takes it on its command line only; leave it out")
+    dashed = f"-{name}" if len(name) == 1 else f"--{name}"
+    if value is None:
+        return dashed
+    if len(name) > 1 and name not in _PJSUB_OPTIONS:
+        return f"-L {in_quotes(f'{name}={value}')}"
+    return f"{dashed} {value if _PJM_PLAIN.fullmatch(value) else in_quotes(value)}"
+
+
+def check_directives(scheduler: str, script: str) -> None:
+    """Raise ConfigError where a script holds more than its scheduler reads, which would be lost without a word."""
+    lines = [line for line in script.splitlines() if line.startswith("#PJM")] if scheduler == "pjm" else []
+    if len(lines) > _PJM_MOST_OPTIONS:
+        raise ConfigError(
+            f"machine.options: make {len(lines)} #PJM lines with nodesweep's own; pjsub reads {_PJM_MOST_OPTIONS}: "
+            "take some out"
+        )

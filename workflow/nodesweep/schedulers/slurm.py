@@ -9,8 +9,9 @@ from pathlib import Path
 from nodesweep.common.text import plain
 
 from .base import Cause, End, Job, Patience, Sighting, Usage
-from .commands import Batch, Reply, ask, away, environment_without, job_id_of
-from .marks import end_marker
+from .batch import Batch, Reply, ask, away, environment_without, job_id_of
+from .directives import quoted
+from .markers import end_marker
 
 ACCOUNTING_SECONDS = 60.0
 """How long the end of a job may wait for the accounts of it."""
@@ -213,3 +214,10 @@ def _exit_code(code: int, signal: int) -> int:
 def _end(state: str, said: str, exit_code: int | None, started: str, ended: str, usage: Usage) -> End:
     times = (float(text) if text.isdigit() else None for text in (started, ended))
     return End(exit_code, _ENDED[state], said, *times, usage)
+
+
+def _slurm(name: str, value: str | None) -> str:
+    """`--name=value`, or `-n value` for a name of one letter."""
+    if len(name) == 1:
+        return f"-{name}" if value is None else f"-{name} {quoted(value)}"
+    return f"--{name}" if value is None else f"--{name}={quoted(value)}"

@@ -15,10 +15,13 @@ from nodesweep.config.expressions import compile_template
 from nodesweep.config.loader import REPOSITORY
 from nodesweep.sweep.layout import Layout
 
-from .directives import OPTION, check_directives, clock, in_quotes, options, quoted, with_select
+from . import OPTION
+from .directives import clock, in_quotes, options, quoted
+from .pbs import with_select
+from .pjm import check_directives
 
-TEMPLATES = REPOSITORY / "workflow" / "templates"
-PROVENANCE = TEMPLATES / "job" / "provenance.sh"
+TEMPLATES = Path(__file__).parent / "templates"
+PROVENANCE = TEMPLATES / "provenance.sh"
 """What every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
 
@@ -117,13 +120,13 @@ def _quoted(value: Any) -> Any:
 
 def job_templates() -> list[Path]:
     """What scripts are rendered from, and what they call."""
-    return [*sorted((TEMPLATES / "job").glob("*.j2")), PROVENANCE]
+    return [*sorted(TEMPLATES.glob("*.j2")), PROVENANCE]
 
 
 @lru_cache
 def _template(scheduler: str) -> Any:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES / "job"),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
