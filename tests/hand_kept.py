@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, replace
 
-from nodesweep.flops import hardware_flops
+from nodesweep.performance.flops import hardware_flops
 
 MODELS = [(48, 7168, 56, "30B"), (40, 5120, 40, "13B"), (24, 2048, 16, "1.3B"), (32, 4096, 32, "6.7B")]
 HEADINGS = {

@@ -1,7 +1,7 @@
 """The runs of a 30B model on Fugaku as cases: times of June (11 runs), times and memory of April (5 runs)."""
 
-from nodesweep.calibration.observations import Observation
-from nodesweep.case import Case
+from nodesweep.performance.calibration.observations import Observation
+from nodesweep.performance.dimensions import Case
 
 LIMIT_MIB = 29150
 JUNE = [

@@ -9,14 +9,15 @@ from statistics import fmean
 import pytest
 from study_rows import april, case_of, june
 
-from nodesweep.calibration import Calibration, form_fit
-from nodesweep.calibration.fitting import calibrate
-from nodesweep.calibration.observations import Observation, observations_of
-from nodesweep.calibration.time_model import TimeModel
-from nodesweep.calibration.times import fit
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY
 from nodesweep.config.workload import Workload
+from nodesweep.performance.calibration import Calibration
+from nodesweep.performance.calibration import sync_form_fit as form_fit
+from nodesweep.performance.calibration.fit import calibrate
+from nodesweep.performance.calibration.observations import Observation, observations_of
+from nodesweep.performance.calibration.time_fit import fit
+from nodesweep.performance.calibration.time_model import TimeModel
 
 
 def percent_errors(training: Sequence[Observation], held_out: Sequence[Observation]) -> list[float]:

@@ -2,7 +2,7 @@
 
 import doctest
 
-from nodesweep import flops
+from nodesweep.performance import flops
 
 TINY = {"layers": 2, "hidden_size": 4, "sequence_length": 8, "vocab_size": 100, "global_batch": 3, "tensor": 1}
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from study_rows import LIMIT_MIB, case_of
 
-from nodesweep.case import Case
 from nodesweep.common.units import MIB
 from nodesweep.config.machine import Machine
 from nodesweep.config.training import MemoryConstants, Training
 from nodesweep.config.workload import Workload
-from nodesweep.forecast import memory_of
-from nodesweep.memory import peak, stage_memory
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.forecast import memory_of
+from nodesweep.performance.memory import peak, stage_memory
 
 FUGAKU = MemoryConstants(process_mib=1836, allocator_factor=1.11)
 NOTHING = MemoryConstants(process_mib=0, allocator_factor=1, allocator_factor_without_recomputation=1)

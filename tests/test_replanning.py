@@ -10,9 +10,9 @@ from study_rows import JUNE
 from sweeps import write
 
 from nodesweep.__main__ import main
-from nodesweep.calibration.fitting import calibrate
-from nodesweep.calibration.observations import Observation
-from nodesweep.case import Case
+from nodesweep.performance.calibration.fit import calibrate
+from nodesweep.performance.calibration.observations import Observation
+from nodesweep.performance.dimensions import Case
 from nodesweep.records import ended, with_limits, withdraw_records
 from nodesweep.sweep.study import Study
 

@@ -11,8 +11,8 @@ from sweeps import REPOSITORY, write
 from nodesweep.__main__ import main
 from nodesweep.campaigns import calibrations_of
 from nodesweep.config.sweep import Sweep
+from nodesweep.performance.predict import asked, foreseen
 from nodesweep.sweep.study import Study
-from nodesweep.whatif import asked, foreseen
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
 
@@ -170,7 +170,7 @@ def test_a_sweep_explained(tmp_path, monkeypatch, capsys):
 def test_the_options_are_those_of_a_block():
     """What can be asked about are the axes of a block of the config."""
     schema = json.loads((REPOSITORY / "workflow" / "schemas" / "sweep.schema.json").read_text())
-    from nodesweep.whatif import AXES
+    from nodesweep.performance.predict import AXES
 
     assert set(AXES) == set(schema["$defs"]["Block"]["properties"]) - {"note"}
     assert Sweep.model_fields["layouts"]

@@ -14,11 +14,11 @@ from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
-from nodesweep.calibration.observations import Observation
-from nodesweep.calibration.times import fit
-from nodesweep.case import Case
 from nodesweep.common.units import MIB
-from nodesweep.forecast import forecast
+from nodesweep.performance.calibration.observations import Observation
+from nodesweep.performance.calibration.time_fit import fit
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.forecast import forecast
 from nodesweep.records import standing
 from nodesweep.results import from_csv, records
 from nodesweep.sweep.study import DEFAULT_SWEEP, REPOSITORY, Study

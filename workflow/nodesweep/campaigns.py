@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nodesweep.calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
 from nodesweep.config.sweep import Sweep
+from nodesweep.performance.calibration import Calibration
+from nodesweep.performance.calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
+from nodesweep.performance.dimensions import Case
 from nodesweep.sweep.layout import Layout
 
-from .calibration import Calibration
-from .case import Case
 from .results import Run
 
 Found = dict[str, tuple[list[Observation], list[LeftOut]]]
@@ -31,7 +31,7 @@ def calibrations_of(
     measured = {campaign: each for campaign, each in found.items() if each[0]}
     if not measured:
         return {}
-    from nodesweep.calibration.fitting import calibrate
+    from nodesweep.performance.calibration.fit import calibrate
 
     return {
         campaign: calibrate(

@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nodesweep.calibration.time_model import kind_of
 from nodesweep.common.units import GIB, TERA
 from nodesweep.config.sweep import Sweep
+from nodesweep.performance.best_search import Progress
+from nodesweep.performance.calibration import Calibration
+from nodesweep.performance.calibration.time_model import kind_of
+from nodesweep.performance.cost import node_hours
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.forecast import Forecast, forecast
+from nodesweep.performance.timing import passes
 from nodesweep.sweep.layout import Layout
-
-from .calibration import Calibration
-from .case import Case
-from .cost import node_hours
-from .forecast import Forecast, forecast
-from .search import Progress
-from .timing import passes
 
 ABOVE = 1 + 1e-9
 """What needs no more than a run that ended well is not pruned by one that ran out of memory: that had other reasons."""

@@ -1,9 +1,8 @@
 """Formulas with their numbers filled in, as a reader can work them out again."""
 
 from nodesweep.config.model import Model
-from nodesweep.sweep.layout import Layout
-
-from .flops import (
+from nodesweep.performance.dimensions import Shape
+from nodesweep.performance.flops import (
     PASSES,
     PASSES_WITH_RECOMPUTATION,
     aggregate_petaflops,
@@ -11,7 +10,7 @@ from .flops import (
     parameter_count,
     tflops_per_node,
 )
-from .shape import Shape
+from nodesweep.sweep.layout import Layout
 
 
 def tokens_per_second(shape: Shape, seconds: float) -> tuple[str, ...]:

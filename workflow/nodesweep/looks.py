@@ -11,15 +11,16 @@ from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.tail import GrowingLog
 from nodesweep.logs.trainers.custom import format_of
+from nodesweep.performance.calibration.files import read_calibrations
+from nodesweep.performance.forecast import Forecast, forecast
 from nodesweep.schedulers.base import Job, Scheduler
 from nodesweep.schedulers.markers import has_started
 from nodesweep.sweep.study import Study
 
 from . import journal
-from .forecast import Forecast, forecast
 from .journal import State
 from .pace import Foreseen, foreseen
-from .records import needs_run, node_hours_of, read_calibrations, seconds_of
+from .records import needs_run, node_hours_of, seconds_of
 from .schedulers import SCHEDULERS
 from .standings import SUBMITTING_SECONDS, Detail, Standing, detail_of
 

@@ -16,10 +16,11 @@ from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
 from nodesweep.logs.trainers.custom import key_of
 from nodesweep.logs.trainers.formats import Format
 from nodesweep.logs.warmup import LeftOut, left_out, timed, warm_up_records
+from nodesweep.performance.dimensions import Shape
 from nodesweep.sweep.layout import Layout
 
-from . import flops, plausible
-from .shape import Shape
+from . import plausible
+from .performance import flops
 
 SCHEMA = 3
 PRINTED_TFLOPS_STEP = 0.01

@@ -24,7 +24,7 @@ from statistics import median
 import numpy
 from scipy import optimize, stats
 
-from nodesweep.calibration.time_model import FIRST_NOISE
+from nodesweep.performance.calibration.time_model import FIRST_NOISE
 
 FALSE_ALARMS = 0.05
 """Probability that anything at all is called a difference where there is none."""

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from nodesweep.performance.cost import SECONDS_PER_HOUR
+from nodesweep.performance.forecast import Forecast
 from nodesweep.sweep.layout import Layout
-
-from .cost import SECONDS_PER_HOUR
-from .forecast import Forecast
 
 MOST_OBSERVED = 500
 LEAST_SECONDS = 1.0

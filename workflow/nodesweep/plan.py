@@ -10,12 +10,12 @@ from typing import Any
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import anything, four_figures
 from nodesweep.common.units import GIB
+from nodesweep.performance.forecast import Forecast
 from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
 from .decisions import Decisions, NotRun
-from .forecast import Forecast
 
 LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
 _COLUMNS = {

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from nodesweep.performance.dimensions import Shape
 from nodesweep.sweep.layout import Layout
 
 from . import formulas
 from .measure import Statistics
-from .shape import Shape
 from .traces import (
     Facts,
     Known,

@@ -10,16 +10,17 @@ from typing import Any
 from nodesweep.common.errors import LayoutError, LockError, NodesweepError
 from nodesweep.common.lock import SweepLock
 from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.performance.calibration import Calibration
+from nodesweep.performance.calibration.files import read_calibrations
+from nodesweep.performance.cost import node_hours
+from nodesweep.performance.forecast import forecast
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.markers import has_started
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
 from . import journal
-from .calibration import Calibration
-from .cost import node_hours
 from .decisions import Decisions, NotRun, Ran
-from .forecast import forecast
 from .journal import State
 from .measured import measurement_of
 from .outcome import Verdict
@@ -97,18 +98,6 @@ def _not_run(study: Study, slug: str) -> dict[str, Any] | None:
         return record if record["outcome"] in NOT_RUN else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-
-
-def read_calibrations(study: Study) -> dict[str, Calibration]:
-    """What the runs of each campaign were found to say; raises NodesweepError for a file of another version."""
-    found = {}
-    for path in study.calibrations:
-        try:
-            calibration = Calibration.from_yaml(path.read_text())
-        except NodesweepError as error:
-            raise NodesweepError(f"{path}: {error}") from None
-        found[calibration.campaign] = calibration
-    return found
 
 
 def with_limits(study: Study) -> Study:

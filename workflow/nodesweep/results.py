@@ -14,9 +14,9 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.model import Model
 from nodesweep.sweep.layout import Layout
 
-from . import flops
 from .explanation import EXPLAINED, Basis, bases, efficiency_percent, explain
 from .measure import Measurement
+from .performance import flops
 
 _PANDAS = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
 _PARSE = {"word": str, "count": int, "number": float, "yes_no": lambda text: text == "True"}

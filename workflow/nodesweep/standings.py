@@ -10,9 +10,9 @@ from nodesweep.common.durations import in_words
 from nodesweep.common.text import plain
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.warmup import timed, warm_up_records
+from nodesweep.performance.cost import node_hours
 from nodesweep.sweep.layout import Layout
 
-from .cost import node_hours
 from .measure import memory_of
 from .pace import Foreseen, Pace, seconds_left
 

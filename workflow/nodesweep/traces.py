@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from nodesweep.config.loader import Key, dotted
 from nodesweep.config.sweep import Sweep
+from nodesweep.performance.dimensions import Shape
 from nodesweep.sweep.layout import Layout
 
 from .measure import Measurement, Statistics
-from .shape import Shape
 
 MOST_VALUES = 12
 SCHEDULER_FIELDS = {

@@ -18,6 +18,7 @@ from nodesweep.config.origins import Origins
 from nodesweep.config.sweep import Sweep
 from nodesweep.ingest.job import IngestedLog
 from nodesweep.logs.lines import lines_at
+from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.sweep.expand import conditions
 from nodesweep.sweep.study import Study
 
@@ -31,7 +32,7 @@ from .legacy import Imported, ImportedRow, ImportedTable
 from .legacy import tracing as imported_rows
 from .measure import Measurement, Settings
 from .provenance import COLUMNS
-from .records import needs_run, read_calibrations, standing
+from .records import needs_run, standing
 from .results import Run, build, from_csv, records, to_csv
 from .traces import Facts, Trace
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from nodesweep.calibration.time_model import FIRST_NOISE
-from nodesweep.cost import node_hours_per_billion_tokens, training_days
+from nodesweep.performance.calibration.time_model import FIRST_NOISE
+from nodesweep.performance.cost import node_hours_per_billion_tokens, training_days
 
 from .known import Figure, Known, efficiency_percent
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from nodesweep.calibration import Calibration
-from nodesweep.calibration.memory_model import PeakRun
-from nodesweep.calibration.observations import case_of
-from nodesweep.calibration.time_model import Estimate, Run
-from nodesweep.case import Case
 from nodesweep.config.machine import Machine, Peak, peak_of
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.workload import Workload
+from nodesweep.performance.calibration import Calibration
+from nodesweep.performance.calibration.memory_model import PeakRun
+from nodesweep.performance.calibration.observations import case_of
+from nodesweep.performance.calibration.time_model import Estimate, Run
+from nodesweep.performance.dimensions import Case
 from nodesweep.sweep.layout import Layout
 
 Row = Mapping[str, Any]

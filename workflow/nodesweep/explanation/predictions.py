@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nodesweep.calibration.observations import mib_of_a_rank, name_of
-from nodesweep.calibration.time_model import SIGMAS
 from nodesweep.common.units import MIB
-from nodesweep.forecast import memory_of
+from nodesweep.performance.calibration.observations import mib_of_a_rank, name_of
+from nodesweep.performance.calibration.time_model import SIGMAS
+from nodesweep.performance.forecast import memory_of
 
 from .known import Figure, Known
 

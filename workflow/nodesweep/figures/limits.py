@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from nodesweep.calibration.observations import mib_of_a_rank
 from nodesweep.config.machine import Machine
+from nodesweep.performance.calibration.observations import mib_of_a_rank
 from nodesweep.sweep.layout import Layout
 
 from .figure import Datum, Figure, Missing, Row, sentences

@@ -13,8 +13,8 @@ from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.verdict import from_log
 from nodesweep.measure import Measurement, Settings, measure_log
+from nodesweep.performance.dimensions import Shape
 from nodesweep.results import figures, size_label
-from nodesweep.shape import Shape
 
 from .fields import FIELDS, Values, Word, precision, told
 from .files import Job, LogFile

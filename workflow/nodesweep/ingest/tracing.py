@@ -11,8 +11,8 @@ from nodesweep.config.loader import Key
 from nodesweep.explanation import EXPLAINED
 from nodesweep.logs.lines import lines_at
 from nodesweep.measure import Measurement
+from nodesweep.performance.dimensions import Shape
 from nodesweep.provenance import MEASURED
-from nodesweep.shape import Shape
 from nodesweep.traces import Trace
 
 from .fields import FIELDS

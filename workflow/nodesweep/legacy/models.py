@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nodesweep.flops import parameter_count
+from nodesweep.performance.flops import parameter_count
 from nodesweep.sweep.layout import multiples, nearest
 
 from .cells import size_in

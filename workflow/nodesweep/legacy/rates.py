@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import product
 from statistics import median
 
-from nodesweep import flops
+from nodesweep.performance import flops
 
 from .columns import UNITS
 from .reading import Row, Table, scaled

@@ -3,13 +3,14 @@
 import argparse
 from typing import Any
 
-from nodesweep.calibration import Calibration
 from nodesweep.common.errors import NodesweepError
-from nodesweep.forecast import forecast
-from nodesweep.records import decisions_of, ended, read_calibrations
+from nodesweep.performance.calibration import Calibration
+from nodesweep.performance.calibration.files import read_calibrations
+from nodesweep.performance.forecast import forecast
+from nodesweep.performance.predict import AXES, WhatIf, asked, foreseen, table, told
+from nodesweep.records import decisions_of, ended
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
-from nodesweep.whatif import AXES, WhatIf, asked, foreseen, table, told
 
 from .common import limited_study_of, study_of, written
 

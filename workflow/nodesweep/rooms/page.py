@@ -152,10 +152,10 @@ Panels = Callable[[Row], tuple[str, list[list[Any]]]]
 def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Panels:
     """What makes the slug and the panel of a row."""
     from nodesweep.config.origins import origins
-    from nodesweep.forecast import forecast
-    from nodesweep.records import read_calibrations
+    from nodesweep.performance.calibration.files import read_calibrations
+    from nodesweep.performance.forecast import forecast
+    from nodesweep.performance.predict import WhatIf, told
     from nodesweep.report.panels import Files, panel
-    from nodesweep.whatif import WhatIf, told
     from nodesweep.why import traced
 
     calibrations, sweep = read_calibrations(study), study.sweep

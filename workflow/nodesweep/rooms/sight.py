@@ -6,7 +6,7 @@ from nodesweep.common.files import write_atomic_bytes
 from nodesweep.explanation import Basis
 from nodesweep.figures import NAMES, figures_of
 from nodesweep.figures.curves import by_calibrations
-from nodesweep.records import read_calibrations
+from nodesweep.performance.calibration.files import read_calibrations
 
 from .common import study_of, written
 

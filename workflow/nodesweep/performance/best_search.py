@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodesweep.calibration.observations import Observation
-from nodesweep.calibration.time_model import TimeModel
 from nodesweep.common.units import TERA
 from nodesweep.config.training import Search
+from nodesweep.performance.calibration.observations import Observation
+from nodesweep.performance.calibration.time_model import TimeModel
 from nodesweep.sweep.layout import Layout
 
-from .case import Case
+from .dimensions import Case
 from .timing import passes
 
 _UNMEASURED_RHO = 0.1
@@ -85,7 +85,7 @@ class Progress:
     def _model(self, slug: str) -> TimeModel | None:
         campaign = self.layouts[slug].campaign
         if campaign not in self._models:
-            from nodesweep.calibration.times import fit
+            from nodesweep.performance.calibration.time_fit import fit
 
             runs = [
                 Observation(other, self.cases[other], seconds, None, scatter=self._scatter.get(other))

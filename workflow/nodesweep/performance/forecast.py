@@ -10,8 +10,8 @@ from nodesweep.config.workload import Workload
 from nodesweep.sweep.layout import Layout
 
 from .calibration import Calibration
-from .case import Case
 from .cost import node_hours
+from .dimensions import Case
 from .memory import Peak, known_factor, peak
 from .timing import Parts, parts, passes
 

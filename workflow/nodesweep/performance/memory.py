@@ -48,7 +48,7 @@ from dataclasses import dataclass
 from nodesweep.common.units import MIB
 from nodesweep.config.training import MemoryConstants
 
-from .case import Case
+from .dimensions import Case
 
 ADAM_MOMENT_BYTES = 8
 ADAM_STEP_BYTES = 4

@@ -12,7 +12,7 @@ from scipy.optimize import OptimizeResult, least_squares
 
 from nodesweep.common.units import MIB
 from nodesweep.config.training import FACTORS, MemoryConstants
-from nodesweep.memory import peak
+from nodesweep.performance.memory import peak
 
 from .memory_model import MemoryFit, MemoryModel, PeakRun
 from .observations import Observation

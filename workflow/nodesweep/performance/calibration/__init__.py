@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from nodesweep.case import Case
 from nodesweep.common.errors import NodesweepError
+from nodesweep.performance.dimensions import Case
 
 from .memory_model import MemoryFit
 from .observations import LeftOut
-from .probes import Probe
+from .probe import Probe
 from .time_model import Estimate, Form, Run, TimeFit
 
 SCHEMA = 2

@@ -21,7 +21,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .case import Case
+from .dimensions import Case
 
 
 def _constant(data: int) -> float:

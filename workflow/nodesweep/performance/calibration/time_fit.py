@@ -20,11 +20,11 @@ from statistics import median
 
 import numpy
 
-from nodesweep.case import Case
-from nodesweep.timing import FORMS
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.timing import FORMS
 
-from .form_fit import FormFit, Rows, short
 from .observations import Observation
+from .sync_form_fit import FormFit, Rows, short
 from .time_model import DELTA_SPREAD, FIRST_NOISE, LEAST_SIGNIFICANCE, Form, Run, TimeFit, TimeModel, kind_of, reference
 
 LEAST_NOISE = 0.003

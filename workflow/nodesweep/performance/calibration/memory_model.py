@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from nodesweep.case import Case
 from nodesweep.common.units import MIB
 from nodesweep.config.training import MemoryConstants
-from nodesweep.memory import peak
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.memory import peak
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy
 from scipy.optimize import least_squares
 from scipy.sparse import csr_array
 
-from nodesweep.case import Case
-from nodesweep.timing import FORMS, passes
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.timing import FORMS, passes
 
 from .observations import Observation
 from .time_model import Base, Form, Stage, kind_of, reference

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from nodesweep.case import Case
+from nodesweep.performance.dimensions import Case
 
-from . import Calibration, memories, probes, times
+from . import Calibration
+from . import memory_fit as memories
+from . import probe as probes
+from . import time_fit as times
 from .observations import LeftOut, Observation
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from nodesweep.case import Case
-from nodesweep.timing import FORMS, Parts, parts, passes
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.timing import FORMS, Parts, parts, passes
 
 TERA = 1e12
 DELTA_SPREAD = 0.12

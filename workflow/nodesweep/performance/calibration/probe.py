@@ -7,9 +7,9 @@ tells the same parameters for a fraction of the node-hours.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from nodesweep.case import Case
-from nodesweep.cost import node_hours
-from nodesweep.timing import FORMS, passes
+from nodesweep.performance.cost import node_hours
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.timing import FORMS, passes
 
 from .time_model import Base, TimeModel
 

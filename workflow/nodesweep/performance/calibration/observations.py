@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nodesweep.case import Case
 from nodesweep.common.units import TERA
 from nodesweep.config.columns import TIDY
 from nodesweep.config.workload import Workload
-from nodesweep.flops import hardware_flops
+from nodesweep.performance.dimensions import Case
+from nodesweep.performance.flops import hardware_flops
 
 FEWEST_SECONDS = 1e-6
 _UNKNOWN = dict.fromkeys(TIDY)
