@@ -8,9 +8,10 @@ from typing import Any
 from nodesweep.config.sweep import Sweep
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
-from nodesweep.measure import Measurement, Settings, measure
-from nodesweep.outcome import decide
-from nodesweep.results import Run, build
+from nodesweep.results.measure import measure
+from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.outcome import decide
+from nodesweep.results.table import Run, build
 from nodesweep.schedulers.base import End
 from nodesweep.sweep.expand import expand
 from nodesweep.sweep.layout import Layout

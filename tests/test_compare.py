@@ -16,13 +16,13 @@ from sweeps import run_nodesweep
 
 from nodesweep.__main__ import main
 from nodesweep.compare import COLUMNS, markdown
-from nodesweep.comparing import Comparison, Side, compare
 from nodesweep.config.columns import TIDY
 from nodesweep.differing import Noted, document
-from nodesweep.matching import FIELDS, match
-from nodesweep.noise import Interval, Judged, Timed, independent, judged
-from nodesweep.provenance_file import Fact
-from nodesweep.results import build, to_csv
+from nodesweep.results.comparison.comparison import Comparison, Side, compare
+from nodesweep.results.comparison.matching import FIELDS, match
+from nodesweep.results.comparison.noise import Interval, Judged, Timed, independent, judged
+from nodesweep.results.environment import Fact
+from nodesweep.results.table import build, to_csv
 
 HOSTILE = "<script>alert(1)</script> [x](y) `z` \x1b[31m| \u202e # *b*\n# heading"
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from measuring import BIG_MODEL, OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
 from study_rows import APRIL, JUNE
 
-from nodesweep.campaigns import calibrations_of
-from nodesweep.conclusions import Loss, best_of_each, losses, sentence
 from nodesweep.config.sweep import Sweep
 from nodesweep.explained import explanation
-from nodesweep.explanation import EXPLAINED, Basis, explain
 from nodesweep.performance.calibration import Calibration
-from nodesweep.results import Run, build, explained, from_csv, records, restated, to_csv
+from nodesweep.results.calibrate import calibrations_of
+from nodesweep.results.metrics import EXPLAINED, Basis, explain
+from nodesweep.results.scaling import Loss, best_of_each, losses, sentence
+from nodesweep.results.table import Run, build, explained, from_csv, records, restated, to_csv
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
 MACHINE = {

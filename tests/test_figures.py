@@ -18,13 +18,13 @@ from sweeps import toy, write
 
 from nodesweep.__main__ import main
 from nodesweep.config.columns import TIDY
-from nodesweep.explanation import Basis
 from nodesweep.figures import NAMES, Figure, figures_of
 from nodesweep.figures.curves import Foreseen, by_calibrations
 from nodesweep.figures.drawing import spec_of
 from nodesweep.figures.export import files_of
 from nodesweep.performance.calibration.fit import calibrate
-from nodesweep.results import to_csv
+from nodesweep.results.metrics import Basis
+from nodesweep.results.table import to_csv
 
 MACHINE = {
     "name": "m",

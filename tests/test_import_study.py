@@ -10,7 +10,7 @@ from sweeps import run_nodesweep, toy, write
 from nodesweep.config.columns import TIDY
 from nodesweep.legacy import import_markdown
 from nodesweep.legacy.measurements import Figures
-from nodesweep.results import from_csv
+from nodesweep.results.table import from_csv
 
 FIRST = """
 48   | 2.0GHz | 30B | 1  | 1 | 48 | 1 | 1536 | Yes | 29138.6 MiB (OOM after first epoch) | 17212.8 | 0.95 | 0.04 | 4/22

@@ -21,8 +21,8 @@ from nodesweep.ingest import given as given_fields
 from nodesweep.ingest.fields import FIELDS
 from nodesweep.ingest.laws import broken_laws, completed
 from nodesweep.logs.trainers.common_settings import SETTINGS
-from nodesweep.measure import Statistics
-from nodesweep.results import from_csv
+from nodesweep.results.measurement import Statistics
+from nodesweep.results.table import from_csv
 
 LOGS = Path(__file__).parent / "logs"
 OLD = {

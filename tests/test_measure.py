@@ -16,11 +16,11 @@ from measuring import (
     sweep_of,
 )
 
-from nodesweep import measure as measuring_module
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.logs.warmup import warm_up_records
-from nodesweep.measure import SCHEMA, Measurement, Memory
+from nodesweep.results import measurement as measuring_module
+from nodesweep.results.measurement import SCHEMA, Measurement, Memory
 from nodesweep.schedulers.base import End
 
 POINT = {"nodes": 192, "tensor": 4, "pipeline": 48, "global_batch": 1536, "sequence_length": 2048}

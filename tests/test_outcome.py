@@ -5,7 +5,7 @@ import pytest
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
-from nodesweep.outcome import Verdict, decide
+from nodesweep.results.outcome import Verdict, decide
 from nodesweep.schedulers.base import End
 
 STARTED = "[before the start of training step] datetime: 2026-02-03 04:05:06 "

@@ -17,7 +17,7 @@ from test_script import script
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
-from nodesweep.outcome import decide
+from nodesweep.results.outcome import decide
 from nodesweep.schedulers import OPTION
 from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers.base import End, Job, Sighting

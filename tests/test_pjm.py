@@ -17,7 +17,7 @@ from sweeps import toy, write
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
-from nodesweep.outcome import decide
+from nodesweep.results.outcome import decide
 from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers import pjm

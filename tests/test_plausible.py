@@ -11,8 +11,8 @@ from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.logs.warmup import timed, warm_up_records
-from nodesweep.measure import _half_interquartile_range
-from nodesweep.plausible import above_peak, rates_differ, spread_too_large, stamps_differ
+from nodesweep.results.checks import above_peak, rates_differ, spread_too_large, stamps_differ
+from nodesweep.results.measure import _half_interquartile_range
 
 A64FX = Machine(
     scheduler="pjm",

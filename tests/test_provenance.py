@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sweeps import toy, write
 from test_script import marker, run, script
 
-from nodesweep.provenance_file import LEFT_OUT, MOST_CHARACTERS, SECTIONS, Fact, facts_of
+from nodesweep.results.environment import LEFT_OUT, MOST_CHARACTERS, SECTIONS, Fact, facts_of
 from nodesweep.sweep.study import Study
 
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from measuring import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
 
-from nodesweep import results
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
-from nodesweep.results import Run, build, from_csv, size_label, to_csv
+from nodesweep.results import table as results
+from nodesweep.results.table import Run, build, from_csv, size_label, to_csv
 from nodesweep.schedulers.base import End
 
 POINT = {"pipeline": 48, "tensor": 4, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}

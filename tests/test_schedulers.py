@@ -12,7 +12,7 @@ import pytest
 from sweeps import held, toy
 from test_script import script
 
-from nodesweep.provenance_file import facts_of
+from nodesweep.results.environment import facts_of
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import End, Job, Sighting
 from nodesweep.schedulers.job_script import key_of

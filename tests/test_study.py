@@ -14,8 +14,8 @@ from nodesweep import journal
 from nodesweep.__main__ import main
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
-from nodesweep.outcome import decide
 from nodesweep.records import terminal_record
+from nodesweep.results.outcome import decide
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.job_script import key_of
 from nodesweep.schedulers.pjm_files import gather, read_statistics

@@ -24,8 +24,9 @@ from nodesweep.common.markdown import inert
 from nodesweep.common.numbers import rounded
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
-from nodesweep.measure import Settings, measure
-from nodesweep.results import Run, build, from_csv, to_csv
+from nodesweep.results.measure import measure
+from nodesweep.results.measurement import Settings
+from nodesweep.results.table import Run, build, from_csv, to_csv
 from nodesweep.schedulers.base import End
 from nodesweep.tables import Document, View, document_of, render
 

@@ -9,9 +9,9 @@ from study_rows import JUNE
 from sweeps import REPOSITORY, write
 
 from nodesweep.__main__ import main
-from nodesweep.campaigns import calibrations_of
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.predict import asked, foreseen
+from nodesweep.results.calibrate import calibrations_of
 from nodesweep.sweep.study import Study
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}

@@ -17,18 +17,18 @@ from nodesweep.__main__ import main
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
-from nodesweep.explanation import EXPLAINED
 from nodesweep.ingest import tracing
 from nodesweep.logs.lines import lines_at
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
-from nodesweep.measure import Measurement
-from nodesweep.outcome import RULES, decide
 from nodesweep.performance.dimensions import Shape
 from nodesweep.performance.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
 from nodesweep.provenance import COLUMNS
 from nodesweep.records import terminal_record
-from nodesweep.results import from_csv
+from nodesweep.results.measurement import Measurement
+from nodesweep.results.metrics import EXPLAINED
+from nodesweep.results.outcome import RULES, decide
+from nodesweep.results.table import from_csv
 from nodesweep.schedulers.base import End, Job, Usage
 from nodesweep.sweep.expand import conditions, expand
 from nodesweep.sweep.study import Study

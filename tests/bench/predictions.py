@@ -20,7 +20,7 @@ from nodesweep.performance.calibration.time_fit import fit
 from nodesweep.performance.dimensions import Case
 from nodesweep.performance.forecast import forecast
 from nodesweep.records import standing
-from nodesweep.results import from_csv, records
+from nodesweep.results.table import from_csv, records
 from nodesweep.sweep.study import DEFAULT_SWEEP, REPOSITORY, Study
 
 

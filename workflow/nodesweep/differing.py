@@ -13,9 +13,8 @@ from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.text import without_escapes
-
-from .matching import FIELDS
-from .provenance_file import SECTIONS, Fact
+from nodesweep.results.comparison.matching import FIELDS
+from nodesweep.results.environment import SECTIONS, Fact
 
 MOST_SCRIPT_LINES, MOST_ROWS, MOST_COLUMNS = 200, 100, 200
 _OF_ROW = (

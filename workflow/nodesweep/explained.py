@@ -7,10 +7,10 @@ import pandas
 
 from nodesweep.common.markdown import inert
 from nodesweep.config.sweep import Sweep
+from nodesweep.results.scaling import best_cells, best_of_each, best_table, by_campaign, differing, losses, sentence
+from nodesweep.results.table import records
 
 from .cells import EXPLAINING, STANDARD, known, varies
-from .conclusions import best_cells, best_of_each, best_table, by_campaign, differing, losses, sentence
-from .results import records
 from .tables import Part, View, template
 
 _AS_THEY_ARE = ("Nodes", "DP", "MP", "PP", "Campaign")

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import partial
 
 from nodesweep.performance.dimensions import Shape
+from nodesweep.results.measurement import Statistics
 from nodesweep.sweep.layout import Layout
 
 from . import formulas
-from .measure import Statistics
 from .traces import (
     Facts,
     Known,

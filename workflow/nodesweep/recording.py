@@ -9,12 +9,12 @@ from nodesweep.common.files import write_atomic
 from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.trainers.custom import format_of
+from nodesweep.results.measurement_file import measured_from
+from nodesweep.results.outcome import decide
 from nodesweep.schedulers.base import End, Job
 from nodesweep.sweep.study import Study
 
 from . import journal
-from .measured import measured_from
-from .outcome import decide
 from .records import terminal_record
 from .submission import Finished
 

@@ -14,6 +14,8 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.cost import node_hours
 from nodesweep.performance.forecast import forecast
+from nodesweep.results.measurement_file import measurement_of
+from nodesweep.results.outcome import Verdict
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.markers import has_started
 from nodesweep.sweep.layout import Layout
@@ -22,8 +24,6 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .decisions import Decisions, NotRun, Ran
 from .journal import State
-from .measured import measurement_of
-from .outcome import Verdict
 
 SCHEMA = 1
 

@@ -11,9 +11,9 @@ from nodesweep.common.text import plain
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.performance.cost import node_hours
+from nodesweep.results.measure import memory_of
 from nodesweep.sweep.layout import Layout
 
-from .measure import memory_of
 from .pace import Foreseen, Pace, seconds_left
 
 Group = Literal["waiting", "queued", "running", "ended", "not run"]

@@ -16,9 +16,9 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
+from nodesweep.results.table import records, restated, size_label
 
 from .cells import HEADINGS, MARKS, STANDARD, Column, Row, figure, formatted
-from .results import records, restated, size_label
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "tables"
 MEMORY_MEANING = {

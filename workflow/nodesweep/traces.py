@@ -7,9 +7,8 @@ from typing import Any, Protocol
 from nodesweep.config.loader import Key, dotted
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.dimensions import Shape
+from nodesweep.results.measurement import Measurement, Statistics
 from nodesweep.sweep.layout import Layout
-
-from .measure import Measurement, Statistics
 
 MOST_VALUES = 12
 SCHEDULER_FIELDS = {

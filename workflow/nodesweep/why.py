@@ -19,21 +19,21 @@ from nodesweep.config.sweep import Sweep
 from nodesweep.ingest.job import IngestedLog
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.calibration.files import read_calibrations
+from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.metrics import EXPLAINED, Basis, bases, explain_row
+from nodesweep.results.table import Run, build, from_csv, records, to_csv
 from nodesweep.sweep.expand import conditions
 from nodesweep.sweep.study import Study
 
 from . import journal
 from .cells import HEADINGS, MARKS
-from .explanation import EXPLAINED, Basis, bases, explain_row
 from .ingest import Ingested
 from .ingest import tracing as old_jobs
 from .journal import State
 from .legacy import Imported, ImportedRow, ImportedTable
 from .legacy import tracing as imported_rows
-from .measure import Measurement, Settings
 from .provenance import COLUMNS
 from .records import needs_run, standing
-from .results import Run, build, from_csv, records, to_csv
 from .traces import Facts, Trace
 
 T = TypeVar("T")

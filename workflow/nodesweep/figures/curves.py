@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from nodesweep.explanation import Basis
-from nodesweep.explanation.known import Known
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.dimensions import Case
+from nodesweep.results.metrics import Basis
+from nodesweep.results.metrics.row import Known
 from nodesweep.sweep.layout import divisors
 
 from .figure import Row

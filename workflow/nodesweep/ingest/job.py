@@ -12,9 +12,10 @@ from nodesweep.config.model import Model
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.verdict import from_log
-from nodesweep.measure import Measurement, Settings, measure_log
 from nodesweep.performance.dimensions import Shape
-from nodesweep.results import figures, size_label
+from nodesweep.results.measure import measure_log
+from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.table import figures, size_label
 
 from .fields import FIELDS, Values, Word, precision, told
 from .files import Job, LogFile

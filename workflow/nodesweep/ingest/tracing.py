@@ -8,11 +8,11 @@ from typing import Any
 from nodesweep import formulas
 from nodesweep.config.columns import TIDY
 from nodesweep.config.loader import Key
-from nodesweep.explanation import EXPLAINED
 from nodesweep.logs.lines import lines_at
-from nodesweep.measure import Measurement
 from nodesweep.performance.dimensions import Shape
 from nodesweep.provenance import MEASURED
+from nodesweep.results.measurement import Measurement
+from nodesweep.results.metrics import EXPLAINED
 from nodesweep.traces import Trace
 
 from .fields import FIELDS

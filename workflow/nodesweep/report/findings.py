@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from nodesweep.cells import Row
 from nodesweep.common.markdown import read
 from nodesweep.common.outcomes import NOT_RUN
-from nodesweep.conclusions import BEST_LEFT
 from nodesweep.explained import Explained
+from nodesweep.results.scaling import BEST_LEFT
 from nodesweep.sweep.expand import Rejected
 
 from .grids import OUTCOME, Grid, plain_grid, standing

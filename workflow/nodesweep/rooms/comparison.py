@@ -20,8 +20,8 @@ MOST_BYTES = 64 * 2**20
 def compare(options: argparse.Namespace) -> int:
     """Print how the layouts of two sweeps differ; 1 for a regression, 2 where there is nothing to compare."""
     from nodesweep import compare as document
-    from nodesweep.comparing import Side
-    from nodesweep.comparing import compare as compared
+    from nodesweep.results.comparison.comparison import Side
+    from nodesweep.results.comparison.comparison import compare as compared
 
     try:
         folders = [results_of(name) for name in (options.before, options.after)]
@@ -67,7 +67,7 @@ def _row_name(folder: Path, slug: str) -> str:
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
     """The rows of its results.csv; raises NodesweepError."""
-    from nodesweep.results import from_csv, records
+    from nodesweep.results.table import from_csv, records
 
     path = folder / "results.csv"
     try:
@@ -78,7 +78,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
 
 def _series(folder: Path, row: dict[str, Any]) -> Sequence[float]:
     """The seconds of the iterations that stand for a run, where its measurement is there and is that of the row."""
-    from nodesweep.measure import Measurement
+    from nodesweep.results.measurement import Measurement
 
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         measured = Measurement.from_json(_text(layout_folder(folder, row["slug"]) / "measurement.json"))
@@ -113,7 +113,7 @@ def diff(options: argparse.Namespace) -> None:
 
 def _row_of(name: str, like: tuple[Path, dict[str, Any]] | None) -> tuple[Path, dict[str, Any]]:
     """Folder and row of FOLDER:SLUG or SLUG; of a FOLDER alone that of the same layout. Raises NodesweepError."""
-    from nodesweep.matching import layout_of
+    from nodesweep.results.comparison.matching import layout_of
 
     place, colon, start = name.rpartition(":")
     if not colon:
@@ -159,7 +159,7 @@ def _found_below_results(start: str) -> tuple[Path, dict[str, Any]]:
 def _noted(folder: Path, row: dict[str, Any]) -> Any:
     """A run with all that was noted of it; what is not there, or cannot be read, is empty."""
     from nodesweep.differing import Noted
-    from nodesweep.provenance_file import facts_of
+    from nodesweep.results.environment import facts_of
 
     script = facts = ""
     with suppress(OSError, ValueError):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
-from nodesweep.explanation import Basis
 from nodesweep.ingest import Given, Template, find, given, ingest, name_of
 from nodesweep.legacy import import_markdown
 from nodesweep.logs.trainers.custom import format_of
-from nodesweep.results import build, explained, to_csv
+from nodesweep.results.metrics import Basis
+from nodesweep.results.table import build, explained, to_csv
 from nodesweep.tables import document_of_logs, render
 
 from .common import named_study

@@ -45,7 +45,7 @@ def explain(options: argparse.Namespace) -> None:
             print(f"  it has run ({outcome}) and needs no more runs" if outcome else f"  {outlook}")
         return
     from nodesweep.explained import explanation
-    from nodesweep.results import from_csv
+    from nodesweep.results.table import from_csv
 
     text = explanation(study.sweep, from_csv(written(study.folder / "results.csv")))
     calibrations = read_calibrations(study).values()
@@ -64,7 +64,7 @@ def _fastest(study: Study) -> Layout:
     """The measured layout with the most tokens per second; the one with the most nodes where none was measured."""
     rows: list[dict[str, Any]] = []
     if (study.folder / "results.csv").exists():
-        from nodesweep.results import from_csv, records
+        from nodesweep.results.table import from_csv, records
 
         rows = records(from_csv(written(study.folder / "results.csv")))
     measured = {row["slug"]: row["tokens_per_second"] for row in rows if row["tokens_per_second"]}

@@ -31,7 +31,7 @@ def report(options: argparse.Namespace) -> None:
     from nodesweep.report import Page, render
     from nodesweep.report.findings import counts, findings
     from nodesweep.report.grids import all_layouts, grid, noted
-    from nodesweep.results import from_csv, records
+    from nodesweep.results.table import from_csv, records
     from nodesweep.tables import document_of, empty, sections
 
     study = limited_study_of(options)
@@ -205,8 +205,8 @@ def _pack(number: int) -> Any:
 
 def _files(study: Study, slug: str, row: Mapping[str, Any], events: list[dict[str, Any]]) -> Any:
     """What the folder of a layout holds."""
-    from nodesweep.provenance_file import facts_of
     from nodesweep.report.panels import MOST_BYTES, Files
+    from nodesweep.results.environment import facts_of
 
     log = study.directory(slug) / (row["log"] or "no.log")
     end, whole = _end(log, MOST_BYTES)

@@ -3,10 +3,10 @@
 import argparse
 
 from nodesweep.common.files import write_atomic_bytes
-from nodesweep.explanation import Basis
 from nodesweep.figures import NAMES, figures_of
 from nodesweep.figures.curves import by_calibrations
 from nodesweep.performance.calibration.files import read_calibrations
+from nodesweep.results.metrics import Basis
 
 from .common import study_of, written
 
@@ -15,7 +15,7 @@ SUFFIXES = ("svg", "png", "json")
 
 def figures(options: argparse.Namespace) -> None:
     """Draw the figures that results.csv allows, and take away those of an earlier one that it does not."""
-    from nodesweep.results import from_csv, records
+    from nodesweep.results.table import from_csv, records
 
     study = study_of(options)
     rows = records(from_csv(written(study.folder / "results.csv")))

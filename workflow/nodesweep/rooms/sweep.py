@@ -9,9 +9,9 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
 from nodesweep.common.lock import SweepLock
 from nodesweep.config.schema import REFERENCE, SCHEMAS, reference, schemas
-from nodesweep.measured import measurement_of
 from nodesweep.plan import Planned, plan_csv, plan_markdown, planned
 from nodesweep.records import decisions_of, ended, request_rerun, standing
+from nodesweep.results.measurement_file import measurement_of
 from nodesweep.schedulers.job_script import PROVENANCE, render
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
@@ -59,9 +59,9 @@ def scripts(options: argparse.Namespace) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Read all logs and records into results.csv."""
-    from nodesweep.campaigns import calibrations_of
-    from nodesweep.explanation import Basis
-    from nodesweep.results import Run, build, explained, to_csv
+    from nodesweep.results.calibrate import calibrations_of
+    from nodesweep.results.metrics import Basis
+    from nodesweep.results.table import Run, build, explained, to_csv
 
     study = study_of(options)
     runs = []
@@ -101,7 +101,7 @@ def tables(options: argparse.Namespace) -> None:
     """Write tables.md from results.csv, with links to the figures that its rows allow."""
     from nodesweep.explained import explanation
     from nodesweep.figures import figures_of, section
-    from nodesweep.results import from_csv, records
+    from nodesweep.results.table import from_csv, records
     from nodesweep.tables import document_of
     from nodesweep.tables import render as render_tables
 

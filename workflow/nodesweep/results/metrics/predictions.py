@@ -9,7 +9,7 @@ from nodesweep.performance.calibration.observations import mib_of_a_rank, name_o
 from nodesweep.performance.calibration.time_model import SIGMAS
 from nodesweep.performance.forecast import memory_of
 
-from .known import Figure, Known
+from .row import Figure, Known
 
 
 @dataclass(frozen=True)

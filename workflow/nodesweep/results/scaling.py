@@ -9,7 +9,7 @@ from typing import Any
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import rounded
 
-from .explanation import bases
+from .metrics import bases
 
 Row = Mapping[str, Any]
 _FIELDS = (

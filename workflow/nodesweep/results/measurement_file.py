@@ -9,7 +9,8 @@ from nodesweep.logs.trainers.custom import format_of
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
-from .measure import Measurement, Settings, measure
+from .measure import measure
+from .measurement import Measurement, Settings
 
 
 def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:

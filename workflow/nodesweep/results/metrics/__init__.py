@@ -5,9 +5,9 @@ Each figure comes with its formula and the numbers in it, for `nodesweep why`.
 
 from collections.abc import Sequence
 
-from .figures import FIGURES
-from .known import Basis, Figure, Known, Row, bases, efficiency_percent
 from .predictions import PREDICTIONS
+from .row import Basis, Figure, Known, Row, bases, efficiency_percent
+from .utilization import FIGURES
 
 __all__ = ["EXPLAINED", "Basis", "Figure", "Row", "bases", "efficiency_percent", "explain", "explain_row"]
 

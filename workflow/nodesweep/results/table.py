@@ -12,11 +12,11 @@ from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.model import Model
+from nodesweep.performance import flops
 from nodesweep.sweep.layout import Layout
 
-from .explanation import EXPLAINED, Basis, bases, efficiency_percent, explain
-from .measure import Measurement
-from .performance import flops
+from .measurement import Measurement
+from .metrics import EXPLAINED, Basis, bases, efficiency_percent, explain
 
 _PANDAS = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
 _PARSE = {"word": str, "count": int, "number": float, "yes_no": lambda text: text == "True"}

@@ -9,7 +9,7 @@ from nodesweep.performance.calibration.observations import LeftOut, Observation,
 from nodesweep.performance.dimensions import Case
 from nodesweep.sweep.layout import Layout
 
-from .results import Run
+from .table import Run
 
 Found = dict[str, tuple[list[Observation], list[LeftOut]]]
 

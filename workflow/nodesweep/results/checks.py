@@ -3,11 +3,21 @@
 Each check gives no flag or one; a flag says both figures, so that a reader can judge.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
-from nodesweep.config.machine import Peak
+from nodesweep.config.machine import Peak, peak_of
 from nodesweep.logs.reading import Iteration, LogReading
+from nodesweep.logs.trainers.formats import Format
+from nodesweep.logs.warmup import timed
+from nodesweep.performance import flops
+from nodesweep.performance.dimensions import Shape
+from nodesweep.sweep.layout import Layout
+
+from . import checks as plausible
+from .measurement import Statistics
 
 STAMPS_TOLERANCE = 0.1
 FEWEST_STAMPS = 3
@@ -87,3 +97,94 @@ def rates_differ(used: tuple[Iteration, ...], samples: int | None, tokens: int |
             if abs(logged - counted) > RATE_TOLERANCE * counted + step / 2:
                 flags.append(f"log says {logged:.4g} {unit}, {words} is {counted:.4g}")
     return flags
+
+
+PRINTED_TFLOPS_STEP = 0.01
+
+TFLOPS_TOLERANCE = 0.02
+
+ARGUMENTS = {
+    "num_layers": lambda layout: layout.model.layers,
+    "hidden_size": lambda layout: layout.model.hidden_size,
+    "num_attention_heads": lambda layout: layout.model.attention_heads,
+    "seq_length": lambda layout: layout.sequence_length,
+    "micro_batch_size": lambda layout: layout.micro_batch,
+    "global_batch_size": lambda layout: layout.global_batch,
+    "tensor_model_parallel_size": lambda layout: layout.tensor,
+    "pipeline_model_parallel_size": lambda layout: layout.pipeline,
+    "data_parallel_size": lambda layout: layout.data,
+}
+"""Arguments a trainer prints, by Megatron's names, and what the layout says they are."""
+
+
+def _tflops(work: int | None, seconds: float, parts: int | None) -> float | None:
+    """The rate of one of so many nodes or ranks; None where something is unknown."""
+    return flops.tflops_per_node(work, seconds, parts) if work and parts else None
+
+
+def _flags(
+    shape: Shape, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
+) -> tuple[str, ...]:
+    flags = []
+    if capped := (record.get("usage") or {}).get("power_capped"):
+        flags.append(f"power was capped at {capped}")
+    if statistics is not None:
+        records = timed(reading)
+        flags += _few_records(records, statistics)
+        flags += _tflops_differ(shape, reading.format, records[statistics.records_dropped :])
+    if reading.restarts:
+        flags.append(f"restarted {reading.restarts} times")
+    return tuple(flags)
+
+
+def _few_records(records: tuple[Iteration, ...], statistics: Statistics) -> list[str]:
+    if len(records) == 1:
+        return ["1 iteration only"]
+    return [f"iteration {statistics.last_iteration} only"] if statistics.records_used == 1 else []
+
+
+def _above_peak(layout: Layout, statistics: Statistics | None) -> list[str]:
+    """A flag where the rates of a layout are above what its nodes can do."""
+    if statistics is None or statistics.tflops_per_node is None or statistics.model_tflops_per_node is None:
+        return []
+    peak = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
+    return plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
+
+
+def _implausible(shape: Shape, reading: LogReading, statistics: Statistics | None) -> list[str]:
+    """Flags of figures that contradict each other, or scatter too much."""
+    if statistics is None:
+        return []
+    used = timed(reading)[statistics.records_dropped :]
+    seconds = [row.seconds for row in used if row.seconds is not None]
+    return [
+        *plausible.stamps_differ(reading, statistics.first_iteration),
+        *plausible.spread_too_large(seconds, statistics.iteration_seconds_half_interquartile_range),
+        *plausible.rates_differ(used, shape.global_batch, shape.tokens, shape.ranks),
+    ]
+
+
+def _tflops_differ(shape: Shape, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
+    """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
+    counts_all = form is not None and form.counts_recomputation
+    work = shape.hardware_flops if counts_all else shape.model_flops
+    pairs = [(row.tflops, _tflops(work, row.seconds, shape.ranks)) for row in used if row.tflops is not None]
+    differing = [
+        (logged, counted)
+        for logged, counted in pairs
+        if counted is not None and abs(logged - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted
+    ]
+    if not differing:
+        return []
+    logged, counted = differing[0]
+    return [f"log says {logged:g} TFLOPs per rank, formula {counted:.3g}"]
+
+
+def _arguments_differ(layout: Layout, reading: LogReading) -> list[str]:
+    """A flag for each argument in the log that is not what the layout says."""
+    logged = dict(reading.arguments)
+    said = {name: logged[name] for name in ARGUMENTS if logged.get(name, "").isdecimal()}
+    if reading.world_size is not None:
+        said["world_size"] = str(reading.world_size)
+    meant = {**{name: of(layout) for name, of in ARGUMENTS.items()}, "world_size": layout.ranks}
+    return [f"log says {name} {value}, not {meant[name]}" for name, value in said.items() if int(value) != meant[name]]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from nodesweep.performance.calibration.time_model import FIRST_NOISE
 from nodesweep.performance.cost import node_hours_per_billion_tokens, training_days
 
-from .known import Figure, Known, efficiency_percent
+from .row import Figure, Known, efficiency_percent
 
 
 def _error(known: Known) -> Figure:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
+from nodesweep.logs import verdict as ending
 from nodesweep.logs.patterns.endings import SCHEDULER, SIGKILL_NOTE, SYMPTOM
 from nodesweep.logs.reading import Found, LogReading
 from nodesweep.schedulers.base import End
-
-from .logs import verdict as ending
 
 SIGKILL_EXIT_CODES = (137, -9)
 COMMAND_EXIT_CODES = {126: "a command could not be executed", 127: "a command was not found"}

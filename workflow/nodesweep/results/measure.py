@@ -1,0 +1,121 @@
+"""Reads the log of an ended run and derives its measurement."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import fmean, median, quantiles
+from typing import Any
+
+from nodesweep.logs.memory import highest
+from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
+from nodesweep.logs.warmup import left_out, timed, warm_up_records
+from nodesweep.performance.dimensions import Shape
+from nodesweep.sweep.layout import Layout
+
+from .checks import _above_peak, _arguments_differ, _flags, _implausible, _tflops
+from .measurement import Measurement, Memory, Series, Settings, Statistics
+
+
+def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: Settings) -> Measurement:
+    """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
+    measured = measure_log(Shape.of(layout), layout.slug, record, reading, settings)
+    return replace(
+        measured,
+        flags=(*measured.flags, *_above_peak(layout, measured.statistics), *_arguments_differ(layout, reading)),
+    )
+
+
+def measure_log(
+    shape: Shape, slug: str, record: Mapping[str, Any], reading: LogReading, settings: Settings
+) -> Measurement:
+    """Measure a run of which no more than its shape is known, and that not wholly."""
+    records = reading.iterations
+    statistics = _statistics(shape, reading, settings)
+    losses = [row.loss for row in records if row.loss is not None]
+    return Measurement(
+        slug=slug,
+        record=dict(record),
+        settings=settings,
+        reader_version=READER_VERSION,
+        log_name=str(record.get("log") or ""),
+        log_size_bytes=reading.size_bytes,
+        log_modified_ns=reading.modified_ns,
+        series=_series(records),
+        statistics=statistics,
+        memory=memory_of(record, reading, settings.memory_source),
+        first_loss=losses[0] if losses else None,
+        last_loss=losses[-1] if losses else None,
+        flags=(*_flags(shape, record, reading, statistics), *_implausible(shape, reading, statistics)),
+        read_as=reading.format.name if reading.format else "",
+        left_out=left_out(reading, settings.warmup),
+    )
+
+
+def _statistics(shape: Shape, reading: LogReading, settings: Settings) -> Statistics | None:
+    records = timed(reading)
+    if not records:
+        return None
+    dropped = warm_up_records(reading, settings.warmup)
+    used = records[dropped:]
+    seconds = [row.seconds for row in used]
+    values = {"median": median(seconds), "mean": fmean(seconds)}
+    chosen = values[settings.statistic]
+    log_tflops = _log_tflops_per_node(shape.ranks_per_node, used)
+    return Statistics(
+        records_dropped=dropped,
+        records_used=len(used),
+        first_iteration=used[0].number,
+        last_iteration=used[-1].number,
+        iteration_seconds=chosen,
+        iteration_seconds_median=values["median"],
+        iteration_seconds_mean=values["mean"],
+        iteration_seconds_half_interquartile_range=_half_interquartile_range(seconds),
+        tokens_per_second=shape.tokens / chosen if shape.tokens else None,
+        tflops_per_node=_tflops(shape.hardware_flops, chosen, shape.nodes),
+        model_tflops_per_node=_tflops(shape.model_flops, chosen, shape.nodes),
+        log_tflops_per_node=log_tflops[settings.statistic],
+        log_tflops_per_node_median=log_tflops["median"],
+        log_tflops_per_node_mean=log_tflops["mean"],
+    )
+
+
+def _log_tflops_per_node(ranks_per_node: int | None, used: tuple[Iteration, ...]) -> dict[str, float | None]:
+    """The log's own figure by each statistic; None where it has none."""
+    of_ranks = [row.tflops for row in used if row.tflops is not None]
+    return {
+        name: statistic(of_ranks) * ranks_per_node if of_ranks and ranks_per_node else None
+        for name, statistic in (("median", median), ("mean", fmean))
+    }
+
+
+def _half_interquartile_range(values: list[float]) -> float | None:
+    """Half the distance between the quartiles, interpolated between the values.
+
+    >>> _half_interquartile_range([1.0, 2.0, 3.0, 4.0, 5.0])
+    1.0
+    """
+    if len(values) < 2:
+        return None
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return (high - low) / 2
+
+
+def _series(records: tuple[Iteration, ...]) -> Series:
+    return Series(
+        iteration=tuple(row.number for row in records),
+        seconds=tuple(row.seconds for row in records),
+        loss=tuple(row.loss for row in records),
+        log_tflops_per_rank=tuple(row.tflops for row in records),
+        line=tuple(row.line for row in records),
+    )
+
+
+def memory_of(record: Mapping[str, Any], reading: LogReading, source: str) -> Memory | None:
+    """The figure of a source, None where it has none; `record` may be empty while a job runs."""
+    usage = record.get("usage") or {}
+    if source == "scheduler" and usage.get("memory_bytes"):
+        return Memory(usage["memory_bytes"] / 2**20, f"scheduler, of a {usage['memory_of']}", None, None)
+    if source == "log-node-used" and reading.node_memory is not None:
+        return Memory(reading.node_memory.peak_used_mib, source, None, reading.node_memory.line)
+    figure = {"log-max-allocated": "peak_allocated_mib", "log-max-reserved": "peak_reserved_mib"}.get(source)
+    rank = highest(reading.rank_memory, figure) if figure else None
+    return Memory(getattr(rank, str(figure)), source, rank.rank, rank.line) if rank else None

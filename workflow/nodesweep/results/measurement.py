@@ -1,0 +1,149 @@
+"""One ended run -> its Measurement: series, steady-state statistics, memory, rates, and where each came from.
+
+Statistics are derived from the series and never replace it. A measurement knows the settings and the log it was made
+from, so that it is made again exactly when one of them has changed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from nodesweep.logs.reading import READER_VERSION
+from nodesweep.logs.trainers.custom import key_of
+from nodesweep.logs.warmup import LeftOut
+from nodesweep.sweep.layout import Layout
+
+SCHEMA = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a measurement depends on beside the log; `warmup` in iterations, None to go by the log's format alone."""
+
+    warmup: int | None
+    statistic: Literal["median", "mean"]
+    memory_source: str
+    log_format: str
+
+    @classmethod
+    def of(cls, layout: Layout, statistic: Literal["median", "mean"]) -> "Settings":
+        """Those of a layout."""
+        return cls(
+            layout.iterations.warmup, statistic, layout.workload.memory_source, key_of(layout.workload.log_format)
+        )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The figure shown as memory: the highest over ranks and its line.
+
+    `rank` is None for a node's or a job's own figure, `line` for one that the scheduler gives.
+    """
+
+    peak_mib: float
+    source: str
+    rank: int | None
+    line: int | None
+
+
+@dataclass(frozen=True)
+class Series:
+    """The records of a log, one entry each; None where the log has no such figure, or no finite one."""
+
+    iteration: tuple[int, ...]
+    seconds: tuple[float | None, ...]
+    loss: tuple[float | None, ...]
+    log_tflops_per_rank: tuple[float | None, ...]
+    line: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What stands for the records `first_iteration` to `last_iteration`, the first `records_dropped` left out.
+
+    `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
+    `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none. Rates are None
+    where what they follow from is unknown, as it may be of a log found somewhere.
+    """
+
+    records_dropped: int
+    records_used: int
+    first_iteration: int
+    last_iteration: int
+    iteration_seconds: float
+    iteration_seconds_median: float
+    iteration_seconds_mean: float
+    iteration_seconds_half_interquartile_range: float | None
+    tokens_per_second: float | None
+    tflops_per_node: float | None
+    model_tflops_per_node: float | None
+    log_tflops_per_node: float | None
+    log_tflops_per_node_median: float | None
+    log_tflops_per_node_mean: float | None
+
+    @property
+    def scatter(self) -> float | None:
+        """The half interquartile range, relative."""
+        spread = self.iteration_seconds_half_interquartile_range
+        return None if spread is None else spread / self.iteration_seconds
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All that is known of one ended run.
+
+    `record`: the job's terminal record as the executor wrote it, verdict included. `flags`: what a reader of the
+    table must know, one short phrase each. `first_loss`, `last_loss`: of the whole series, nats per token.
+    `read_as`: the format of the log, empty where it has no record. `left_out`: None where no record has a time.
+    """
+
+    slug: str
+    record: dict[str, Any]
+    settings: Settings
+    reader_version: int
+    log_name: str
+    log_size_bytes: int
+    log_modified_ns: int
+    series: Series
+    statistics: Statistics | None
+    memory: Memory | None
+    first_loss: float | None
+    last_loss: float | None
+    flags: tuple[str, ...]
+    read_as: str
+    left_out: LeftOut | None
+    schema: int = SCHEMA
+
+    def made_from(self, record: Mapping[str, Any], settings: Settings, size_bytes: int, modified_ns: int) -> bool:
+        """Whether measuring again would give the same: same reader, settings, record and unchanged log."""
+        return (self.schema, self.reader_version, self.record, self.settings) == (
+            SCHEMA,
+            READER_VERSION,
+            dict(record),
+            settings,
+        ) and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
+
+    def to_json(self) -> str:
+        """The text of measurement.json, a line for each field."""
+        words = (f' "{name}": {_json(value)}' for name, value in asdict(self).items())
+        return "{\n" + ",\n".join(words) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Measurement":
+        """Read what `to_json` wrote; raises ValueError, KeyError or TypeError on anything else."""
+        values = json.loads(text)
+        statistics, memory, dropped = (values.pop(name) for name in ("statistics", "memory", "left_out"))
+        return cls(
+            settings=Settings(**values.pop("settings")),
+            series=Series(**{name: tuple(column) for name, column in values.pop("series").items()}),
+            statistics=Statistics(**statistics) if statistics else None,
+            memory=Memory(**memory) if memory else None,
+            flags=tuple(values.pop("flags")),
+            left_out=LeftOut(**dropped) if dropped else None,
+            **values,
+        )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
