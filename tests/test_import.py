@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.legacy import Imported, import_markdown
-from nodesweep.legacy.cells import number_cell, visible
-from nodesweep.legacy.columns import column_of
+from nodesweep.importers.markdown import Imported, import_markdown
+from nodesweep.importers.markdown.cells import number_cell, visible
+from nodesweep.importers.markdown.columns import column_of
 
 ROWS = [(192, 1, 3534.9, 1.16), (384, 2, 1841.6, 1.115), (768, 4, 982.8, 1.045), (1536, 8, 558.7, 0.92)]
 """Nodes, DP, seconds and TFLOPs per node of a 30B model with MP 4, PP 48, GBS 1536."""

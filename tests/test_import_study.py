@@ -8,8 +8,8 @@ import pytest
 from sweeps import run_nodesweep, toy, write
 
 from nodesweep.config.columns import TIDY
-from nodesweep.legacy import import_markdown
-from nodesweep.legacy.measurements import Figures
+from nodesweep.importers.markdown import import_markdown
+from nodesweep.importers.markdown.measurements import Figures
 from nodesweep.results.table import from_csv
 
 FIRST = """

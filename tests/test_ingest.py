@@ -16,10 +16,10 @@ from sweeps import toy, write
 from nodesweep.__main__ import main
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY
-from nodesweep.ingest import Given, Ingested, Template, files, find, ingest
-from nodesweep.ingest import given as given_fields
-from nodesweep.ingest.fields import FIELDS
-from nodesweep.ingest.laws import broken_laws, completed
+from nodesweep.importers.job_logs import Given, Ingested, Template, files, find, ingest
+from nodesweep.importers.job_logs import given as given_fields
+from nodesweep.importers.job_logs.constraints import broken_laws, completed
+from nodesweep.importers.job_logs.fields import FIELDS
 from nodesweep.logs.trainers.common_settings import SETTINGS
 from nodesweep.results.measurement import Statistics
 from nodesweep.results.table import from_csv

@@ -16,7 +16,9 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.loader import Key
 from nodesweep.config.origins import Origins
 from nodesweep.config.sweep import Sweep
-from nodesweep.ingest.job import IngestedLog
+from nodesweep.importers.job_logs import Ingested
+from nodesweep.importers.job_logs.job import IngestedLog
+from nodesweep.importers.markdown import Imported, ImportedRow, ImportedTable
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.results.measurement import Measurement, Settings
@@ -27,10 +29,8 @@ from nodesweep.sweep.study import Study
 
 from . import journal
 from .cells import HEADINGS, MARKS
-from .ingest import Ingested
 from .ingest import tracing as old_jobs
 from .journal import State
-from .legacy import Imported, ImportedRow, ImportedTable
 from .legacy import tracing as imported_rows
 from .provenance import COLUMNS
 from .records import needs_run, standing

@@ -8,15 +8,14 @@ from typing import Any
 from nodesweep import formulas
 from nodesweep.config.columns import TIDY
 from nodesweep.config.loader import Key
+from nodesweep.importers.job_logs.fields import FIELDS
+from nodesweep.importers.job_logs.job import IngestedLog, model_of
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.dimensions import Shape
 from nodesweep.provenance import MEASURED
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.metrics import EXPLAINED
 from nodesweep.traces import Trace
-
-from .fields import FIELDS
-from .job import IngestedLog, model_of
 
 _SETTINGS = {
     ("statistic",): "the sweep's where one was named, else the median",

@@ -1,6 +1,6 @@
 """A figure of an imported row -> the cells and findings it comes from."""
 
-from . import Imported, ImportedRow, ImportedTable
+from nodesweep.importers.markdown import Imported, ImportedRow, ImportedTable
 
 FIELDS = {
     "nodes": "nodes",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
-from nodesweep.ingest import Given, Template, find, given, ingest, name_of
-from nodesweep.legacy import import_markdown
+from nodesweep.importers.job_logs import Given, Template, find, given, ingest, name_of
+from nodesweep.importers.markdown import import_markdown
 from nodesweep.logs.trainers.custom import format_of
 from nodesweep.results.metrics import Basis
 from nodesweep.results.table import build, explained, to_csv

@@ -82,8 +82,8 @@ def measure(options: argparse.Namespace) -> None:
 
 def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
     """Rows for the tidy table, imported from hand-kept ones or ingested from other jobs' logs, by campaign."""
-    from nodesweep.ingest import Ingested
-    from nodesweep.legacy import Imported
+    from nodesweep.importers.job_logs import Ingested
+    from nodesweep.importers.markdown import Imported
 
     found: dict[str, list[dict[str, Any]]] = {}
     for paths, form in ((study.imported, Imported), (study.ingested, Ingested)):

@@ -9,10 +9,10 @@ from nodesweep.sweep.layout import divisors, multiples, nearest
 from .columns import MEASURED, column_of
 from .findings import SHORT, Finding, Found, at
 from .models import hidden_size_findings, size_findings
+from .parallelism import node_ratios, ranks_per_node, world_findings
 from .rates import ASSUMED_VOCABULARY, Rates
-from .reading import Reading, Remark, Row, Table
-from .speeds import aggregate_findings, rate_findings, time_unit, unit_finding
-from .world import node_ratios, ranks_per_node, world_findings
+from .tables import Reading, Remark, Row, Table
+from .throughput import aggregate_findings, rate_findings, time_unit, unit_finding
 
 
 class Checks:

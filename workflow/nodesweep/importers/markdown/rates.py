@@ -10,7 +10,7 @@ from statistics import median
 from nodesweep.performance import flops
 
 from .columns import UNITS
-from .reading import Row, Table, scaled
+from .tables import Row, Table, scaled
 
 ASSUMED_VOCABULARY = 50257
 TOLERANCE = 0.02

@@ -9,7 +9,7 @@ from .cells import size_word
 from .checks import Checks
 from .columns import MEASURED
 from .models import parameters_of, size_words
-from .reading import Row, scaled
+from .tables import Row, scaled
 
 _MEASURED = (*MEASURED, "status")
 

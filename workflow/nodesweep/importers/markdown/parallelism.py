@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from .findings import SHORT, Finding, Found, at
 from .rates import Rates
-from .reading import Row, Table
+from .tables import Row, Table
 
 SIZES = ("data", "tensor", "pipeline")
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from .findings import Finding, Found, at, heading_of
 from .rates import SECOND_UNITS, Convention, Rates
-from .reading import Row
+from .tables import Row
 
 Doubts = Mapping[int, set[str]]
 """Quantities in doubt for another reason, by line."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .reading import Row, Table
+from .tables import Row, Table
 
 SHORT = {
     "nodes": "Nodes",

@@ -7,7 +7,7 @@ from nodesweep.common.markdown import inert, pipe_table
 
 from .cells import Value
 from .findings import Finding
-from .reading import Row
+from .tables import Row
 
 Headings = tuple[tuple[int, str], ...]
 """Levels and texts of the headings a table stands under."""

@@ -17,11 +17,11 @@ from nodesweep.results.measure import measure_log
 from nodesweep.results.measurement import Measurement, Settings
 from nodesweep.results.table import figures, size_label
 
+from .constraints import broken_laws, completed, text_of
 from .fields import FIELDS, Values, Word, precision, told
 from .files import Job, LogFile
-from .joined import joined, leads, placed
-from .laws import broken_laws, completed, text_of
-from .template import Template
+from .join import joined, leads, placed
+from .path_template import Template
 
 _SLUG_CHARACTERS = 60
 _NOT_OF_SLUGS = re.compile(r"[^A-Za-z0-9]+")

@@ -8,7 +8,7 @@ from nodesweep.sweep.layout import multiples, nearest
 from .cells import size_in
 from .findings import Finding, Found
 from .rates import ASSUMED_VOCABULARY
-from .reading import Row, Table
+from .tables import Row, Table
 
 NAME_TOLERANCE = 1.25
 """People round: 30B is said of 28 to 33 billion parameters."""
