@@ -4,7 +4,7 @@ from itertools import takewhile
 
 from nodesweep.common.gc import search_seldom
 from nodesweep.schedulers.job_script import job_templates
-from nodesweep.workflow import command_of, study_of
+from nodesweep.launch.snakemake import command_of, study_of
 
 search_seldom()
 study = study_of(workflow)

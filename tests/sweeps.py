@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from nodesweep.runner import Finished, Policy, Runner
+from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Scheduler
 from nodesweep.schedulers.job_script import PROVENANCE, render
 from nodesweep.schedulers.local import Local

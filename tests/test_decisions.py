@@ -7,9 +7,11 @@ import pytest
 import yaml
 from sweeps import drained, run_nodesweep, run_snakemake, starts, study_in, toy
 
-from nodesweep.decisions import Decisions, Ran
-from nodesweep.records import decisions_of, standing, withdraw_records
-from nodesweep.runner import Finished, Policy, Runner
+from nodesweep.launch.decisions import Decisions, Ran
+from nodesweep.launch.history import decisions_of
+from nodesweep.launch.records import standing
+from nodesweep.launch.reruns import withdraw_records
+from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.schedulers.local import Local
 from nodesweep.sweep.study import Study
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodesweep import journal
 from nodesweep.common.errors import JournalError, LockError
 from nodesweep.common.lock import SweepLock
-from nodesweep.journal import State
+from nodesweep.launch import journal
+from nodesweep.launch.journal import State
 
 
 def full(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sweeps import held, run_snakemake, runner_of, snakemake_command, study_in, toy, write
 from terminals import Terminal
 
-from nodesweep import journal
+from nodesweep.launch import journal
 
 
 def layouts(count: int) -> list[dict[str, Any]]:

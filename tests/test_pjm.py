@@ -15,10 +15,10 @@ from fakes.pjm import LOST_RESPONSE, NO_DAEMON, FakePjm, statistics
 from sweeps import toy, write
 
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.results.outcome import decide
-from nodesweep.runner import Finished, Policy, Runner
 from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers import pjm
 from nodesweep.schedulers.base import End, Job, Sighting, Usage

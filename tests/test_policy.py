@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from sweeps import runner_of, study_in
 
-from nodesweep import journal, watch
 from nodesweep.common.errors import SchedulerAway, SubmissionUnclear, Throttled
-from nodesweep.runner import Finished, Runner
+from nodesweep.launch import backoff as watch
+from nodesweep.launch import journal
+from nodesweep.launch.backoff import Backoff
+from nodesweep.launch.runner import Finished, Runner
+from nodesweep.launch.submission import Policy
 from nodesweep.schedulers.base import End, Job, Patience, Sighting
 from nodesweep.schedulers.batch import Batch
-from nodesweep.submission import Policy
 from nodesweep.sweep.study import Study
-from nodesweep.watch import Backoff
 
 RUNNING = Sighting("7", "running", "R")
 OK = End(0, None, "DONE")

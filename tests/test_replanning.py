@@ -10,10 +10,12 @@ from study_rows import JUNE
 from sweeps import write
 
 from nodesweep.__main__ import main
+from nodesweep.launch.records import ended
+from nodesweep.launch.reruns import withdraw_records
+from nodesweep.launch.time_limits import with_limits
 from nodesweep.performance.calibration.fit import calibrate
 from nodesweep.performance.calibration.observations import Observation
 from nodesweep.performance.dimensions import Case
-from nodesweep.records import ended, with_limits, withdraw_records
 from nodesweep.sweep.study import Study
 
 MODEL = {"layers": 48, "hidden_size": 7168, "attention_heads": 56, "vocab_size": 50257}

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from sweeps import drained, runner_of, starts, study_in
 
-from nodesweep import journal
 from nodesweep.common.errors import NodesweepError
-from nodesweep.records import decisions_of, request_rerun
-from nodesweep.runner import Finished, Policy, Runner
+from nodesweep.launch import journal
+from nodesweep.launch.history import decisions_of
+from nodesweep.launch.reruns import request_rerun
+from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.job_script import key_of
 from nodesweep.schedulers.local import Local

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeps import REPOSITORY, run_snakemake, write
 
-from nodesweep.decisions import Decisions, Ran
+from nodesweep.launch.decisions import Decisions, Ran
 from nodesweep.sweep.study import Study
 
 REPLAY = REPOSITORY / "tests" / "replay"

@@ -14,11 +14,11 @@ from rich.console import Console
 from sweeps import drained, held, run_nodesweep, runner_of, study_in, toy, write
 from terminals import Terminal
 
-from nodesweep import journal
-from nodesweep.looks import Looks
-from nodesweep.pace import Foreseen
+from nodesweep.launch import journal
+from nodesweep.launch.eta import Foreseen
+from nodesweep.launch.status import Detail, Row, Standing, labels_of, summed
+from nodesweep.launch.status_reader import Looks
 from nodesweep.rooms.status import Page
-from nodesweep.standings import Detail, Row, Standing, labels_of, summed
 from nodesweep.status_page import head, table
 from nodesweep.sweep.study import Study
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import pytest
 from sweeps import REPOSITORY
 
-from nodesweep import journal
 from nodesweep.__main__ import main
+from nodesweep.launch import journal
+from nodesweep.launch.records import terminal_record
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
-from nodesweep.records import terminal_record
 from nodesweep.results.outcome import decide
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.job_script import key_of

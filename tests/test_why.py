@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 from measuring import OUT_OF_MEMORY, STARTED, SUCCESS, layouts_of, record_line, sweep_of
 from sweeps import drained, runner_of, study_in, write
 
-from nodesweep import formulas, journal
+from nodesweep import formulas
 from nodesweep.__main__ import main
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
 from nodesweep.ingest import tracing
+from nodesweep.launch import journal
+from nodesweep.launch.records import terminal_record
 from nodesweep.logs.lines import lines_at
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
 from nodesweep.performance.dimensions import Shape
 from nodesweep.performance.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
 from nodesweep.provenance import COLUMNS
-from nodesweep.records import terminal_record
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.metrics import EXPLAINED
 from nodesweep.results.outcome import RULES, decide

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from sweeps import REPOSITORY, held, launched, run_nodesweep, run_snakemake, starts, toy, write
 
-from nodesweep import journal
+from nodesweep.launch import journal
 from nodesweep.sweep.study import Study
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from statistics import fmean
 
 from nodesweep.common.units import MIB
+from nodesweep.launch.records import standing
 from nodesweep.performance.calibration.observations import Observation
 from nodesweep.performance.calibration.time_fit import fit
 from nodesweep.performance.dimensions import Case
 from nodesweep.performance.forecast import forecast
-from nodesweep.records import standing
 from nodesweep.results.table import from_csv, records
 from nodesweep.sweep.study import DEFAULT_SWEEP, REPOSITORY, Study
 

@@ -25,7 +25,7 @@ import pandas
 from slurm.cluster import Cluster
 from sweeps import REPOSITORY, TOY_TRAINER, snakemake_command, write
 
-from nodesweep import journal
+from nodesweep.launch import journal
 from nodesweep.sweep.study import Study
 
 LATEST_KILL_SECONDS = 6.0

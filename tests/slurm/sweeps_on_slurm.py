@@ -11,8 +11,8 @@ import pytest
 from slurm.cluster import Cluster
 from sweeps import drained, runner_of, study_in
 
-from nodesweep import journal
-from nodesweep.runner import Finished
+from nodesweep.launch import journal
+from nodesweep.launch.runner import Finished
 from nodesweep.schedulers.slurm import Slurm
 from nodesweep.sweep.study import Study
 

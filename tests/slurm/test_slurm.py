@@ -12,9 +12,9 @@ from slurm.cluster import Cluster, memory_cgroups
 from sweeps import drained, held, run_nodesweep, runner_of, starts
 from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm_study, wait_for
 
-from nodesweep import journal
 from nodesweep.common.errors import SchedulerAway
-from nodesweep.records import withdraw_records
+from nodesweep.launch import journal
+from nodesweep.launch.reruns import withdraw_records
 from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.slurm import Slurm

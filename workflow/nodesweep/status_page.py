@@ -9,8 +9,7 @@ from rich.text import Text
 
 from nodesweep.common.durations import clock, in_words
 from nodesweep.common.text import plain
-
-from .standings import Row, Sweep
+from nodesweep.launch.status import Row, Sweep
 
 LABEL_CELLS, LEAST_REMARK_CELLS, MOST_REMARK_CELLS = 40, 12, 100
 GAP = 2

@@ -20,11 +20,12 @@ from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterf
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
 from nodesweep.common.lock import SweepLock
-from nodesweep.progress import shown
-from nodesweep.records import decisions_of, summary
-from nodesweep.runner import Finished, Policy, Runner
+from nodesweep.launch.history import decisions_of
+from nodesweep.launch.progress import shown
+from nodesweep.launch.records import summary
+from nodesweep.launch.runner import Finished, Policy, Runner
+from nodesweep.launch.snakemake import check_command_line, study_of
 from nodesweep.schedulers import scheduler_of
-from nodesweep.workflow import check_command_line, study_of
 
 REPORT_SECONDS = 0.5
 """Between two reports of ended layouts to Snakemake, as long as others run."""

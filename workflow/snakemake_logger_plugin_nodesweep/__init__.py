@@ -13,7 +13,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from nodesweep.common.text import plain
-from nodesweep.progress import Progress, shown
+from nodesweep.launch.progress import Progress, shown
 
 from .bar import Bar, on_terminal
 

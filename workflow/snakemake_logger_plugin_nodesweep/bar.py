@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nodesweep.common.text import plain, without_escapes
-from nodesweep.progress import Progress
+from nodesweep.launch.progress import Progress
 
 BAR_CELLS = 24
 STYLES = {logging.ERROR: "red", logging.CRITICAL: "red", logging.WARNING: "yellow"}

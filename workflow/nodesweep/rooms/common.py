@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.records import with_limits
+from nodesweep.launch.time_limits import with_limits
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 

@@ -4,11 +4,12 @@ import argparse
 from typing import Any
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.launch.history import decisions_of
+from nodesweep.launch.records import ended
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import forecast
 from nodesweep.performance.predict import AXES, WhatIf, asked, foreseen, table, told
-from nodesweep.records import decisions_of, ended
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 

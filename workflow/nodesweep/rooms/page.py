@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nodesweep import journal
 from nodesweep.cells import Row
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
+from nodesweep.launch import journal
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .common import limited_study_of, written

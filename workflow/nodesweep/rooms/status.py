@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nodesweep.looks import Looks
-from nodesweep.standings import Detail, Row, Standing, by_importance, labels_of, summed
+from nodesweep.launch.status import Detail, Row, Standing, by_importance, labels_of, summed
+from nodesweep.launch.status_reader import Looks
 from nodesweep.sweep.study import Study
 
 from .common import study_of

@@ -9,8 +9,10 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
 from nodesweep.common.lock import SweepLock
 from nodesweep.config.schema import REFERENCE, SCHEMAS, reference, schemas
-from nodesweep.plan import Planned, plan_csv, plan_markdown, planned
-from nodesweep.records import decisions_of, ended, request_rerun, standing
+from nodesweep.launch.history import decisions_of
+from nodesweep.launch.plan import Planned, plan_csv, plan_markdown, planned
+from nodesweep.launch.records import ended, standing
+from nodesweep.launch.reruns import request_rerun
 from nodesweep.results.measurement_file import measurement_of
 from nodesweep.schedulers.job_script import PROVENANCE, render
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study

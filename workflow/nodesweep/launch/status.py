@@ -14,7 +14,7 @@ from nodesweep.performance.cost import node_hours
 from nodesweep.results.measure import memory_of
 from nodesweep.sweep.layout import Layout
 
-from .pace import Foreseen, Pace, seconds_left
+from .eta import Foreseen, Pace, seconds_left
 
 Group = Literal["waiting", "queued", "running", "ended", "not run"]
 RECENT = 10

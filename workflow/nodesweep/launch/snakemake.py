@@ -12,7 +12,8 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.config.loader import load_sweep
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
-from .records import with_limits, withdraw_records
+from .reruns import withdraw_records
+from .time_limits import with_limits
 
 
 def study_of(workflow: Any) -> Study:

@@ -13,16 +13,16 @@ from nodesweep.logs.tail import GrowingLog
 from nodesweep.logs.trainers.custom import format_of
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import Forecast, forecast
+from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import Job, Scheduler
 from nodesweep.schedulers.markers import has_started
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .eta import Foreseen, foreseen
 from .journal import State
-from .pace import Foreseen, foreseen
 from .records import needs_run, node_hours_of, seconds_of
-from .schedulers import SCHEDULERS
-from .standings import SUBMITTING_SECONDS, Detail, Standing, detail_of
+from .status import SUBMITTING_SECONDS, Detail, Standing, detail_of
 
 MOST_OUTPUTS = 4
 _LINE = re.compile(r"^line \d+: ")

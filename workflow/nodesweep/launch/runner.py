@@ -15,15 +15,17 @@ from nodesweep.schedulers.markers import end_marker, has_started, revoke
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .backoff import Backoff
 from .decisions import Decisions, NotRun
-from .estimate import Estimate
+from .eta import Estimate
+from .hang_detection import OutputWatch
+from .history import ran_of
 from .journal import State
 from .progress import Progress, Telling
-from .recording import Recorder
-from .records import needs_run, not_run_record, ran_of, summary
+from .queue import Waiting
+from .recorder import Recorder
+from .records import needs_run, not_run_record, summary
 from .submission import Finished, Policy, Submission
-from .waiting import Waiting
-from .watch import Backoff, OutputWatch
 
 RETRIED = ("node_failure", "preempted")
 
