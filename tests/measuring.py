@@ -8,6 +8,7 @@ from typing import Any
 from nodesweep.config.sweep import Sweep
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
+from nodesweep.reports.tables.document import document_of, render
 from nodesweep.results.measure import measure
 from nodesweep.results.measurement import Measurement, Settings
 from nodesweep.results.outcome import decide
@@ -15,7 +16,6 @@ from nodesweep.results.table import Run, build
 from nodesweep.schedulers.base import End
 from nodesweep.sweep.expand import expand
 from nodesweep.sweep.layout import Layout
-from nodesweep.tables import document_of, render
 
 SUCCESS = End(0)
 STARTED = "[before the start of training step] datetime: 2026-02-03 04:05:06 "

@@ -15,9 +15,9 @@ from measuring import layouts_of, record_line, run_of, sweep_of
 from sweeps import run_nodesweep
 
 from nodesweep.__main__ import main
-from nodesweep.compare import COLUMNS, markdown
 from nodesweep.config.columns import TIDY
-from nodesweep.differing import Noted, document
+from nodesweep.reports.comparison import COLUMNS, markdown
+from nodesweep.reports.run_diff import Noted, document
 from nodesweep.results.comparison.comparison import Comparison, Side, compare
 from nodesweep.results.comparison.matching import FIELDS, match
 from nodesweep.results.comparison.noise import Interval, Judged, Timed, independent, judged

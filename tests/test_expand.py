@@ -12,7 +12,8 @@ from sweeps import toy, write
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.sweep import Sweep
 from nodesweep.launch.history import decisions_of
-from nodesweep.launch.plan import plan_csv, plan_markdown, planned
+from nodesweep.launch.plan import planned
+from nodesweep.reports.plan import plan_csv, plan_markdown
 from nodesweep.sweep.expand import Expansion, expand
 from nodesweep.sweep.study import Study
 

@@ -11,11 +11,12 @@ from measuring import BIG_MODEL, OUT_OF_MEMORY, STARTED, layouts_of, node_memory
 from study_rows import APRIL, JUNE
 
 from nodesweep.config.sweep import Sweep
-from nodesweep.explained import explanation
 from nodesweep.performance.calibration import Calibration
+from nodesweep.reports.scaling import sentence
+from nodesweep.reports.tables.explanation import explanation
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.results.metrics import EXPLAINED, Basis, explain
-from nodesweep.results.scaling import Loss, best_of_each, losses, sentence
+from nodesweep.results.scaling import Loss, best_of_each, losses
 from nodesweep.results.table import Run, build, explained, from_csv, records, restated, to_csv
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}

@@ -18,11 +18,10 @@ from sweeps import toy, write
 
 from nodesweep.__main__ import main
 from nodesweep.config.columns import TIDY
-from nodesweep.figures import NAMES, Figure, figures_of
-from nodesweep.figures.curves import Foreseen, by_calibrations
-from nodesweep.figures.drawing import spec_of
-from nodesweep.figures.export import files_of
 from nodesweep.performance.calibration.fit import calibrate
+from nodesweep.reports.figures import NAMES, Figure, figures_of
+from nodesweep.reports.figures.curves import Foreseen, by_calibrations
+from nodesweep.reports.figures.drawing import files_of, spec_of
 from nodesweep.results.metrics import Basis
 from nodesweep.results.table import to_csv
 

@@ -18,8 +18,8 @@ from nodesweep.__main__ import main
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.markdown import CELL_CHARACTERS, inert, read
 from nodesweep.common.text import plain, visible
-from nodesweep.report.packing import PANELS_A_PACK, script_json
-from nodesweep.report.panels import TAIL_LINES, said, tail
+from nodesweep.reports.page.packing import PANELS_A_PACK, script_json
+from nodesweep.reports.page.panels import TAIL_LINES, said, tail
 from nodesweep.rooms.page import _packs
 from nodesweep.sweep.study import Study
 

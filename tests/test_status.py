@@ -18,8 +18,8 @@ from nodesweep.launch import journal
 from nodesweep.launch.eta import Foreseen
 from nodesweep.launch.status import Detail, Row, Standing, labels_of, summed
 from nodesweep.launch.status_reader import Looks
+from nodesweep.reports.status import head, table
 from nodesweep.rooms.status import Page
-from nodesweep.status_page import head, table
 from nodesweep.sweep.study import Study
 
 NOW = 1_800_000_000.0

@@ -17,18 +17,18 @@ from measuring import (
     sweep_of,
 )
 
-from nodesweep import cells as cell_formats
-from nodesweep.cells import Column
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert
 from nodesweep.common.numbers import rounded
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.reports.tables import cells as cell_formats
+from nodesweep.reports.tables.cells import Column
+from nodesweep.reports.tables.document import Document, View, document_of, render
 from nodesweep.results.measure import measure
 from nodesweep.results.measurement import Settings
 from nodesweep.results.table import Run, build, from_csv, to_csv
 from nodesweep.schedulers.base import End
-from nodesweep.tables import Document, View, document_of, render
 
 BASE = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "frequency_ghz": 2.0}
 STUDY = {

@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 from measuring import OUT_OF_MEMORY, STARTED, SUCCESS, layouts_of, record_line, sweep_of
 from sweeps import drained, runner_of, study_in, write
 
-from nodesweep import formulas
 from nodesweep.__main__ import main
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
-from nodesweep.ingest import tracing
 from nodesweep.launch import journal
 from nodesweep.launch.records import terminal_record
 from nodesweep.logs.lines import lines_at
@@ -25,7 +23,10 @@ from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
 from nodesweep.performance.dimensions import Shape
 from nodesweep.performance.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
-from nodesweep.provenance import COLUMNS
+from nodesweep.reports.trace import formulas
+from nodesweep.reports.trace import ingested as tracing
+from nodesweep.reports.trace.columns import COLUMNS
+from nodesweep.reports.trace.traces import SCHEDULER_FIELDS
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.metrics import EXPLAINED
 from nodesweep.results.outcome import RULES, decide
@@ -33,7 +34,6 @@ from nodesweep.results.table import from_csv
 from nodesweep.schedulers.base import End, Job, Usage
 from nodesweep.sweep.expand import conditions, expand
 from nodesweep.sweep.study import Study
-from nodesweep.traces import SCHEDULER_FIELDS
 
 LOGS = Path(__file__).parent / "logs"
 KEY = "study-a1"

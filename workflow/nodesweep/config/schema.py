@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nodesweep.cells import EXPLAINING, STANDARD
+from nodesweep.reports.tables.cells import EXPLAINING, STANDARD
 
 from .columns import TIDY
 from .expressions import LAYOUT_NAMES, WORD_NAMES

@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from nodesweep.cells import HEADINGS
 from nodesweep.common.markdown import CELL_CHARACTERS
+from nodesweep.reports.tables.cells import HEADINGS
 
 from .columns import TIDY
 from .types import StrictModel, Text, condition_over

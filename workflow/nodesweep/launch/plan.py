@@ -1,43 +1,13 @@
 """Every point of a sweep, what runs and what does not and why, what it will take, as CSV and markdown."""
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from nodesweep.common.markdown import inert, pipe_table
-from nodesweep.common.numbers import anything, four_figures
-from nodesweep.common.units import GIB
 from nodesweep.performance.forecast import Forecast
-from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
 from .decisions import Decisions, NotRun
-
-LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
-_COLUMNS = {
-    "nodes": "Nodes",
-    "frequency_ghz": "Freq [GHz]",
-    "data": "DP",
-    "tensor": "MP",
-    "pipeline": "PP",
-    "micro_batch": "MBS",
-    "global_batch": "GBS",
-    "sequence_length": "Sequence",
-    "activation_checkpointing": "AC",
-    "variant": "Variant",
-    "iterations": "Iterations",
-    "queue": "Queue",
-    "elapse_limit_seconds": "Limit [s]",
-}
-
-
-_FORECAST = ("memory_gib", "memory_limit_gib", "memory_verdict", "memory_source")
-_TIMES = ("iteration_seconds", "iteration_seconds_low", "iteration_seconds_high", "time_source", "node_hours", "order")
-HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %", "Node-hours", "Order")
 
 
 @dataclass(frozen=True)
@@ -72,120 +42,3 @@ def planned(study: Study, decisions: Decisions, ended: Mapping[str, str]) -> lis
         order += one.runs
         found[slug] = replace(one, order=order) if one.runs else one
     return [found[slug] for slug in study.layouts]
-
-
-def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
-    """A line per point: `runs`, `ended`, `pruned`, `skipped` or `rejected`, fields, slug, law, reason, predictions."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["verdict", *_COLUMNS, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
-    for one in layouts:
-        layout, why = one.layout, one.not_run
-        said = [
-            why.outcome if why else "ended" if one.ended else "runs",
-            *_values(layout),
-            layout.note,
-            layout.slug,
-            "",
-            why.reason if why else one.ended,
-        ]
-        writer.writerow([*said, *_foreseen(one)])
-    for point in study.expansion.rejected:
-        blank = [""] * (len(_FORECAST) + len(_TIMES))
-        writer.writerow(["rejected", *_values(point), point.fields["note"], "", point.law, point.reason, *blank])
-    return text.getvalue()
-
-
-def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
-    """The same for people: counts, node-hours, the layouts that run, those that do not and why."""
-    runs, rejected = [one for one in layouts if one.runs], study.expansion.rejected
-    ended = [one for one in layouts if one.ended]
-    not_run = [one for one in layouts if one.not_run is not None]
-    points = (*(one.layout for one in layouts), *rejected)
-    known = {name for point in points for name, value in _fields(point).items() if value not in (None, "")}
-    shown = [name for name in _COLUMNS if name in known]
-    headings = [_COLUMNS[name] for name in shown]
-    counts = [f"{len(runs)} to run", f"{len(ended)} ended", f"{len(not_run)} not to run", f"{len(rejected)} rejected"]
-    counts = [count for count in counts if not count.startswith("0 ") or count in (counts[0], counts[-1])]
-    parts = [
-        f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
-        f"{len(points)} points: {', '.join(counts)}. {_hours(runs, not_run)}",
-        _sources(layouts),
-        f"## To run ({len(runs)})",
-        pipe_table([*headings, *HEADINGS, "Layout"], [_row(one, shown) for one in runs], LEFT),
-    ]
-    if ended:
-        rows = [[*_row(one, shown), one.ended] for one in ended]
-        parts += [f"## Ended ({len(ended)})", pipe_table([*headings, *HEADINGS, "Layout", "Outcome"], rows, LEFT)]
-    if not_run:
-        rows = [[*_row(one, shown), inert(f"{one.not_run.outcome}: {one.not_run.reason}")] for one in not_run]
-        parts += [f"## Not to run ({len(not_run)})", pipe_table([*headings, *HEADINGS, "Layout", "Why"], rows, LEFT)]
-    if rejected:
-        rows = [[*_cells(point, shown), point.law, inert(point.reason)] for point in rejected]
-        parts += [f"## Rejected ({len(rejected)})", pipe_table([*headings, "Law", "Reason and way out"], rows, LEFT)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
-    """Node-hours asked for, and saved."""
-    known = [
-        [one.forecast.node_hours for one in some if one.forecast.node_hours is not None] for some in (runs, not_run)
-    ]
-    if not known[0] and not known[1]:
-        return "Node-hours: unknown before the first runs; `peak_tflops` or `iterations.expected_seconds` give a guess."
-    saved = f", {four_figures(sum(known[1]))} saved by what is not run" if known[1] else ""
-    missing = len(runs) - len(known[0])
-    return f"Node-hours: {four_figures(sum(known[0]))} asked for{saved}{f'; unknown of {missing}' if missing else ''}."
-
-
-def _sources(layouts: Sequence[Planned]) -> str:
-    """What the predictions rest on."""
-    memory = Counter(f"by {one.forecast.memory.source}" for one in layouts)
-    time = Counter(f"by {one.forecast.time.source}" if one.forecast.time else "not yet" for one in layouts)
-    told = [
-        f"- {name} {inert(source)} ({count} layout{'' if count == 1 else 's'})"
-        for name, sources in (("Memory", memory), ("Time", time))
-        for source, count in sources.items()
-    ]
-    return "\n".join(["What is foreseen, memory of the rank that needs most:", "", *told])
-
-
-def _foreseen(one: Planned) -> list[Any]:
-    memory, time = one.forecast.memory, one.forecast.time
-    limit = "" if memory.limit_bytes is None else f"{memory.limit_bytes / GIB:.3f}"
-    seconds = [f"{value:.6g}" for value in (time.seconds, time.low_seconds, time.high_seconds)] if time else [""] * 3
-    hours = "" if one.forecast.node_hours is None else f"{one.forecast.node_hours:.6g}"
-    of_memory = [f"{memory.bytes / GIB:.3f}", limit, memory.verdict, memory.source]
-    return [*of_memory, *seconds, time.source if time else "", hours, one.order or ""]
-
-
-def _row(one: Planned, names: list[str]) -> list[str]:
-    memory, time = one.forecast.memory, one.forecast.time
-    return [
-        *_cells(one.layout, names),
-        f"{memory.bytes / GIB:.1f}",
-        memory.verdict or "-",
-        four_figures(time.seconds) if time else "-",
-        f"{four_figures(time.low_seconds)} to {four_figures(time.high_seconds)}" if time else "-",
-        four_figures(one.forecast.node_hours),
-        str(one.order or "-"),
-        one.layout.slug,
-    ]
-
-
-def _fields(point: Layout | Rejected) -> Mapping[str, Any]:
-    if isinstance(point, Rejected):
-        return point.fields
-    queue = point.queue.name if point.queue else None
-    job = {"iterations": point.iterations.total, "queue": queue, "elapse_limit_seconds": point.elapse_limit_seconds}
-    return {**point.fields(), **job}
-
-
-def _values(point: Layout | Rejected) -> list[Any]:
-    fields = _fields(point)
-    return ["" if (value := fields.get(name)) is None else value for name in _COLUMNS]
-
-
-def _cells(point: Layout | Rejected, names: list[str]) -> list[str]:
-    fields = _fields(point)
-    return [anything(fields.get(name)) for name in names]

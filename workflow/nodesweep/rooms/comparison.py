@@ -19,7 +19,7 @@ MOST_BYTES = 64 * 2**20
 
 def compare(options: argparse.Namespace) -> int:
     """Print how the layouts of two sweeps differ; 1 for a regression, 2 where there is nothing to compare."""
-    from nodesweep import compare as document
+    from nodesweep.reports import comparison as document
     from nodesweep.results.comparison.comparison import Side
     from nodesweep.results.comparison.comparison import compare as compared
 
@@ -105,7 +105,7 @@ def _text(path: Path) -> str:
 
 def diff(options: argparse.Namespace) -> None:
     """Print what differs of two runs beside their times."""
-    from nodesweep.differing import document
+    from nodesweep.reports.run_diff import document
 
     before = _row_of(options.before, None)
     print(document(_noted(*before), _noted(*_row_of(options.after, before))), end="")
@@ -158,7 +158,7 @@ def _found_below_results(start: str) -> tuple[Path, dict[str, Any]]:
 
 def _noted(folder: Path, row: dict[str, Any]) -> Any:
     """A run with all that was noted of it; what is not there, or cannot be read, is empty."""
-    from nodesweep.differing import Noted
+    from nodesweep.reports.run_diff import Noted
     from nodesweep.results.environment import facts_of
 
     script = facts = ""

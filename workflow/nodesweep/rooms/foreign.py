@@ -8,9 +8,9 @@ from nodesweep.common.files import write_atomic
 from nodesweep.importers.job_logs import Given, Template, find, given, ingest, name_of
 from nodesweep.importers.markdown import import_markdown
 from nodesweep.logs.trainers.custom import format_of
+from nodesweep.reports.tables.document import document_of_logs, render
 from nodesweep.results.metrics import Basis
 from nodesweep.results.table import build, explained, to_csv
-from nodesweep.tables import document_of_logs, render
 
 from .common import named_study
 

@@ -9,7 +9,8 @@ from nodesweep.launch.records import ended
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import forecast
-from nodesweep.performance.predict import AXES, WhatIf, asked, foreseen, table, told
+from nodesweep.performance.predict import AXES, WhatIf, asked, foreseen
+from nodesweep.reports.prediction import table, told
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
@@ -45,7 +46,7 @@ def explain(options: argparse.Namespace) -> None:
             outcome = outcomes.get(layout.slug)
             print(f"  it has run ({outcome}) and needs no more runs" if outcome else f"  {outlook}")
         return
-    from nodesweep.explained import explanation
+    from nodesweep.reports.tables.explanation import explanation
     from nodesweep.results.table import from_csv
 
     text = explanation(study.sweep, from_csv(written(study.folder / "results.csv")))

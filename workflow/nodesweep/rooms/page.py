@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nodesweep.cells import Row
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
 from nodesweep.launch import journal
+from nodesweep.reports.tables.cells import Row
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .common import limited_study_of, written
@@ -27,12 +27,12 @@ _PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
 
 def report(options: argparse.Namespace) -> None:
     """Write report.html."""
-    from nodesweep.explained import explained_of, meanings
-    from nodesweep.report import Page, render
-    from nodesweep.report.findings import counts, findings
-    from nodesweep.report.grids import all_layouts, grid, noted
+    from nodesweep.reports.page import Page, render
+    from nodesweep.reports.page.findings import counts, findings
+    from nodesweep.reports.page.grids import all_layouts, grid, noted
+    from nodesweep.reports.tables.document import document_of, empty, sections
+    from nodesweep.reports.tables.explanation import explained_of, meanings
     from nodesweep.results.table import from_csv, records
-    from nodesweep.tables import document_of, empty, sections
 
     study = limited_study_of(options)
     frame = from_csv(written(study.folder / "results.csv"))
@@ -104,7 +104,7 @@ def _minute(timestamp: str) -> str:
 
 def _figures(folder: Path) -> list[Any]:
     """The charts that were drawn, in the order they are to be read."""
-    from nodesweep.report import Figure
+    from nodesweep.reports.page import Figure
 
     found = []
     for path in sorted(folder.glob("*.json"), key=lambda path: (_ORDER.get(path.stem, len(_ORDER)), path.name)):
@@ -154,9 +154,10 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
     from nodesweep.config.origins import origins
     from nodesweep.performance.calibration.files import read_calibrations
     from nodesweep.performance.forecast import forecast
-    from nodesweep.performance.predict import WhatIf, told
-    from nodesweep.report.panels import Files, panel
-    from nodesweep.why import traced
+    from nodesweep.performance.predict import WhatIf
+    from nodesweep.reports.page.panels import Files, panel
+    from nodesweep.reports.prediction import told
+    from nodesweep.reports.trace.why import traced
 
     calibrations, sweep = read_calibrations(study), study.sweep
     named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
@@ -175,7 +176,7 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
 
 def _packs(rows: Sequence[Row], panels: Panels) -> Iterator[Any]:
     """The panels of all rows, a pack at a time, by as many processes as there are cores, which begin at once."""
-    from nodesweep.report.packing import PANELS_A_PACK, pack
+    from nodesweep.reports.page.packing import PANELS_A_PACK, pack
 
     parts = [rows[first : first + PANELS_A_PACK] for first in range(0, len(rows), PANELS_A_PACK)]
     processes = min(len(parts), len(os.sched_getaffinity(0)), _MOST_PROCESSES)
@@ -197,7 +198,7 @@ def _begin(*work: Any) -> None:
 
 
 def _pack(number: int) -> Any:
-    from nodesweep.report.packing import pack
+    from nodesweep.reports.page.packing import pack
 
     parts, panels = _begun
     return pack(map(panels, parts[number]))
@@ -205,7 +206,7 @@ def _pack(number: int) -> Any:
 
 def _files(study: Study, slug: str, row: Mapping[str, Any], events: list[dict[str, Any]]) -> Any:
     """What the folder of a layout holds."""
-    from nodesweep.report.panels import MOST_BYTES, Files
+    from nodesweep.reports.page.panels import MOST_BYTES, Files
     from nodesweep.results.environment import facts_of
 
     log = study.directory(slug) / (row["log"] or "no.log")

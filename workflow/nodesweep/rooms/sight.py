@@ -3,9 +3,9 @@
 import argparse
 
 from nodesweep.common.files import write_atomic_bytes
-from nodesweep.figures import NAMES, figures_of
-from nodesweep.figures.curves import by_calibrations
 from nodesweep.performance.calibration.files import read_calibrations
+from nodesweep.reports.figures import NAMES, figures_of
+from nodesweep.reports.figures.curves import by_calibrations
 from nodesweep.results.metrics import Basis
 
 from .common import study_of, written
@@ -24,8 +24,7 @@ def figures(options: argparse.Namespace) -> None:
     folder = study.folder / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     if drawn:
-        from nodesweep.figures.drawing import spec_of
-        from nodesweep.figures.export import files_of
+        from nodesweep.reports.figures.drawing import files_of, spec_of
     for figure in drawn:
         files = files_of(figure, spec_of(figure, study.sweep.title or study.sweep.sweep))
         for suffix, content in files.items():

@@ -97,7 +97,7 @@ class Page:
 
     def lines(self, width: int, height: int | None) -> "list[Text]":
         """The status now, in lines of at most `width` cells, and at most `height` of them where that is given."""
-        from nodesweep.status_page import head, left_out, table
+        from nodesweep.reports.status import head, left_out, table
 
         now = self._clock()
         standings = self._looks.standings(now)

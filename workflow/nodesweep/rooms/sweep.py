@@ -10,9 +10,10 @@ from nodesweep.common.files import write_atomic
 from nodesweep.common.lock import SweepLock
 from nodesweep.config.schema import REFERENCE, SCHEMAS, reference, schemas
 from nodesweep.launch.history import decisions_of
-from nodesweep.launch.plan import Planned, plan_csv, plan_markdown, planned
+from nodesweep.launch.plan import Planned, planned
 from nodesweep.launch.records import ended, standing
 from nodesweep.launch.reruns import request_rerun
+from nodesweep.reports.plan import plan_csv, plan_markdown
 from nodesweep.results.measurement_file import measurement_of
 from nodesweep.schedulers.job_script import PROVENANCE, render
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
@@ -101,11 +102,11 @@ def _taken_in(study: Study) -> dict[str, list[dict[str, Any]]]:
 
 def tables(options: argparse.Namespace) -> None:
     """Write tables.md from results.csv, with links to the figures that its rows allow."""
-    from nodesweep.explained import explanation
-    from nodesweep.figures import figures_of, section
+    from nodesweep.reports.figures import figures_of, section
+    from nodesweep.reports.tables.document import document_of
+    from nodesweep.reports.tables.document import render as render_tables
+    from nodesweep.reports.tables.explanation import explanation
     from nodesweep.results.table import from_csv, records
-    from nodesweep.tables import document_of
-    from nodesweep.tables import render as render_tables
 
     study = study_of(options)
     frame = from_csv(written(study.folder / "results.csv"))
@@ -134,7 +135,7 @@ def show(options: argparse.Namespace) -> None:
 def why(options: argparse.Namespace) -> None:
     """Say where the values of a row come from."""
     from nodesweep.config.origins import origins
-    from nodesweep.why import why as told
+    from nodesweep.reports.trace.why import why as told
 
     study, named = limited_study_of(options), options.configfile or [DEFAULT_SWEEP]
     foreign = [*study.imported, *study.ingested]

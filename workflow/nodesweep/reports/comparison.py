@@ -7,11 +7,10 @@ from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import UNKNOWN, count, frequency, rounded, word, yes_no
+from nodesweep.reports.tables.cells import varies
 from nodesweep.results.comparison.comparison import Compared, Comparison
 from nodesweep.results.comparison.matching import FIELDS, Row
 from nodesweep.results.comparison.noise import Interval
-
-from .cells import varies
 
 MOST_HINTS = 5
 _DOUBLED = 100.0

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from markupsafe import escape
 
-from nodesweep.cells import HEADINGS, STANDARD, Column, Row, figure, known, varies
 from nodesweep.common.markdown import read
 from nodesweep.common.numbers import word
 from nodesweep.config.columns import TIDY
-from nodesweep.tables import View
+from nodesweep.reports.tables.cells import HEADINGS, STANDARD, Column, Row, figure, known, varies
+from nodesweep.reports.tables.document import View
 
 OUTCOME = "Outcome"
 _FIRST = (

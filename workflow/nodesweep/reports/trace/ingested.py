@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nodesweep import formulas
 from nodesweep.config.columns import TIDY
 from nodesweep.config.loader import Key
 from nodesweep.importers.job_logs.fields import FIELDS
 from nodesweep.importers.job_logs.job import IngestedLog, model_of
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.dimensions import Shape
-from nodesweep.provenance import MEASURED
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.metrics import EXPLAINED
-from nodesweep.traces import Trace
+
+from . import formulas
+from .columns import MEASURED
+from .traces import Trace
 
 _SETTINGS = {
     ("statistic",): "the sweep's where one was named, else the median",

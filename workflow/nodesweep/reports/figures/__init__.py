@@ -9,7 +9,6 @@ from .batches import throughput
 from .curves import Curve, no_curve
 from .figure import NAMES, Figure, Missing, Row
 from .limits import memory
-from .links import section
 from .scaling import strong_scaling, tflops
 from .shares import efficiency
 
@@ -31,3 +30,9 @@ def figures_of(
         throughput(rows),
     ]
     return [one for one in found if isinstance(one, Figure)], [one for one in found if isinstance(one, Missing)]
+
+
+def section(figures: Sequence[Figure]) -> str:
+    """Images with their captions, in markdown; empty where there are none. A caption holds no word of the config."""
+    shown = [f"![{figure.title}](figures/{figure.name}.svg)\n\n{figure.caption}\n" for figure in figures]
+    return "\n".join(["\n## Figures\n", *shown]) if shown else ""

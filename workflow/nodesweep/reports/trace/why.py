@@ -19,21 +19,21 @@ from nodesweep.config.sweep import Sweep
 from nodesweep.importers.job_logs import Ingested
 from nodesweep.importers.job_logs.job import IngestedLog
 from nodesweep.importers.markdown import Imported, ImportedRow, ImportedTable
+from nodesweep.launch import journal
 from nodesweep.launch.journal import State
 from nodesweep.launch.records import needs_run, standing
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.calibration.files import read_calibrations
+from nodesweep.reports.tables.cells import HEADINGS, MARKS
 from nodesweep.results.measurement import Measurement, Settings
 from nodesweep.results.metrics import EXPLAINED, Basis, bases, explain_row
 from nodesweep.results.table import Run, build, from_csv, records, to_csv
 from nodesweep.sweep.expand import conditions
 from nodesweep.sweep.study import Study
 
-from .cells import HEADINGS, MARKS
-from .ingest import tracing as old_jobs
-from .launch import journal
-from .legacy import tracing as imported_rows
-from .provenance import COLUMNS
+from . import imported as imported_rows
+from . import ingested as old_jobs
+from .columns import COLUMNS
 from .traces import Facts, Trace
 
 T = TypeVar("T")

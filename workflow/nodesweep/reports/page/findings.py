@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodesweep.cells import Row
 from nodesweep.common.markdown import read
 from nodesweep.common.outcomes import NOT_RUN
-from nodesweep.explained import Explained
-from nodesweep.results.scaling import BEST_LEFT
+from nodesweep.reports.scaling import BEST_LEFT
+from nodesweep.reports.tables.cells import Row
+from nodesweep.reports.tables.explanation import Explained
 from nodesweep.sweep.expand import Rejected
 
 from .grids import OUTCOME, Grid, plain_grid, standing

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from textwrap import dedent
 from typing import Any, Literal
 
-from nodesweep.cells import Row
 from nodesweep.common.text import plain, visible, without_escapes
+from nodesweep.reports.tables.cells import Row
 
 MOST_BYTES = 64 * 2**10
 """Of a script, and of the end of a log."""

@@ -7,11 +7,12 @@ import pandas
 
 from nodesweep.common.markdown import inert
 from nodesweep.config.sweep import Sweep
-from nodesweep.results.scaling import best_cells, best_of_each, best_table, by_campaign, differing, losses, sentence
+from nodesweep.reports.scaling import best_cells, best_table, by_campaign, differing, sentence
+from nodesweep.results.scaling import best_of_each, losses
 from nodesweep.results.table import records
 
 from .cells import EXPLAINING, STANDARD, known, varies
-from .tables import Part, View, template
+from .document import Part, View, template
 
 _AS_THEY_ARE = ("Nodes", "DP", "MP", "PP", "Campaign")
 _IDENTITY = (

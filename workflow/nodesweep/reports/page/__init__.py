@@ -14,7 +14,7 @@ from .findings import Findings
 from .grids import Grid
 from .packing import Pack, script_json, source_hash
 
-TEMPLATES = Path(__file__).parents[2] / "templates" / "report"
+TEMPLATES = Path(__file__).parent / "templates"
 _MOST_CHARACTERS = 2000
 
 

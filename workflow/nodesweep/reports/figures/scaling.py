@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from .axes import ticks
-from .chosen import Chosen
 from .curves import Curve, Foreseen, no_curve
 from .figure import Datum, Figure, Missing, Row, known, sentences
+from .selection import Chosen
 from .series import fastest_of_each, series_of
 
 MODEL, IDEAL = "model", "ideal"

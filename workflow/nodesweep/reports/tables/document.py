@@ -20,7 +20,7 @@ from nodesweep.results.table import records, restated, size_label
 
 from .cells import HEADINGS, MARKS, STANDARD, Column, Row, figure, formatted
 
-TEMPLATES = Path(__file__).parents[1] / "templates" / "tables"
+TEMPLATES = Path(__file__).parent / "templates"
 MEMORY_MEANING = {
     "log-max-allocated": "peak memory of a rank, the highest of all ranks (max allocated, from the log)",
     "log-max-reserved": "peak memory of a rank, the highest of all ranks (max reserved, from the log)",

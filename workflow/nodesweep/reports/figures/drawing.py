@@ -1,9 +1,11 @@
 """Figures -> Vega-Lite specs with all their data in them, by Altair."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import altair
+import vl_convert
 
 from nodesweep.common.text import plain
 
@@ -11,7 +13,7 @@ from .bars import memory, shares
 from .figure import Figure
 from .lines import batches, rates, scaling
 from .marks import Sheet
-from .style import CONFIG
+from .style import CONFIG, PIXELS
 
 HEADING, BELOW = 56, 68
 """Characters of the two lines above a figure that fit into a column."""
@@ -32,3 +34,14 @@ def spec_of(figure: Figure, heading: str) -> dict[str, Any]:
     spec = chart.to_dict()
     del spec["$schema"]  # an address, and Vega-Lite is told from the spec itself
     return spec | {"config": CONFIG, "datasets": sheet.datasets}
+
+
+def files_of(figure: Figure, spec: dict[str, Any]) -> dict[str, bytes]:
+    """The files of a figure by suffix; the PNG is made of the SVG."""
+    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    text = {"name": figure.name, "title": figure.title, "caption": figure.caption, "spec": spec}
+    return {
+        "svg": svg.encode(),
+        "png": vl_convert.svg_to_png(svg, scale=PIXELS),
+        "json": (json.dumps(text, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+    }

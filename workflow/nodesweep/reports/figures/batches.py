@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from .axes import ticks
-from .chosen import Chosen
 from .figure import Figure, Missing, Row, known, sentences
+from .selection import Chosen
 from .series import series_of
 
 _AXES = {

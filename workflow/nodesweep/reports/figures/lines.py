@@ -3,10 +3,10 @@
 import altair
 
 from .axes import heights
-from .chosen import MEASURED, MOST_NAMED
 from .figure import Figure
 from .marks import Sheet, doublings, tooltip
 from .scaling import IDEAL, MODEL
+from .selection import MEASURED, MOST_NAMED
 from .style import HEIGHT, INK, OTHERS, PLAIN, WIDTH, legend, series_scales
 
 _DASHES = {MEASURED: [1, 0], MODEL: [5, 3], IDEAL: [1, 3]}
