@@ -14,7 +14,7 @@ import pytest
 from measuring import layouts_of, record_line, run_of, sweep_of
 from sweeps import run_nodesweep
 
-from nodesweep.__main__ import main
+from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY
 from nodesweep.reports.comparison import COLUMNS, markdown
 from nodesweep.reports.run_diff import Noted, document

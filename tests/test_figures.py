@@ -16,7 +16,7 @@ from measuring import sweep_of
 from study_rows import JUNE, june
 from sweeps import toy, write
 
-from nodesweep.__main__ import main
+from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY
 from nodesweep.performance.calibration.fit import calibrate
 from nodesweep.reports.figures import NAMES, Figure, figures_of

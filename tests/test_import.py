@@ -1,8 +1,5 @@
 """`nodesweep import`: what is found in hand-kept tables, by rows whose numbers belong to real runs."""
 
-import doctest
-import importlib
-
 import pytest
 from hand_kept import ERRORS, consistent, with_error
 from hypothesis import assume, given, settings
@@ -63,15 +60,6 @@ def only(imported: Imported) -> str:
 def figures(imported: Imported) -> list[dict]:
     """The rows of the tidy table."""
     return list(imported.figures())
-
-
-@pytest.mark.parametrize(
-    "name", ["document", "cells", "columns", "models", "corrected", "hyperparameters", "reading", "rates"]
-)
-def test_doctests(name):
-    """The examples in the docstrings hold."""
-    module = importlib.import_module(f"nodesweep.legacy.{name}")
-    assert doctest.testmod(module).failed == 0
 
 
 def test_consistent_rows_have_no_findings():

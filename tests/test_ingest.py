@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from measuring import BIG_MODEL, layouts_of, record_line, run_of, sweep_of
 from sweeps import toy, write
 
-from nodesweep.__main__ import main
+from nodesweep.cli.main import main
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY
 from nodesweep.importers.job_logs import Given, Ingested, Template, files, find, ingest

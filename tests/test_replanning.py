@@ -9,7 +9,7 @@ import pytest
 from study_rows import JUNE
 from sweeps import write
 
-from nodesweep.__main__ import main
+from nodesweep.cli.main import main
 from nodesweep.launch.records import ended
 from nodesweep.launch.reruns import withdraw_records
 from nodesweep.launch.time_limits import with_limits

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sweeps import REPOSITORY, drained, run_snakemake, runner_of, study_in, toy, write
 
-from nodesweep.__main__ import main
+from nodesweep.cli.main import main
+from nodesweep.cli.page import _packs
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.markdown import CELL_CHARACTERS, inert, read
 from nodesweep.common.text import plain, visible
 from nodesweep.reports.page.packing import PANELS_A_PACK, script_json
 from nodesweep.reports.page.panels import TAIL_LINES, said, tail
-from nodesweep.rooms.page import _packs
 from nodesweep.sweep.study import Study
 
 if TYPE_CHECKING:

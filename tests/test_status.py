@@ -14,12 +14,12 @@ from rich.console import Console
 from sweeps import drained, held, run_nodesweep, runner_of, study_in, toy, write
 from terminals import Terminal
 
+from nodesweep.cli.status import Page
 from nodesweep.launch import journal
 from nodesweep.launch.eta import Foreseen
 from nodesweep.launch.status import Detail, Row, Standing, labels_of, summed
 from nodesweep.launch.status_reader import Looks
 from nodesweep.reports.status import head, table
-from nodesweep.rooms.status import Page
 from nodesweep.sweep.study import Study
 
 NOW = 1_800_000_000.0

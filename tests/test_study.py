@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from sweeps import REPOSITORY
 
-from nodesweep.__main__ import main
+from nodesweep.cli.main import main
 from nodesweep.launch import journal
 from nodesweep.launch.records import terminal_record
 from nodesweep.logs.reader import scan

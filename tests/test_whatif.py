@@ -8,7 +8,7 @@ import pytest
 from study_rows import JUNE
 from sweeps import REPOSITORY, write
 
-from nodesweep.__main__ import main
+from nodesweep.cli.main import main
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.predict import asked, foreseen
 from nodesweep.results.calibrate import calibrations_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from measuring import OUT_OF_MEMORY, STARTED, SUCCESS, layouts_of, record_line, sweep_of
 from sweeps import drained, runner_of, study_in, write
 
-from nodesweep.__main__ import main
+from nodesweep.cli.main import main
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
