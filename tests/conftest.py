@@ -3,18 +3,17 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from fakes.pbs import FakePbs
 from fakes.pjm import FakePjm
+from paths import GOLDEN
 from slurm.cluster import COMMANDS, Cluster
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-GOLDEN = Path(__file__).parent / "golden"
 # Real clusters and browsers are started once: fixture → the group of tests that pytest-xdist leaves to one worker.
 GROUPS = {"slurm": "slurm", "slurm_without_accounting": "slurm-plain", "browser": "browser"}
 

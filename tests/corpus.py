@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from paths import LOGS
+
 from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.summary import Summary, summary
 from nodesweep.logs.verdict import from_log
 
-EXAMPLES = Path(__file__).parent / "logs"
+EXAMPLES = LOGS
 FOLDERS = [EXAMPLES, *(Path(folder) for folder in [os.environ.get("NODESWEEP_LOG_CORPUS")] if folder)]
 GB = 1e9 / 2**20
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from paths import REPOSITORY
 
 from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Scheduler
@@ -16,7 +17,6 @@ from nodesweep.schedulers.job_script import PROVENANCE, render
 from nodesweep.schedulers.local import Local
 from nodesweep.sweep.study import Study
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 TOY_TRAINER = REPOSITORY / "tests" / "programs" / "toy_trainer.sh"
 
 

@@ -2,7 +2,7 @@
 
 The first row that matches a line names it; the order of the rows therefore goes from the particular to the general.
 Among the lines found, the smallest precedence is nearest to the root, and the earliest line where they are equal.
-Every row has an example in tests/logs/signatures.tsv.
+Every row has an example in tests/logs/examples/signatures.tsv.
 """
 
 from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SYMPTOM, TERMINATED, row

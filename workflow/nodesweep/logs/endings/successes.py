@@ -1,6 +1,6 @@
 """What the end of a run that did its work looks like in a log, whatever the trainer, as rows of data.
 
-Every row has an example in tests/logs/successes.tsv.
+Every row has an example in tests/logs/examples/successes.tsv.
 """
 
 from nodesweep.logs.patterns.endings import Success

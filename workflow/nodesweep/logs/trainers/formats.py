@@ -1,7 +1,7 @@
 """The formats the reader knows: whose iteration lines they are, and which first records are no measurements.
 
-Every format has examples under tests/logs. Formats that share a kind of line are told apart by what else it holds; of
-those, the first whose evidence is there names the log.
+Every format has examples under tests/logs/examples. Formats that share a kind of line are told apart by what else
+it holds; of those, the first whose evidence is there names the log.
 """
 
 from dataclasses import dataclass

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from job_scripts import script
 from sweeps import toy
-from test_script import script
 
 from nodesweep.schedulers.base import End, Job, Sighting
 from nodesweep.schedulers.local import Local

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from measuring import OUT_OF_MEMORY, STARTED, SUCCESS, layouts_of, record_line, sweep_of
+from paths import LOGS
 from sweeps import drained, runner_of, study_in, write
 
 from nodesweep.cli.main import main
@@ -35,7 +36,6 @@ from nodesweep.schedulers.base import End, Job, Usage
 from nodesweep.sweep.expand import conditions, expand
 from nodesweep.sweep.study import Study
 
-LOGS = Path(__file__).parent / "logs"
 KEY = "study-a1"
 SWEEP = """\
 sweep: study

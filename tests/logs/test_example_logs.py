@@ -1,11 +1,11 @@
-"""The example logs under tests/logs: every log has a reading, and no reading contradicts itself."""
+"""The example logs under tests/logs/examples: every log has a reading, and no reading contradicts itself."""
 
 import json
 from pathlib import Path
 
 import pytest
+from paths import LOGS
 
-LOGS = Path(__file__).parent / "logs"
 EXAMPLES = sorted(LOGS.glob("*/*.log"))
 OUTCOMES = {"ok", "ok_no_iterations", "oom_gpu", "oom_host", "time_limit", "node_failure", "preempted", "cancelled"}
 OUTCOMES |= {"killed", "nccl_error", "nccl_timeout", "mpi_error", "nan_loss", "crash", "truncated"}

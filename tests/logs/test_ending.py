@@ -1,11 +1,11 @@
 """What a log alone tells of its run's end: whole small logs, and the cause that a careful reader names."""
 
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paths import LOGS
 
 from nodesweep.common.outcomes import OUTCOME_OF
 from nodesweep.logs.endings.signatures import SIGNATURES
@@ -14,7 +14,6 @@ from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.logs.verdict import LogVerdict, from_log
 
-LOGS = Path(__file__).parent / "logs"
 SUCCESS_LINES = [line.split("\t", 1) for line in (LOGS / "successes.tsv").read_text().splitlines()]
 SIGNATURE_LINES = [line.split("\t", 1) for line in (LOGS / "signatures.tsv").read_text().splitlines()]
 HARMLESS = [line for kind, line in SIGNATURE_LINES if not kind and "exits successfully" not in line]

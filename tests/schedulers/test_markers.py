@@ -4,8 +4,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+from job_scripts import run, script
 from sweeps import starts, toy
-from test_script import run, script
 
 from nodesweep.schedulers.base import End
 from nodesweep.schedulers.markers import end_marker, has_started, revoke

@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
+from paths import LOGS
 
 from nodesweep.logs.explain import as_json, explanation
 from nodesweep.logs.reader import scan
 from nodesweep.logs.summary import summary
 from nodesweep.logs.verdict import from_log
 
-LOGS = Path(__file__).parent / "logs"
 LINES = 1_000_000
 EXAMPLES = [line for path in sorted(LOGS.glob("*/*.log")) for line in path.read_bytes().split(b"\n")]
 EXAMPLES += [line.partition(b"\t")[2] for path in LOGS.glob("*.tsv") for line in path.read_bytes().split(b"\n")]

@@ -5,12 +5,12 @@ import json
 import signal
 import sys
 import time
-from pathlib import Path
 from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paths import LOGS
 
 from nodesweep.logs import collector as collect
 from nodesweep.logs.endings.signatures import SIGNATURES
@@ -24,7 +24,6 @@ from nodesweep.logs.search.prefilter import LEADS
 from nodesweep.logs.summary import summary
 from nodesweep.logs.trainers.formats import FORMATS
 
-LOGS = Path(__file__).parent / "logs"
 MEGATRON_DEEPSPEED = FORMATS["megatron-deepspeed"]
 SIGNATURE_LINES = [line.split("\t", 1) for line in (LOGS / "signatures.tsv").read_text().splitlines()]
 OOM = "[rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.16 GiB."

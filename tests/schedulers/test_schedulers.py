@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from job_scripts import script
 from sweeps import held, toy
-from test_script import script
 
 from nodesweep.results.environment import facts_of
 from nodesweep.schedulers import SCHEDULERS

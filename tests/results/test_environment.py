@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from job_scripts import marker, run, script
 from sweeps import toy, write
-from test_script import marker, run, script
 
 from nodesweep.results.environment import LEFT_OUT, MOST_CHARACTERS, SECTIONS, Fact, facts_of
 from nodesweep.sweep.study import Study

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from fakes.pbs import FakePbs
+from job_scripts import script
 from sweeps import REPOSITORY, toy
-from test_script import script
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.logs.reader import scan

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from measuring import BIG_MODEL, layouts_of, record_line, run_of, sweep_of
+from paths import LOGS
 from sweeps import toy, write
 
 from nodesweep.cli.main import main
@@ -24,7 +25,6 @@ from nodesweep.logs.trainers.common_settings import SETTINGS
 from nodesweep.results.measurement import Statistics
 from nodesweep.results.table import from_csv
 
-LOGS = Path(__file__).parent / "logs"
 OLD = {
     "13b/pp4/train.log": "megatron-deepspeed/microsoft_2024_pipeline_steps_doubles",
     "8x/slurm-77.out": "megatron-lm/v2_2021_glued_memory_validation_saving",
