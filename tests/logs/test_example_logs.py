@@ -1,28 +1,20 @@
 """The example logs under tests/logs/examples: every log has a reading, and no reading contradicts itself."""
 
 import json
-from pathlib import Path
 
 import pytest
-from paths import LOGS
+from paths import EXAMPLES, LOGS, name_of_example
 
-EXAMPLES = sorted(LOGS.glob("*/*.log"))
-OUTCOMES = {"ok", "ok_no_iterations", "oom_gpu", "oom_host", "time_limit", "node_failure", "preempted", "cancelled"}
-OUTCOMES |= {"killed", "nccl_error", "nccl_timeout", "mpi_error", "nan_loss", "crash", "truncated"}
+from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
 
 
-def name(path: Path) -> str:
-    """Folder and name without the suffix, as the table in the README writes it."""
-    return f"{path.parent.name}/{path.stem}"
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of_example)
 def test_reading_of_an_example_is_possible(path):
     """The warm-up leaves a record, first and last enclose the records, and the expected outcome is acceptable."""
     reading = json.loads(path.with_suffix(".json").read_text())
     expected = reading["expected"]
     assert set(reading) <= {"framework", "about", "expected", "notes"} and reading["about"].endswith(".")
-    assert {expected["outcome"], *expected.get("acceptable_outcomes", ())} <= OUTCOMES
+    assert {expected["outcome"], *expected.get("acceptable_outcomes", ())} <= set(OUTCOME_OF_CAUSE)
     assert expected["outcome"] in expected.get("acceptable_outcomes", [expected["outcome"]])
     records = expected.get("n_iteration_records", 0)
     if records:
@@ -35,8 +27,8 @@ def test_reading_of_an_example_is_possible(path):
 
 def test_table_of_the_examples_is_complete():
     """The README lists every example with its framework and sentence, and every reading has its log."""
-    readings = {name(path): json.loads(path.read_text()) for path in LOGS.glob("*/*.json")}
+    readings = {name_of_example(path): json.loads(path.read_text()) for path in LOGS.glob("*/*.json")}
     rows = [f"| `{key}` | {reading['framework']} | {reading['about']} |" for key, reading in sorted(readings.items())]
     lines = (LOGS / "README.md").read_text().splitlines()
     assert [line for line in lines if line.startswith("| `")] == rows
-    assert sorted(readings) == sorted(map(name, EXAMPLES))
+    assert sorted(readings) == sorted(map(name_of_example, EXAMPLES))

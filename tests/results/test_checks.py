@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from measuring import STARTED, layouts_of, measurement_of, record_line, sweep_of
-from test_example_logs import EXAMPLES, name
+from paths import EXAMPLES, name_of_example
 
 from nodesweep.config.machine import Machine, Peak, peak_of
 from nodesweep.logs.reader import scan
@@ -135,7 +135,7 @@ def test_flags_stand_in_the_measurement(tmp_path):
     )
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of_example)
 def test_example_logs_are_plausible(path):
     """In no example do times, stamps and rates contradict each other; batches are those of the log itself."""
     reading = scan(path)

@@ -15,28 +15,31 @@ COMMANDS = {
     "scripts": ("sweep.scripts", "render the job scripts of all layouts that do not run and have not finished"),
     "measure": ("sweep.measure", "read all logs and records into results.csv"),
     "tables": ("sweep.tables", "write tables.md from results.csv"),
-    "figures": ("sight.figures", "draw the figures that results.csv allows, as SVG, PNG and Vega-Lite"),
+    "figures": ("figures.figures", "draw the figures that results.csv allows, as SVG, PNG and Vega-Lite"),
     "report": ("page.report", "write report.html: findings, figures, tables and every layout on one page"),
     "status": ("status.status", "say where each layout stands, how far its run is, when the sweep will be done"),
     "show": ("sweep.show", "print the tables and where the files are"),
-    "predict": ("foresight.predict", "say what layouts would take that are in no sweep yet, how surely, and by what"),
-    "explain": ("foresight.explain", "say where the time of the runs goes, or what is foreseen of layouts and why"),
+    "predict": ("predict.predict", "say what layouts would take that are in no sweep yet, how surely, and by what"),
+    "explain": ("predict.explain", "say where the time of the runs goes, or what is foreseen of layouts and why"),
     "why": ("sweep.why", "say where the values of a layout's row come from: files, lines, statistics, formulas"),
-    "compare": ("comparison.compare", "say which layouts of two sweeps differ by more than noise; 1 for a regression"),
-    "diff": ("comparison.diff", "say what differs of two runs: script, versions, commits, hardware, environment"),
+    "compare": ("compare.compare", "say which layouts of two sweeps differ by more than noise; 1 for a regression"),
+    "diff": ("compare.diff", "say what differs of two runs: script, versions, commits, hardware, environment"),
     "rerun": ("sweep.rerun", "let finished layouts run again with the next invocation"),
     "import": (
-        "foreign.import_tables",
+        "importers.import_tables",
         "read hand-kept markdown tables of results, say what cannot be right in them",
     ),
     "ingest": (
-        "foreign.ingest_logs",
+        "importers.ingest_logs",
         "read the logs of old jobs into measurements, say what in them does not fit together",
     ),
-    "explain-log": ("log.explain_log", "say what is read of a log, which patterns matched how often, how it ended"),
+    "explain-log": (
+        "explain_log.explain_log",
+        "say what is read of a log, which patterns matched how often, how it ended",
+    ),
     "schema": ("sweep.schema", "write the JSON Schemas of the config files and config/README.md"),
 }
-"""Subcommands: module and function below `rooms`, and what it does."""
+"""Subcommands: module and function of this package, and what it does."""
 
 
 def command() -> int:
@@ -50,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     module, _, function = COMMANDS[options.command][0].partition(".")
     try:
-        room = getattr(importlib.import_module(f".rooms.{module}", __package__), function)
+        room = getattr(importlib.import_module(f".{module}", __package__), function)
         return room(options) or 0
     except NodesweepError as error:
         print(f"nodesweep: {error}", file=sys.stderr)

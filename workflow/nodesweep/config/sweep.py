@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from nodesweep.common.outcomes import RUN_AGAIN
+
 from .machine import Machine
 from .model import Model
 from .tables import Statistic, Table
@@ -17,6 +19,7 @@ from .types import (
     Count,
     FrequencyAxis,
     Name,
+    OneOf,
     Positive,
     PositiveAxis,
     Setting,
@@ -128,14 +131,8 @@ class Sweep(StrictModel):
     """Changes to settings under a condition, applied in order."""
     variants: tuple[Variant, ...] = ()
     """Optional axis of named environments."""
-    rerun: tuple[Literal["crash", "hang", "cancelled", "launch_failed", "lost", "node_failure", "preempted"], ...] = (
-        "crash",
-        "hang",
-        "cancelled",
-        "launch_failed",
-        "lost",
-        "node_failure",
-        "preempted",
+    rerun: tuple[Annotated[str, OneOf(lambda: RUN_AGAIN, "outcome after which a layout may run again")], ...] = (
+        RUN_AGAIN
     )
     """Outcomes after which the next invocation runs a layout again."""
     statistic: Statistic = "median"

@@ -1,6 +1,5 @@
 """What a user may choose about tables, as checked types."""
 
-import difflib
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -18,26 +17,18 @@ from nodesweep.common.markdown import CELL_CHARACTERS
 from nodesweep.reports.tables.cells import HEADINGS
 
 from .columns import TIDY
-from .types import StrictModel, Text, condition_over
+from .types import StrictModel, Text, check_one_of, condition_over
 
 Statistic = Literal["median", "mean"]
 _FORMAT = r"^\+?,?(\.[0-9]{1,2})?[eEfgG%]$"
 
 
-def _known(value: str, known: tuple[str, ...], what: str) -> str:
-    if value not in known:
-        near = difflib.get_close_matches(value, known, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ValueError(f"{value!r:.80} is no {what}; {hint}known here: {', '.join(known)}")
-    return value
-
-
 def _check_value(value: str) -> str:
-    return _known(value, (*HEADINGS, *TIDY), "standard heading or column of results.csv")
+    return check_one_of(value, (*HEADINGS, *TIDY), "standard heading or column of results.csv")
 
 
 def _check_order(value: str) -> str:
-    _known(value.removeprefix("-"), tuple(TIDY), "column of results.csv")
+    check_one_of(value.removeprefix("-"), tuple(TIDY), "column of results.csv")
     return value
 
 
@@ -83,7 +74,7 @@ class TableColumn(StrictModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.value and self.heading not in HEADINGS:
-            _known(self.heading, tuple(HEADINGS), "standard heading and has no value")
+            check_one_of(self.heading, tuple(HEADINGS), "standard heading and has no value")
         if self.format and not self.number:
             raise ValueError(f"format {self.format} is for numbers; {self.value or self.heading} shows none")
         return self

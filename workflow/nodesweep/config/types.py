@@ -1,9 +1,23 @@
 """Kinds of values a config may hold; each kind refuses what could do harm where it is used."""
 
+import difflib
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
 from nodesweep.common.errors import ConfigError
 
@@ -125,6 +139,33 @@ def condition_over(names: tuple[str, ...]) -> Any:
         return value
 
     return Annotated[str, AfterValidator(check)]
+
+
+def check_one_of(value: str, choices: Iterable[str], what: str) -> str:
+    """A word that is among `choices`; raises ValueError with the nearest of them for another."""
+    known = tuple(choices)
+    if value not in known:
+        near = difflib.get_close_matches(value, known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ValueError(f"{value!r:.80} is no {what}; {hint}known here: {', '.join(known)}")
+    return value
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotation of a text: one of the words that `choices` gives when a config is read; `what` names them."""
+
+    choices: Callable[[], Iterable[str]]
+    what: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        def check(value: str) -> str:
+            return check_one_of(value, self.choices(), self.what)
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "enum": [*self.choices()]}
 
 
 def as_list(value: Any) -> Any:

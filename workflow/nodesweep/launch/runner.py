@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.outcomes import RETRIED
 from nodesweep.schedulers.base import End, Job, Scheduler, Sighting
 from nodesweep.schedulers.job_script import key_of
 from nodesweep.schedulers.markers import end_marker, has_started, revoke
@@ -26,8 +27,6 @@ from .queue import Waiting
 from .recorder import Recorder
 from .records import needs_run, not_run_record, summary
 from .submission import Finished, Policy, Submission
-
-RETRIED = ("node_failure", "preempted")
 
 
 class Runner:

@@ -7,9 +7,8 @@ node failed, the job was preempted), then out of memory and not a number, then a
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from nodesweep.common.outcomes import OUTCOME_OF, Cause
+from nodesweep.common.outcomes import OUTCOME_OF_CAUSE, Cause
 from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, SYMPTOM
 
 from .reading import Found, Iteration, LogReading, Seen
@@ -29,7 +28,7 @@ class LogVerdict:
     as in `Verdict`; a log that is truncated is "lost".
     """
 
-    cause: Cause | Literal["ok", "ok_no_iterations", "truncated"]
+    cause: Cause
     outcome: str
     where: str = ""
     evidence: str = ""
@@ -192,4 +191,4 @@ def _of_another_attempt(item: Found, seen: Seen) -> bool:
 
 def _not_a_number(reading: LogReading) -> LogVerdict:
     """The loss is not a number at the end; times measured before hold, the training does not."""
-    return LogVerdict("nan_loss", OUTCOME_OF["nan_loss"], where(reading), said_of_nan(reading))
+    return LogVerdict("nan_loss", OUTCOME_OF_CAUSE["nan_loss"], where(reading), said_of_nan(reading))

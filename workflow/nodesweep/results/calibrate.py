@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nodesweep.common.outcomes import is_result
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
@@ -61,7 +62,7 @@ def _take(found: tuple[list[Observation], list[LeftOut]], run: Run) -> None:
             mib_of_a_rank(memory.peak_mib, memory.source, run.layout.ranks_per_node, run.layout.ranks)
             if memory
             else None,
-            limited=outcome != "ok",
+            limited=not is_result(outcome),
             scatter=statistics.scatter if statistics else None,
         )
     )

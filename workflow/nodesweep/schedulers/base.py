@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-Cause = Literal[
-    "time_limit", "node_failure", "preempted", "cancelled", "out_of_memory", "launch_failed", "hang", "lost"
-]
+from nodesweep.common.outcomes import Cause
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from nodesweep.common.outcomes import OUTCOME_OF, Cause, Outcome
+from nodesweep.common.outcomes import OUTCOME_OF_CAUSE, Cause, known_cause
 
 from .regex import Pattern
 
@@ -32,9 +32,9 @@ class Signature:
     note: str = ""
 
     @property
-    def outcome(self) -> Outcome:
-        """The cause in the words of the results."""
-        return OUTCOME_OF[self.cause]
+    def outcome(self) -> str:
+        """The name of the outcome that the cause belongs to."""
+        return OUTCOME_OF_CAUSE[self.cause]
 
 
 def row(
@@ -44,7 +44,12 @@ def row(
     markers = (markers,) if isinstance(markers, str) else markers
     pattern = pattern or "|".join(re.escape(marker) for marker in markers)
     return Signature(
-        kind, cause, precedence, markers, Pattern(pattern), note or (SIGKILL_NOTE if cause == "killed" else "")
+        kind,
+        known_cause(cause),
+        precedence,
+        markers,
+        Pattern(pattern),
+        note or (SIGKILL_NOTE if cause == "killed" else ""),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nodesweep.common.outcomes import is_result
 from nodesweep.common.units import TERA
 from nodesweep.config.columns import TIDY
 from nodesweep.config.workload import Workload
@@ -57,7 +58,7 @@ def observations_of(
         elif row["iteration_seconds"] is None and row["memory_mib"] is None:
             left_out.append(LeftOut(name, f"nothing was measured ({row['outcome'] or row['state']})"))
         else:
-            limited = row["outcome"] == "oom"
+            limited = not is_result(row["outcome"])
             seconds = row["iteration_seconds"]
             if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:
                 seconds = None
