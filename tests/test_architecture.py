@@ -4,9 +4,6 @@ from pathlib import Path
 
 from sweeps import REPOSITORY
 
-from nodesweep.config.log_format import BuiltInFormat
-from nodesweep.logs.trainers.formats import FORMATS
-
 PACKAGE = REPOSITORY / "workflow" / "nodesweep"
 
 
@@ -33,8 +30,3 @@ def test_trainer_and_nodesweep_do_not_know_each_other() -> None:
         assert "nodesweep" not in path.read_text(), path
     for path in modules().values():
         assert "import minitrain" not in path.read_text(), path
-
-
-def test_config_offers_the_formats_there_are() -> None:
-    """A workload may name exactly the log formats that can be read."""
-    assert set(BuiltInFormat.__args__) == {"auto", *FORMATS}

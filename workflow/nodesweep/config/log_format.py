@@ -5,32 +5,10 @@ from typing import Annotated, Any, Literal, Self
 import re2
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from .types import Contained, Expression, Name, StrictModel
+from .registries import log_format_names
+from .types import Contained, Expression, Name, OneOf, StrictModel
 
-BuiltInFormat = Literal[
-    "auto",
-    "primus",
-    "gpt-neox",
-    "megatron-core-2026",
-    "megatron-core",
-    "megatron-deepspeed",
-    "megatron-lm",
-    "nanotron-2025",
-    "nanotron",
-    "picotron",
-    "torchtitan",
-    "nemo-dllogger",
-    "nemo-printed",
-    "nemo-progress-bar",
-    "nemo-untimed-bar",
-    "maxtext",
-    "composer",
-    "transformers",
-    "transformers-progress-bar",
-    "deepspeed-steps",
-    "deepspeed-timer",
-    "unknown",
-]
+BuiltInFormat = Annotated[str, OneOf(log_format_names, "log format")]
 TIMES = ("s", "ms", "us", "m", "h")
 MEMORY = ("B", "KiB", "MiB", "GiB", "TiB", "KB", "MB", "GB", "TB")
 SPEEDS = ("FLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s")

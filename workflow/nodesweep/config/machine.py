@@ -6,10 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from .registries import scheduler_names
 from .types import (
     Cores,
     Count,
     Name,
+    OneOf,
     Option,
     OptionName,
     Positive,
@@ -70,7 +72,7 @@ class Machine(StrictModel):
     """Label; the file's name where the machine has a file of its own."""
     description: Text = ""
     """What a node of the sweep is on this machine; printed with the tables."""
-    scheduler: Literal["local", "slurm", "pjm", "pbs"]
+    scheduler: Annotated[str, OneOf(scheduler_names, "scheduler")]
     """Who runs the jobs: `local` runs them on the launcher's own machine, the others through their batch system."""
     ranks_per_node: Count = 1
     """Ranks started on each node."""
