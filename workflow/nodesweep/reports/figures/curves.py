@@ -7,7 +7,7 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.dimensions import Case
 from nodesweep.results.metrics import Basis
 from nodesweep.results.metrics.row import Known
-from nodesweep.sweep.layout import divisors
+from nodesweep.sweep.constraints import divisors
 
 from .figure import Row
 
