@@ -79,7 +79,7 @@ class LayoutField:
 
 def row_of(**facts: Any) -> Any:
     """A row as a field of a dataclass; a value that no block gives is worked out, not passed in."""
-    return dataclasses.field(init=facts.get("axis", True), metadata=facts)
+    return dataclasses.field(init=facts.get("axis", True), metadata={"row": facts})
 
 
 def completed(row: LayoutField) -> LayoutField:
@@ -95,5 +95,6 @@ def completed(row: LayoutField) -> LayoutField:
 def rows_of(owner: type) -> dict[str, LayoutField]:
     """The rows of a dataclass by name."""
     return {
-        field.name: completed(LayoutField(name=field.name, **field.metadata)) for field in dataclasses.fields(owner)
+        field.name: completed(LayoutField(name=field.name, **field.metadata["row"]))
+        for field in dataclasses.fields(owner)
     }

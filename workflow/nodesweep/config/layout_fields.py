@@ -20,7 +20,7 @@ class LayoutValues:
     """The fields of a layout as attributes; batches in samples, sequences in tokens."""
 
     nodes: int = row_of(
-        meaning="number of nodes",
+        meaning="nodes",
         symbol="Nodes",
         label="nodes",
         letters="n",
@@ -140,7 +140,7 @@ class LayoutValues:
     )
     activation_checkpointing: bool = row_of(
         kind="yes_no",
-        meaning="whether activations are recomputed in the backward pass (AC)",
+        meaning="whether activations are recomputed (AC)",
         symbol="AC",
         default=False,
         in_tables="always",
@@ -151,7 +151,7 @@ class LayoutValues:
     )
     frequency_ghz: float | None = row_of(
         kind="number",
-        meaning="clock asked for, in GHz, on machines that let a job choose",
+        meaning="clock asked for, in GHz",
         symbol="Freq",
         label="GHz",
         unit="GHz",
