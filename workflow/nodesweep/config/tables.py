@@ -14,9 +14,9 @@ from pydantic import (
 )
 
 from nodesweep.common.markdown import CELL_CHARACTERS
-from nodesweep.reports.tables.cells import HEADINGS
 
 from .columns import TIDY
+from .headings import HEADINGS
 from .types import StrictModel, Text, check_one_of, condition_over
 
 Statistic = Literal["median", "mean"]
