@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from .markdown import inert
+from .units import GIB, MIB
 
 UNKNOWN = "-"
 
@@ -51,6 +52,24 @@ def memory(mib: float | None) -> str:
     return UNKNOWN if mib is None else f"{mib:.1f} MiB"
 
 
+def gib(count: float) -> str:
+    """Bytes in a column headed [GiB].
+
+    >>> gib(2**30 * 1.54)
+    '1.5'
+    """
+    return f"{count / GIB:.1f}"
+
+
+def binary_size(count: float) -> str:
+    """Bytes with their unit: to a tenth of a MiB, from 1 GiB on to a hundredth of one.
+
+    >>> binary_size(2**30 * 1.5), binary_size(2**20 * 315.94)
+    ('1.50 GiB', '315.9 MiB')
+    """
+    return f"{count / GIB:.2f} GiB" if count >= GIB else f"{count / MIB:.1f} MiB"
+
+
 def four_figures(value: float | None) -> str:
     """Four figures, whole from 1000 on.
 
@@ -83,8 +102,12 @@ def percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.1f} %"
 
 
-def off(value: float | None) -> str:
-    """A deviation: `+1.0 %`."""
+def signed_percent(value: float | None) -> str:
+    """A difference: `+9.8 %`.
+
+    >>> signed_percent(9.84), signed_percent(-0.04), signed_percent(None)
+    ('+9.8 %', '-0.0 %', '-')
+    """
     return UNKNOWN if value is None else f"{value:+.1f} %"
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from .columns import TIDY
 from .layout_field import LayoutField
-from .layout_fields import LAYOUT_FIELDS, MODEL_FIELDS, in_display_order
+from .layout_fields import GIVEN, LAYOUT_FIELDS, MODEL_FIELDS
 
 MARKS = "marks"
 """What a cell may ask for beside the columns of results.csv: the annotations in the other cells of its row."""
@@ -69,11 +69,10 @@ def _figure(heading: str, column: str, shown: Literal["always", "known", "positi
     )
 
 
-_LAYOUT = in_display_order(row for row in LAYOUT_FIELDS.values() if not row.worked_out)
 _STANDARD = (
-    *_of_fields([row for row in _LAYOUT if row.of_machine], "always"),
+    *_of_fields([row for row in GIVEN if row.of_machine], "always"),
     StandardHeading(heading="Size", columns=("model_size",), meaning="parameters of the model ({size})"),
-    *_of_fields([row for row in _LAYOUT if not row.of_machine], "always"),
+    *_of_fields([row for row in GIVEN if not row.of_machine], "always"),
     StandardHeading(heading="Mem", columns=("memory_mib",), meaning="{memory}"),
     StandardHeading(
         heading="Sec/it",
@@ -100,11 +99,11 @@ _STANDARD = (
         meaning="of all nodes over the whole job, by the scheduler's accounts",
     ),
     *_of_fields(MODEL_FIELDS.values(), "varies"),
-    *_of_fields(_LAYOUT, "varies"),
+    *_of_fields(GIVEN, "varies"),
     StandardHeading(heading="Notes", columns=("note", "state", "outcome", "where", "outcome_note", "flags", MARKS)),
 )
 _EXPLAINING = (
-    *_of_fields(_LAYOUT, "never", explains=True),
+    *_of_fields(GIVEN, "never", explains=True),
     StandardHeading(heading="Campaign", columns=("campaign",), shown="varies", varying=("campaign",), explains=True),
     _figure("Compute", "compute_percent", "known"),
     _figure("Bubble", "bubble_percent", "known"),

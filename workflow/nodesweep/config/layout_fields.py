@@ -48,6 +48,7 @@ class LayoutValues:
         label="ranks",
         axis=False,
         worked_out=True,
+        follows=True,
         of_machine=True,
         in_tables="never",
         logged_as=("world_size", "global_num_gpus"),
@@ -122,6 +123,7 @@ class LayoutValues:
         column="",
         axis=False,
         worked_out=True,
+        follows=True,
         in_tables="never",
     )
     sequence_length: int = row_of(
@@ -279,3 +281,9 @@ COLUMNS: dict[str, LayoutField] = {row.column: row for row in FIELDS.values() if
 def in_display_order(rows: Iterable[LayoutField]) -> list[LayoutField]:
     """Rows as tables have them: where a layout runs, then how it is split, in the order of the rows."""
     return sorted(rows, key=lambda row: not row.of_machine)
+
+
+GIVEN: list[LayoutField] = in_display_order(row for row in LAYOUT_FIELDS.values() if not row.worked_out)
+"""The fields that a config gives, in the order of the columns of tables."""
+SPREAD: tuple[LayoutField, ...] = tuple(row for row in GIVEN if row.in_every_slug and (row.of_machine or row.parallel))
+"""What says over how many nodes a run is spread, and how it is split over them."""

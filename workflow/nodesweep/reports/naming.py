@@ -1,0 +1,101 @@
+"""Rows of results.csv -> names made of words, such as `MP 4, AC on`, and the parts of a name that tell rows apart."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nodesweep.common.text import plain
+from nodesweep.config.columns import TIDY
+from nodesweep.config.layout_field import Kind, LayoutField
+from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS
+from nodesweep.results.table import Row
+
+WORD = 24
+"""Characters of a word of the config in a name."""
+
+
+@dataclass(frozen=True)
+class NamePart:
+    """What a name says of one column of results.csv.
+
+    `label` stands before the value, or behind it where `label_last`; `letters` stand for a label in terse names.
+    `follows`: the value follows from the other parts.
+    """
+
+    column: str
+    label: str = ""
+    letters: str = ""
+    kind: Kind = "word"
+    label_last: bool = False
+    follows: bool = False
+
+    @classmethod
+    def of_field(cls, row: LayoutField) -> "NamePart":
+        """What a name says of a field of a layout or of a size of its model."""
+        return cls(row.column, row.label, row.letters, row.kind, row.of_machine, row.follows)
+
+    def words(self, value: Any) -> str:
+        """A value of the column in a name.
+
+        >>> tensor, nodes = (NamePart.of_field(LAYOUT_FIELDS[name]) for name in ("tensor", "nodes"))
+        >>> tensor.words(4), nodes.words(1), nodes.words(384)
+        ('MP 4', '1 node', '384 nodes')
+        """
+        if self.kind == "yes_no":
+            return f"{self.label} {'on' if value else 'off'}"
+        text = f"{value:g}" if self.kind == "number" else plain(str(value), WORD)
+        if self.label_last:
+            return f"{text} {self.label.replace('s', '', 1) if value == 1 else self.label}"
+        return f"{self.label} {text}".strip()
+
+    def terse_words(self, value: Any) -> str:
+        """A value of the column in a name of few characters.
+
+        >>> fields = ("tensor", "nodes", "sequence_length", "activation_checkpointing", "frequency_ghz")
+        >>> parts = [NamePart.of_field(LAYOUT_FIELDS[name]) for name in fields]
+        >>> " ".join(part.terse_words(value) for part, value in zip(parts, (4, 384, 2048, False, 2.2), strict=True))
+        'MP4 384 nodes s2048 no AC 2.2GHz'
+        """
+        if self.kind == "yes_no":
+            return self.label if value else f"no {self.label}"
+        words = self.words(value)
+        if len(self.label) <= _SHORT or self.label_last:
+            return words.replace(" ", "") if 0 < len(self.label) <= _SHORT else words
+        return f"{self.letters}{value}" if len(self.letters) <= _SHORT else words
+
+
+_SHORT = 3
+"""Characters of a label that a terse name has no space beside."""
+NAMING = (
+    NamePart("model_size"),
+    *(NamePart.of_field(row) for row in LAYOUT_FIELDS.values() if row.column and not row.worked_out),
+)
+"""What a name says wherever rows differ in it."""
+NAMING_AT_NEED = (
+    NamePart("campaign"),
+    NamePart("model"),
+    *(NamePart.of_field(row) for row in MODEL_FIELDS.values() if row.column in TIDY),
+    *(NamePart.of_field(row) for row in LAYOUT_FIELDS.values() if row.worked_out and not row.follows),
+)
+"""What a name says only where names would otherwise be equal."""
+
+
+def named(row: Row, parts: Iterable[NamePart]) -> str:
+    """A row by those of these parts that it has: `MP 4, AC on, 2.2 GHz`."""
+    words = (part.words(row[part.column]) for part in parts if row[part.column] is not None)
+    return ", ".join(word for word in words if word)
+
+
+def named_tersely(row: Row, parts: Iterable[NamePart]) -> str:
+    """A row by these parts, in fewer characters: `384 nodes MP4 AC 2.2GHz s2048`."""
+    return " ".join(part.terse_words(row[part.column]) for part in parts if row[part.column] is not None)
+
+
+def distinct(rows: Sequence[Row], parts: Sequence[NamePart]) -> int:
+    """How many rows these parts tell apart."""
+    return len({tuple(row[part.column] for part in parts) for row in rows})
+
+
+def differing(rows: Sequence[Row]) -> tuple[NamePart, ...]:
+    """The parts of a name that tell rows apart beside their node count."""
+    return tuple(part for part in NAMING if part.column != "nodes" and distinct(rows, [part]) > 1)
