@@ -8,9 +8,10 @@ from typing import Any
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import UNKNOWN, rounded, word
 from nodesweep.config.layout_fields import COLUMNS
+from nodesweep.config.tidy_row import TidyRow as Row
 from nodesweep.reports.tables.cells import cell_of_field, varies
 from nodesweep.results.comparison.comparison import Compared, Comparison
-from nodesweep.results.comparison.matching import FIELDS, Row
+from nodesweep.results.comparison.matching import FIELDS
 from nodesweep.results.comparison.noise import Interval
 
 MOST_HINTS = 5

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import rounded
-from nodesweep.results.scaling import SAME, Best, Loss, Row, _speed
+from nodesweep.config.tidy_row import TidyRow as Row
+from nodesweep.results.scaling import SAME, Best, Loss, _speed
 
 _FIELDS = (
     *(("DP", "data"), ("MP", "tensor"), ("PP", "pipeline"), ("MBS", "micro_batch_samples")),

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from nodesweep.config.tidy_row import TidyRow
+
 from .metrics import bases
 
-Row = Mapping[str, Any]
 _SHARES = ("compute_percent", "bubble_percent", "sharing_percent")
 SAME = 0.01
 """A speed per node that differs by less is the same."""
@@ -18,10 +19,10 @@ SAME = 0.01
 class Best:
     """The fastest measured layout of a node count, those that may be as fast, and the unmeasured that may be faster."""
 
-    row: Row
+    row: TidyRow
     measured: int
-    ties: tuple[Row, ...]
-    unmeasured: tuple[Row, ...]
+    ties: tuple[TidyRow, ...]
+    unmeasured: tuple[TidyRow, ...]
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Loss:
     `factors`: by how many times the node-seconds of an iteration grow by each cause; their product is 1 / efficiency.
     """
 
-    first: Row
-    last: Row
+    first: TidyRow
+    last: TidyRow
     factors: Mapping[str, float]
 
     @property
@@ -47,7 +48,7 @@ class Loss:
         return {name: math.log(factor) / whole for name, factor in self.factors.items()}
 
 
-def best_of_each(rows: Sequence[Row]) -> list[Best]:
+def best_of_each(rows: Sequence[TidyRow]) -> list[Best]:
     """The best of each node count of a campaign, model and sequence length, by tokens per second.
 
     Two tie where the intervals of their times overlap.
@@ -70,9 +71,9 @@ def best_of_each(rows: Sequence[Row]) -> list[Best]:
     return found
 
 
-def losses(rows: Sequence[Row]) -> Iterator[Loss]:
+def losses(rows: Sequence[TidyRow]) -> Iterator[Loss]:
     """From the fewest nodes to the most, of each problem that several node counts have run."""
-    ends: dict[str, tuple[Row, Row]] = {}
+    ends: dict[str, tuple[TidyRow, TidyRow]] = {}
     for row, base in zip(rows, bases(rows), strict=True):
         if base is not None and row["outcome"] == "ok" and row["iteration_seconds"] and row["nodes"]:
             end = ends.get(base["slug"], (base, base))[1]
@@ -83,12 +84,12 @@ def losses(rows: Sequence[Row]) -> Iterator[Loss]:
             yield Loss(base, row, _factors(base, row))
 
 
-def _factors(base: Row, row: Row) -> dict[str, float]:
+def _factors(base: TidyRow, row: TidyRow) -> dict[str, float]:
     first, last = _split(base), _split(row)
     return {name: last[name] / first[name] for name in last}
 
 
-def _split(row: Row) -> dict[str, float]:
+def _split(row: TidyRow) -> dict[str, float]:
     """Node-seconds of computing; how many times as much with the bubble; how many times that with the sync."""
     compute, bubble, sharing = (row[name] / 100 for name in _SHARES)
     return {
@@ -99,24 +100,24 @@ def _split(row: Row) -> dict[str, float]:
     }
 
 
-def _group(row: Row) -> tuple[Any, ...]:
+def _group(row: TidyRow) -> tuple[Any, ...]:
     """What rows have in common among which the best is sought."""
     model = row["model_size"] or (row["layers"], row["hidden_size"])
     return row["campaign"], model, row["sequence_length_tokens"]
 
 
-def _tokens(row: Row) -> int:
+def _tokens(row: TidyRow) -> int:
     return row["global_batch_samples"] * row["sequence_length_tokens"]
 
 
-def _speed(row: Row) -> float:
+def _speed(row: TidyRow) -> float:
     """Tokens per second."""
     return _tokens(row) / row["iteration_seconds"]
 
 
-def _fastest(row: Row) -> float:
+def _fastest(row: TidyRow) -> float:
     return _tokens(row) / max(row["iteration_seconds"] - (row["iteration_seconds_error"] or 0.0), 1e-12)
 
 
-def _slowest(row: Row) -> float:
+def _slowest(row: TidyRow) -> float:
     return _tokens(row) / (row["iteration_seconds"] + (row["iteration_seconds_error"] or 0.0))

@@ -12,6 +12,7 @@ from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.model import Model
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.performance import flops
 from nodesweep.sweep.layout import Layout
 
@@ -34,7 +35,7 @@ class Run(NamedTuple):
     measurement: Measurement | None
 
 
-def build(runs: Iterable[Run], imported: Iterable[Mapping[str, Any]] = ()) -> pandas.DataFrame:
+def build(runs: Iterable[Run], imported: Iterable[TidyRow] = ()) -> pandas.DataFrame:
     """The tidy table of a sweep, in the order of its config; rows of hand-kept tables stand after it."""
     rows = [{**_layout(run.layout), **_state(run), **_measured(run), "source": "run"} for run in runs]
     rows += [dict(row) for row in imported]
@@ -49,7 +50,7 @@ def explained(table: pandas.DataFrame, basis: Basis) -> pandas.DataFrame:
     return table.assign(**{name: pandas.array(values, dtype="Float64") for name, values in found.items()})
 
 
-def records(table: pandas.DataFrame) -> list[dict[str, Any]]:
+def records(table: pandas.DataFrame) -> list[TidyRow]:
     """The rows of the tidy table, None for what is not known."""
     names = list(table.columns)
     columns = [table[name].to_numpy(dtype=object, na_value=None).tolist() for name in names]

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nodesweep.config.tidy_row import TidyRow
+
 from .matching import Matched, match
 from .noise import Interval, Judged, Timed, judged
 
-Row = Mapping[str, Any]
 Verdict = Literal[
     "slower", "faster", "no difference beyond noise", "cannot say", "worse outcome", "better outcome", "other outcome"
 ]
@@ -24,7 +25,7 @@ class Side:
     """One sweep: what it is called, its rows, and by slug the seconds of the iterations that stand for a run."""
 
     name: str
-    rows: Sequence[Row]
+    rows: Sequence[TidyRow]
     series: Mapping[str, Sequence[float]]
 
 
@@ -36,8 +37,8 @@ class Compared:
     whether it is worse by more than noise and tolerance.
     """
 
-    before: Row
-    after: Row
+    before: TidyRow
+    after: TidyRow
     verdict: Verdict
     seconds: tuple[float, float] | None = None
     difference: float | None = None
@@ -93,7 +94,7 @@ def _statistic(matched: Matched) -> str | None:
     return None if len(used) <= 1 else "median"
 
 
-def _timed(row: Row, series: Sequence[float], statistic: str | None) -> Timed | None:
+def _timed(row: TidyRow, series: Sequence[float], statistic: str | None) -> Timed | None:
     known = (row["iteration_seconds_median"] if statistic else None) or row["iteration_seconds"]
     if known is None or not 0 < known < math.inf:
         return None
@@ -105,7 +106,7 @@ def _timed(row: Row, series: Sequence[float], statistic: str | None) -> Timed | 
     return Timed.of_spread(known, known_spread, row["records_used"] or 1)
 
 
-def _compared(pair: tuple[Row, Row], timed: Any, own: Interval | None, tolerance: float) -> Compared:
+def _compared(pair: tuple[TidyRow, TidyRow], timed: Any, own: Interval | None, tolerance: float) -> Compared:
     outcomes = tuple(_outcome(row) for row in pair)
     seconds = (timed[0].seconds, timed[1].seconds) if timed else None
     difference = 100 * (seconds[1] / seconds[0] - 1) if seconds else None
@@ -123,6 +124,6 @@ def _compared(pair: tuple[Row, Row], timed: Any, own: Interval | None, tolerance
     return Compared(*pair, "slower", seconds, difference, own, max(difference, own.percents[0]) > tolerance)
 
 
-def _outcome(row: Row) -> str:
+def _outcome(row: TidyRow) -> str:
     """How it ended, or where it stands."""
     return (row["outcome"] or row["source"] if row["state"] == "ended" else row["state"]) or "unknown"

@@ -7,6 +7,7 @@ from typing import Any
 
 from nodesweep.config.machine import Machine, Peak, peak_of
 from nodesweep.config.sweep import Sweep
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.config.workload import Workload
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.memory_model import PeakRun
@@ -15,7 +16,6 @@ from nodesweep.performance.calibration.time_model import Estimate, Run
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
-Row = Mapping[str, Any]
 _PROBLEM = (
     *("campaign", "variant", "model", "model_size", "layers", "hidden_size", "attention_heads", "vocab_size"),
     *("tensor", "global_batch_samples", "sequence_length_tokens", "frequency_ghz"),
@@ -58,12 +58,12 @@ class Basis:
         return {name: {run.name: run for run in found.memory.runs} for name, found in self.calibrations.items()}
 
 
-def bases(rows: Sequence[Row]) -> list[Row | None]:
+def bases(rows: Sequence[TidyRow]) -> list[TidyRow | None]:
     """For each row the fastest that ended well on the fewest nodes, of the same campaign, model, MP and global batch.
 
     None where no other node count was measured.
     """
-    groups: dict[tuple[Any, ...], list[Row]] = {}
+    groups: dict[tuple[Any, ...], list[TidyRow]] = {}
     for row in rows:
         if row["iteration_seconds"] and row["nodes"] and row["outcome"] == "ok" and _comparable(row):
             groups.setdefault(_problem(row), []).append(row)
@@ -75,7 +75,7 @@ def bases(rows: Sequence[Row]) -> list[Row | None]:
     return [found.get(_problem(row)) for row in rows]
 
 
-def efficiency_percent(row: Row, base: Row | None) -> float | None:
+def efficiency_percent(row: TidyRow, base: TidyRow | None) -> float | None:
     """Speed per node of a row against its base, for the same work an iteration.
 
     >>> efficiency_percent({"iteration_seconds": 60.0, "nodes": 4}, {"iteration_seconds": 100.0, "nodes": 2})
@@ -86,13 +86,13 @@ def efficiency_percent(row: Row, base: Row | None) -> float | None:
     return 100 * base["iteration_seconds"] * base["nodes"] / (row["iteration_seconds"] * row["nodes"])
 
 
-def _comparable(row: Row) -> bool:
+def _comparable(row: TidyRow) -> bool:
     """Whether it is known what the row computes."""
     work = ("tensor", "global_batch_samples", "sequence_length_tokens")
     return None not in [row[name] for name in work] and not (row["layers"] is None and row["model_size"] is None)
 
 
-def _problem(row: Row) -> tuple[Any, ...]:
+def _problem(row: TidyRow) -> tuple[Any, ...]:
     return tuple(row[name] for name in _PROBLEM)
 
 
@@ -101,8 +101,8 @@ class Known:
     """A row with all that its figures follow from."""
 
     basis: Basis
-    row: Row
-    base: Row | None
+    row: TidyRow
+    base: TidyRow | None
 
     def __getitem__(self, name: str) -> Any:
         return self.row[name]
