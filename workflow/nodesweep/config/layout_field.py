@@ -71,10 +71,16 @@ class LayoutField:
         """
         if not self.in_every_slug and value in (self.default, None, ""):
             return ""
+        return f"{value:g}{self.letters}" if self.kind == "number" else self.short(value)
+
+    def short(self, value: Any) -> str:
+        """The field and its value in a word, such as `mp4`, `no-ac` or `2.2GHz`; empty where there is no value."""
+        if value in (None, ""):
+            return ""
         if self.kind == "yes_no":
-            return self.letters if value else f"no{self.letters}"
+            return self.letters if value else f"no-{self.letters}"
         if self.kind == "number":
-            return f"{value:g}{self.letters}"
+            return f"{value:g}{self.unit}"
         return str(value) if self.kind == "word" else f"{self.letters}{value}"
 
 

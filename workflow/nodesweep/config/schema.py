@@ -20,7 +20,7 @@ from .workload import Workload
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 REFERENCE = REPOSITORY / "config" / "README.md"
 _MOST_WORDS = 12
-_FILES = {"sweep": Sweep, "model": Model, "machine": Machine, "workload": Workload}
+_FILES: dict[str, type[BaseModel]] = {"sweep": Sweep, "model": Model, "machine": Machine, "workload": Workload}
 _LAYOUT = ", ".join(f"`{name}`" for name in LAYOUT_NAMES)
 _WORD = ", ".join(f"`{name}`" for name in WORD_NAMES if name not in LAYOUT_NAMES)
 _INTRODUCTION = f"""\

@@ -45,7 +45,7 @@ class _HeadingOrMapping:
         return {"anyOf": [{"type": "string", "enum": [*HEADINGS]}, handler(core_schema)]}
 
 
-RowCondition = condition_over(tuple(TIDY))
+RowCondition = Annotated[str, AfterValidator(condition_over(tuple(TIDY)))]
 _VALUE_SCHEMA = WithJsonSchema({"type": "string", "enum": [*HEADINGS, *TIDY]})
 _ORDER_SCHEMA = WithJsonSchema({"type": "string", "enum": [sign + name for sign in ("", "-") for name in TIDY]})
 
