@@ -16,7 +16,7 @@ SAME = 0.01
 
 
 @dataclass(frozen=True)
-class Best:
+class BestLayout:
     """The fastest measured layout of a node count, those that may be as fast, and the unmeasured that may be faster."""
 
     row: TidyRow
@@ -26,7 +26,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Loss:
+class ScalingLoss:
     """Speed per node between two rows of one problem.
 
     `factors`: by how many times the node-seconds of an iteration grow by each cause; their product is 1 / efficiency.
@@ -48,7 +48,7 @@ class Loss:
         return {name: math.log(factor) / whole for name, factor in self.factors.items()}
 
 
-def best_of_each(rows: Sequence[TidyRow]) -> list[Best]:
+def best_of_each(rows: Sequence[TidyRow]) -> list[BestLayout]:
     """The best of each node count of a campaign, model and sequence length, by tokens per second.
 
     Two tie where the intervals of their times overlap.
@@ -67,11 +67,11 @@ def best_of_each(rows: Sequence[TidyRow]) -> list[Best]:
             ties = tuple(sorted(close, key=_speed, reverse=True))
             rest = (row for row in group if row["outcome"] is None and row["predicted_seconds_low"])
             unmeasured = tuple(row for row in rest if _tokens(row) / row["predicted_seconds_low"] > _speed(best))
-            found.append(Best(best, len(timed), ties, unmeasured))
+            found.append(BestLayout(best, len(timed), ties, unmeasured))
     return found
 
 
-def losses(rows: Sequence[TidyRow]) -> Iterator[Loss]:
+def losses(rows: Sequence[TidyRow]) -> Iterator[ScalingLoss]:
     """From the fewest nodes to the most, of each problem that several node counts have run."""
     ends: dict[str, tuple[TidyRow, TidyRow]] = {}
     for row, base in zip(rows, bases(rows), strict=True):
@@ -81,7 +81,7 @@ def losses(rows: Sequence[TidyRow]) -> Iterator[Loss]:
                 ends[base["slug"]] = (base, row)
     for base, row in ends.values():
         if None not in [one[name] for one in (base, row) for name in _SHARES] and base["compute_percent"]:
-            yield Loss(base, row, _factors(base, row))
+            yield ScalingLoss(base, row, _factors(base, row))
 
 
 def _factors(base: TidyRow, row: TidyRow) -> dict[str, float]:

@@ -26,7 +26,7 @@ _KINDS = {name: tidy.kind for name, tidy in TIDY.items()}
 CELL_CHARACTERS = 1000
 
 
-class Run(NamedTuple):
+class LayoutRun(NamedTuple):
     """What is known of one layout: `status` is pending, queued, running or ended; `record` is of its last job."""
 
     layout: Layout
@@ -35,7 +35,7 @@ class Run(NamedTuple):
     measurement: Measurement | None
 
 
-def build(runs: Iterable[Run], imported: Iterable[TidyRow] = ()) -> pandas.DataFrame:
+def build(runs: Iterable[LayoutRun], imported: Iterable[TidyRow] = ()) -> pandas.DataFrame:
     """The tidy table of a sweep, in the order of its config; rows of hand-kept tables stand after it."""
     rows = [{**_layout(run.layout), **_state(run), **_measured(run), "source": "run"} for run in runs]
     rows += [dict(row) for row in imported]
@@ -156,7 +156,7 @@ def _layout(layout: Layout) -> dict[str, Any]:
     }
 
 
-def _state(run: Run) -> dict[str, Any]:
+def _state(run: LayoutRun) -> dict[str, Any]:
     """State and verdict; only an ended job has an outcome, whatever an earlier attempt came to."""
     record = run.record or {}
     ended = record if run.status == "ended" else {}
@@ -182,7 +182,7 @@ def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _measured(run: Run) -> dict[str, Any]:
+def _measured(run: LayoutRun) -> dict[str, Any]:
     """The figures of the measured run; none for a layout that is not ended, or whose job left no log."""
     measurement = run.measurement
     return figures(measurement, run.layout.nodes) if measurement and run.status == "ended" else {}

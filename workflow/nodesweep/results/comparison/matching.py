@@ -16,7 +16,7 @@ FIELDS = (
 
 
 @dataclass(frozen=True)
-class Matched:
+class MatchedRows:
     """Rows of one layout before and after; what one side alone has; and rows alike that cannot be told apart."""
 
     pairs: tuple[tuple[TidyRow, TidyRow], ...]
@@ -30,7 +30,7 @@ def layout_of(row: TidyRow) -> tuple[Any, ...]:
     return tuple(row[name] for name in FIELDS)
 
 
-def match(before: Sequence[TidyRow], after: Sequence[TidyRow]) -> Matched:
+def match(before: Sequence[TidyRow], after: Sequence[TidyRow]) -> MatchedRows:
     """Match the rows of two tables; several rows of one layout by their slugs, and the last that is left by itself."""
     sides: dict[tuple[Any, ...], tuple[list[TidyRow], list[TidyRow]]] = defaultdict(lambda: ([], []))
     for number, rows in enumerate((before, after)):
@@ -51,4 +51,4 @@ def match(before: Sequence[TidyRow], after: Sequence[TidyRow]) -> Matched:
         else:
             vanished += old
             appeared += new
-    return Matched(tuple(pairs), tuple(appeared), tuple(vanished), tuple(unclear))
+    return MatchedRows(tuple(pairs), tuple(appeared), tuple(vanished), tuple(unclear))

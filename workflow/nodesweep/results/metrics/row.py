@@ -10,9 +10,9 @@ from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import TidyRow
 from nodesweep.config.workload import Workload
 from nodesweep.performance.calibration import Calibration
-from nodesweep.performance.calibration.memory_model import PeakRun
+from nodesweep.performance.calibration.memory_model import FittedPeak
 from nodesweep.performance.calibration.observations import case_of
-from nodesweep.performance.calibration.time_model import Estimate, Run
+from nodesweep.performance.calibration.time_model import FittedRun, TimeEstimate
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
@@ -24,14 +24,14 @@ _PROBLEM = (
 
 
 @dataclass(frozen=True)
-class Figure:
+class ExplainedFigure:
     """A value, None where there is none, and where it comes from or why there is none, one sentence a line."""
 
     value: float | None
     said: tuple[str, ...]
 
     @classmethod
-    def worked_out(cls, value: float, formula: str, numbers: str, *more: str) -> "Figure":
+    def worked_out(cls, value: float, formula: str, numbers: str, *more: str) -> "ExplainedFigure":
         """A value by a formula, with the numbers in it."""
         return cls(value, (formula, *more, f"= {numbers} = {value!r}"))
 
@@ -48,12 +48,12 @@ class Basis:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     @cached_property
-    def runs(self) -> dict[str, dict[str, Run]]:
+    def runs(self) -> dict[str, dict[str, FittedRun]]:
         """Of each campaign the runs that its times were fitted to, by name."""
         return {name: {run.name: run for run in found.runs} for name, found in self.calibrations.items()}
 
     @cached_property
-    def peaks(self) -> dict[str, dict[str, PeakRun]]:
+    def peaks(self) -> dict[str, dict[str, FittedPeak]]:
         """Those that its peaks of memory were fitted to."""
         return {name: {run.name: run for run in found.memory.runs} for name, found in self.calibrations.items()}
 
@@ -97,7 +97,7 @@ def _problem(row: TidyRow) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True)
-class Known:
+class RowContext:
     """A row with all that its figures follow from."""
 
     basis: Basis
@@ -140,7 +140,7 @@ class Known:
         return peak_of(self.machine, self.workload.precision, self.row["frequency_ghz"])
 
     @cached_property
-    def estimate(self) -> Estimate | None:
+    def estimate(self) -> TimeEstimate | None:
         """What the fit of its campaign says of its time."""
         return self.calibration.estimate(self.case) if self.calibration and self.case else None
 
