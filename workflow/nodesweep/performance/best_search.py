@@ -22,7 +22,7 @@ _UNMEASURED_RHO = 0.1
 
 
 @dataclass(frozen=True)
-class Best:
+class BestMeasured:
     """The best measured layout of a group: its slug, and its seconds, or node-seconds, per token."""
 
     slug: str
@@ -30,7 +30,7 @@ class Best:
 
 
 @dataclass
-class Progress:
+class SearchProgress:
     """What a search knows: cases of the layouts by slug, and the seconds of those that ran."""
 
     config: Search
@@ -70,10 +70,12 @@ class Progress:
         fields = self.layouts[slug].fields()
         return tuple(fields[name] for name in self.config.for_each)
 
-    def best(self, group: tuple[Any, ...]) -> Best | None:
+    def best(self, group: tuple[Any, ...]) -> BestMeasured | None:
         """The best that was measured of a group."""
         of_group = [
-            Best(slug, self._value(slug, one)) for slug, one in self._seconds.items() if self.group(slug) == group
+            BestMeasured(slug, self._value(slug, one))
+            for slug, one in self._seconds.items()
+            if self.group(slug) == group
         ]
         return min(of_group, key=lambda best: best.value, default=None)
 

@@ -103,7 +103,7 @@ class StageMemory:
 
 
 @dataclass(frozen=True)
-class Peak:
+class MemoryPeak:
     """The highest of all stages: in the first iteration, later, and the parts of the stage it is of."""
 
     first_bytes: float
@@ -116,10 +116,10 @@ class Peak:
         return self.of.stage
 
 
-def peak(case: Dimensions, constants: MemoryConstants) -> Peak:
+def peak(case: Dimensions, constants: MemoryConstants) -> MemoryPeak:
     """The most a rank of any stage needs. No stage between the first and the last needs more than the first."""
     stages = [stage_memory(case, stage, constants) for stage in sorted({0, case.pipeline - 1})]
-    return Peak(
+    return MemoryPeak(
         first_bytes=max(stage.first_bytes for stage in stages),
         later_bytes=max(stage.later_bytes for stage in stages),
         of=max(stages, key=lambda stage: stage.later_bytes),

@@ -59,7 +59,7 @@ log2: the steps of a tree. slowest: the wait for the slowest of d with exponenti
 
 
 @dataclass(frozen=True)
-class Parts:
+class TimeParts:
     """Where the seconds of one iteration go; `sharing_seconds`: waiting for cores that other ranks have."""
 
     compute_seconds: float
@@ -99,16 +99,16 @@ def _turns(case: Dimensions) -> float:
 
 def iteration_seconds(
     micro_batch_seconds: float, micro_batches: int, stages: int, chunks: int = 1, sync_seconds: float = 0.0
-) -> Parts:
+) -> TimeParts:
     """Compute, bubble and sync of an iteration, where a micro batch takes a stage `micro_batch_seconds`."""
-    return Parts(
+    return TimeParts(
         compute_seconds=micro_batch_seconds * micro_batches,
         bubble_seconds=micro_batch_seconds * (stages - 1) / chunks,
         sync_seconds=sync_seconds,
     )
 
 
-def parts(case: Dimensions, micro_batch_seconds: float, sync_seconds: float) -> Parts:
+def parts(case: Dimensions, micro_batch_seconds: float, sync_seconds: float) -> TimeParts:
     """The same of a case; ranks that take turns on shared cores have no bubble."""
     alone = iteration_seconds(micro_batch_seconds, case.micro_batches, case.pipeline, _chunks(case), sync_seconds)
     turns = micro_batch_seconds * _turns(case)

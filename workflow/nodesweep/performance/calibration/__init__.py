@@ -9,9 +9,9 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.performance.dimensions import Dimensions
 
 from .memory_model import MemoryFit
-from .observations import LeftOut
+from .observations import ExcludedRun
 from .probe import Probe
-from .time_model import Estimate, Form, Run, TimeFit
+from .time_model import FittedRun, SyncForm, TimeEstimate, TimeFit
 
 SCHEMA = 2
 _LOADER, _DUMPER = (yaml.CSafeLoader, yaml.CSafeDumper) if yaml.__with_libyaml__ else (yaml.SafeLoader, yaml.SafeDumper)
@@ -28,12 +28,12 @@ class Calibration:
     campaign: str
     time: TimeFit
     memory: MemoryFit
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[ExcludedRun, ...] = ()
     probe: Probe | None = None
     schema_version: int = SCHEMA
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[FittedRun, ...]:
         """The runs with a time, and how far predictions are off them."""
         return self.time.runs
 
@@ -47,7 +47,7 @@ class Calibration:
             return self.time.refusal
         return model.refusal(case)
 
-    def estimate(self, case: Dimensions) -> Estimate | None:
+    def estimate(self, case: Dimensions) -> TimeEstimate | None:
         """What an iteration of a case takes; None where that is refused."""
         return self.time.model.estimate(case) if self.time.model and not self.refusal(case) else None
 
@@ -107,7 +107,7 @@ def _told_of_time(found: TimeFit) -> list[str]:
     ]
 
 
-def _told_of_form(form: Form) -> str:
+def _told_of_form(form: SyncForm) -> str:
     shape = {"constant": "", "ring": " x 2 (d - 1) / d", "log2": " x log2(d)", "slowest": " x (H(d) - 1)"}[form.name]
     return f"{form.sync_seconds:.3g} s, give or take {form.sync_error:.2g},{shape} (weight {form.weight:.2f})"
 

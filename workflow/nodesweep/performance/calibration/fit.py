@@ -8,13 +8,13 @@ from . import Calibration
 from . import memory_fit as memories
 from . import probe as probes
 from . import time_fit as times
-from .observations import LeftOut, Observation
+from .observations import ExcludedRun, Observation
 
 
 def calibrate(
     campaign: str,
     observations: Sequence[Observation],
-    left_out: Iterable[LeftOut] = (),
+    left_out: Iterable[ExcludedRun] = (),
     targets: Sequence[Dimensions] = (),
 ) -> Calibration:
     """Fit what the runs of a campaign tell. `targets`: the cases that are to be predicted."""

@@ -14,7 +14,7 @@ from nodesweep.common.units import MIB
 from nodesweep.config.training import FACTORS, MemoryConstants
 from nodesweep.performance.memory import peak
 
-from .memory_model import MemoryFit, MemoryModel, PeakRun
+from .memory_model import FittedPeak, MemoryFit, MemoryModel
 from .observations import Observation
 
 NOISE = 0.01
@@ -56,7 +56,7 @@ def fit(observations: Sequence[Observation]) -> MemoryFit:
             rows=len(known),
         ),
         runs=tuple(
-            PeakRun(one.name, one.memory_mib, _short(error)) for one, error in zip(known, left_out, strict=True)
+            FittedPeak(one.name, one.memory_mib, _short(error)) for one, error in zip(known, left_out, strict=True)
         ),
     )
 

@@ -31,7 +31,7 @@ class MemoryModel:
 
 
 @dataclass(frozen=True)
-class PeakRun:
+class FittedPeak:
     """A run that was used: how far, relative, a prediction by the other runs alone is off its peak."""
 
     name: str
@@ -45,4 +45,4 @@ class MemoryFit:
 
     model: MemoryModel | None = None
     refusal: str = ""
-    runs: tuple[PeakRun, ...] = ()
+    runs: tuple[FittedPeak, ...] = ()

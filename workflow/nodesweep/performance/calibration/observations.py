@@ -33,7 +33,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class ExcludedRun:
     """A row that says nothing to a calibration, and why."""
 
     name: str
@@ -42,7 +42,7 @@ class LeftOut:
 
 def observations_of(
     rows: Iterable[Mapping[str, Any]], workload: Workload, vocab_size: int | None = None
-) -> tuple[list[Observation], list[LeftOut]]:
+) -> tuple[list[Observation], list[ExcludedRun]]:
     """Rows of results.csv, None for what is not known, as observations of one software stack.
 
     `vocab_size`: that of rows which do not say theirs. Whether activations were recomputed follows from TFLOPs and time
@@ -54,9 +54,9 @@ def observations_of(
         name = name_of(row)
         case = case_of(row, workload, vocab_size)
         if case is None:
-            left_out.append(LeftOut(name, "its layout is not wholly known, or does not add up"))
+            left_out.append(ExcludedRun(name, "its layout is not wholly known, or does not add up"))
         elif row["iteration_seconds"] is None and row["memory_mib"] is None:
-            left_out.append(LeftOut(name, f"nothing was measured ({row['outcome'] or row['state']})"))
+            left_out.append(ExcludedRun(name, f"nothing was measured ({row['outcome'] or row['state']})"))
         else:
             limited = has_failed(row["outcome"])
             seconds = row["iteration_seconds"]

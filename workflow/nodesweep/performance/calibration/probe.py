@@ -11,7 +11,7 @@ from nodesweep.performance.cost import node_hours
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, passes
 
-from .time_model import Base, TimeModel
+from .time_model import MicroBatchWork, TimeModel
 
 ENOUGH = 2.0
 """Times its standard error that the sync must be to count as told, with some in hand."""
@@ -54,7 +54,7 @@ def _node_hours(model: TimeModel, case: Dimensions) -> float:
 
 def _significance(model: TimeModel, case: Dimensions) -> float:
     """What the sync would be over its standard error, had a case been measured too; the mean of the forms."""
-    base = Base.of(case, model.fewest_tokens, model.clock_ghz)
+    base = MicroBatchWork.of(case, model.fewest_tokens, model.clock_ghz)
     total = 0.0
     for form in model.forms:
         micro, variance, shared, _ = form.micro_batch(case, base)

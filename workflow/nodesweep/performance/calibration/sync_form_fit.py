@@ -17,7 +17,7 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, passes
 
 from .observations import Observation
-from .time_model import Base, Form, Stage, kind_of, reference
+from .time_model import MicroBatchWork, StageKind, SyncForm, kind_of, reference
 
 PRIORS = {1: (0.1, 0.1), 2: (0.0, 0.3), 4: (0.0, 0.3)}
 """Mean and standard deviation of rho, q and kappa, by their places among the parameters."""
@@ -37,7 +37,7 @@ DIGITS = 8
 
 
 @dataclass(frozen=True)
-class Rows:
+class RunArrays:
     """Runs as arrays, one entry each: `kind` numbers the labels; `work` in 1e12 operations, `small` is w0/w."""
 
     cases: tuple[Dimensions, ...]
@@ -50,14 +50,14 @@ class Rows:
     seconds: numpy.ndarray
 
     @classmethod
-    def of(cls, timed: Sequence[Observation]) -> "Rows":
+    def of(cls, timed: Sequence[Observation]) -> "RunArrays":
         """Those of runs that have a time."""
         cases = tuple(one.case for one in timed)
         kinds = [kind_of(case) for case in cases]
         labels = tuple(sorted(set(kinds)))
         numbers = {label: number for number, label in enumerate(labels)}
         tokens, clock_ghz = reference(cases)
-        bases = [Base.of(case, tokens, clock_ghz) for case in cases]
+        bases = [MicroBatchWork.of(case, tokens, clock_ghz) for case in cases]
         return cls(
             cases=cases,
             labels=labels,
@@ -81,10 +81,10 @@ class Rows:
         return bool((counts[counts > 1] - 1).sum() > 2)
 
 
-class FormFit:
+class SyncFormFit:
     """The fit: `leverage` and `left_out_errors` (relative, by e / (1 - h)) of each run."""
 
-    def __init__(self, rows: Rows, name: str, noise: float, spread: float) -> None:
+    def __init__(self, rows: RunArrays, name: str, noise: float, spread: float) -> None:
         self._rows, self._name = rows, name
         self._noise, self._spread = noise, spread
         self._sync = numpy.array([FORMS[name](case.data) for case in rows.cases])
@@ -182,7 +182,7 @@ class FormFit:
         none = numpy.zeros_like(split)
         return numpy.stack([none + 1, 1 / split, rows.small / (1 + x[2] * rows.small), none, (rows.tensor > 1) / split])
 
-    def form(self) -> Form:
+    def form(self) -> SyncForm:
         """The parameters, and the covariances that predictions need."""
         micro, slopes, stages = self._micro_batch(self._x), self._slopes(self._x), []
         counts = numpy.bincount(self._rows.kind)
@@ -190,7 +190,7 @@ class FormFit:
         for number, label in enumerate(self._rows.labels):
             slope, shared = slopes[:, first[number]], self._with_kind[:, number]
             stages.append(
-                Stage(
+                StageKind(
                     kind=label,
                     micro_batch_seconds=short(micro[first[number]]),
                     variance=short(slope @ self._common @ slope + 2 * slope @ shared + self._of_kind[number]),
@@ -198,7 +198,7 @@ class FormFit:
                     rows=int(counts[number]),
                 )
             )
-        return Form(
+        return SyncForm(
             name=self._name,
             weight=0.0,
             left_out_error=0.0,

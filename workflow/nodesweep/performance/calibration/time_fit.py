@@ -24,8 +24,18 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS
 
 from .observations import Observation
-from .sync_form_fit import FormFit, Rows, short
-from .time_model import DELTA_SPREAD, FIRST_NOISE, LEAST_SIGNIFICANCE, Form, Run, TimeFit, TimeModel, kind_of, reference
+from .sync_form_fit import RunArrays, SyncFormFit, short
+from .time_model import (
+    DELTA_SPREAD,
+    FIRST_NOISE,
+    LEAST_SIGNIFICANCE,
+    FittedRun,
+    SyncForm,
+    TimeFit,
+    TimeModel,
+    kind_of,
+    reference,
+)
 
 LEAST_NOISE = 0.003
 """Relative noise of a measured time at least."""
@@ -60,11 +70,11 @@ def fit(observations: Sequence[Observation], targets: Iterable[Dimensions] = (),
     return TimeFit(model, _undetermined(model, [one.case for one in timed], list(targets)), runs)
 
 
-def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, list[FormFit], numpy.ndarray]:
+def _averaged(timed: Sequence[Observation]) -> tuple[TimeModel, list[SyncFormFit], numpy.ndarray]:
     """All forms of the sync with their weights; the noise of the times is that of the leave-one-out errors."""
-    noise, spread, rows = _first_noise(timed), DELTA_SPREAD, Rows.of(timed)
+    noise, spread, rows = _first_noise(timed), DELTA_SPREAD, RunArrays.of(timed)
     for _ in range(ROUNDS):
-        fits = [FormFit(rows, name, noise, spread) for name in FORMS]
+        fits = [SyncFormFit(rows, name, noise, spread) for name in FORMS]
         squares = [max(one.square_error, LEAST_NOISE**2 / 10) for one in fits]
         weights = _weights(squares, len(timed))
         if rows.tell_noise:
@@ -84,8 +94,8 @@ def _first_noise(timed: Sequence[Observation]) -> float:
 
 
 def _run(
-    timed: Sequence[Observation], number: int, model: TimeModel, fits: Sequence[FormFit], weights: numpy.ndarray
-) -> Run:
+    timed: Sequence[Observation], number: int, model: TimeModel, fits: Sequence[SyncFormFit], weights: numpy.ndarray
+) -> FittedRun:
     """A run, and what the others say of it, by e / (1 - h) where that is small, else by the model without it."""
     one, leverage = timed[number], max(fit.leverage[number] for fit in fits)
     found = model.estimate(one.case)
@@ -96,7 +106,7 @@ def _run(
     if without is not None:
         told = None if without.refusal(one.case) else without.estimate(one.case)
         error, sigma = (told.seconds / one.seconds - 1, told.sigma) if told else (None, None)
-    return Run(one.name, one.seconds, *map(_known, (found.seconds / one.seconds - 1, error, sigma)))
+    return FittedRun(one.name, one.seconds, *map(_known, (found.seconds / one.seconds - 1, error, sigma)))
 
 
 def _without(timed: Sequence[Observation], number: int, model: TimeModel) -> TimeModel | None:
@@ -106,8 +116,8 @@ def _without(timed: Sequence[Observation], number: int, model: TimeModel) -> Tim
     """
     if len(timed) <= MOST_REFITS:
         others = [*timed[:number], *timed[number + 1 :]]
-        rows = Rows.of(others)
-        fits = [FormFit(rows, form.name, model.noise, form.kind_spread).form() for form in model.forms]
+        rows = RunArrays.of(others)
+        fits = [SyncFormFit(rows, form.name, model.noise, form.kind_spread).form() for form in model.forms]
         weighted = (replace(one, weight=form.weight) for one, form in zip(fits, model.forms, strict=True))
         return _model(tuple(weighted), others, model.noise)
     kind = kind_of(timed[number].case)
@@ -119,7 +129,7 @@ def _without(timed: Sequence[Observation], number: int, model: TimeModel) -> Tim
     return replace(model, forms=tuple(stripped))
 
 
-def _model(forms: tuple[Form, ...], timed: Sequence[Observation], noise: float) -> TimeModel:
+def _model(forms: tuple[SyncForm, ...], timed: Sequence[Observation], noise: float) -> TimeModel:
     cases = [one.case for one in timed]
     return TimeModel(forms, short(noise), len(timed), *reference(cases), max(case.data for case in cases))
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.timing import FORMS, Parts, parts, passes
+from nodesweep.performance.timing import FORMS, TimeParts, parts, passes
 
 TERA = 1e12
 DELTA_SPREAD = 0.12
@@ -51,21 +51,21 @@ def reference(cases: Sequence[Dimensions]) -> tuple[int, float]:
 
 
 @dataclass(frozen=True)
-class Base:
+class MicroBatchWork:
     """`work`: 1e12 operations of a micro batch in a stage, at the clock of reference; `small`: w0/w."""
 
     work: float
     small: float
 
     @classmethod
-    def of(cls, case: Dimensions, tokens: int, clock_ghz: float) -> "Base":
+    def of(cls, case: Dimensions, tokens: int, clock_ghz: float) -> "MicroBatchWork":
         """That of a case."""
         slower = clock_ghz / case.frequency_ghz if clock_ghz and case.frequency_ghz else 1.0
         return cls(case.stage_flops / TERA * slower, tokens / (case.micro_batch * case.sequence_length))
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageKind:
     """A measured kind of stage: seconds of a micro batch, variance of their logarithm, its covariance with the sync."""
 
     kind: str
@@ -76,7 +76,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Form:
+class SyncForm:
     """One form of the sync with its weight, and what was fitted under it.
 
     `covariance`: of (log rate_seconds, rho, small, sync_seconds, kappa). `left_out_error`: root mean square, relative.
@@ -92,10 +92,10 @@ class Form:
     small: float
     sync_seconds: float
     covariance: tuple[tuple[float, ...], ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[StageKind, ...]
     kind_spread: float
 
-    def micro_batch(self, case: Dimensions, base: Base) -> tuple[float, float, float, bool]:
+    def micro_batch(self, case: Dimensions, base: MicroBatchWork) -> tuple[float, float, float, bool]:
         """Seconds of a micro batch in a stage, variance of their logarithm, its covariance with the sync; measured?"""
         kind = kind_of(case)
         for stage in self.stages:
@@ -116,13 +116,13 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TimeEstimate:
     """A predicted iteration: its parts, and an interval that holds the measured time 95 times of 100.
 
     `by`: what makes the interval as wide as it is, in words. `measured_kind`: whether its kind of stage was measured.
     """
 
-    parts: Parts
+    parts: TimeParts
     low_seconds: float
     high_seconds: float
     by: str
@@ -146,7 +146,7 @@ class TimeModel:
     `noise`: relative, of a measured time. `fewest_tokens`, `clock_ghz`: of reference. `most_data`: the largest DP.
     """
 
-    forms: tuple[Form, ...]
+    forms: tuple[SyncForm, ...]
     noise: float
     rows: int
     fewest_tokens: int
@@ -186,7 +186,7 @@ class TimeModel:
 
     def _error_by_sync(self, case: Dimensions) -> float:
         """The part of a prediction's relative standard error that would go if the sync were known."""
-        base = Base.of(case, self.fewest_tokens, self.clock_ghz)
+        base = MicroBatchWork.of(case, self.fewest_tokens, self.clock_ghz)
         variances = []
         for form in self.forms:
             micro, _, shared, _ = form.micro_batch(case, base)
@@ -195,13 +195,13 @@ class TimeModel:
             variances.append(along**2 / variance if variance else 0.0)
         return math.sqrt(_mean([form.weight for form in self.forms], variances))
 
-    def estimate(self, case: Dimensions) -> Estimate:
+    def estimate(self, case: Dimensions) -> TimeEstimate:
         """What an iteration of a case takes."""
         case = self._as_measured(case)
-        base = Base.of(case, self.fewest_tokens, self.clock_ghz)
+        base = MicroBatchWork.of(case, self.fewest_tokens, self.clock_ghz)
         of_forms = [self._of_form(form, case, base) for form in self.forms]
         weights = [form.weight for form in self.forms]
-        mean = Parts(*(_mean(weights, values) for values in zip(*(found[0] for found in of_forms), strict=True)))
+        mean = TimeParts(*(_mean(weights, values) for values in zip(*(found[0] for found in of_forms), strict=True)))
         seconds = mean.total_seconds
         totals = [sum(found[0]) for found in of_forms]
         sources = {
@@ -216,10 +216,10 @@ class TimeModel:
         by = max(sources, key=lambda name: sources[name])
         if by == "the time of a micro batch" and not measured:
             by = "its kind of stage was never measured"
-        return Estimate(mean, seconds * math.exp(-SIGMAS * sigma), seconds * math.exp(SIGMAS * sigma), by, measured)
+        return TimeEstimate(mean, seconds * math.exp(-SIGMAS * sigma), seconds * math.exp(SIGMAS * sigma), by, measured)
 
     def _of_form(
-        self, form: Form, case: Dimensions, base: Base
+        self, form: SyncForm, case: Dimensions, base: MicroBatchWork
     ) -> tuple[tuple[float, float, float, float], float, float, float, bool]:
         """Parts in seconds; variances of micro batches and of the sync and twice their covariance, in s^2; measured?"""
         micro, variance, shared, measured = form.micro_batch(case, base)
@@ -236,7 +236,7 @@ class TimeModel:
 
 
 @dataclass(frozen=True)
-class Run:
+class FittedRun:
     """A run that was used: how far, relative, the model is off it, and one of the other runs alone, if these tell.
 
     `left_out_sigma`: the relative standard error of what the others say.
@@ -258,7 +258,7 @@ class TimeFit:
 
     model: TimeModel | None = None
     refusal: str = ""
-    runs: tuple[Run, ...] = ()
+    runs: tuple[FittedRun, ...] = ()
 
 
 def _mean(weights: Sequence[float], values: Sequence[Any]) -> float:
