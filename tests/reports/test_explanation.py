@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from measuring import BIG_MODEL, OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
 from study_rows import APRIL, JUNE
 
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.calibration import Calibration
+from nodesweep.reports.naming import NamePart
 from nodesweep.reports.scaling import sentence
 from nodesweep.reports.tables.explanation import explanation
 from nodesweep.results.calibrate import calibrations_of
@@ -119,7 +121,7 @@ def test_what_scaling_costs(june):
 def test_losses_in_words():
     """Causes that cost nothing are left out, those that give speed back are said, and so is no loss at all."""
     first, last = {"nodes": 2, "tensor": 1, "campaign": "runs"}, {"nodes": 8, "tensor": 2, "campaign": "runs"}
-    fields = (("MP", "tensor"),)
+    fields = [NamePart.of_field(LAYOUT_FIELDS["tensor"])]
     told = sentence(ScalingLoss(first, last, {"a": 2.0, "b": 1.0, "c": 0.9}), fields, campaigns=False)
     assert told == (
         "From 2 to 8 nodes (MP 1, then MP 2): 56 % of the speed per node is left. Of the loss 118 % goes to a, "

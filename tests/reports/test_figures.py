@@ -20,7 +20,7 @@ from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY
 from nodesweep.performance.calibration.fit import calibrate
 from nodesweep.reports.figures import NAMES, Figure, figures_of
-from nodesweep.reports.figures.curves import Foreseen, by_calibrations
+from nodesweep.reports.figures.curves import CurvePoint, by_calibrations
 from nodesweep.reports.figures.drawing import files_of, spec_of
 from nodesweep.results.metrics import Basis
 from nodesweep.results.table import to_csv
@@ -73,9 +73,9 @@ FOUR = [
 BATCHES = [row(2, 50.0, global_batch_samples=8, tokens_per_second=16.0), *FOUR]
 
 
-def foreseen(rows: Any) -> list[Foreseen]:
+def foreseen(rows: Any) -> list[CurvePoint]:
     """A made-up curve that goes on to 16 nodes."""
-    return [Foreseen(nodes, 2 * nodes, 200.0 / nodes, 190.0 / nodes, 210.0 / nodes) for nodes in (2, 4, 8, 16)]
+    return [CurvePoint(nodes, 2 * nodes, 200.0 / nodes, 190.0 / nodes, 210.0 / nodes) for nodes in (2, 4, 8, 16)]
 
 
 def figure(name: str, rows: list[dict[str, Any]], *more: Any) -> Figure:
@@ -172,8 +172,8 @@ def test_memory_of_a_rank(source, gib):
 def test_throughput_needs_two_batches():
     """GBS 8 and 16 of one layout make a line of tokens per second; where one batch exists that is the reason given."""
     found = figure("throughput", BATCHES)
-    assert values(found, "lines", "gbs", "tokens") == [(8, 16.0), (16, 16.0)]
-    assert found.x == ("gbs", "Global batch [samples]")
+    assert values(found, "lines", "global_batch_samples", "tokens") == [(8, 16.0), (16, 16.0)]
+    assert found.x == ("global_batch_samples", "Global batch [samples]")
     reasons = {one.name: one.reason for one in figures_of(FOUR, SWEEP, {})[1]}
     assert reasons == {"throughput": "no layout was measured with several batches"}
 
@@ -181,7 +181,7 @@ def test_throughput_needs_two_batches():
 def test_the_micro_batch_where_it_alone_varies():
     """MBS 1 and 2: tokens per second stand against the micro batch."""
     found = figure("throughput", [row(2, 10.0), row(2, 8.0, micro_batch_samples=2)])
-    assert values(found, "lines", "mbs", "tokens") == [(1, 160.0), (2, 200.0)]
+    assert values(found, "lines", "micro_batch_samples", "tokens") == [(1, 160.0), (2, 200.0)]
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from nodesweep.common.numbers import rounded
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.reports.tables import cells as cell_formats
-from nodesweep.reports.tables.cells import Column
-from nodesweep.reports.tables.document import Document, View, document_of, render
+from nodesweep.reports.tables.cells import ShownColumn
+from nodesweep.reports.tables.document import TablesDocument, TableView, document_of, render
 from nodesweep.results.measure import measure
 from nodesweep.results.measurement import MeasurementSettings
 from nodesweep.results.table import LayoutRun, build, from_csv, to_csv
@@ -330,8 +330,8 @@ def test_a_document_that_is_no_sweep(tmp_path):
     """Columns, notations and sections of any maker's are rendered by the same code."""
     study = sweep_of(NODES)
     table = build(LayoutRun(layout, "pending", None, None) for layout in layouts_of(study))
-    view = View((Column("Machines", ("nodes", "state"), lambda nodes, state: f"{nodes} {state}"),))
-    other = Document("By hand", (("num-layers", 2),), (("GBS", "batch"),), (view,), "global_batch_samples", "GBS")
+    view = TableView((ShownColumn("Machines", ("nodes", "state"), lambda nodes, state: f"{nodes} {state}"),))
+    other = TablesDocument("By hand", (("num-layers", 2),), (("GBS", "batch"),), (view,), "global_batch_samples", "GBS")
     text = render(other, table)
     assert text.startswith("# By hand\n") and "- --num-layers 2\n" in text and "- GBS = batch\n" in text
     assert "### GBS=8\n" in text

@@ -13,8 +13,8 @@ from typing import Any
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.launch import journal
-from nodesweep.reports.tables.cells import Row
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .common import limited_study_of, written
@@ -27,7 +27,7 @@ _PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
 
 def report(options: argparse.Namespace) -> None:
     """Write report.html."""
-    from nodesweep.reports.page import Page, render
+    from nodesweep.reports.page import ReportPage, render
     from nodesweep.reports.page.findings import counts, findings
     from nodesweep.reports.page.grids import all_layouts, grid, noted
     from nodesweep.reports.tables.document import document_of, empty, sections
@@ -41,7 +41,7 @@ def report(options: argparse.Namespace) -> None:
     packs = _packs(rows, _panels(study, options, journals))
     figures = _figures(study.folder / "figures")
     parts = [(name, part) for name in ("times", "predicted") if (part := getattr(explained, name, None))]
-    page = Page(
+    page = ReportPage(
         title=document.title,
         sweep=study.sweep.sweep,
         counts=counts(rows),
@@ -104,20 +104,19 @@ def _minute(timestamp: str) -> str:
 
 def _figures(folder: Path) -> list[Any]:
     """The charts that were drawn, in the order they are to be read."""
-    from nodesweep.reports.page import Figure
+    from nodesweep.reports.figures import NAMES
+    from nodesweep.reports.page import EmbeddedFigure
 
+    order = {name: place for place, name in enumerate(NAMES)}
     found = []
-    for path in sorted(folder.glob("*.json"), key=lambda path: (_ORDER.get(path.stem, len(_ORDER)), path.name)):
+    for path in sorted(folder.glob("*.json"), key=lambda path: (order.get(path.stem, len(order)), path.name)):
         try:
             chart = json.loads(path.read_text())
-            figure = Figure(chart["name"], chart["title"], chart["caption"], chart["spec"], _picture(path))
+            figure = EmbeddedFigure(chart["name"], chart["title"], chart["caption"], chart["spec"], _picture(path))
         except (ValueError, KeyError, TypeError):
             raise NodesweepError(f"{path} is no figure; run `nodesweep figures` again") from None
         found.append(figure)
     return found
-
-
-_ORDER = {name: place for place, name in enumerate(("strong-scaling", "tflops", "efficiency", "memory", "throughput"))}
 
 
 def _picture(path: Path) -> str:
@@ -146,7 +145,7 @@ def _library() -> str:
     return text
 
 
-Panels = Callable[[Row], tuple[str, list[list[Any]]]]
+Panels = Callable[[TidyRow], tuple[str, list[list[Any]]]]
 
 
 def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Panels:
@@ -155,26 +154,26 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
     from nodesweep.performance.calibration.files import read_calibrations
     from nodesweep.performance.forecast import forecast
     from nodesweep.performance.predict import WhatIf
-    from nodesweep.reports.page.panels import Files, panel
-    from nodesweep.reports.prediction import told
+    from nodesweep.reports.page.panels import LayoutFiles, panel
+    from nodesweep.reports.prediction import prediction_text
     from nodesweep.reports.trace.why import traced
 
     calibrations, sweep = read_calibrations(study), study.sweep
     named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
     why = traced(study, named, [*study.imported, *study.ingested], _TRACED)
 
-    def made(row: Row) -> tuple[str, list[list[Any]]]:
+    def made(row: TidyRow) -> tuple[str, list[list[Any]]]:
         slug, layout = row["slug"] or "", study.layouts.get(row["slug"])
         if layout is None:
-            return slug, panel(row, Files(), "", why(slug, row))
+            return slug, panel(row, LayoutFiles(), "", why(slug, row))
         found = WhatIf(layout, forecast(layout, calibrations.get(layout.campaign)), sweep.training_tokens)
-        _, prediction = told(found).split("\n", 1)  # its first line is the slug
+        _, prediction = prediction_text(found).split("\n", 1)  # its first line is the slug
         return slug, panel(row, _files(study, slug, row, journals[slug]), prediction, why(slug, row))
 
     return made
 
 
-def _packs(rows: Sequence[Row], panels: Panels) -> Iterator[Any]:
+def _packs(rows: Sequence[TidyRow], panels: Panels) -> Iterator[Any]:
     """The panels of all rows, a pack at a time, by as many processes as there are cores, which begin at once."""
     from nodesweep.reports.page.packing import PANELS_A_PACK, pack
 
@@ -206,13 +205,13 @@ def _pack(number: int) -> Any:
 
 def _files(study: Study, slug: str, row: Mapping[str, Any], events: list[dict[str, Any]]) -> Any:
     """What the folder of a layout holds."""
-    from nodesweep.reports.page.panels import MOST_BYTES, Files
+    from nodesweep.reports.page.panels import MOST_BYTES, LayoutFiles
     from nodesweep.results.environment import facts_of
 
     log = study.directory(slug) / (row["log"] or "no.log")
     end, whole = _end(log, MOST_BYTES)
     facts = facts_of(_head(log.with_suffix(".provenance"), MOST_BYTES))
-    return Files(
+    return LayoutFiles(
         script=_head(study.script(slug), MOST_BYTES),
         log_name=log.name,
         log_end=end,

@@ -10,7 +10,7 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import forecast
 from nodesweep.performance.predict import AXES, WhatIf, asked, foreseen
-from nodesweep.reports.prediction import table, told
+from nodesweep.reports.prediction import prediction_text, table
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
@@ -27,7 +27,7 @@ def predict(options: argparse.Namespace) -> None:
     expansion = asked(study.sweep, like, axes)
     found = foreseen(study.sweep, expansion.layouts, calibrations, options.campaign)
     print(f"like {like.slug}, but for {', '.join(axes) or 'nothing'}\n")
-    print(table(found), *(told(one) for one in found), sep="\n\n")
+    print(table(found), *(prediction_text(one) for one in found), sep="\n\n")
     for point in expansion.rejected:
         print(f"\nnot {', '.join(f'{name} {point.fields[name]}' for name in axes)}: {point.law}: {point.reason}")
 
@@ -40,7 +40,7 @@ def explain(options: argparse.Namespace) -> None:
         for slug in options.slug:
             layout = study.begun(slug)
             known = decisions.calibrations.get(layout.campaign)
-            print(told(WhatIf(layout, forecast(layout, known), study.sweep.training_tokens)))
+            print(prediction_text(WhatIf(layout, forecast(layout, known), study.sweep.training_tokens)))
             why_not = decisions.not_run(layout.slug)
             outlook = f"{why_not.outcome}: {why_not.reason}" if why_not else "nothing keeps it from running"
             outcome = outcomes.get(layout.slug)

@@ -19,7 +19,8 @@ class LayoutField:
     `axis`: whether a block of `layouts` gives it. `default`: its value there, None for a field that must be given.
     `optional`: it may be left out, and is None then; `follows`: the value then follows from the other fields.
     `worked_out`: no config gives it, but the machine or the other fields. `in_every_slug`: False for a field that a
-    slug names only where its value is not the default. `letters`: of the slug; the symbol in small letters where left out.
+    slug names only where its value is not the default. `letters`: of the slug; the symbol in small letters where left
+    out.
 
     `parallel`: for a size that splits the ranks, which kind of parallelism it is. `absent_means_default`: where a log
     or table does not name it, it has its default. `of_machine`: it says where a layout runs, not how it is split.

@@ -3,34 +3,33 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
-from nodesweep.common.numbers import UNKNOWN, rounded, word
+from nodesweep.common.numbers import UNKNOWN, rounded, signed_percent, word
+from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import COLUMNS
-from nodesweep.config.tidy_row import TidyRow as Row
-from nodesweep.reports.tables.cells import cell_of_field, varies
+from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, text_of
 from nodesweep.results.comparison.comparison import ComparedLayout, Comparison
 from nodesweep.results.comparison.matching import FIELDS
 from nodesweep.results.comparison.noise import Interval
 
+from .tables.cells import cell_of_field, varies
+
 MOST_HINTS = 5
 _DOUBLED = 100.0
-_HEADINGS = {column: (row.symbol, cell_of_field(row)) for column, row in COLUMNS.items()}
-_ALWAYS = ("nodes", "data", "tensor", "pipeline", "micro_batch_samples", "global_batch_samples")
+_SHOWN = tuple(row for row in COLUMNS.values() if row.in_tables == "always" or not row.follows)
+"""Fields of a layout that a table may show: all but those that follow from others and stand in no table."""
 _MEASURED = ("slug", "outcome", "iteration_seconds", "tokens_per_second", "memory_mib")
-_WORDS = ("difference_percent", "own_percent", "own_low_percent", "own_high_percent", "verdict", "regression")
-CSV_COLUMNS = (*FIELDS, *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")), *_WORDS)
+_DIFFERENCES = (
+    "difference_percent",
+    "own_percent",
+    "own_low_percent",
+    "own_high_percent",
+    "verdict",
+    "regression",
+)
+CSV_COLUMNS = (*FIELDS, *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")), *_DIFFERENCES)
 """Of the CSV; `own` is the difference beside that of all layouts together, `difference_percent` that of the seconds."""
-
-
-def signed(percent: float | None) -> str:
-    """A difference: `+9.8 %`.
-
-    >>> signed(9.84), signed(-0.04), signed(None)
-    ('+9.8 %', '-0.0 %', '-')
-    """
-    return UNKNOWN if percent is None else f"{percent:+.1f} %"
 
 
 def ranged(interval: Interval | None) -> str:
@@ -38,7 +37,7 @@ def ranged(interval: Interval | None) -> str:
     if interval is None:
         return UNKNOWN
     value, low, high = interval.percents
-    return f"{value:+.1f} % ({low:+.1f} to {high:+.1f})"
+    return f"{signed_percent(value)} ({low:+.1f} to {high:+.1f})"
 
 
 def markdown(found: Comparison, hints: Sequence[str] = ()) -> str:
@@ -51,8 +50,7 @@ def markdown(found: Comparison, hints: Sequence[str] = ()) -> str:
             parts += [f"## {heading}", _plain_table(rows)]
     if found.matched.unclear:
         lines = (
-            f"- {inert(', '.join(row['slug'] or '?' for row in old))} before, "
-            f"{inert(', '.join(row['slug'] or '?' for row in new))} after"
+            f"- {inert(', '.join(map(_slug, old)))} before, {inert(', '.join(map(_slug, new)))} after"
             for old, new in found.matched.unclear
         )
         parts += [
@@ -81,7 +79,7 @@ def _summary(found: Comparison) -> list[str]:
             beside = " beside the others" if found.differences and found.differences.shift else ""
             sentences.append(
                 f"{_counted(len(named), 'is', 'are')} {verdict} beyond noise{beside}: "
-                f"{inert(first.after['slug'] or '?')} {ranged(first.own)}{more}."
+                f"{inert(_slug(first.after))} {ranged(first.own)}{more}."
             )
     if compared and not any(one.verdict in ("slower", "faster") for one in layouts):
         sentences.append("None differs beyond noise.")
@@ -100,18 +98,24 @@ def _summary(found: Comparison) -> list[str]:
 
 
 def _together(found: Comparison) -> Iterable[str]:
-    judged = found.differences
-    if judged is None:
+    differences = found.differences
+    if differences is None:
         return
-    if judged.shift is None:
+    if differences.shift is None:
         yield "With fewer than four layouts, a drift of the machine cannot be told from the difference of a layout."
     else:
-        said = "beyond what a machine drifts" if judged.shift.sure else "no more than noise and a machine's drift"
-        yield f"All together: {ranged(judged.shift)}, {said}."
-    widths = sorted(own.high - own.value for own in judged.own)
+        verdict = (
+            "beyond what a machine drifts" if differences.shift.sure else "no more than noise and a machine's drift"
+        )
+        yield f"All together: {ranged(differences.shift)}, {verdict}."
+    widths = sorted(own.high - own.value for own in differences.own)
     least = Interval(widths[len(widths) // 2], 0, 0).percents[0]
     shown = f"less than about {least:.1f} %" if least < _DOUBLED else "not even twice its time"
     yield f"Of a single layout, {shown} would {'not ' if least < _DOUBLED else ''}show."
+
+
+def _slug(row: TidyRow) -> str:
+    return text_of(row, "slug") or "?"
 
 
 def _counted(number: int, one: str, many: str) -> str:
@@ -121,18 +125,13 @@ def _counted(number: int, one: str, many: str) -> str:
 def _table(layouts: Sequence[ComparedLayout]) -> str:
     shown = _shown([one.after for one in layouts])
     memory = any(one.before["memory_mib"] != one.after["memory_mib"] for one in layouts)
-    headings = [_HEADINGS[name][0] for name in shown] + [
-        "Before [s/it]",
-        "After [s/it]",
-        "Difference",
-        "Own difference",
-    ]
+    headings = [*(row.symbol for row in shown), "Before [s/it]", "After [s/it]", "Difference", "Own difference"]
     headings += (["Memory"] if memory else []) + ["Verdict"]
     rows = []
     for one in layouts:
-        seconds = [rounded(row["iteration_seconds"], 1, 3) for row in (one.before, one.after)]
-        rows.append([*_fields(one.after, shown), *seconds, signed(one.difference), ranged(one.own)])
-        rows[-1] += ([signed(_memory(one))] if memory else []) + [_verdict(one)]
+        seconds = [_seconds(one.before), _seconds(one.after)]
+        rows.append([*_fields(one.after, shown), *seconds, signed_percent(one.difference), ranged(one.own)])
+        rows[-1] += ([signed_percent(_memory(one))] if memory else []) + [_verdict(one)]
     return pipe_table(headings, rows, frozenset({"Verdict"}))
 
 
@@ -142,7 +141,7 @@ def _verdict(one: ComparedLayout) -> str:
 
 
 def _memory(one: ComparedLayout) -> float | None:
-    old, new = one.before["memory_mib"], one.after["memory_mib"]
+    old, new = number_of(one.before, "memory_mib"), number_of(one.after, "memory_mib")
     return 100 * (new / old - 1) if old and new and old > 0 else None
 
 
@@ -154,25 +153,29 @@ def _legend(found: Comparison) -> str:
     )
 
 
-def _plain_table(rows: Sequence[Row]) -> str:
+def _plain_table(rows: Sequence[TidyRow]) -> str:
     shown = _shown(rows)
-    headings = ["Layout", *(_HEADINGS[name][0] for name in shown), "Outcome", "s/it"]
-    cells = (
-        [word(row["slug"]), *_fields(row, shown), _ended(row), rounded(row["iteration_seconds"], 1, 3)] for row in rows
-    )
+    headings = ["Layout", *(row.symbol for row in shown), "Outcome", "s/it"]
+    cells = ([word(text_of(row, "slug")), *_fields(row, shown), _ended(row), _seconds(row)] for row in rows)
     return pipe_table(headings, cells, frozenset({"Layout", "Outcome"}))
 
 
-def _ended(row: Row) -> str:
-    return word(row["outcome"] or row["state"])
+def _ended(row: TidyRow) -> str:
+    return word(text_of(row, "outcome") or text_of(row, "state"))
 
 
-def _shown(rows: Sequence[Row]) -> list[str]:
-    return [name for name in _HEADINGS if name in _ALWAYS or varies(name)([dict(row) for row in rows])]
+def _seconds(row: TidyRow) -> str:
+    return rounded(number_of(row, "iteration_seconds"), 1, 3)
 
 
-def _fields(row: Row, shown: Sequence[str]) -> list[str]:
-    return [_HEADINGS[name][1](row[name]) for name in shown]
+def _shown(rows: Sequence[TidyRow]) -> list[LayoutField]:
+    """What every slug and every table has of a layout, and what these rows differ in."""
+    always = [row for row in _SHOWN if row.in_every_slug and row.in_tables == "always"]
+    return [row for row in _SHOWN if row in always or varies(row.column)(rows)]
+
+
+def _fields(row: TidyRow, shown: Sequence[LayoutField]) -> list[str]:
+    return [cell_of_field(field)(row[field.column]) for field in shown]
 
 
 def to_csv(found: Comparison) -> str:
@@ -181,9 +184,9 @@ def to_csv(found: Comparison) -> str:
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for one in found.layouts:
-        own = dict(zip(_WORDS[1:4], one.own.percents, strict=True)) if one.own else {}
-        words = {"difference_percent": one.difference, "verdict": one.verdict, "regression": one.regression}
-        writer.writerow(_sides(one.before, one.after) | words | own)
+        own = dict(zip(_DIFFERENCES[1:4], one.own.percents, strict=True)) if one.own else {}
+        differences = {"difference_percent": one.difference, "verdict": one.verdict, "regression": one.regression}
+        writer.writerow(_sides(one.before, one.after) | differences | own)
     for row in found.matched.vanished:
         writer.writerow(_sides(row, None) | {"verdict": "vanished", "regression": True})
     for row in found.matched.appeared:
@@ -194,7 +197,7 @@ def to_csv(found: Comparison) -> str:
     return stream.getvalue()
 
 
-def _sides(before: Row | None, after: Row | None) -> dict[str, Any]:
+def _sides(before: TidyRow | None, after: TidyRow | None) -> dict[str, TidyValue]:
     fields = {name: (after or before or {})[name] for name in FIELDS}
     sides = (("before", before), ("after", after))
     return fields | {f"{name}_{side}": row[name] for side, row in sides if row for name in _MEASURED}

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_field import Kind, LayoutField
 from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS
-from nodesweep.results.table import Row
+from nodesweep.config.tidy_row import TidyRow, TidyValue
 
-WORD = 24
-"""Characters of a word of the config in a name."""
+WORD = 1000
+"""Characters of a word of the config in a name, where there is room for all of them."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class NamePart:
         """What a name says of a field of a layout or of a size of its model."""
         return cls(row.column, row.label, row.letters, row.kind, row.of_machine, row.follows)
 
-    def words(self, value: Any) -> str:
-        """A value of the column in a name.
+    def words(self, value: TidyValue, most: int = WORD) -> str:
+        """A value of the column in a name; `most`: characters of a word of the config.
 
         >>> tensor, nodes = (NamePart.of_field(LAYOUT_FIELDS[name]) for name in ("tensor", "nodes"))
         >>> tensor.words(4), nodes.words(1), nodes.words(384)
@@ -43,12 +42,12 @@ class NamePart:
         """
         if self.kind == "yes_no":
             return f"{self.label} {'on' if value else 'off'}"
-        text = f"{value:g}" if self.kind == "number" else plain(str(value), WORD)
+        text = f"{value:g}" if isinstance(value, float) else plain(str(value), most)
         if self.label_last:
             return f"{text} {self.label.replace('s', '', 1) if value == 1 else self.label}"
         return f"{self.label} {text}".strip()
 
-    def terse_words(self, value: Any) -> str:
+    def terse_words(self, value: TidyValue, most: int = WORD) -> str:
         """A value of the column in a name of few characters.
 
         >>> fields = ("tensor", "nodes", "sequence_length", "activation_checkpointing", "frequency_ghz")
@@ -58,7 +57,7 @@ class NamePart:
         """
         if self.kind == "yes_no":
             return self.label if value else f"no {self.label}"
-        words = self.words(value)
+        words = self.words(value, most)
         if len(self.label) <= _SHORT or self.label_last:
             return words.replace(" ", "") if 0 < len(self.label) <= _SHORT else words
         return f"{self.letters}{value}" if len(self.letters) <= _SHORT else words
@@ -66,10 +65,10 @@ class NamePart:
 
 _SHORT = 3
 """Characters of a label that a terse name has no space beside."""
-NAMING = (
-    NamePart("model_size"),
-    *(NamePart.of_field(row) for row in LAYOUT_FIELDS.values() if row.column and not row.worked_out),
+_LAYOUT = sorted(
+    (row for row in LAYOUT_FIELDS.values() if not row.worked_out), key=lambda row: row.in_tables == "never"
 )
+NAMING = (NamePart("model_size"), *map(NamePart.of_field, _LAYOUT))
 """What a name says wherever rows differ in it."""
 NAMING_AT_NEED = (
     NamePart("campaign"),
@@ -80,22 +79,23 @@ NAMING_AT_NEED = (
 """What a name says only where names would otherwise be equal."""
 
 
-def named(row: Row, parts: Iterable[NamePart]) -> str:
-    """A row by those of these parts that it has: `MP 4, AC on, 2.2 GHz`."""
-    words = (part.words(row[part.column]) for part in parts if row[part.column] is not None)
+def named(row: TidyRow, parts: Iterable[NamePart], most: int = WORD) -> str:
+    """A row by those of these parts that it has, `MP 4, AC on, 2.2 GHz`; `most`: characters of a word of the config."""
+    words = (part.words(row[part.column], most) for part in parts if row[part.column] is not None)
     return ", ".join(word for word in words if word)
 
 
-def named_tersely(row: Row, parts: Iterable[NamePart]) -> str:
-    """A row by these parts, in fewer characters: `384 nodes MP4 AC 2.2GHz s2048`."""
-    return " ".join(part.terse_words(row[part.column]) for part in parts if row[part.column] is not None)
+def named_tersely(row: TidyRow, parts: Iterable[NamePart], most: int = WORD) -> str:
+    """A row by these parts in fewer characters than `named` takes: `384 nodes MP4 AC 2.2GHz s2048`."""
+    words = (part.terse_words(row[part.column], most) for part in parts if row[part.column] is not None)
+    return " ".join(word for word in words if word)
 
 
-def distinct(rows: Sequence[Row], parts: Sequence[NamePart]) -> int:
+def distinct(rows: Sequence[TidyRow], parts: Sequence[NamePart]) -> int:
     """How many rows these parts tell apart."""
     return len({tuple(row[part.column] for part in parts) for row in rows})
 
 
-def differing(rows: Sequence[Row]) -> tuple[NamePart, ...]:
+def differing(rows: Sequence[TidyRow]) -> tuple[NamePart, ...]:
     """The parts of a name that tell rows apart beside their node count."""
     return tuple(part for part in NAMING if part.column != "nodes" and distinct(rows, [part]) > 1)

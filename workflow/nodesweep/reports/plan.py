@@ -7,36 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
-from nodesweep.common.numbers import anything, four_figures
+from nodesweep.common.numbers import UNKNOWN, anything, four_figures
 from nodesweep.common.units import GIB
+from nodesweep.config.layout_fields import GIVEN
 from nodesweep.launch.plan import Planned
 from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
+from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields
+
 LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
-
-_COLUMNS = {
-    "nodes": "Nodes",
-    "frequency_ghz": "Freq [GHz]",
-    "data": "DP",
-    "tensor": "MP",
-    "pipeline": "PP",
-    "micro_batch": "MBS",
-    "global_batch": "GBS",
-    "sequence_length": "Sequence",
-    "activation_checkpointing": "AC",
-    "variant": "Variant",
-    "iterations": "Iterations",
-    "queue": "Queue",
-    "elapse_limit_seconds": "Limit [s]",
-}
-
+_OF_THE_JOB = {"iterations": "Iterations", "queue": "Queue", "elapse_limit_seconds": "Limit [s]"}
+_COLUMNS = {**{row.name: heading_of(row) for row in GIVEN}, **_OF_THE_JOB}
+"""Headings by the names of a point's fields, which are columns of plan.csv."""
 _FORECAST = ("memory_gib", "memory_limit_gib", "memory_verdict", "memory_source")
-
 _TIMES = ("iteration_seconds", "iteration_seconds_low", "iteration_seconds_high", "time_source", "node_hours", "order")
-
-HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %", "Node-hours", "Order")
+HEADINGS = (*FORECAST_HEADINGS, "Node-hours", "Order")
 
 
 def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
@@ -46,7 +33,7 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
     writer.writerow(["verdict", *_COLUMNS, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
     for one in layouts:
         layout, why = one.layout, one.not_run
-        said = [
+        values = [
             why.outcome if why else "ended" if one.ended else "runs",
             *_values(layout),
             layout.note,
@@ -54,7 +41,7 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
             "",
             why.reason if why else one.ended,
         ]
-        writer.writerow([*said, *_foreseen(one)])
+        writer.writerow([*values, *_foreseen(one)])
     for point in study.expansion.rejected:
         blank = [""] * (len(_FORECAST) + len(_TIMES))
         writer.writerow(["rejected", *_values(point), point.fields["note"], "", point.law, point.reason, *blank])
@@ -62,13 +49,13 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
 
 
 def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
-    """The same for people: counts, node-hours, the layouts that run, those that do not and why."""
+    """The plan as a document: counts, node-hours, the layouts that run, those that do not and why."""
     runs, rejected = [one for one in layouts if one.runs], study.expansion.rejected
     ended = [one for one in layouts if one.ended]
     not_run = [one for one in layouts if one.not_run is not None]
-    points = (*(one.layout for one in layouts), *rejected)
-    known = {name for point in points for name, value in _fields(point).items() if value not in (None, "")}
-    shown = [name for name in _COLUMNS if name in known]
+    points = [*(_fields(one.layout) for one in layouts), *(_fields(point) for point in rejected)]
+    of_jobs = [name for name in _OF_THE_JOB if any(fields.get(name) is not None for fields in points)]
+    shown = [*(row.name for row in known_fields(points)), *of_jobs]
     headings = [_COLUMNS[name] for name in shown]
     counts = [f"{len(runs)} to run", f"{len(ended)} ended", f"{len(not_run)} not to run", f"{len(rejected)} rejected"]
     counts = [count for count in counts if not count.startswith("0 ") or count in (counts[0], counts[-1])]
@@ -83,7 +70,7 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
         rows = [[*_row(one, shown), one.ended] for one in ended]
         parts += [f"## Ended ({len(ended)})", pipe_table([*headings, *HEADINGS, "Layout", "Outcome"], rows, LEFT)]
     if not_run:
-        rows = [[*_row(one, shown), inert(f"{one.not_run.outcome}: {one.not_run.reason}")] for one in not_run]
+        rows = [[*_row(one, shown), _reason(one)] for one in not_run]
         parts += [f"## Not to run ({len(not_run)})", pipe_table([*headings, *HEADINGS, "Layout", "Why"], rows, LEFT)]
     if rejected:
         rows = [[*_cells(point, shown), point.law, inert(point.reason)] for point in rejected]
@@ -107,12 +94,12 @@ def _sources(layouts: Sequence[Planned]) -> str:
     """What the predictions rest on."""
     memory = Counter(f"by {one.forecast.memory.source}" for one in layouts)
     time = Counter(f"by {one.forecast.time.source}" if one.forecast.time else "not yet" for one in layouts)
-    told = [
+    lines = [
         f"- {name} {inert(source)} ({count} layout{'' if count == 1 else 's'})"
         for name, sources in (("Memory", memory), ("Time", time))
         for source, count in sources.items()
     ]
-    return "\n".join(["What is foreseen, memory of the rank that needs most:", "", *told])
+    return "\n".join(["What is foreseen, memory of the rank that needs most:", "", *lines])
 
 
 def _foreseen(one: Planned) -> list[Any]:
@@ -125,17 +112,13 @@ def _foreseen(one: Planned) -> list[Any]:
 
 
 def _row(one: Planned, names: list[str]) -> list[str]:
-    memory, time = one.forecast.memory, one.forecast.time
-    return [
-        *_cells(one.layout, names),
-        f"{memory.bytes / GIB:.1f}",
-        memory.verdict or "-",
-        four_figures(time.seconds) if time else "-",
-        f"{four_figures(time.low_seconds)} to {four_figures(time.high_seconds)}" if time else "-",
-        four_figures(one.forecast.node_hours),
-        str(one.order or "-"),
-        one.layout.slug,
-    ]
+    cells = [*_cells(one.layout, names), *forecast_cells(one.forecast), four_figures(one.forecast.node_hours)]
+    return [*cells, str(one.order or UNKNOWN), one.layout.slug]
+
+
+def _reason(one: Planned) -> str:
+    """Why a layout is not to run."""
+    return inert(f"{one.not_run.outcome}: {one.not_run.reason}") if one.not_run else ""
 
 
 def _fields(point: Layout | Rejected) -> Mapping[str, Any]:

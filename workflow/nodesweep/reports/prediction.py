@@ -1,52 +1,70 @@
 """Predictions as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nodesweep.common.markdown import pipe_table
-from nodesweep.common.numbers import anything, four_figures
-from nodesweep.common.units import GIB, MIB
-from nodesweep.performance.forecast import MemoryForecast
+from nodesweep.common.numbers import UNKNOWN, anything, binary_size, four_figures, gib
+from nodesweep.config.layout_field import LayoutField
+from nodesweep.config.layout_fields import GIVEN
+from nodesweep.performance.forecast import Forecast, MemoryForecast
 from nodesweep.performance.predict import WhatIf
 
-_HEADINGS = {"nodes": "Nodes", "data": "DP", "tensor": "MP", "pipeline": "PP", "micro_batch": "MBS"}
+FORECAST_HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %")
 
-_HEADINGS |= {"global_batch": "GBS", "sequence_length": "Sequence", "activation_checkpointing": "AC"}
 
-_LEFT = frozenset({"Verdict", "95 %"})
+def known_fields(points: Sequence[Mapping[str, Any]]) -> list[LayoutField]:
+    """The fields of a layout that some of these points have a value of, in the order of tables.
+
+    A field that tables show only where it varies has no value where it has its default.
+    """
+    unsaid = {row.name: {None, ""} | ({row.default} if row.in_tables == "varies" else set()) for row in GIVEN}
+    return [row for row in GIVEN if any(fields.get(row.name) not in unsaid[row.name] for fields in points)]
+
+
+def heading_of(row: LayoutField) -> str:
+    """A heading over the bare values of a field: `MP`, `Freq [GHz]`."""
+    return f"{row.symbol} [{row.unit}]" if row.unit else row.symbol
+
+
+def forecast_cells(forecast: Forecast) -> list[str]:
+    """What is foreseen of a layout, below `FORECAST_HEADINGS`."""
+    memory, time = forecast.memory, forecast.time
+    cells = [gib(memory.bytes), memory.verdict or UNKNOWN]
+    if time is None:
+        return [*cells, UNKNOWN, UNKNOWN]
+    return [
+        *cells,
+        four_figures(time.seconds),
+        f"{four_figures(time.low_seconds)} to {four_figures(time.high_seconds)}",
+    ]
 
 
 def table(found: Sequence[WhatIf]) -> str:
-    """Them side by side, in markdown."""
-    headings = [*_HEADINGS.values(), "Mem [GiB]", "Verdict", "Sec/it", "95 %", "Tokens/s", "Node-h / 1e9 tokens"]
+    """Layouts side by side, in markdown."""
+    points = [one.layout.fields() for one in found]
+    shown = known_fields(points)
+    headings = [*map(heading_of, shown), *FORECAST_HEADINGS, "Tokens/s", "Node-h / 1e9 tokens"]
     rows = [
         [
-            *(anything(one.layout.fields()[name]) for name in _HEADINGS),
-            f"{one.forecast.memory.bytes / GIB:.1f}",
-            one.forecast.memory.verdict or "-",
-            *_seconds(one),
+            *(anything(fields[row.name]) for row in shown),
+            *forecast_cells(one.forecast),
             four_figures(one.tokens_per_second),
             four_figures(one.node_hours_per_billion_tokens),
         ]
-        for one in found
+        for one, fields in zip(found, points, strict=True)
     ]
-    return pipe_table(headings, rows, _LEFT)
+    return pipe_table(headings, rows, frozenset({"Verdict", "95 %"}))
 
 
-def _seconds(one: WhatIf) -> tuple[str, str]:
-    time = one.forecast.time
-    if time is None:
-        return "-", "-"
-    return four_figures(time.seconds), f"{four_figures(time.low_seconds)} to {four_figures(time.high_seconds)}"
-
-
-def told(one: WhatIf) -> str:
+def prediction_text(one: WhatIf) -> str:
     """One layout in lines: memory part by part, time part by part, cost, and what the interval rests on."""
     return "\n".join([one.layout.slug, *(f"  {line}" for line in (*_memory(one.forecast.memory), *_time(one)))])
 
 
 def _memory(memory: MemoryForecast) -> list[str]:
     parts = memory.peak.of
-    of = "" if memory.limit_bytes is None else f" of {_size(memory.limit_bytes)}"
+    of = "" if memory.limit_bytes is None else f" of {binary_size(memory.limit_bytes)}"
     sizes = {
         "process": parts.process,
         "weights": parts.weights,
@@ -56,21 +74,12 @@ def _memory(memory: MemoryForecast) -> list[str]:
         "working space": parts.factor * parts.working,
         "logits": parts.factor * parts.logits,
     }
-    shown = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items() if size)
+    shown = ", ".join(f"{name} {binary_size(size)}" for name, size in sizes.items() if size)
     return [
-        f"memory: {_size(memory.bytes)}{of} in stage {memory.peak.stage}: {memory.verdict or 'no limit known'} "
+        f"memory: {binary_size(memory.bytes)}{of} in stage {memory.peak.stage}: {memory.verdict or 'no limit known'} "
         f"(by {memory.source})",
         f"  {shown}; an allocator takes {parts.factor:.3g} times what tensors need",
     ]
-
-
-def _size(count: float) -> str:
-    """Bytes to a tenth of a MiB, from 1 GiB on to a hundredth of one.
-
-    >>> _size(2**30 * 1.5), _size(2**20 * 315.94)
-    ('1.50 GiB', '315.9 MiB')
-    """
-    return f"{count / GIB:.2f} GiB" if count >= GIB else f"{count / MIB:.1f} MiB"
 
 
 def _time(one: WhatIf) -> list[str]:

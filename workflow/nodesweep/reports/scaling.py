@@ -3,53 +3,34 @@
 import math
 from collections.abc import Sequence
 
-from nodesweep.common.markdown import inert, pipe_table
-from nodesweep.common.numbers import rounded
-from nodesweep.config.tidy_row import TidyRow as Row
-from nodesweep.results.scaling import SAME, BestLayout, ScalingLoss, _speed
+from nodesweep.common.markdown import pipe_table
+from nodesweep.common.numbers import rounded, word
+from nodesweep.config.tidy_row import TidyRow, number_of, text_of
+from nodesweep.results.scaling import SAME, BestLayout, ScalingLoss
 
-_FIELDS = (
-    *(("DP", "data"), ("MP", "tensor"), ("PP", "pipeline"), ("MBS", "micro_batch_samples")),
-    *(("GBS", "global_batch_samples"), ("AC", "activation_checkpointing"), ("GHz", "frequency_ghz")),
-    *(("", "variant"), ("", "model_size"), ("sequence", "sequence_length_tokens")),
-)
-
-_WORDS = {True: "on", False: "off"}
+from .naming import NamePart, named
 
 LEAST_SHARE = 0.005
-
 MOST_NAMED = 5
 """Layouts that are named in one cell."""
-
-_LEFT = ("Campaign", "Best measured", "As good", "May be faster")
-
-BEST_LEFT = frozenset(_LEFT)
+_CAMPAIGN, _BEST, _AS_GOOD, _MAY_BE_FASTER = "Campaign", "Best measured", "As good", "May be faster"
+BEST_LEFT = frozenset({_CAMPAIGN, _BEST, _AS_GOOD, _MAY_BE_FASTER})
 """Headings of the columns of words in a table of the best."""
 
 
-def differing(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
-    """Labels and columns of what tells rows apart beside their node count."""
-    return tuple((label, name) for label, name in _FIELDS if len({row[name] for row in rows}) > 1)
-
-
-def by_campaign(rows: Sequence[Row]) -> bool:
-    """Whether it takes the campaign to tell rows apart: there are several, and none is but a variant."""
+def by_campaign(rows: Sequence[TidyRow]) -> bool:
+    """Whether it takes the campaign to tell rows apart: there are several, and some are more than a variant."""
     several = len({row["campaign"] for row in rows}) > 1
     return several and any(row["campaign"] != row["variant"] for row in rows)
 
 
-def named(row: Row, fields: Sequence[tuple[str, str]]) -> str:
-    """A row by those of these fields that it has: `DP 4, MP 2, AC on`."""
-    known = [(label, row[name]) for label, name in fields if row[name] is not None]
-    return ", ".join(f"{label} {_WORDS[value] if label == 'AC' else value}".strip() for label, value in known)
-
-
-def sentence(loss: ScalingLoss, fields: Sequence[tuple[str, str]], campaigns: bool) -> str:
-    """A loss in words."""
+def sentence(loss: ScalingLoss, parts: Sequence[NamePart], campaigns: bool) -> str:
+    """A loss in words; `parts`: what tells the rows of its sweep apart."""
     first, last = loss.first, loss.last
-    same = [field for field in fields if first[field[1]] == last[field[1]] and field[1] != "data"]
-    other = [field for field in fields if first[field[1]] != last[field[1]] and field[1] != "data"]
-    changed = [f"{named(first, (field,))}, then {named(last, (field,))}" for field in other]
+    given = [part for part in parts if not part.follows]
+    same = [part for part in given if first[part.column] == last[part.column]]
+    other = [part for part in given if first[part.column] != last[part.column]]
+    changed = [f"{named(first, [part])}, then {named(last, [part])}" for part in other]
     of = f" ({'; '.join(filter(None, (named(last, same), *changed)))})" if same or other else ""
     campaign = f", campaign {first['campaign']}" if campaigns else ""
     head = f"From {first['nodes']} to {last['nodes']} nodes{of}{campaign}"
@@ -65,25 +46,25 @@ def sentence(loss: ScalingLoss, fields: Sequence[tuple[str, str]], campaigns: bo
 
 
 def best_cells(
-    found: Sequence[BestLayout], fields: Sequence[tuple[str, str]], campaigns: bool
+    found: Sequence[BestLayout], parts: Sequence[NamePart], campaigns: bool
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of a table of the best of each node count, in markdown."""
-    headings = [*(["Campaign"] if campaigns else []), "Nodes", _LEFT[1], "Sec/it", "Tokens/s", "Measured", *_LEFT[2:]]
+    unmeasured = any(best.unmeasured for best in found)
+    headings = ["Nodes", _BEST, "Sec/it", "Tokens/s", "Measured", _AS_GOOD]
+    headings = [*([_CAMPAIGN] if campaigns else []), *headings, *([_MAY_BE_FASTER] if unmeasured else [])]
     rows = [
         [
-            *([inert(best.row["campaign"] or "-")] if campaigns else []),
+            *([word(text_of(best.row, "campaign"))] if campaigns else []),
             str(best.row["nodes"]),
-            inert(named(best.row, fields)) or "-",
+            word(named(best.row, parts)),
             _seconds(best.row),
-            f"{_speed(best.row):.0f}",
+            f"{best.tokens_per_second:.0f}",
             str(best.measured),
-            inert(_first([f"{named(row, fields)}: {_seconds(row)} s" for row in best.ties])) or "-",
-            inert(_first([_unmeasured(row, fields) for row in best.unmeasured])) or "-",
+            word(_first([f"{named(row, parts)}: {_seconds(row)} s" for row in best.ties])),
+            *([word(_first([_unmeasured(row, parts) for row in best.unmeasured]))] if unmeasured else []),
         ]
         for best in found
     ]
-    if not any(best.unmeasured for best in found):
-        headings, rows = headings[:-1], [row[:-1] for row in rows]
     return headings, rows
 
 
@@ -98,10 +79,10 @@ def _first(texts: Sequence[str]) -> str:
     return "; ".join([*texts[:MOST_NAMED], *([f"and {left} more"] if left > 0 else [])])
 
 
-def _unmeasured(row: Row, fields: Sequence[tuple[str, str]]) -> str:
-    low, high = (rounded(row[f"predicted_seconds_{end}"], 1, 3) for end in ("low", "high"))
-    return f"{named(row, fields)}: {low} to {high} s predicted, {row['state']}"
+def _unmeasured(row: TidyRow, parts: Sequence[NamePart]) -> str:
+    low, high = (rounded(number_of(row, f"predicted_seconds_{end}"), 1, 3) for end in ("low", "high"))
+    return f"{named(row, parts)}: {low} to {high} s predicted, {row['state']}"
 
 
-def _seconds(row: Row) -> str:
-    return rounded(row["iteration_seconds"], 1, 3)
+def _seconds(row: TidyRow) -> str:
+    return rounded(number_of(row, "iteration_seconds"), 1, 3)

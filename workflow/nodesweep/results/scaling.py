@@ -24,6 +24,11 @@ class BestLayout:
     ties: tuple[TidyRow, ...]
     unmeasured: tuple[TidyRow, ...]
 
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens per second of the fastest."""
+        return _speed(self.row)
+
 
 @dataclass(frozen=True)
 class ScalingLoss:

@@ -3,24 +3,25 @@
 from collections.abc import Mapping, Sequence
 
 from nodesweep.config.sweep import Sweep
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.sweep.layout import Layout
 
 from .batches import throughput
 from .curves import Curve, no_curve
-from .figure import NAMES, Figure, Missing, Row
+from .figure import NAMES, Figure, MissingFigure
 from .limits import memory
 from .scaling import strong_scaling, tflops
 from .shares import efficiency
 
-__all__ = ["NAMES", "Figure", "Missing", "figures_of", "section"]
+__all__ = ["NAMES", "Figure", "MissingFigure", "figures_of", "section"]
 
 
 def figures_of(
-    rows: Sequence[Row], sweep: Sweep, layouts: Mapping[str, Layout], curve: Curve = no_curve
-) -> tuple[list[Figure], list[Missing]]:
+    rows: Sequence[TidyRow], sweep: Sweep, layouts: Mapping[str, Layout], curve: Curve = no_curve
+) -> tuple[list[Figure], list[MissingFigure]]:
     """What the rows of a sweep show, and what they do not. `layouts` by slug.
 
-    Without `curve` the data of the model's curves are left out; which figures there are hangs on the rows alone.
+    Without `curve` the data of the model's curves are left out; which figures there are depends on the rows alone.
     """
     found = [
         strong_scaling(rows, curve),
@@ -29,7 +30,7 @@ def figures_of(
         memory(rows, sweep.machine, layouts),
         throughput(rows),
     ]
-    return [one for one in found if isinstance(one, Figure)], [one for one in found if isinstance(one, Missing)]
+    return [one for one in found if isinstance(one, Figure)], [one for one in found if isinstance(one, MissingFigure)]
 
 
 def section(figures: Sequence[Figure]) -> str:

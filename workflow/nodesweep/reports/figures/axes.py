@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from .figure import Row
+from nodesweep.config.tidy_row import TidyRow, number_of
 
 LEAST_APART = 0.075
 """Share of a logarithmic axis between two labels, at least."""
@@ -52,13 +52,13 @@ def heights(least: float, most: float) -> tuple[float, ...]:
     return tuple(float(f"{value:.6g}") for value in found if least <= value * (1 + 1e-9) and value <= most * (1 + 1e-9))
 
 
-def slower_and_faster(row: Row) -> tuple[float | None, float | None]:
+def slower_and_faster(row: TidyRow) -> tuple[float | None, float | None]:
     """Factors on the time of a row between which another run of it lies; None where that is not known.
 
     >>> slower_and_faster({"iteration_seconds": 2.0, "iteration_seconds_error": 0.1})
     (1.05, 0.95)
     """
-    seconds, error = row["iteration_seconds"], row["iteration_seconds_error"]
+    seconds, error = number_of(row, "iteration_seconds"), number_of(row, "iteration_seconds_error")
     if not seconds or not error or error >= seconds:
         return None, None
     return 1 + error / seconds, 1 - error / seconds

@@ -1,5 +1,7 @@
 """Drawings of layouts one below the other: shares of their time, peaks of their memory."""
 
+from collections.abc import Sequence
+
 import altair
 
 from .figure import Datum, Figure
@@ -32,11 +34,11 @@ def shares(figure: Figure, sheet: Sheet) -> altair.LayerChart:
     scale = altair.Scale(domain=parts, range=[_COLOURS[part] for part in parts])
     colour = altair.Color("part:N", title=None, scale=scale, legend=legend(parts, symbolType="square"))
     stacked = sheet.chart(bars).mark_bar(height=STEP - 3, stroke="white", strokeWidth=0.6)
-    layers = [stacked.encode(y=y, x=x, x2="end", color=colour, tooltip=tooltip("percent", "%", part="part"))]
+    layers = [stacked.encode(y=y, x=x, x2="end", color=colour, tooltip=tooltip("percent", "%", {"part": "part"}))]
     if heads:
         head = sheet.chart(heads).mark_text(align="left", fontSize=9, fontWeight="bold", color=INK, dy=1, limit=WIDTH)
         layers.append(head.encode(y=y, x=altair.value(0), text="series:N"))
-    layers += _numbers(bars, marks, parts[0], sheet, y)
+    layers += _percents(bars, marks, parts[0], sheet, y)
     if marks:
         scale = altair.Scale(domain=[EFFICIENCY], range=["diamond"])
         shape = altair.Shape("part:N", title=None, scale=scale, legend=legend([EFFICIENCY]))
@@ -44,18 +46,23 @@ def shares(figure: Figure, sheet: Sheet) -> altair.LayerChart:
             filled=True, size=42, opacity=1, fill="white", stroke=INK, strokeWidth=1.2
         )
         layers.append(diamonds.encode(y=y, x="percent:Q", shape=shape, tooltip=tooltip("percent", "% of the speed")))
-    return altair.layer(*layers).properties(width=WIDTH, height=altair.Step(STEP))
+    return altair.LayerChart(layer=layers).properties(width=WIDTH, height=altair.Step(STEP))
 
 
-def _numbers(bars: list[Datum], marks: list[Datum], first: str, sheet: Sheet, y: altair.Y) -> list[altair.Chart]:
+def _percents(
+    bars: Sequence[Datum], marks: Sequence[Datum], first: str, sheet: Sheet, y: altair.Y
+) -> list[altair.Chart]:
     """Percents of shares that have room for them: of the first at its left end, of the others at their right."""
     hidden = {mark["bar"]: mark["percent"] for mark in marks}
-    told = [bar for bar in bars if bar["percent"] >= _LEAST_TOLD and not _under(hidden.get(bar["bar"]), bar)]
+    shown = [bar for bar in bars if bar["percent"] >= _LEAST_TOLD and not _under(hidden.get(bar["bar"]), bar)]
+    text = altair.Text("percent:Q", format=".0f")
     found = []
-    for end, place in (("start", {"align": "left", "dx": 4, "color": "white"}), ("end", {"align": "right", "dx": -4})):
-        if numbers := [bar for bar in told if (bar["part"] == first) is (end == "start")]:
-            text = sheet.chart(numbers).mark_text(**{"fontSize": 8, "color": INK} | place)
-            found.append(text.encode(y=y, x=f"{end}:Q", text=altair.Text("percent:Q", format=".0f")))
+    if at_start := [bar for bar in shown if bar["part"] == first]:
+        mark = sheet.chart(at_start).mark_text(fontSize=8, color="white", align="left", dx=4)
+        found.append(mark.encode(y=y, x="start:Q", text=text))
+    if at_end := [bar for bar in shown if bar["part"] != first]:
+        mark = sheet.chart(at_end).mark_text(fontSize=8, color=INK, align="right", dx=-4)
+        found.append(mark.encode(y=y, x="end:Q", text=text))
     return found
 
 
@@ -92,5 +99,5 @@ def memory(figure: Figure, sheet: Sheet) -> altair.LayerChart:
         layers.append(named.encode(y=y, x=x))
     points = sorted((point for point in peaks if point["kind"] in kinds), key=lambda point: point["kind"] != PREDICTED)
     marked = sheet.chart(points).mark_point(filled=True, size=42, opacity=1)
-    layers.append(marked.encode(y=y, x=x, color=colour, shape=shape, tooltip=tooltip("gib", "GiB", kind="which")))
-    return altair.layer(*layers).properties(width=width, height=altair.Step(STEP))
+    layers.append(marked.encode(y=y, x=x, color=colour, shape=shape, tooltip=tooltip("gib", "GiB", {"kind": "which"})))
+    return altair.LayerChart(layer=layers).properties(width=width, height=altair.Step(STEP))

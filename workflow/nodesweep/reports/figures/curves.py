@@ -3,20 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nodesweep.config.tidy_row import TidyRow, required_count
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.metrics import Basis
 from nodesweep.results.metrics.row import RowContext
 from nodesweep.sweep.constraints import divisors
 
-from .figure import Row
-
 BEYOND = 2
 """A curve goes on up to so many times the most nodes that were measured."""
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class CurvePoint:
     """Seconds per iteration on so many nodes, DP replicas, and the interval that holds them 95 times of 100."""
 
     nodes: int
@@ -26,11 +25,11 @@ class Foreseen:
     high_seconds: float
 
 
-Curve = Callable[[Sequence[Row]], list[Foreseen]]
-"""Rows of a series -> what is foreseen of it, by rising node count; empty where nothing can be said."""
+Curve = Callable[[Sequence[TidyRow]], list[CurvePoint]]
+"""Rows of a series -> what the fit says of it, by rising node count; empty where nothing can be said."""
 
 
-def no_curve(rows: Sequence[Row]) -> list[Foreseen]:
+def no_curve(rows: Sequence[TidyRow]) -> list[CurvePoint]:
     """Where no calibration is at hand."""
     return []
 
@@ -38,24 +37,24 @@ def no_curve(rows: Sequence[Row]) -> list[Foreseen]:
 def by_calibrations(basis: Basis) -> Curve:
     """Curves by the fits of campaigns, for every lawful number of replicas."""
 
-    def curve(rows: Sequence[Row]) -> list[Foreseen]:
+    def curve(rows: Sequence[TidyRow]) -> list[CurvePoint]:
         case, calibration = _known(basis, rows)
         if case is None or calibration is None:
             return []
-        counts = [row["nodes"] for row in rows]
+        counts = [required_count(row, "nodes") for row in rows]
         most = basis.sweep.machine.max_nodes if basis.sweep else None
         found = []
         for one in _replicated(case, min(counts), min(BEYOND * max(counts), max(most or 10**9, max(counts)))):
             estimate = calibration.estimate(one)
             if estimate is not None:
                 times = (estimate.seconds, estimate.low_seconds, estimate.high_seconds)
-                found.append(Foreseen(one.nodes, one.data, *times))
+                found.append(CurvePoint(one.nodes, one.data, *times))
         return found if len(found) > 1 else []
 
     return curve
 
 
-def _known(basis: Basis, rows: Sequence[Row]) -> tuple[Dimensions | None, Calibration | None]:
+def _known(basis: Basis, rows: Sequence[TidyRow]) -> tuple[Dimensions | None, Calibration | None]:
     found = (RowContext(basis, row, None) for row in rows)
     return next(((one.case, one.calibration) for one in found if one.case and one.calibration), (None, None))
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodesweep.config.tidy_row import TidyRow, number_of
+
 NAMES = ("strong-scaling", "tflops", "efficiency", "memory", "throughput")
 """All figures there are, in order; names of files without suffix."""
-Row = Mapping[str, Any]
 Datum = dict[str, Any]
+"""One point of a figure, as Vega-Lite takes it; what it says of its layout stands under columns of results.csv."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,17 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingFigure:
     """A figure that rows do not allow, and why."""
 
     name: str
     reason: str
 
 
-def known(row: Row, *names: str) -> bool:
+def known(row: TidyRow, *columns: str) -> bool:
     """Whether a row has all of these, as numbers that a logarithmic axis has a place for."""
-    return all(row[name] is not None and 0 < row[name] < math.inf for name in names)
+    numbers = (number_of(row, column) for column in columns)
+    return all(number is not None and 0 < number < math.inf for number in numbers)
 
 
 def sentences(*parts: str) -> str:

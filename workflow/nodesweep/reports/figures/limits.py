@@ -3,34 +3,35 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from nodesweep.common.units import GIB, MIB
 from nodesweep.config.machine import Machine
+from nodesweep.config.tidy_row import TidyRow, count_of, number_of, text_of
 from nodesweep.performance.calibration.observations import mib_of_a_rank
 from nodesweep.sweep.layout import Layout
 
-from .figure import Datum, Figure, Missing, Row, sentences
-from .series import alike, datum, shared, telling, tersely, unique
+from .figure import Datum, Figure, MissingFigure, sentences
+from .series import alike, datum, layout_name, shared, telling, unique
 
 MOST_ROWS = 24
-MIB_OF_A_GIB = 1024
 FITTED, OUT_OF_MEMORY, PREDICTED, LIMIT = "measured", "out of memory", "predicted", "limit"
 
 
-def memory(rows: Sequence[Row], machine: Machine, layouts: Mapping[str, Layout]) -> Figure | Missing:
+def memory(rows: Sequence[TidyRow], machine: Machine, layouts: Mapping[str, Layout]) -> Figure | MissingFigure:
     """Peaks of ranks in GiB. `layouts` by slug, each with its machine; other rows are held against `machine`."""
     known = [row for row in rows if _measured(row) is not None or (row["state"] == "pruned" and _predicted(row))]
     if not any(_measured(row) is not None for row in known):
-        return Missing("memory", "no peak memory was measured")
+        return MissingFigure("memory", "no peak memory was measured")
     machines = {slug: layout.machine for slug, layout in layouts.items()}
-    needs = [_Need(row, _limit(row, machines.get(row["slug"], machine))) for row in known]
+    needs = [_MemoryNeed(row, _limit(row, machines.get(text_of(row, "slug") or "", machine))) for row in known]
     shown = _shown(needs)
     chosen = [need.row for need in shown]
-    fields = telling(chosen, "")
-    names = unique(tersely(row, fields) for row in chosen)
+    parts = telling(chosen, "")
+    names = unique(layout_name(row, parts) for row in chosen)
     peaks: list[Datum] = []
     for name, need in zip(names, shown, strict=True):
         for kind, mib in need.peaks.items():
             if mib is not None:
-                peaks.append(datum(need.row, bar=name, kind=kind, gib=mib / MIB_OF_A_GIB))
+                peaks.append(datum(need.row, bar=name, kind=kind, gib=mib * MIB / GIB))
     kinds = {point["kind"] for point in peaks}
     caption = sentences(
         "Peak memory of the rank that needs most, measured and predicted by the other runs or by memory_constants."
@@ -47,10 +48,10 @@ def memory(rows: Sequence[Row], machine: Machine, layouts: Mapping[str, Layout])
     return Figure("memory", "Peak memory against the limit", caption, below, tuple(names), layers={"peaks": peaks})
 
 
-class _Need:
+class _MemoryNeed:
     """What a row needs, and of how much."""
 
-    def __init__(self, row: Row, limit: float | None) -> None:
+    def __init__(self, row: TidyRow, limit: float | None) -> None:
         self.row = row
         kind = OUT_OF_MEMORY if row["outcome"] == "oom" else FITTED
         self.peaks = {kind: _measured(row), PREDICTED: _predicted(row), LIMIT: limit}
@@ -58,7 +59,7 @@ class _Need:
         self.off = abs(math.log(self.mib / limit)) if limit and self.mib > 0 else -self.mib
 
 
-def _shown(needs: list[_Need]) -> list[_Need]:
+def _shown(needs: list[_MemoryNeed]) -> list[_MemoryNeed]:
     """All, or where they are too many those nearest the limit of those that need most of their kind; in their order."""
     if len(needs) <= MOST_ROWS:
         return needs
@@ -71,19 +72,22 @@ def _shown(needs: list[_Need]) -> list[_Need]:
     return [needs[number] for number in sorted(nearest)]
 
 
-def _measured(row: Row) -> float | None:
+def _measured(row: TidyRow) -> float | None:
     """MiB of a rank; None too where the figure is of several and it is not known of how many."""
-    if row["memory_mib"] is None:
+    mib, source = number_of(row, "memory_mib"), text_of(row, "memory_source")
+    ranks = [count_of(row, name) or 0 for name in ("ranks_per_node", "ranks")]
+    if mib is None:
         return None
-    counts = (row[name] or math.nan for name in ("ranks_per_node", "ranks"))
-    mib = mib_of_a_rank(row["memory_mib"], row["memory_source"], *counts)
-    return None if math.isnan(mib) else mib
+    try:
+        return mib_of_a_rank(mib, source, ranks[0], ranks[1])
+    except ZeroDivisionError:
+        return None
 
 
-def _predicted(row: Row) -> float | None:
-    return row["predicted_memory_mib"]
+def _predicted(row: TidyRow) -> float | None:
+    return number_of(row, "predicted_memory_mib")
 
 
-def _limit(row: Row, machine: Machine) -> float | None:
+def _limit(row: TidyRow, machine: Machine) -> float | None:
     limit = machine.memory_mib_per_node
-    return None if limit is None else limit / (row["ranks_per_node"] or machine.ranks_per_node)
+    return None if limit is None else limit / (count_of(row, "ranks_per_node") or machine.ranks_per_node)

@@ -39,14 +39,14 @@ def _chart(
     key = legend(figure.series)
     colour = altair.Color(field="series", type="nominal", title=None, scale=colours, legend=key)
     shape = altair.Shape(field="series", type="nominal", title=None, scale=shapes, legend=key)
-    said = tooltip(value, unit)
+    shown = tooltip(value, unit)
     layers = []
     if band := figure.layers.get("band"):
         layers.append(sheet.chart(band).mark_area(opacity=0.15).encode(x=x, y=low, y2="high", color=colour))
     if lines := figure.layers["other lines"]:
         layers.append(sheet.chart(lines).mark_line(strokeWidth=0.6, color=OTHERS).encode(x=x, y=y, detail="line:N"))
     if others := figure.layers["other points"]:
-        layers.append(sheet.chart(others).mark_circle(size=10, opacity=1, color=OTHERS).encode(x=x, y=y, tooltip=said))
+        layers.append(sheet.chart(others).mark_circle(size=10, opacity=1, color=OTHERS).encode(x=x, y=y, tooltip=shown))
     if figure.layers["lines"]:
         layers.append(_lines(figure, sheet).encode(x=x, y=y, color=colour))
     if ends := [point for point in points if "low" in point]:
@@ -54,8 +54,8 @@ def _chart(
     for well in (True, False):
         if some := [point for point in points if point["well"] is well]:
             mark = sheet.chart(some).mark_point(filled=well, size=34, opacity=1, strokeWidth=1.2)
-            layers.append(mark.encode(x=x, y=y, color=colour, shape=shape, tooltip=said))
-    return altair.layer(*layers).properties(width=WIDTH, height=HEIGHT)
+            layers.append(mark.encode(x=x, y=y, color=colour, shape=shape, tooltip=shown))
+    return altair.LayerChart(layer=layers).properties(width=WIDTH, height=HEIGHT)
 
 
 def _vertical(figure: Figure, value: str, title: str, logarithmic: bool) -> altair.Y:
@@ -76,9 +76,10 @@ def _lines(figure: Figure, sheet: Sheet) -> altair.Chart:
     """What was measured, the model and the ideal; a legend of dashes where there is more than the first."""
     lines = figure.layers["lines"]
     kinds = [kind for kind in _KINDS if any(point["kind"] == kind for point in lines)]
-    said = [_KINDS[kind] for kind in kinds]
-    scale = altair.Scale(domain=said, range=[_DASHES[kind] for kind in kinds])
-    key = legend(said, symbolType="stroke", symbolSize=250, symbolStrokeColor=INK) if len(kinds) > 1 else None
-    dash = altair.StrokeDash(field="said", type="nominal", title=None, scale=scale, legend=key)
-    shown = sheet.chart(point | {"said": _KINDS[point["kind"]]} for point in lines).mark_line(strokeWidth=1.2)
-    return shown.encode(strokeDash=dash, detail="line:N")
+    words = [_KINDS[kind] for kind in kinds]
+    scale = altair.Scale(domain=words, range=[_DASHES[kind] for kind in kinds])
+    key = legend(words, symbolType="stroke", symbolSize=250, symbolStrokeColor=INK) if len(kinds) > 1 else None
+    dash = altair.StrokeDash(field="words", type="nominal", title=None, scale=scale, legend=key)
+    shown = sheet.chart(point | {"words": _KINDS[point["kind"]]} for point in lines).mark_line(strokeWidth=1.2)
+    chart: altair.Chart = shown.encode(strokeDash=dash, detail="line:N")
+    return chart

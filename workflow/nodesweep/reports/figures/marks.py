@@ -1,17 +1,16 @@
 """Parts that drawings have in common: their data, axes, what a pointer shows."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import altair
 
 from .figure import Datum
+from .series import TOLD
 
 LONGEST_NAME = 260
 """In px."""
-
-_TOLD = {"slug": "layout", "nodes": "nodes", "dp": "DP", "mp": "MP", "pp": "PP", "mbs": "MBS", "gbs": "GBS", "ac": "AC"}
-"""Fields of points that a pointer shows after their value, and what they are called."""
 
 
 class Sheet:
@@ -27,12 +26,15 @@ class Sheet:
         return altair.Chart(altair.NamedData(name=name))
 
 
-def tooltip(field: str, unit: str, **words: str) -> list[altair.Tooltip]:
-    """`words`, then the value in its unit, then the layout; of points that have them."""
+def tooltip(field: str, unit: str, first: Mapping[str, str] = MappingProxyType({})) -> list[altair.Tooltip]:
+    """What a pointer shows: the fields of `first` by their titles, the value in its unit, then the layout."""
     value = altair.Tooltip(field=field, type="quantitative", title=unit, format=".4~g")
-    told = {**words, **_TOLD, "ended": "ended"}
-    said = [altair.Tooltip(field=name, type="nominal", title=title) for name, title in told.items()]
-    return [*said[: len(words)], value, *said[len(words) :]]
+    layout = {"slug": "layout", **TOLD, "ended": "ended"}
+    return [*_words(first), value, *_words(layout)]
+
+
+def _words(titles: Mapping[str, str]) -> list[altair.Tooltip]:
+    return [altair.Tooltip(field=name, type="nominal", title=title) for name, title in titles.items()]
 
 
 def doublings(field: str, title: str, ticks: Sequence[int]) -> altair.X:

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from nodesweep.config.tidy_row import TidyRow, required_number
+
 from .axes import slower_and_faster
-from .figure import Datum, Row
-from .series import datum, fastest_of_each, named, ranked, shared, telling, unique
+from .figure import Datum
+from .series import datum, fastest_of_each, ranked, series_name, shared, telling, unique
 
 MOST_NAMED, MOST_GREY = 6, 60
 """Series with a colour of their own, and of the others those that are drawn in grey."""
@@ -13,25 +15,24 @@ MEASURED = "measured"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Series of a figure over the column `axis`, which points have as `x`. `said`: sentences of the caption."""
+class SeriesSelection:
+    """Series of a figure over the column `axis`. `notes`: sentences of the caption."""
 
     axis: str
-    x: str
-    colored: tuple[tuple[str, Sequence[Row]], ...]
-    grey: tuple[Sequence[Row], ...]
+    colored: tuple[tuple[str, Sequence[TidyRow]], ...]
+    grey: tuple[Sequence[TidyRow], ...]
     left_out: int
 
     @classmethod
-    def of(cls, series: Sequence[Sequence[Row]], axis: str, x: str) -> "Chosen":
+    def of(cls, series: Sequence[Sequence[TidyRow]], axis: str) -> "SeriesSelection":
         """The best of these series have names, and the next best are grey."""
         order = ranked(series, axis)
         shown = [series[number] for number in sorted(order[:MOST_NAMED])]
-        fields = telling([row for group in shown for row in group], axis)
-        names = unique(named(group[0], fields) for group in shown)
+        parts = telling([row for group in shown for row in group], axis)
+        names = unique(series_name(group[0], parts) for group in shown)
         grey = tuple(series[number] for number in order[MOST_NAMED : MOST_NAMED + MOST_GREY])
         colored = tuple(zip(names, shown, strict=True))
-        return cls(axis, x, colored, grey, len(series) - len(colored) - len(grey))
+        return cls(axis, colored, grey, len(series) - len(colored) - len(grey))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,8 +45,8 @@ class Chosen:
         return shared(self._rows, self.axis)
 
     @property
-    def said(self) -> list[str]:
-        """What the caption says of them."""
+    def notes(self) -> list[str]:
+        """What the caption says of the series."""
         rows = [row for _, group in self.colored for row in group]
         found = []
         if any(None not in slower_and_faster(row) for row in rows):
@@ -78,13 +79,13 @@ class Chosen:
             "other lines": self._lines(others, value, column),
         }
 
-    def _lines(self, series: Iterable[tuple[str, Sequence[Row]]], value: str, column: str) -> list[Datum]:
+    def _lines(self, series: Iterable[tuple[str, Sequence[TidyRow]]], value: str, column: str) -> list[Datum]:
         found = []
         for number, (name, group) in enumerate(series):
             joined = fastest_of_each(group, self.axis)
-            line = {"series": name, "line": f"{MEASURED} {number}", "kind": MEASURED}
+            line: Datum = {"series": name, "line": f"{MEASURED} {number}", "kind": MEASURED}
             if len(joined) > 1:
-                found += [line | {self.x: row[self.axis], value: row[column]} for row in joined]
+                found += [line | {self.axis: row[self.axis], value: row[column]} for row in joined]
         return found
 
     @property
@@ -92,13 +93,13 @@ class Chosen:
         return f"{len(self.grey)} other{'' if len(self.grey) == 1 else 's'}"
 
     @property
-    def _rows(self) -> list[Row]:
+    def _rows(self) -> list[TidyRow]:
         return [row for group in (*(group for _, group in self.colored), *self.grey) for row in group]
 
 
-def _ends(row: Row, column: str, rate: bool) -> dict[str, float]:
+def _ends(row: TidyRow, column: str, rate: bool) -> dict[str, float]:
     slow, fast = slower_and_faster(row)
     if not slow or not fast:
         return {}
     low, high = (1 / slow, 1 / fast) if rate else (fast, slow)
-    return {"low": row[column] * low, "high": row[column] * high}
+    return {"low": required_number(row, column) * low, "high": required_number(row, column) * high}

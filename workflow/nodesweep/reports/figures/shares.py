@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from .figure import Datum, Figure, Missing, Row, known, sentences
-from .series import datum, named, ranked, series_of, shared, telling, unique
+from nodesweep.config.tidy_row import TidyRow, required_number
+
+from .figure import Datum, Figure, MissingFigure, known, sentences
+from .series import datum, ranked, series_name, series_of, shared, telling, unique
 
 MOST_BARS = 24
 PARTS = {
@@ -16,7 +18,7 @@ PARTS = {
 EFFICIENCY = "scaling efficiency"
 
 
-def efficiency(rows: Sequence[Row]) -> Figure | Missing:
+def efficiency(rows: Sequence[TidyRow]) -> Figure | MissingFigure:
     """The shares of an iteration, stacked, of each layout, with its scaling efficiency as a mark.
 
     Bars stand below the name of their series; `bar` counts both.
@@ -24,11 +26,11 @@ def efficiency(rows: Sequence[Row]) -> Figure | Missing:
     timed = (row for row in rows if known(row, "nodes", "iteration_seconds"))
     split = [row for row in timed if None not in [row[column] for column in PARTS.values()]]
     if not split:
-        return Missing("efficiency", "no fit says yet where the time of the runs goes")
+        return MissingFigure("efficiency", "no fit says yet where the time of the runs goes")
     shown = _shown(series_of(split, "nodes"))
     bars = [row for group in shown for row in group]
-    fields = telling(bars, "nodes")
-    names = unique(named(group[0], fields) for group in shown)
+    naming = telling(bars, "nodes")
+    names = unique(series_name(group[0], naming) for group in shown)
     parts = [part for part, column in PARTS.items() if part != "shared cores" or any(row[column] for row in bars)]
     layers: dict[str, list[Datum]] = {"heads": [], "bars": [], "marks": []}
     count = 0
@@ -54,7 +56,7 @@ def efficiency(rows: Sequence[Row]) -> Figure | Missing:
     return Figure("efficiency", title, caption, shared(bars, "nodes"), tuple(names), layers=layers)
 
 
-def _shown(series: list[list[Row]]) -> list[list[Row]]:
+def _shown(series: list[list[TidyRow]]) -> list[list[TidyRow]]:
     """The series that there is room for, in their order."""
     order, chosen, room = ranked(series, "nodes"), [], MOST_BARS
     for number in order:
@@ -64,12 +66,12 @@ def _shown(series: list[list[Row]]) -> list[list[Row]]:
     return [series[number] for number in sorted(chosen)] or [series[order[0]][:MOST_BARS]]
 
 
-def _stacked(row: Row, parts: Sequence[str], bar: int) -> list[Datum]:
+def _stacked(row: TidyRow, parts: Sequence[str], bar: int) -> list[Datum]:
     """A datum a share, with where it begins and ends in the bar."""
     found = []
     start = 0.0
     for part in parts:
-        percent = row[PARTS[part]]
+        percent = required_number(row, PARTS[part])
         found.append(datum(row, bar=bar, part=part, percent=percent, start=start, end=start + percent))
         start += percent
     return found

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from nodesweep.common.text import plain
 
 from .findings import Findings
-from .grids import Grid
+from .grids import DataGrid
 from .packing import Pack, script_json, source_hash
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -19,7 +19,7 @@ _MOST_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
-class Figure:
+class EmbeddedFigure:
     """A chart: its Vega-Lite specification, and the address of its picture, for where no script runs."""
 
     name: str
@@ -30,7 +30,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Page:
+class ReportPage:
     """All that stands on the page, top to bottom; `packs`: all panels. `library`: the JavaScript of the charts.
 
     `sections`: tables of the study by the heading of their section; `notations`, `empty`: what is said beside them.
@@ -41,17 +41,17 @@ class Page:
     counts: Sequence[tuple[str, int]]
     facts: Sequence[tuple[str, str]]
     findings: Findings
-    figures: Sequence[Figure]
+    figures: Sequence[EmbeddedFigure]
     library: str
-    sections: dict[str, list[Grid]]
+    sections: dict[str, list[DataGrid]]
     notations: Sequence[tuple[str, str]]
     empty: Sequence[str]
-    explained: Sequence[Grid]
-    layouts: Grid
+    explained: Sequence[DataGrid]
+    layouts: DataGrid
     packs: Sequence[Pack]
 
 
-def render(page: Page) -> str:
+def render(page: ReportPage) -> str:
     """The page as HTML; the same page is the same bytes."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 from nodesweep.common.markdown import read
 from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.reports.scaling import BEST_LEFT
-from nodesweep.reports.tables.cells import Row
-from nodesweep.reports.tables.explanation import Explained
+from nodesweep.reports.tables.explanation import Explanation
 from nodesweep.sweep.expand import Rejected
 
-from .grids import OUTCOME, Grid, plain_grid, standing
+from .grids import OUTCOME, DataGrid, plain_grid, status_word
 
 MOST_LINES = 50
 _LAYOUT = "Layout"
 
 
 @dataclass(frozen=True)
-class Few:
+class ShortTable:
     """A table of at most `MOST_LINES` lines, and how many more there are."""
 
-    grid: Grid
+    grid: DataGrid
     more: int
 
 
@@ -29,15 +29,15 @@ class Few:
 class Findings:
     """What is said before all figures: a table each, None where there is nothing to say."""
 
-    best: Grid | None
+    best: DataGrid | None
     losses: tuple[str, ...]
-    failed: Few | None
-    not_run: Few | None
-    rejected: Few | None
-    flags: Few | None
+    failed: ShortTable | None
+    not_run: ShortTable | None
+    rejected: ShortTable | None
+    flags: ShortTable | None
 
 
-def findings(rows: Sequence[Row], explained: Explained | None, rejected: Sequence[Rejected]) -> Findings:
+def findings(rows: Sequence[TidyRow], explained: Explanation | None, rejected: Sequence[Rejected]) -> Findings:
     """What follows from the rows of a sweep and the points that broke a law."""
     return Findings(
         best=_best(explained),
@@ -49,13 +49,13 @@ def findings(rows: Sequence[Row], explained: Explained | None, rejected: Sequenc
     )
 
 
-def counts(rows: Sequence[Row]) -> list[tuple[str, int]]:
+def counts(rows: Sequence[TidyRow]) -> list[tuple[str, int]]:
     """How many rows stand how, ok first, then by number."""
-    found = Counter(map(standing, rows))
+    found = Counter(map(status_word, rows))
     return sorted(found.items(), key=lambda one: (one[0] != "ok", -one[1], one[0]))
 
 
-def _best(explained: Explained | None) -> Grid | None:
+def _best(explained: Explanation | None) -> DataGrid | None:
     if explained is None or explained.best is None:
         return None
     headings, rows = explained.best
@@ -65,55 +65,60 @@ def _best(explained: Explained | None) -> Grid | None:
     return plain_grid("best", headings, BEST_LEFT, lines)
 
 
-def _failed(rows: Sequence[Row]) -> Few | None:
-    headings = (_LAYOUT, OUTCOME, "Where", "Evidence", "Note")
+def _failed(rows: Sequence[TidyRow]) -> ShortTable | None:
+    columns = {_LAYOUT: "slug", OUTCOME: "outcome", "Where": "where", "Evidence": "evidence", "Note": "outcome_note"}
     lines = [
-        (
-            row["slug"],
-            standing(row),
-            [row[name] or "" for name in ("slug", "outcome", "where", "evidence", "outcome_note")],
-        )
+        (_slug(row), status_word(row), [text_of(row, name) or "" for name in columns.values()])
         for row in rows
         if row["state"] == "ended" and row["outcome"] != "ok"
     ]
-    return _few("failed", headings, lines)
+    return _short_table("failed", tuple(columns), lines)
 
 
-def _not_run(rows: Sequence[Row]) -> Few | None:
+def _not_run(rows: Sequence[TidyRow]) -> ShortTable | None:
+    columns = {_LAYOUT: "slug", "State": "state", "Why": "outcome_note"}
     lines = [
-        (row["slug"], row["state"], [row["slug"], row["state"], row["outcome_note"] or ""])
+        (_slug(row), status_word(row), [text_of(row, name) or "" for name in columns.values()])
         for row in rows
         if row["state"] in NOT_RUN
     ]
-    return _few("not-run", (_LAYOUT, "State", "Why"), lines)
+    return _short_table("not-run", tuple(columns), lines)
 
 
-def _rejected(points: Sequence[Rejected]) -> Few | None:
+def _slug(row: TidyRow) -> str:
+    return text_of(row, "slug") or ""
+
+
+def _rejected(points: Sequence[Rejected]) -> ShortTable | None:
     laws = Counter((point.law, point.reason) for point in points)
     lines = [("", "", [law, reason, str(count)]) for (law, reason), count in laws.most_common()]
-    return _few("rejected", ("Law", "Reason and way out", "Points"), lines)
+    return _short_table("rejected", ("Law", "Reason and way out", "Points"), lines)
 
 
-def _flags(rows: Sequence[Row]) -> Few | None:
+def _flags(rows: Sequence[TidyRow]) -> ShortTable | None:
     """What a reader of the figures must know, each with the layouts it is true of."""
     found: dict[str, list[str]] = {}
     for row in rows:
         own = row["source"] == "run"
-        noted = [row["outcome_note"]] if own and row["outcome"] == "ok" else []
-        flags = row["flags"] or ""
+        noted = [text_of(row, "outcome_note")] if own and row["outcome"] == "ok" else []
+        flags = text_of(row, "flags") or ""
         for flag in filter(None, [*(flags.split("; ") if own else [flags]), *noted]):
-            found.setdefault(flag, []).append(row["slug"])
+            found.setdefault(flag, []).append(_slug(row))
     lines = [
         (slugs[0], "", [f"{slugs[0]}{f' and {len(slugs) - 1} more' if len(slugs) > 1 else ''}", flag])
         for flag, slugs in found.items()
     ]
-    return _few("flags", (_LAYOUT, "What to know"), lines)
+    return _short_table("flags", (_LAYOUT, "What to know"), lines)
 
 
-def _few(name: str, headings: Sequence[str], lines: Sequence[tuple[str, str, Sequence[str]]]) -> Few | None:
+def _short_table(
+    name: str, headings: Sequence[str], lines: Sequence[tuple[str, str, Sequence[str]]]
+) -> ShortTable | None:
     if not lines:
         return None
     shown = [number for number in range(len(headings)) if any(cells[number] for *_, cells in lines)]
     few = [(slug, outcome, [cells[number] for number in shown]) for slug, outcome, cells in lines[:MOST_LINES]]
     left = frozenset(headings) - {"Points"}
-    return Few(plain_grid(name, [headings[number] for number in shown], left, few), max(len(lines) - MOST_LINES, 0))
+    return ShortTable(
+        plain_grid(name, [headings[number] for number in shown], left, few), max(len(lines) - MOST_LINES, 0)
+    )

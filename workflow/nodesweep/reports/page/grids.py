@@ -3,28 +3,37 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from markupsafe import escape
 
 from nodesweep.common.markdown import read
 from nodesweep.common.numbers import word
 from nodesweep.config.columns import TIDY
-from nodesweep.reports.tables.cells import COLUMN_OF_HEADING, STANDARD, Column, Row, figure, known, varies
-from nodesweep.reports.tables.document import View
+from nodesweep.config.layout_fields import LAYOUT_FIELDS, SPREAD
+from nodesweep.config.tidy_row import TidyRow, TidyValue, text_of
+from nodesweep.reports.tables.cells import COLUMN_OF_HEADING, STANDARD, ShownColumn, figure, known, varies
+from nodesweep.reports.tables.document import TableView
 
 OUTCOME = "Outcome"
-_FIRST = (
-    *("Nodes", "DP", "MP", "PP", "MBS", "GBS", "Sequence", "AC", "Freq", "Size", "Variant", "Campaign"),
-    *("Mem", "Sec/it", "TFLOPs", "Est. Aggr. PetaFLOPs", "Tokens/s"),
-)
-_ALWAYS = ("Nodes", "DP", "MP", "PP", "Mem", "Sec/it", "TFLOPs")
+_FIELDS = [row for row in LAYOUT_FIELDS.values() if not row.worked_out]
+_FIRST = [
+    *(row.symbol for row in _FIELDS),
+    "Size",
+    "Campaign",
+    "Mem",
+    "Sec/it",
+    "TFLOPs",
+    "Est. Aggr. PetaFLOPs",
+    "Tokens/s",
+]
+_ALWAYS = {*(row.symbol for row in SPREAD), "Mem", "Sec/it", "TFLOPs"}
 _AT_FIRST_HIDDEN = ("Est. Aggr. PetaFLOPs", "HFU", "Predicted Mem", "Mem off", "Records", "Spread [s]")
-_MORE = (("Spread [s]", "iteration_seconds_half_interquartile_range"), ("Records", "records_used"))
+_MORE = {"Spread [s]": "iteration_seconds_half_interquartile_range", "Records": "records_used"}
 
 
 @dataclass(frozen=True)
-class Heading:
+class GridHeading:
     """A column: `kind` is number or word; `hidden`: not among those shown at first."""
 
     text: str
@@ -33,7 +42,7 @@ class Heading:
     hidden: bool = False
 
 
-class Cell(NamedTuple):
+class GridCell(NamedTuple):
     """A cell: its text, escaped where it is known to be plain.
 
     `value`: what it is sorted by where its text does not say so, a number, or empty for the unknown.
@@ -45,21 +54,21 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class GridLine:
     """A row: the layout it is of, how that stands, and its cells."""
 
     slug: str
     outcome: str
-    cells: tuple[Cell, ...]
+    cells: tuple[GridCell, ...]
 
 
 @dataclass(frozen=True)
-class Grid:
+class DataGrid:
     """A table of a page; `meanings`: what its headings mean."""
 
     name: str
-    headings: tuple[Heading, ...]
-    lines: tuple[Line, ...]
+    headings: tuple[GridHeading, ...]
+    lines: tuple[GridLine, ...]
     heading: str = ""
     text: str = ""
     meanings: tuple[tuple[str, str], ...] = ()
@@ -70,20 +79,27 @@ class Grid:
         return next((place for place, heading in enumerate(self.headings) if heading.text == OUTCOME), -1)
 
 
-def standing(row: Row) -> str:
+def status_word(row: TidyRow) -> str:
     """One word for how a row stands: its outcome once it has ended, else its state."""
-    return _standing(row["outcome"], row["state"])
+    return _status_word(text_of(row, "outcome"), text_of(row, "state"))
 
 
-def _standing(outcome: str | None, state: str | None) -> str:
+def _status_word(outcome: str | None, state: str | None) -> str:
     return (outcome or "no outcome") if state == "ended" else state or "unknown"
 
 
-def grid(view: View, rows: Iterable[Row], **words: Any) -> Grid:
-    """A view of some rows."""
+def grid(
+    view: TableView,
+    rows: Iterable[TidyRow],
+    name: str,
+    heading: str = "",
+    text: str = "",
+    meanings: Sequence[tuple[str, str]] = (),
+) -> DataGrid:
+    """A view of some rows; `name`, `heading`, `text` and `meanings` are those of the grid."""
     sources = [_source(column) for column in view.columns]
     headings = tuple(
-        Heading(column.heading, _kind(source), column.left, column.heading in _AT_FIRST_HIDDEN)
+        GridHeading(column.heading, _kind(source), column.left, column.heading in _AT_FIRST_HIDDEN)
         for column, source in zip(view.columns, sources, strict=True)
     )
     numbers = [source if heading.kind == "number" else "" for heading, source in zip(headings, sources, strict=True)]
@@ -92,45 +108,52 @@ def grid(view: View, rows: Iterable[Row], **words: Any) -> Grid:
     for row in rows:
         texts = map(read, view.cells(row))
         cells = (
-            Cell(escape(text), _value(row[number], text) if number else None, left)
+            GridCell(escape(text), _value(row[number], text) if number else None, left)
             for text, number, left in zip(texts, numbers, lefts, strict=True)
         )
-        lines.append(Line(row["slug"] or "", standing(row), tuple(cells)))
-    return Grid(headings=headings, lines=tuple(lines), **words)
+        lines.append(GridLine(text_of(row, "slug") or "", status_word(row), tuple(cells)))
+    return DataGrid(name, headings, tuple(lines), heading, text, tuple(meanings))
 
 
 def plain_grid(
     name: str, headings: Sequence[str], left: frozenset[str], rows: Iterable[tuple[str, str, Sequence[str]]]
-) -> Grid:
+) -> DataGrid:
     """A table of texts: slug, outcome and cells of each row; columns outside `left` are numbers."""
-    return Grid(
+    lines = (
+        GridLine(
+            slug, outcome, tuple(GridCell(text, None, one in left) for text, one in zip(cells, headings, strict=True))
+        )
+        for slug, outcome, cells in rows
+    )
+    return DataGrid(
         name,
-        tuple(Heading(text, "word" if text in left else "number", text in left) for text in headings),
-        tuple(
-            Line(
-                slug, outcome, tuple(Cell(text, None, name in left) for text, name in zip(cells, headings, strict=True))
-            )
-            for slug, outcome, cells in rows
-        ),
+        tuple(GridHeading(text, "word" if text in left else "number", text in left) for text in headings),
+        tuple(lines),
     )
 
 
-def all_layouts(rows: Sequence[Row]) -> Grid:
+def all_layouts(rows: Sequence[TidyRow]) -> DataGrid:
     """Every row with all that is known of it."""
     rest = [name for name in COLUMN_OF_HEADING if name not in (*_FIRST, "Notes")]
-    view = View(
+    view = TableView(
         (
             replace(figure("Layout", "slug"), left=True),
-            Column(OUTCOME, ("outcome", "state"), lambda outcome, state: word(_standing(outcome, state)), left=True),
+            ShownColumn(
+                OUTCOME, ("outcome", "state"), lambda outcome, state: word(_status_word(outcome, state)), left=True
+            ),
             *(_needed(COLUMN_OF_HEADING[name]) for name in (*_FIRST, *rest)),
-            *(replace(figure(heading, name), shown=known(name)) for heading, name in _MORE),
+            *(replace(figure(heading, name), shown=known(name)) for heading, name in _MORE.items()),
             COLUMN_OF_HEADING["Notes"],
         )
     )
     return grid(view.shown(list(rows)), rows, name="layouts")
 
 
-def _needed(column: Column) -> Column:
+def _outcome_cell(outcome: str | None, state: str | None) -> str:
+    return word(_status_word(outcome, state))
+
+
+def _needed(column: ShownColumn) -> ShownColumn:
     """The column where rows differ in it, or have it: in a table of everything what is always the same is left out."""
     if column.heading in _ALWAYS or column.heading not in STANDARD or len(column.sources) > 1:
         return column
@@ -138,7 +161,7 @@ def _needed(column: Column) -> Column:
     return replace(column, shown=varies(source) if TIDY[source].kind != "number" else known(source))
 
 
-def _source(column: Column) -> str:
+def _source(column: ShownColumn) -> str:
     """The tidy column a cell is sorted by; empty where that is its text."""
     return column.number or (column.sources[0] if len(column.sources) == 1 else "")
 
@@ -147,8 +170,8 @@ def _kind(source: str) -> str:
     return "number" if source and TIDY[source].kind in ("count", "number") else "word"
 
 
-def _value(value: Any, text: str) -> str | None:
-    if value is None or not math.isfinite(value):
+def _value(value: TidyValue, text: str) -> str | None:
+    if not isinstance(value, int | float) or not math.isfinite(value):
         return ""
     exact = repr(int(value) if value == int(value) else float(value))
     return None if exact == text else exact

@@ -7,7 +7,7 @@ from textwrap import dedent
 from typing import Any, Literal
 
 from nodesweep.common.text import plain, visible, without_escapes
-from nodesweep.reports.tables.cells import Row
+from nodesweep.config.tidy_row import TidyRow, text_of
 
 MOST_BYTES = 64 * 2**10
 """Of a script, and of the end of a log."""
@@ -38,12 +38,12 @@ class Section:
     data: Any
 
     def plain(self) -> list[Any]:
-        """Itself as JSON has it."""
+        """The section as JSON has it."""
         return [self.title, self.kind, self.data]
 
 
 @dataclass(frozen=True)
-class Files:
+class LayoutFiles:
     """What the folder of a layout holds: its script, the end of its log and whether that is all, journal, facts.
 
     `facts`: section, name and value of what its job found where it ran.
@@ -57,7 +57,7 @@ class Files:
     facts: Sequence[tuple[str, str, str]] = ()
 
 
-def panel(row: Row, files: Files, prediction: str, traces: Sequence[str]) -> list[list[Any]]:
+def panel(row: TidyRow, files: LayoutFiles, prediction: str, traces: Sequence[str]) -> list[list[Any]]:
     """The sections that have something to say, in the order they are shown."""
     log_title = f"Log, its last {TAIL_LINES} lines: {files.log_name}"
     found = [
@@ -118,16 +118,16 @@ def _clock(seconds: Any) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _end(row: Row) -> Iterable[tuple[str, str]]:
+def _end(row: TidyRow) -> Iterable[tuple[str, str]]:
     if row["state"] != "ended":
-        yield "State", plain(row["state"] or "unknown")
+        yield "State", plain(text_of(row, "state") or "unknown")
     for name, columns in _OF_THE_END:
         words = " ".join(str(row[column]) for column in columns if row[column] not in (None, ""))
         if words:
             yield name, plain(words, _MOST_CHARACTERS)
 
 
-def _source(row: Row) -> Iterable[str]:
+def _source(row: TidyRow) -> Iterable[str]:
     """The file a row was read from that this sweep did not run."""
     if row["source_file"]:
         line = f", line {row['source_line']}" if row["source_line"] is not None else ""

@@ -1,7 +1,7 @@
-"""Values -> cells of a table: the standard columns, and columns of any figure; the only place that rounds."""
+"""Values -> cells of a table: the standard columns, and columns of any figure."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,9 +13,9 @@ from nodesweep.common.numbers import (
     energy,
     interval,
     memory,
-    off,
     percent,
     rounded,
+    signed_percent,
     with_unit,
     word,
     yes_no,
@@ -25,17 +25,18 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.headings import HEADINGS, StandardHeading
 from nodesweep.config.layout_field import Kind, LayoutField
 from nodesweep.config.layout_fields import COLUMNS
+from nodesweep.config.tidy_row import TidyRow, text_of
 
-Row = dict[str, Any]
+Rows = Sequence[TidyRow]
 
 
-def no_mark(row: Row) -> str:
+def no_mark(row: TidyRow) -> str:
     """Nothing after a cell."""
     return ""
 
 
 @dataclass(frozen=True)
-class Column:
+class ShownColumn:
     """A column of a table: its heading, the tidy columns it shows, and how their values become the cell.
 
     `number`: the tidy column a number format can be given for. `mark`: what is put after the cell. `shown`: whether a
@@ -46,17 +47,20 @@ class Column:
     heading: str
     sources: tuple[str, ...]
     cell: Callable[..., str]
-    shown: Callable[[list[Row]], bool] = lambda rows: True
+    shown: Callable[[Rows], bool] = lambda rows: True
     number: str = ""
-    mark: Callable[[Row], str] = no_mark
+    mark: Callable[[TidyRow], str] = no_mark
     term: str = ""
     meaning: str = ""
     left: bool = False
 
 
-def out_of_memory(row: Row) -> str:
+def out_of_memory(row: TidyRow) -> str:
     """Where the run ended if memory ran out: `(OOM after iteration 1)`."""
-    return inert(f"({' '.join(filter(None, ('OOM', row['where'])))})") if row["outcome"] == "oom" else ""
+    if row["outcome"] != "oom":
+        return ""
+    where = text_of(row, "where")
+    return inert(f"(OOM {where})" if where else "(OOM)")
 
 
 def notes(
@@ -85,17 +89,17 @@ def notes(
     return "; ".join(inert(part) for part in (note, end, outcome_note, *left) if part)
 
 
-def known(source: str) -> Callable[[list[Row]], bool]:
+def known(source: str) -> Callable[[Rows], bool]:
     """Show a column where some row has a value."""
     return lambda rows: any(row[source] is not None for row in rows)
 
 
-def positive(source: str) -> Callable[[list[Row]], bool]:
+def positive(source: str) -> Callable[[Rows], bool]:
     """Show a column where some row has more than nothing."""
     return lambda rows: any(row[source] for row in rows)
 
 
-def varies(*sources: str) -> Callable[[list[Row]], bool]:
+def varies(*sources: str) -> Callable[[Rows], bool]:
     """Show a column where the rows differ in one of `sources`."""
     return lambda rows: len({tuple(row[source] for source in sources) for row in rows}) > 1
 
@@ -117,9 +121,9 @@ _CELL_OF_HEADING: dict[str, Callable[..., str]] = {
     "Days": lambda days: rounded(days, 1, 2),
     "Node-h / 1e9 tokens": lambda hours: rounded(hours, 1, 3),
     "Predicted": interval,
-    "Off": off,
+    "Off": signed_percent,
     "Predicted Mem": memory,
-    "Mem off": off,
+    "Mem off": signed_percent,
 }
 """How the values of a standard column become a cell, where the kind of its values does not say so."""
 
@@ -138,7 +142,7 @@ def _cell_of(row: StandardHeading) -> Callable[..., str]:
     return percent if name.endswith("_percent") else _CELL_OF_KIND[TIDY[name].kind]
 
 
-def _shown(row: StandardHeading) -> Callable[[list[Row]], bool]:
+def _shown(row: StandardHeading) -> Callable[[Rows], bool]:
     rules = {
         "always": lambda rows: True,
         "known": known(row.columns[0]),
@@ -148,8 +152,8 @@ def _shown(row: StandardHeading) -> Callable[[list[Row]], bool]:
     return rules[row.shown]
 
 
-def _column(row: StandardHeading) -> Column:
-    return Column(
+def _column(row: StandardHeading) -> ShownColumn:
+    return ShownColumn(
         row.heading,
         row.columns,
         _cell_of(row),
@@ -169,15 +173,17 @@ EXPLAINING = {name: _column(row) for name, row in HEADINGS.items() if row.explai
 COLUMN_OF_HEADING = {**STANDARD, **EXPLAINING}
 
 
-def figure(heading: str, name: str) -> Column:
+def figure(heading: str, name: str) -> ShownColumn:
     """A column of one figure of results.csv; numbers have four figures."""
     tidy = TIDY[name]
     meaning = tidy.meaning + (", {iterations}" if tidy.of_iterations else "")
     number = name if tidy.kind in ("count", "number") else ""
-    return Column(heading, (name,), _CELL_OF_KIND[tidy.kind], number=number, meaning=meaning, left=tidy.kind == "word")
+    return ShownColumn(
+        heading, (name,), _CELL_OF_KIND[tidy.kind], number=number, meaning=meaning, left=tidy.kind == "word"
+    )
 
 
-def formatted(column: Column, form: str) -> Column:
+def formatted(column: ShownColumn, form: str) -> ShownColumn:
     """The column with its number in another format, such as `.2f`."""
 
     def cell(value: float | None) -> str:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,13 @@ from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.config.columns import TIDY
 from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.headings import MARKS
+from nodesweep.config.layout_fields import MODEL_FIELDS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
+from nodesweep.config.tidy_row import TidyRow, count_of
 from nodesweep.results.table import records, restated, size_label
 
-from .cells import COLUMN_OF_HEADING, STANDARD, Column, Row, figure, formatted
+from .cells import COLUMN_OF_HEADING, STANDARD, Rows, ShownColumn, figure, formatted
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEMORY_MEANING = {
@@ -30,50 +30,57 @@ MEMORY_MEANING = {
     "none": "not measured",
 }
 
+_HYPERPARAMETERS = tuple(row for row in MODEL_FIELDS.values() if row.in_tables != "never")
+"""The sizes of the model that stand at the head of a document."""
 _TERMS = {column.term or heading for heading, column in COLUMN_OF_HEADING.items()}
 
 
 @dataclass(frozen=True)
-class View:
+class TableView:
     """One table: its columns, which rows it shows in which order, and what stands for their iterations.
 
     `statistic`: None leaves the figures as they are. `order`: tidy columns and whether they fall. `reason`: the
     condition of `where` in words.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[ShownColumn, ...]
     heading: str = ""
     text: str = ""
     statistic: Statistic | None = None
-    where: Callable[[Row], bool] = lambda row: True
+    where: Callable[[TidyRow], bool] | None = None
     reason: str = ""
     order: tuple[tuple[str, bool], ...] = ()
 
-    def rows(self, frame: pandas.DataFrame) -> list[Row]:
-        """Its rows of a tidy table, None for what is not known."""
+    def select(self, frame: pandas.DataFrame) -> pandas.DataFrame:
+        """The rows of a tidy table that it shows, in its order; unknown values come last."""
         figures = frame if self.statistic is None else restated(frame, self.statistic)
-        rows = [row for row in records(figures) if self.where(row)]
-        for name, falling in reversed(self.order):
-            known, unknown = ([row for row in rows if (row[name] is None) is last] for last in (False, True))
-            rows = sorted(known, key=itemgetter(name), reverse=falling) + unknown
-        return rows
+        if self.where is not None:
+            figures = figures[[self.where(row) for row in records(figures)]]
+        if not self.order:
+            return figures
+        names, rising = [name for name, _ in self.order], [not falling for _, falling in self.order]
+        return figures.sort_values(names, ascending=rising, kind="stable", na_position="last")
 
-    def shown(self, rows: list[Row]) -> "View":
-        """Itself with the columns that these rows need."""
+    def rows(self, frame: pandas.DataFrame) -> list[TidyRow]:
+        """The rows that it shows, None for what is not known."""
+        return records(self.select(frame))
+
+    def shown(self, rows: Rows) -> "TableView":
+        """The view with the columns that these rows need."""
         return replace(self, columns=tuple(column for column in self.columns if column.shown(rows)))
 
-    def pipe_table(self, rows: list[Row]) -> str:
+    def pipe_table(self, rows: Rows) -> str:
         """The table of these rows in markdown."""
         headings = [_own(column.heading) for column in self.columns]
         left = frozenset(_own(column.heading) for column in self.columns if column.left)
         return pipe_table(headings, map(self.cells, rows), left)
 
-    def cells(self, row: Row) -> list[str]:
+    def cells(self, row: TidyRow) -> list[str]:
         """The cells of a row, in markdown."""
         marks = [column.mark(row) for column in self.columns]
         cells = []
         for number, column in enumerate(self.columns):
-            values = row | {MARKS: "; ".join(marks[:number] + marks[number + 1 :])}
+            values = {**row, MARKS: "; ".join(marks[:number] + marks[number + 1 :])}
             cell = column.cell(*(values[source] for source in column.sources))
             cells.append(f"{cell} {marks[number]}".strip())
         return cells
@@ -85,7 +92,7 @@ def _own(heading: str) -> str:
 
 
 @dataclass(frozen=True)
-class Document:
+class TablesDocument:
     """What a document of tables says beside its rows.
 
     `notations`: terms and meanings as markdown; their maker makes inert what comes from elsewhere. `section_column`:
@@ -95,12 +102,12 @@ class Document:
     title: str
     hyperparameters: tuple[tuple[str, int], ...]
     notations: tuple[tuple[str, str], ...]
-    tables: tuple[View, ...]
+    tables: tuple[TableView, ...]
     section_column: str = "sequence_length_tokens"
     section_heading: str = "Sequence Length"
 
 
-def render(document: Document, frame: pandas.DataFrame) -> str:
+def render(document: TablesDocument, frame: pandas.DataFrame) -> str:
     """The text of a document about the rows of a tidy table (`results.build`)."""
     return template("tables.md.j2").render(
         title=document.title,
@@ -124,29 +131,28 @@ def template(name: str) -> Template:
 
 
 @dataclass(frozen=True)
-class Part:
+class SectionTable:
     """A table of one section: its view with the columns that all its parts need, and the rows it has there."""
 
-    view: View
-    rows: list[Row]
+    view: TableView
+    rows: Rows
 
 
-def sections(document: Document, frame: pandas.DataFrame) -> dict[str, list[Part]]:
+def sections(document: TablesDocument, frame: pandas.DataFrame) -> dict[str, list[SectionTable]]:
     """The tables by the heading of their section, in the order of the sections' values."""
-    found: dict[Any, list[Part]] = {}
+    found: dict[Any, list[SectionTable]] = {}
     for view in document.tables:
-        rows = view.rows(frame)
-        shown = view.shown(rows)
-        by_section = sorted(rows, key=lambda row: _known_first(row[document.section_column]))
-        for value, part in groupby(by_section, key=lambda row: row[document.section_column]):
-            found.setdefault(value, []).append(Part(shown, list(part)))
+        selected = view.select(frame)
+        shown = view.shown(records(selected))
+        for value, rows in selected.groupby(document.section_column, dropna=False):
+            found.setdefault(None if pandas.isna(value) else value, []).append(SectionTable(shown, records(rows)))
     return {
         f"{document.section_heading}={'unknown' if value is None else value}": found[value]
         for value in sorted(found, key=_known_first)
     }
 
 
-def _in_markdown(part: Part) -> dict[str, str]:
+def _in_markdown(part: SectionTable) -> dict[str, str]:
     return {"heading": part.view.heading, "text": part.view.text, "table": part.view.pipe_table(part.rows)}
 
 
@@ -155,7 +161,7 @@ def _known_first(value: Any) -> tuple[bool, Any]:
     return value is None, value if value is not None else 0
 
 
-def empty(document: Document, frame: pandas.DataFrame) -> list[str]:
+def empty(document: TablesDocument, frame: pandas.DataFrame) -> list[str]:
     """A sentence for each table without a row."""
     return [
         f"No row in {_name(document.tables, number)}: no layout has {view.reason}."
@@ -164,29 +170,25 @@ def empty(document: Document, frame: pandas.DataFrame) -> list[str]:
     ]
 
 
-def _name(tables: tuple[View, ...], number: int) -> str:
+def _name(tables: tuple[TableView, ...], number: int) -> str:
     return tables[number].heading or f"table {number + 1}"
 
 
-def document_of(sweep: Sweep, frame: pandas.DataFrame) -> Document:
+def document_of(sweep: Sweep, frame: pandas.DataFrame) -> TablesDocument:
     """The document of a sweep: its tables, and notations that hold for what these show of a tidy table."""
     tables = tuple(_view(table, sweep.statistic, f"tables[{number}]") for number, table in enumerate(sweep.tables))
     model = sweep.model
-    return Document(
+    return TablesDocument(
         title=sweep.title or sweep.sweep,
-        hyperparameters=(
-            ("num-layers", model.layers),
-            ("hidden-size", model.hidden_size),
-            ("num-attention-heads", model.attention_heads),
-        ),
+        hyperparameters=tuple((row.symbol, getattr(model, row.name)) for row in _HYPERPARAMETERS),
         notations=_notations(sweep, tables, frame),
         tables=tables,
     )
 
 
-def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) -> Document:
+def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) -> TablesDocument:
     """The document of logs that belong to no sweep: the standard columns, and what all rows have in common."""
-    view = View(tuple(STANDARD.values()))
+    view = TableView(tuple(STANDARD.values()))
     rows = view.rows(frame)
     words = {
         "size": "embedding counted once",
@@ -195,15 +197,13 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
         "show it)",
         "vocabulary": "of the log, padded to a multiple of 128 x MP",
     }
-    ranks = sorted({row["ranks_per_node"] for row in rows} - {None})
+    ranks = sorted({count for row in rows if (count := count_of(row, "ranks_per_node")) is not None})
     shown = {column.term or column.heading: column.meaning for column in view.shown(rows).columns if column.meaning}
-    sizes = {"num-layers": "layers", "hidden-size": "hidden_size", "num-attention-heads": "attention_heads"}
-    return Document(
+    sizes = {row.symbol: {count_of(each, row.column) for each in rows} for row in _HYPERPARAMETERS}
+    return TablesDocument(
         title=title,
         hyperparameters=tuple(
-            (name, rows[0][column])
-            for name, column in sizes.items()
-            if len({row[column] for row in rows}) == 1 and rows[0][column] is not None
+            (name, size) for name, found in sizes.items() if len(found) == 1 for size in found if size is not None
         ),
         notations=(
             ("Node", f"{' or '.join(map(str, ranks)) or 'an unknown number of'} rank{'' if ranks == [1] else 's'}"),
@@ -213,7 +213,7 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
     )
 
 
-def _view(table: Table, statistic: Statistic, place: str) -> View:
+def _view(table: Table, statistic: Statistic, place: str) -> TableView:
     columns = []
     for number, chosen in enumerate(table.columns):
         shown = chosen.value or chosen.heading
@@ -228,29 +228,29 @@ def _view(table: Table, statistic: Statistic, place: str) -> View:
         if chosen.annotations is not None:
             column = replace(column, mark=_mark(chosen.annotations, f"{place}.columns[{number}]"))
         columns.append(column)
-    return View(
+    return TableView(
         columns=tuple(columns) or tuple(STANDARD.values()),
         heading=table.heading,
         text=table.text,
         statistic=table.statistic or statistic,
-        where=_condition(table.where, f"{place}.where") if table.where else lambda row: True,
+        where=_condition(table.where, f"{place}.where") if table.where else None,
         reason=table.where or "",
         order=tuple((name.removeprefix("-"), name.startswith("-")) for name in table.order),
     )
 
 
-def _mark(annotations: tuple[Annotation, ...], place: str) -> Callable[[Row], str]:
+def _mark(annotations: tuple[Annotation, ...], place: str) -> Callable[[TidyRow], str]:
     conditions = [
         (_condition(one.if_, f"{place}.annotations[{number}].if"), one.text) for number, one in enumerate(annotations)
     ]
     return lambda row: next((inert(text) for holds, text in conditions if holds(row)), "")
 
 
-def _condition(source: str, place: str) -> Callable[[Row], bool]:
+def _condition(source: str, place: str) -> Callable[[TidyRow], bool]:
     """A condition over a row; comparisons with what is not known do not hold."""
     evaluate = compile_condition(source, tuple(TIDY))
 
-    def holds(row: Row) -> bool:
+    def holds(row: TidyRow) -> bool:
         try:
             return evaluate({name: UNKNOWN if row[name] is None else row[name] for name in TIDY})
         except ConfigError as error:
@@ -259,7 +259,7 @@ def _condition(source: str, place: str) -> Callable[[Row], bool]:
     return holds
 
 
-def _notations(sweep: Sweep, tables: tuple[View, ...], frame: pandas.DataFrame) -> tuple[tuple[str, str], ...]:
+def _notations(sweep: Sweep, tables: tuple[TableView, ...], frame: pandas.DataFrame) -> tuple[tuple[str, str], ...]:
     """What a node is here, and what the headings mean; a heading of two meanings says in which table it has which."""
     machine = sweep.machine
     ranks = "1 rank" if machine.ranks_per_node == 1 else f"{machine.ranks_per_node} ranks"
@@ -281,10 +281,10 @@ def _notations(sweep: Sweep, tables: tuple[View, ...], frame: pandas.DataFrame) 
     return tuple(notations)
 
 
-def _words(sweep: Sweep, view: View, rows: list[Row]) -> dict[str, Any]:
+def _words(sweep: Sweep, view: TableView, rows: Rows) -> dict[str, Any]:
     """What the meanings of columns leave open."""
-    several = {row["warmup_iterations"] for row in rows if row["iterations_requested"] != 1}
-    warmups = sorted(several - {None} or {sweep.iterations.warmup})
+    several = {count_of(row, "warmup_iterations") for row in rows if row["iterations_requested"] != 1}
+    warmups = sorted({count for count in several if count is not None} or {sweep.iterations.warmup})
     first = " or ".join(map(str, warmups))
     after = f"(the first {first}, or more where the times show it)" if any(warmups) else "(where the times show any)"
     return {

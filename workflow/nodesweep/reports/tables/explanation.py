@@ -1,25 +1,33 @@
-"""Explained rows of results.csv -> the last part of the tables: where time goes, predictions, the best layouts."""
+"""Explanation rows of results.csv -> the last part of the tables: where time goes, predictions, the best layouts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas
 
 from nodesweep.common.markdown import inert
+from nodesweep.config.layout_fields import GIVEN, SPREAD
 from nodesweep.config.sweep import Sweep
-from nodesweep.reports.scaling import best_cells, best_table, by_campaign, differing, sentence
+from nodesweep.config.tidy_row import required_text
+from nodesweep.reports.naming import differing
+from nodesweep.reports.scaling import best_cells, best_table, by_campaign, sentence
 from nodesweep.results.scaling import best_of_each, losses
 from nodesweep.results.table import records
 
-from .cells import EXPLAINING, STANDARD, known, varies
-from .document import Part, View, template
+from .cells import COLUMN_OF_HEADING, EXPLAINING, known, varies
+from .document import SectionTable, TableView, template
 
-_AS_THEY_ARE = ("Nodes", "DP", "MP", "PP", "Campaign")
-_IDENTITY = (
-    *(STANDARD[heading] for heading in ("Nodes", "Freq", "Size", "DP", "MP", "PP", "MBS", "GBS", "AC", "Variant")),
-    EXPLAINING["Sequence"],
-    replace(EXPLAINING["Campaign"], shown=by_campaign),
+_SPREAD = {row.column for row in SPREAD}
+_GIVEN = {row.column for row in GIVEN}
+_IDENTITY = tuple(
+    column
+    if column.sources[0] in _SPREAD
+    else replace(column, shown=by_campaign if column.sources[0] == "campaign" else varies(*column.sources))
+    for column in COLUMN_OF_HEADING.values()
+    if column.sources[0] in _GIVEN | {"model_size", "campaign"}
 )
+"""What tells rows apart: over how many nodes they are spread and how, always, and whatever else they differ in."""
 _TIMES = (
     "Compute",
     "Bubble",
@@ -32,13 +40,14 @@ _TIMES = (
     "Node-h / 1e9 tokens",
     "Days",
 )
-_BESIDE = (("predicted_seconds", "iteration_seconds"), ("predicted_memory_mib", "memory_mib"))
+_BESIDE = (["predicted_seconds", "iteration_seconds"], ["predicted_memory_mib", "memory_mib"])
+"""Columns that stand beside each other where a row has both."""
 _PREDICTED = ("Predicted", "Off", "Mem", "Predicted Mem", "Mem off")
 _EXPLAINS = ("compute_percent", "scaling_efficiency_percent", "mfu_percent")
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explanation:
     """What a tidy table tells: where the time goes, each problem's loss in words, the best layouts, the predictions.
 
     `times`, `predicted`: None where no row has what they show. `best`: headings and cells in markdown, and
@@ -48,23 +57,24 @@ class Explained:
     losses: tuple[str, ...]
     best: tuple[list[str], list[list[str]]] | None
     best_slugs: tuple[str, ...]
-    times: Part | None
-    predicted: Part | None
+    times: SectionTable | None
+    predicted: SectionTable | None
 
 
-def explained_of(frame: pandas.DataFrame) -> Explained | None:
+def explained_of(frame: pandas.DataFrame) -> Explanation | None:
     """What a tidy table tells; None where nothing is known but what was measured."""
-    rows = [row for row in records(frame) if row["iteration_seconds"]]
-    if not any(row[name] is not None for row in rows for name in _EXPLAINS):
+    measured = frame[frame["iteration_seconds"].fillna(0) != 0]
+    if measured[list(_EXPLAINS)].isna().all(axis=None):
         return None
-    fields, campaigns = differing(rows), by_campaign(rows)
+    rows = records(measured)
+    parts, campaigns = differing(rows), by_campaign(rows)
     best = best_of_each(records(frame))
-    return Explained(
-        losses=tuple(sentence(loss, fields, campaigns) for loss in losses(rows)),
-        best=best_cells(best, fields, campaigns) if best else None,
-        best_slugs=tuple(one.row["slug"] for one in best),
-        times=_part(frame, ("Sec/it", *_TIMES), ("iteration_seconds",)),
-        predicted=_part(frame, ("Sec/it", *_PREDICTED), *_BESIDE),
+    return Explanation(
+        losses=tuple(sentence(loss, parts, campaigns) for loss in losses(rows)),
+        best=best_cells(best, parts, campaigns) if best else None,
+        best_slugs=tuple(required_text(one.row, "slug") for one in best),
+        times=_part(frame.dropna(subset=["iteration_seconds"]), _TIMES),
+        predicted=_part(frame[_has_all(frame, _BESIDE[0]) | _has_all(frame, _BESIDE[1])], _PREDICTED),
     )
 
 
@@ -82,30 +92,25 @@ def explanation(sweep: Sweep, frame: pandas.DataFrame) -> str:
     return text.rstrip() + "\n"
 
 
-def meanings(sweep: Sweep, part: Part) -> list[tuple[str, str]]:
+def meanings(sweep: Sweep, part: SectionTable) -> list[tuple[str, str]]:
     """What the headings of such a table mean, in markdown."""
     words = {"tokens": f"{sweep.training_tokens:.10g}" if sweep.training_tokens else ""}
     explaining = [column for column in part.view.columns if column.heading in EXPLAINING and column.meaning]
     return [(column.heading, column.meaning.format(**words)) for column in explaining]
 
 
-def _in_markdown(sweep: Sweep, part: Part | None) -> dict[str, Any] | None:
+def _in_markdown(sweep: Sweep, part: SectionTable | None) -> dict[str, Any] | None:
     return {"table": part.view.pipe_table(part.rows), "meanings": meanings(sweep, part)} if part else None
 
 
-def _part(frame: pandas.DataFrame, headings: tuple[str, ...], *needed: tuple[str, ...]) -> Part | None:
-    """A table of the rows that have all of one of the `needed`; None where none has."""
-    columns = tuple(
-        replace(column, shown=known("memory_mib")) if column.heading == "Mem" else column
-        for column in ({**STANDARD, **EXPLAINING}[heading] for heading in headings)
-    )
-    identity = (
-        column if column.heading in _AS_THEY_ARE else replace(column, shown=varies(*column.sources))
-        for column in _IDENTITY
-    )
-    view = View(
-        (*identity, *columns),
-        where=lambda row: any(None not in [row[name] for name in names] for names in needed),
-    )
-    rows = view.rows(frame)
-    return Part(view.shown(rows), rows) if rows else None
+def _part(frame: pandas.DataFrame, headings: tuple[str, ...]) -> SectionTable | None:
+    """A table of these rows: what tells them apart, their times, and columns of the named headings; None of no rows."""
+    columns = (COLUMN_OF_HEADING[heading] for heading in ("Sec/it", *headings))
+    shown = (replace(one, shown=known("memory_mib")) if one.heading == "Mem" else one for one in columns)
+    view, rows = TableView((*_IDENTITY, *shown)), records(frame)
+    return SectionTable(view.shown(rows), rows) if rows else None
+
+
+def _has_all(frame: pandas.DataFrame, columns: Sequence[str]) -> "pandas.Series[bool]":
+    """Which rows have a value in each of these columns."""
+    return frame[list(columns)].notna().all(axis="columns")
