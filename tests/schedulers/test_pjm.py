@@ -24,8 +24,8 @@ from nodesweep.schedulers import pjm
 from nodesweep.schedulers.base import End, Job, Sighting, Usage
 from nodesweep.schedulers.job_script import render
 from nodesweep.schedulers.pjm import Pjm
-from nodesweep.schedulers.pjm_files import gather, rank_files, read_statistics
-from nodesweep.schedulers.pjm_listing import Listed, parse
+from nodesweep.schedulers.pjm.files import gather, rank_files, read_statistics
+from nodesweep.schedulers.pjm.listing import ListedJob, parse
 from nodesweep.sweep.study import Study
 
 HEADER = "H,JOB_ID,JOB_NAME,ST,EC,PC,SN,REASON\n"
@@ -71,7 +71,7 @@ def ended(scheduler: Pjm, job: Job) -> End:
     return until(lambda: (sighting := scheduler.poll([job]).get(job.key)) and sighting.end)
 
 
-def one(row: str, name: str = "k-a1") -> Listed:
+def one(row: str, name: str = "k-a1") -> ListedJob:
     """The one job of a listing with one record."""
     return parse(f"{HEADER}{row}\n", {name})[name]
 
@@ -165,7 +165,7 @@ def test_real_records() -> None:
         ("49047939", "EXT, PJM code 11, ELAPSE LIMIT EXC"),
     ]
     text = "H,JOB_ID,ACCEPT,RSC_GRP,ST,JOB_NAME\n,34716160,10/11 10:21:35,small,QUE,k\n"
-    assert parse(text, {"k"})["k"] == Listed("34716160", "k", "queued", "QUE", None)
+    assert parse(text, {"k"})["k"] == ListedJob("34716160", "k", "queued", "QUE", None)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Place:
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
-        self.scheduler = SCHEDULERS[name]()
+        self.scheduler = SCHEDULERS[name].connect()
         self.submitted: list[Job] = []
 
     def script(self, seconds: float = 0.05, ending: str = "ok", folder: str = "here", hold: str = "") -> Path:
@@ -53,11 +53,11 @@ class Place:
 
     def look(self, *jobs: Job) -> dict[str, Sighting]:
         """One bulk look, by a launcher started anew."""
-        return SCHEDULERS[self.name]().poll(list(jobs))
+        return SCHEDULERS[self.name].connect().poll(list(jobs))
 
     def cancel(self, *jobs: Job) -> None:
         """Ask for the end of jobs, from a launcher started anew."""
-        SCHEDULERS[self.name]().cancel(list(jobs))
+        SCHEDULERS[self.name].connect().cancel(list(jobs))
 
     def log(self, job: Job) -> str:
         """All output of an ended job; collecting it twice changes nothing."""

@@ -1,10 +1,20 @@
-"""What every scheduler can do, in nodesweep's words."""
+"""What nodesweep knows of every scheduler: its row, the interface of a live one, and what that says of jobs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from nodesweep.common.outcomes import Cause
+from nodesweep.common.errors import ConfigError
+from nodesweep.common.outcomes import Cause, known_cause
+from nodesweep.sweep.layout import Layout
+
+Directive = tuple[str, str | None]
+"""An option of a machine, its holes filled: name and value, None for a bare flag."""
+JobState = Literal["queued", "held", "running", "ended"]
+"""What a job does now; "held" stands for a job that will not start unless somebody acts."""
+MemoryScope = Literal["rank", "node", "job"]
+"""What a scheduler's figure of memory is the highest use of."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +29,7 @@ class Usage:
 
     nodes: str = ""
     memory_bytes: int | None = None
-    memory_of: Literal["rank", "node", "job"] | None = None
+    memory_of: MemoryScope | None = None
     energy_joules: float | None = None
     power_watts: float | None = None
     power_capped: str = ""
@@ -57,12 +67,11 @@ class Job:
 class Sighting:
     """A job as its scheduler knows it now.
 
-    `state`: "held" stands for a job that will not start unless somebody acts. `word`: the scheduler's own word.
-    `end`: how it ended, None for all other states.
+    `word`: the scheduler's own word for its state. `end`: how it ended, None for all other states.
     """
 
     id: str
-    state: Literal["queued", "held", "running", "ended"]
+    state: JobState
     word: str = ""
     end: End | None = None
 
@@ -81,10 +90,8 @@ class Patience:
 
 
 class Scheduler(Protocol):
-    """The one interface of all schedulers; a job is an idempotent submission under a unique key."""
+    """A live scheduler: the one interface of all; a job is an idempotent submission under a unique key."""
 
-    commands: tuple[str, ...]
-    """What must be on PATH."""
     poll_at_will: bool
     """Whether looking costs nobody anything; else there is one look a cycle."""
     patience: Patience
@@ -116,3 +123,64 @@ class Scheduler(Protocol):
 
     def cancel(self, jobs: list[Job]) -> None:
         """Ask for the end of these jobs; ended ones are no error. Raises SchedulerAway."""
+
+
+def _no_directive(name: str, value: str | None) -> str:
+    raise ConfigError(f"machine.options.{name}: this scheduler takes no options; leave it out")
+
+
+def _as_they_are(options: list[Directive], layout: Layout) -> list[Directive]:
+    return options
+
+
+def _unchecked(script: str) -> None:
+    """Accept every script."""
+
+
+@dataclass(frozen=True)
+class SchedulerRow:
+    """All that nodesweep knows of a scheduler beside its job template: the row `SCHEDULER` of its module.
+
+    `title`: what people call it. `meaning`: what it stands for in a machine file, for the reference of its keys.
+    `connect`: makes the live scheduler. `commands`: what must be on PATH; the first one submits a job script by hand.
+    `causes`: those it gives the ends of its jobs, beside those of their own end markers (`markers.CAUSES`).
+    `is_batch`: whether it has queues and options, runs jobs on nodes of its own and keeps their time limits; where it
+    does not, `time_limit_command` are the words before a launch that end it after so many seconds, which follow them.
+    `machine_keys`: keys of a machine file that no other scheduler takes.
+
+    Job scripts: `directive` writes an option as it stands after the directive's mark; raises ConfigError.
+    `arrange` gives the options that a layout's script has from those of its machine; raises ConfigError.
+    `check_script` raises ConfigError for a script that the scheduler would not take as it is.
+
+    Jobs: `variables` are the environment variables that it sets for each job, of its own meaning there; a name that
+    ends in `_` stands for all that begin so. `nodes_variable` holds the list of a job's nodes,
+    `node_file_variable` names a file that has a node at the beginning of each line; empty where there is none.
+
+    Accounts: `memory_of` is what its figure of memory is the highest use of, None where it has none. `accounts`: the
+    fields of `Usage` that it fills, and where in its accounts each stands.
+    """
+
+    title: str
+    meaning: str
+    connect: Callable[[], Scheduler]
+    commands: tuple[str, ...]
+    causes: frozenset[Cause]
+    is_batch: bool = True
+    time_limit_command: tuple[str, ...] = ()
+    machine_keys: tuple[str, ...] = ()
+    directive: Callable[[str, str | None], str] = _no_directive
+    arrange: Callable[[list[Directive], Layout], list[Directive]] = _as_they_are
+    check_script: Callable[[str], None] = _unchecked
+    variables: tuple[str, ...] = ()
+    nodes_variable: str = ""
+    node_file_variable: str = ""
+    memory_of: MemoryScope | None = None
+    accounts: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a cause or an account that is none."""
+        for cause in self.causes:
+            known_cause(cause)
+        unknown = self.accounts.keys() - Usage.__dataclass_fields__.keys()
+        if unknown:
+            raise ValueError(f"{self.title}: {', '.join(sorted(unknown))} is no field of Usage")

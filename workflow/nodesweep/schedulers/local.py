@@ -12,7 +12,7 @@ import psutil
 
 from nodesweep.common.errors import SchedulerError
 
-from .base import End, Job, Patience, Sighting
+from .base import End, Job, Patience, SchedulerRow, Sighting
 from .markers import end_marker, has_started
 
 _VARIABLE = "NODESWEEP_KEY"
@@ -24,7 +24,6 @@ _MOST_BYTES = 2**22
 class Local:
     """Runs `bash job.sh`; a job's id is its process id and start time, its key stands in its environment."""
 
-    commands = ("bash",)
     poll_at_will = True
     patience = Patience(polls=1, unclear_seconds=0, lost_seconds=0)
 
@@ -180,3 +179,14 @@ def _end_all(processes: list[psutil.Process]) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
+
+
+SCHEDULER = SchedulerRow(
+    title="this machine",
+    meaning="nobody, they are processes of the launcher's own machine",
+    connect=Local,
+    commands=("bash",),
+    causes=frozenset({"lost"}),
+    is_batch=False,
+    time_limit_command=("timeout", "--kill-after=10"),
+)

@@ -12,11 +12,14 @@ import tempfile
 from pathlib import Path
 
 from nodesweep.common.files import sync_folder
+from nodesweep.common.outcomes import Cause
 
 from .base import End
 
 _SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 _REVOKED = "revoked"
+CAUSES: frozenset[Cause] = frozenset({"time_limit", "cancelled", "lost"})
+"""Causes that an end marker may give, whoever runs the job."""
 
 
 def revoke(directory: Path, key: str) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
 
-from .base import Cause, End, Job, Patience, Sighting, Usage
+from .base import End, Job, JobState, Patience, SchedulerRow, Sighting, Usage
 from .batch import Batch, Reply, ask, away, environment_without, job_id_of
 from .directives import quoted
 from .markers import end_marker
@@ -63,7 +64,6 @@ class _Listed:
 class Slurm(Batch):
     """Submits by sbatch; a job's name is its key."""
 
-    commands = ("sbatch", "squeue", "scancel")
     patience = Patience(polls=2, unclear_seconds=5, lost_seconds=900)
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class Slurm(Batch):
         return _ended(listed.id, _together(listed.end, listed, job))
 
 
-def _state(listed: _Listed) -> str:
+def _state(listed: _Listed) -> JobState:
     if listed.state in _HELD or (listed.state == "PENDING" and _HELD_REASON.search(listed.reason)):
         return "held"
     return "queued" if listed.state in _QUEUED else "running"
@@ -199,7 +199,7 @@ def _from_sacct(reply: Reply) -> list[_Listed]:
             usage = Usage(
                 nodes=plain(nodes),
                 memory_bytes=memory or None,
-                memory_of="rank" if memory else None,
+                memory_of=SCHEDULER.memory_of if memory else None,
                 energy_joules=float(energy) if energy else None,
             )
             end = _end(state, plain(said), _exit_code(*(int(part) for part in code.split(":"))), started, ended, usage)
@@ -212,12 +212,33 @@ def _exit_code(code: int, signal: int) -> int:
 
 
 def _end(state: str, said: str, exit_code: int | None, started: str, ended: str, usage: Usage) -> End:
-    times = (float(text) if text.isdigit() else None for text in (started, ended))
-    return End(exit_code, _ENDED[state], said, *times, usage)
+    return End(exit_code, _ENDED[state], said, _seconds(started), _seconds(ended), usage)
 
 
-def _slurm(name: str, value: str | None) -> str:
+def _seconds(text: str) -> float | None:
+    return float(text) if text.isdigit() else None
+
+
+def _directive(name: str, value: str | None) -> str:
     """`--name=value`, or `-n value` for a name of one letter."""
     if len(name) == 1:
         return f"-{name}" if value is None else f"-{name} {quoted(value)}"
     return f"--{name}" if value is None else f"--{name}={quoted(value)}"
+
+
+SCHEDULER = SchedulerRow(
+    title="Slurm",
+    meaning="Slurm",
+    connect=Slurm,
+    commands=("sbatch", "squeue", "scancel"),
+    causes=frozenset(cause for cause in _ENDED.values() if cause),
+    directive=_directive,
+    variables=("SLURM_", "SBATCH_", "SRUN_"),
+    nodes_variable="SLURM_JOB_NODELIST",
+    memory_of="rank",
+    accounts={
+        "memory_bytes": "sacct's MaxRSS, the highest of all steps",
+        "energy_joules": "sacct's ConsumedEnergyRaw, the highest of all steps",
+        "nodes": "sacct's NodeList",
+    },
+)
