@@ -93,8 +93,8 @@ def test_edited_templates_modules_and_comments_run_nothing_again(tmp_path: Path)
     for name, old, new in (
         ("workflow/nodesweep/schedulers/templates/job.sh.j2", "set -euo pipefail", "set -euo pipefail # edited"),
         ("workflow/rules/run.smk", "layouts are run by", "layouts are only run by"),
-        ("workflow/nodesweep/script.py", '"""Layout + machine', '"""Edited: layout + machine'),
-        ("workflow/nodesweep/runner.py", '"""The queue', '"""Edited: the queue'),
+        ("workflow/nodesweep/schedulers/job_script.py", '"""Layout + machine', '"""Edited: layout + machine'),
+        ("workflow/nodesweep/launch/runner.py", '"""The queue', '"""Edited: the queue'),
     ):
         path = repository / name
         assert old in path.read_text()
