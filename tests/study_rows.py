@@ -1,7 +1,7 @@
 """The runs of a 30B model on Fugaku as cases: times of June (11 runs), times and memory of April (5 runs)."""
 
 from nodesweep.performance.calibration.observations import Observation
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 
 LIMIT_MIB = 29150
 JUNE = [
@@ -28,16 +28,24 @@ APRIL = [
 ]
 
 
-def case_of(nodes: int, data: int, tensor: int, recomputed: bool = True, global_batch: int = 1536) -> Case:
+def case_of(nodes: int, data: int, tensor: int, recomputed: bool = True, global_batch: int = 1536) -> Dimensions:
     """A case of the study: 48 stages, micro batches of one sample of 2048 tokens; MP 6 needs another hidden size."""
     hidden, heads = (7176, 78) if tensor == 6 else (7168, 56)
-    return Case(
-        *(nodes, 1, data, tensor, 48, 1, global_batch, 2048, recomputed),
+    return Dimensions(
+        nodes=nodes,
+        ranks_per_node=1,
+        data=data,
+        tensor=tensor,
+        pipeline=48,
+        micro_batch=1,
+        global_batch=global_batch,
+        sequence_length=2048,
+        activation_checkpointing=recomputed,
         layers=48,
         hidden_size=hidden,
         attention_heads=heads,
         vocab_size=50257,
-        ffn_width=4 * hidden,
+        ffn_hidden_size=4 * hidden,
     )
 
 

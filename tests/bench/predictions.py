@@ -18,7 +18,7 @@ from nodesweep.common.units import MIB
 from nodesweep.launch.records import standing
 from nodesweep.performance.calibration.observations import Observation
 from nodesweep.performance.calibration.time_fit import fit
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.forecast import forecast
 from nodesweep.results.table import from_csv, records
 from nodesweep.sweep.study import DEFAULT_SWEEP, REPOSITORY, Study
@@ -44,7 +44,7 @@ def show_times(study: Study, rows: dict[str, dict]) -> None:
     """Each layout as all halves without it predict it."""
     seconds = {slug: row["iteration_seconds"] for slug, row in rows.items() if row["outcome"] == "ok"}
     scatter = {slug: rows[slug]["iteration_seconds_half_interquartile_range"] / seconds[slug] for slug in seconds}
-    cases = {slug: Case.of(study.layouts[slug]) for slug in seconds}
+    cases = {slug: Dimensions.of(study.layouts[slug]) for slug in seconds}
     predicted, inside = defaultdict(list), []
     for half in combinations(seconds, (len(seconds) + 1) // 2):
         model = fit([Observation(slug, cases[slug], seconds[slug], None, scatter=scatter[slug]) for slug in half]).model

@@ -15,7 +15,7 @@ from nodesweep.launch.reruns import withdraw_records
 from nodesweep.launch.time_limits import with_limits
 from nodesweep.performance.calibration.fit import calibrate
 from nodesweep.performance.calibration.observations import Observation
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.study import Study
 
 MODEL = {"layers": 48, "hidden_size": 7168, "attention_heads": 56, "vocab_size": 50257}
@@ -40,7 +40,7 @@ def june(folder: Path, **changes: Any) -> Study:
     }
     study = Study.load([write(folder / "sweep.yaml", sweep)], results=folder / "results")
     seconds = {nodes: each for nodes, _, tensor, each in JUNE if tensor == 4}
-    runs = [Observation(slug, Case.of(one), seconds[one.nodes], None) for slug, one in study.layouts.items()]
+    runs = [Observation(slug, Dimensions.of(one), seconds[one.nodes], None) for slug, one in study.layouts.items()]
     study.calibration("runs").parent.mkdir(parents=True, exist_ok=True)
     study.calibration("runs").write_text(calibrate("runs", runs).to_yaml())
     return study

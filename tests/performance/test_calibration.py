@@ -213,8 +213,7 @@ def of_many_kinds() -> list[Observation]:
         (1, 2, 4, 8), (1, 2, 4, 8), (1, 2), (1, 2), (0, 1)
     ):
         data = 1 + (tensor * pipeline + micro_batch) % 4
-        case = replace(
-            case_of(data * tensor * pipeline, data, tensor, bool(recomputed)),
+        case = case_of(data * tensor * pipeline, data, tensor, bool(recomputed)).changed(
             **{"pipeline": pipeline, "micro_batch": micro_batch, "sequence_length": 1024 * sequence},
             global_batch=data * micro_batch * 32,
         )

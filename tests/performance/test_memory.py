@@ -1,7 +1,5 @@
 """Bytes per rank: the study's five layouts, and each part against numbers a reader can check."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,14 +9,29 @@ from nodesweep.common.units import MIB
 from nodesweep.config.machine import Machine
 from nodesweep.config.training import MemoryConstants, Training
 from nodesweep.config.workload import Workload
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.forecast import memory_of
 from nodesweep.performance.memory import peak, stage_memory
 
 FUGAKU = MemoryConstants(process_mib=1836, allocator_factor=1.11)
 NOTHING = MemoryConstants(process_mib=0, allocator_factor=1, allocator_factor_without_recomputation=1)
 # Four layers, h 8, f 32, 2 heads, s 16, V 128: 26 KiB of weights, all numbers small enough to count.
-SMALL = Case(1, 1, 1, 1, 1, 2, 8, 16, False, 4, 8, 2, 128, 32)
+SMALL = Dimensions(
+    nodes=1,
+    ranks_per_node=1,
+    data=1,
+    tensor=1,
+    pipeline=1,
+    micro_batch=2,
+    global_batch=8,
+    sequence_length=16,
+    activation_checkpointing=False,
+    layers=4,
+    hidden_size=8,
+    attention_heads=2,
+    vocab_size=128,
+    ffn_hidden_size=32,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +72,14 @@ def test_the_first_iteration_has_no_moments() -> None:
 )
 def test_bytes_of_a_parameter(precision: str, zero_stage: int, expected: float) -> None:
     """16 in fp32, 18 in mixed precision; four replicas share out optimizer, gradients, weights as ZeRO says."""
-    case = replace(SMALL, nodes=4, data=4, precision=precision, training=Training(zero_stage=zero_stage))
+    case = SMALL.changed(nodes=4, data=4, precision=precision, training=Training(zero_stage=zero_stage))
     # 4 layers of 12 h^2 + 13 h = 872, 128 x 8 and 16 x 8 of the embedding, 2 x 8 of the last norm
     assert stage_memory(case, 0, NOTHING).state_bytes == expected * (4 * 872 + 1024 + 128 + 16)
 
 
 def test_activations_of_mixed_precision_are_korthikantis() -> None:
     """Without recomputation and MP 2: s b h (10 + 24/t + 5 a s / (h t)) a layer, by their equation 2."""
-    case = replace(SMALL, nodes=2, tensor=2, precision="bf16", vocab_size=256)
+    case = SMALL.changed(nodes=2, tensor=2, precision="bf16", vocab_size=256)
     of_layers = 4 * 16 * 2 * 8 * (10 + 24 / 2 + 5 * 2 * 16 / (8 * 2))
     stage_input_embedding_mask = 2 * 16 * 2 * 8 * 2 + 2 * 16**2
     assert stage_memory(case, 0, NOTHING).activations == of_layers + stage_input_embedding_mask
@@ -83,7 +96,7 @@ def test_activations_of_mixed_precision_are_korthikantis() -> None:
 )
 def test_recomputation(training: Training, of_a_layer: int) -> None:
     """Full recomputation keeps 2 s b h of a layer, selective all but the core of attention (s b h = 256)."""
-    case = replace(SMALL, precision="bf16", activation_checkpointing=True, training=training)
+    case = SMALL.changed(precision="bf16", activation_checkpointing=True, training=training)
     mask = 0 if training.flash_attention else 2 * 16**2
     assert stage_memory(case, 0, NOTHING).activations == 4 * of_a_layer + 2 * 2 * 256 + mask
 
@@ -100,9 +113,7 @@ def test_recomputation(training: Training, of_a_layer: int) -> None:
 def test_micro_batches_in_flight(training: Training, in_flight: list[int]) -> None:
     """Of 8 in 4 stages: p - i, all, or, in chunks of half a stage, 2 (p - i - 1) + p + 1."""
     training = training.model_copy(update={"flash_attention": True, "dropout": False})
-    case = replace(
-        SMALL, nodes=4, pipeline=4, micro_batch=1, layers=8, activation_checkpointing=True, training=training
-    )
+    case = SMALL.changed(nodes=4, pipeline=4, micro_batch=1, layers=8, activation_checkpointing=True, training=training)
     one = 16 * 8 * 4  # a micro batch of hidden states
     layers_and_input = 2 / training.chunks_per_stage + 1
     found = [stage_memory(case, stage, NOTHING).activations / one for stage in range(4)]
@@ -127,9 +138,21 @@ def test_the_peak_is_at_an_end_of_the_pipeline(
 ) -> None:
     """No stage between needs more than the first or the last, which alone are looked at."""
     training = Training(pipeline_schedule=schedule, chunks_per_stage=1, zero_stage=zero)
-    case = Case(
-        *(2 * pipeline * tensor, 1, 2, tensor, pipeline, micro_batch, 2 * micro_batch * micro_batches, 32, recomputed),
-        *(8, 16, 4, 200, 64),
+    case = Dimensions(
+        nodes=2 * pipeline * tensor,
+        ranks_per_node=1,
+        data=2,
+        tensor=tensor,
+        pipeline=pipeline,
+        micro_batch=micro_batch,
+        global_batch=2 * micro_batch * micro_batches,
+        sequence_length=32,
+        activation_checkpointing=recomputed,
+        layers=8,
+        hidden_size=16,
+        attention_heads=4,
+        vocab_size=200,
+        ffn_hidden_size=64,
         training=training,
     )
     found = peak(case, NOTHING)

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,13 @@ from nodesweep.cli.main import main
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
+from nodesweep.config.training import Training
 from nodesweep.launch import journal
 from nodesweep.launch.records import terminal_record
 from nodesweep.logs.lines import lines_at
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
-from nodesweep.performance.dimensions import Shape
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
 from nodesweep.reports.trace import formulas
 from nodesweep.reports.trace import ingested as tracing
@@ -351,14 +351,14 @@ def test_formulas_give_their_results(nodes, heads, tensor, recompute, seconds, c
     if found is None:
         return
     (layout,) = found.layouts
-    shape = replace(Shape.of(layout), selective=recomputation == "selective")
+    shape = Dimensions.of(layout).changed(training=Training(recomputation=recomputation))
     _, filled_in, *_ = formulas.rate(shape, seconds, counted)
     sizes = {
         **{name: model[name] for name in ("layers", "hidden_size", "vocab_size")},
         **{"sequence_length": 512, "global_batch": layout.global_batch, "tensor": tensor},
     }
     work = (
-        hardware_flops(**sizes, activation_checkpointing=recompute, selective=shape.selective)
+        hardware_flops(**sizes, activation_checkpointing=recompute, selective=shape.recomputes_core_only)
         if counted
         else model_flops(**sizes)
     )

@@ -88,9 +88,9 @@ def is_result(outcome: str | None) -> bool:
     return outcome in OUTCOMES and OUTCOMES[outcome].is_result
 
 
-def exceeded_memory(outcome: str | None) -> bool:
-    """Whether a run that ended so needs more memory than there was."""
-    return outcome in OUTCOMES and OUTCOMES[outcome].peak_memory == "exceeded"
+def has_failed(outcome: str | None) -> bool:
+    """Whether it is known that a run did not do its work, so that its peak of memory is not what it needs."""
+    return outcome in OUTCOMES and not OUTCOMES[outcome].is_result
 
 
 def known_cause(cause: Cause) -> Cause:

@@ -1,9 +1,9 @@
 """The columns of results.csv: their names in order, the kind of their values, and what they mean."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal["word", "count", "number", "yes_no"]
+from .layout_field import Kind
+from .layout_fields import LAYOUT_FIELDS, MODEL_FIELDS
 
 
 @dataclass(frozen=True)
@@ -17,25 +17,11 @@ class Tidy:
 
 TIDY = {
     "slug": Tidy("word", "name of the layout and of its folder"),
-    "nodes": Tidy("count", "nodes"),
-    "ranks_per_node": Tidy("count", "ranks on each node"),
-    "ranks": Tidy("count", "ranks of the whole run"),
-    "data": Tidy("count", "data-parallel size (DP)"),
-    "tensor": Tidy("count", "tensor model parallel size (MP)"),
-    "pipeline": Tidy("count", "pipeline stages (PP)"),
-    "micro_batch_samples": Tidy("count", "samples of one micro batch (MBS)"),
-    "global_batch_samples": Tidy("count", "samples of one iteration (GBS)"),
-    "sequence_length_tokens": Tidy("count", "tokens of one sample"),
-    "activation_checkpointing": Tidy("yes_no", "whether activations are recomputed (AC)"),
-    "frequency_ghz": Tidy("number", "clock asked for, in GHz"),
-    "variant": Tidy("word", "named environment"),
+    **{row.column: Tidy(row.kind, row.meaning) for row in LAYOUT_FIELDS.values() if row.column},
     "campaign": Tidy("word", "software stack it ran on; what is known of one says nothing of another"),
     "model": Tidy("word", "name of the model"),
     "model_size": Tidy("word", "parameters of the model, such as 30B"),
-    "layers": Tidy("count", "transformer layers"),
-    "hidden_size": Tidy("count", "width of the residual stream"),
-    "attention_heads": Tidy("count", "attention heads per layer"),
-    "vocab_size": Tidy("count", "entries of the vocabulary"),
+    **{row.column: Tidy(row.kind, row.meaning) for row in MODEL_FIELDS.values() if row.column},
     "note": Tidy("word", "remark of the config"),
     "state": Tidy("word", "pending, queued, running, ended, pruned (for memory) or skipped (by budget or search)"),
     "outcome": Tidy("word", "how an ended job ended: ok, oom, timeout, ..."),

@@ -9,21 +9,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
 from nodesweep.common.errors import ConfigError
 
-LAYOUT_NAMES = (
-    "nodes",
-    "ranks_per_node",
-    "ranks",
-    "data",
-    "tensor",
-    "pipeline",
-    "micro_batch",
-    "global_batch",
-    "micro_batches",
-    "sequence_length",
-    "activation_checkpointing",
-    "frequency_ghz",
-    "variant",
-)
+from .layout_fields import LAYOUT_FIELDS
+
+LAYOUT_NAMES = tuple(LAYOUT_FIELDS)
+"""What conditions and templates know of a layout."""
 WORD_NAMES = (*LAYOUT_NAMES, "model", "machine", "iterations", "slug", "python", "repository", "directory")
 
 

@@ -3,25 +3,25 @@
 Shape and meaning of every key live here; the JSON Schemas under workflow/schemas are generated from it.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from nodesweep.common.outcomes import RUN_AGAIN
 
+from .layout_field import LayoutField
+from .layout_fields import AXES
 from .machine import Machine
 from .model import Model
 from .tables import Statistic, Table
 from .training import Search
 from .types import (
-    BooleanAxis,
+    AXIS_OF_KIND,
     Condition,
     Count,
-    FrequencyAxis,
     Name,
     OneOf,
     Positive,
-    PositiveAxis,
     Setting,
     StrictModel,
     Text,
@@ -51,29 +51,30 @@ class Iterations(StrictModel):
         return self
 
 
-class Block(StrictModel):
-    """A product of axes; a single value is an axis of one."""
+if TYPE_CHECKING:
 
-    nodes: PositiveAxis
-    """Node counts."""
-    tensor: PositiveAxis = (1,)
-    """Tensor model parallel sizes (MP)."""
-    pipeline: PositiveAxis = (1,)
-    """Pipeline stages (PP)."""
-    data: PositiveAxis | None = None
-    """Data-parallel replicas (DP); follows from the others, and must agree where given."""
-    micro_batch: PositiveAxis = (1,)
-    """Samples of one micro batch (MBS)."""
-    global_batch: PositiveAxis
-    """Samples of one iteration (GBS)."""
-    sequence_length: PositiveAxis
-    """Tokens of one sample."""
-    activation_checkpointing: BooleanAxis = (False,)
-    """Whether activations are recomputed in the backward pass (AC)."""
-    frequency_ghz: FrequencyAxis | None = None
-    """Clocks, on machines that let a job choose."""
-    note: Text = ""
-    """Remark for the Notes column of these layouts."""
+    class Block(StrictModel):
+        """A product of axes; the keys are the axes of config/layout_fields.py."""
+
+        note: str
+
+else:
+
+    def _axis(row: LayoutField) -> Any:
+        """The type and default of a key of a block."""
+        kind, default = AXIS_OF_KIND[row.kind], ... if row.default is None else (row.default,)
+        if row.optional:
+            kind, default = kind | None, None
+        return Annotated[kind, Field(description=row.sentence)], default
+
+    Block = create_model(
+        "Block",
+        __base__=StrictModel,
+        __module__=__name__,
+        __doc__="A product of axes; a single value is an axis of one.",
+        **{row.name: _axis(row) for row in AXES.values()},
+        note=(Annotated[Text, Field(description="Remark for the Notes column of these layouts.")], ""),
+    )
 
 
 class When(StrictModel):

@@ -22,6 +22,7 @@ from pydantic_core import core_schema
 from nodesweep.common.errors import ConfigError
 
 from .expressions import LAYOUT_NAMES, compile_condition, compile_template
+from .layout_field import Kind
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _OPTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
@@ -228,11 +229,15 @@ Cores = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 10**9}, {"const": "host"}]}),
 ]
 
-PositiveAxis = axis(
-    Annotated[int, Field(strict=True, ge=1, le=10**9)], {"type": "integer", "minimum": 1, "maximum": 10**9}
-)
-BooleanAxis = axis(Annotated[bool, Field(strict=True)], {"type": "boolean"})
-FrequencyAxis = axis(Annotated[float, Field(gt=0, le=100)], {"type": "number", "exclusiveMinimum": 0})
+AXIS_OF_KIND: dict[Kind, Any] = {
+    "count": axis(
+        Annotated[int, Field(strict=True, ge=1, le=10**9)], {"type": "integer", "minimum": 1, "maximum": 10**9}
+    ),
+    "yes_no": axis(Annotated[bool, Field(strict=True)], {"type": "boolean"}),
+    "number": axis(Annotated[float, Field(gt=0, le=100)], {"type": "number", "exclusiveMinimum": 0}),
+    "word": axis(Name, {"type": "string", "pattern": _NAME}),
+}
+"""The type of an axis by the kind of its values."""
 
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]

@@ -10,7 +10,7 @@ from nodesweep.performance.best_search import Progress
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.time_model import kind_of
 from nodesweep.performance.cost import node_hours
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.forecast import Forecast, forecast
 from nodesweep.performance.timing import passes
 from nodesweep.sweep.layout import Layout
@@ -73,7 +73,7 @@ class Decisions:
 
     def __post_init__(self) -> None:
         if self.sweep.search is not None:
-            cases = {slug: Case.of(layout) for slug, layout in self.layouts.items()}
+            cases = {slug: Dimensions.of(layout) for slug, layout in self.layouts.items()}
             self._search = Progress(self.sweep.search, self.layouts, cases)
 
     @property
@@ -181,7 +181,7 @@ def relative_cost(found: Forecast) -> float:
     """Node-hours of a layout, or what they are in proportion to where nothing is known of its time."""
     if found.node_hours is not None:
         return found.node_hours
-    case: Case = found.case
+    case: Dimensions = found.case
     return case.stage_flops / TERA * case.pipeline * case.data * passes(case)
 
 

@@ -14,7 +14,7 @@ from nodesweep.performance.calibration.observations import Observation
 from nodesweep.performance.calibration.time_model import TimeModel
 from nodesweep.sweep.layout import Layout
 
-from .dimensions import Case
+from .dimensions import Dimensions
 from .timing import passes
 
 _UNMEASURED_RHO = 0.1
@@ -35,7 +35,7 @@ class Progress:
 
     config: Search
     layouts: Mapping[str, Layout]
-    cases: Mapping[str, Case]
+    cases: Mapping[str, Dimensions]
     _seconds: dict[str, float] = field(default_factory=dict)
     _scatter: dict[str, float | None] = field(default_factory=dict)
     _models: dict[str, TimeModel | None] = field(default_factory=dict)
@@ -96,6 +96,6 @@ class Progress:
         return self._models[campaign]
 
 
-def _in_proportion(case: Case) -> float:
+def _in_proportion(case: Dimensions) -> float:
     """What an iteration takes in proportion to others, before any was measured: its operations and the bubble."""
     return case.stage_flops / TERA * (1 / case.tensor + _UNMEASURED_RHO) * passes(case)

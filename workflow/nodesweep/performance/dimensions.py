@@ -1,81 +1,86 @@
-"""A training run as the formulas of memory and time see it."""
+"""A training run as the formulas of memory, time and rates see it: sizes of model and split, some maybe unknown."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import core_schema
+
+from nodesweep.common.errors import NodesweepError
+from nodesweep.config.layout_fields import FIELDS, PARALLEL, LayoutValues, ModelSizes
 from nodesweep.config.training import Training
 from nodesweep.config.types import Precision
 from nodesweep.config.workload import Workload
-from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.constraints import broken_laws, completed
+from nodesweep.sweep.layout import Layout, sizes_of
 
-from . import flops
 from .flops import hardware_flops, padded_vocabulary, tflops_per_node
 
-_COLUMNS = {
-    "nodes": "nodes",
-    "ranks_per_node": "ranks_per_node",
-    "data": "data",
-    "tensor": "tensor",
-    "pipeline": "pipeline",
-    "micro_batch": "micro_batch_samples",
-    "global_batch": "global_batch_samples",
-    "sequence_length": "sequence_length_tokens",
-    "activation_checkpointing": "activation_checkpointing",
-    "layers": "layers",
-    "hidden_size": "hidden_size",
-    "attention_heads": "attention_heads",
-    "vocab_size": "vocab_size",
-}
+_IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.kind != "word")
+_NEEDED = tuple(row.name for row in _IN_ROWS if row.name != "ranks" and (row.follows or not row.optional))
+"""Sizes without which a row of results.csv is not wholly known."""
+_RANKS_AND_BATCHES = ("ranks", "micro_batches")
+_FOLLOWING = (*_RANKS_AND_BATCHES, *(name for name, row in PARALLEL.items() if row.absent_means_default))
+_OLDER_NAMES = {"ffn_width": "ffn_hidden_size"}
+"""Names of sizes in calibration files of version 0.1, and what they are called since."""
 
 
-_DEFAULT = Training()
+class UnknownSizeError(NodesweepError):
+    """A formula needs a size that is unknown; its name is the argument."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """Sizes of model and split: batches in samples, `sequence_length` and `vocab_size` in tokens, before padding.
+class Dimensions(LayoutValues, ModelSizes):
+    """The sizes of one run: batches in samples, sequence and vocabulary in tokens, the vocabulary before padding.
 
-    `shared_cores`: ranks that run at full speed at once, where all share one machine.
+    A size that is None or left out is unknown, and raises UnknownSizeError where it is asked for; ranks, DP and micro
+    batches follow from others. `frequency_ghz` None: the clock was left to the machine. `shared_cores`: ranks that run
+    at full speed at once where all share one machine, None where each node has cores of its own. `recomputes_core_only`
+    is selective recomputation.
     """
 
-    nodes: int
-    ranks_per_node: int
-    data: int
-    tensor: int
-    pipeline: int
-    micro_batch: int
-    global_batch: int
-    sequence_length: int
-    activation_checkpointing: bool
-    layers: int
-    hidden_size: int
-    attention_heads: int
-    vocab_size: int
-    ffn_width: int
-    frequency_ghz: float | None = None
-    precision: Precision = "fp32"
-    training: Training = _DEFAULT
-    shared_cores: int | None = None
+    precision: Precision
+    training: Training
+    shared_cores: int | None
+
+    def __init__(
+        self,
+        *,
+        frequency_ghz: float | None = None,
+        precision: Precision = "fp32",
+        training: Training | None = None,
+        shared_cores: int | None = None,
+        **sizes: Any,
+    ) -> None:
+        self.__dict__.update(completed({name: value for name, value in sizes.items() if value is not None}))
+        self.__dict__.update(
+            frequency_ghz=frequency_ghz,
+            precision=precision,
+            training=Training() if training is None else training,
+            shared_cores=shared_cores,
+        )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in FIELDS:
+                raise UnknownSizeError(f"{name} is unknown")
+            raise AttributeError(name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dimensions) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted((name, str(value)) for name, value in self.__dict__.items())))
+
+    def __repr__(self) -> str:
+        return f"Dimensions({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
 
     @classmethod
-    def of(cls, layout: Layout) -> "Case":
-        """That of a layout."""
+    def of(cls, layout: Layout) -> "Dimensions":
+        """The sizes of a layout, all known."""
         return cls(
-            nodes=layout.nodes,
-            ranks_per_node=layout.ranks_per_node,
-            data=layout.data,
-            tensor=layout.tensor,
-            pipeline=layout.pipeline,
-            micro_batch=layout.micro_batch,
-            global_batch=layout.global_batch,
-            sequence_length=layout.sequence_length,
-            activation_checkpointing=layout.activation_checkpointing,
-            layers=layout.model.layers,
-            hidden_size=layout.model.hidden_size,
-            attention_heads=layout.model.attention_heads,
-            vocab_size=layout.model.vocab_size,
-            ffn_width=layout.model.ffn_width,
+            **{name: value for name, value in layout.fields().items() if name not in ("variant", "frequency_ghz")},
+            **sizes_of(layout.model),
             frequency_ghz=layout.frequency_ghz,
             precision=layout.workload.precision,
             training=layout.workload.training,
@@ -83,31 +88,68 @@ class Case:
         )
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any], workload: Workload) -> "Case | None":
-        """That of a row of results.csv, run by such a workload; None where the row lacks a size or breaks its law."""
-        sizes = {name: row[column] for name, column in _COLUMNS.items()}
-        if None in sizes.values():
+    def of_row(cls, row: Mapping[str, Any], workload: Workload) -> "Dimensions | None":
+        """The sizes in a row of results.csv, run by such a workload; None where one is missing or they break a law."""
+        sizes = {field.name: row[field.column] for field in _IN_ROWS if field.name != "ranks"}
+        if None in [sizes[name] for name in _NEEDED]:
             return None
-        case = cls(
+        found = cls(
             **sizes,
-            ffn_width=4 * sizes["hidden_size"],
-            frequency_ghz=row["frequency_ghz"],
+            ffn_hidden_size=4 * sizes["hidden_size"],
             precision=workload.precision,
             training=workload.training,
         )
-        return case if case.lawful else None
+        return found if found.is_lawful else None
 
     @property
-    def lawful(self) -> bool:
-        """Whether ranks, batch and layers split as they must."""
-        split = self.data * self.tensor * self.pipeline
-        parts = (self.global_batch % (self.data * self.micro_batch), self.layers % self.pipeline)
-        return self.nodes * self.ranks_per_node == split and parts == (0, 0) and self.micro_batches > 0
+    def is_lawful(self) -> bool:
+        """Whether all is known that the laws speak of, and obeys them."""
+        return self.knows("micro_batches") and not broken_laws(self.__dict__)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """How a calibration file holds the sizes: a mapping, what follows from others left out."""
+        write = core_schema.plain_serializer_function_ser_schema(cls._to_data)
+        return core_schema.no_info_plain_validator_function(cls._from_data, serialization=write)
+
+    @classmethod
+    def _from_data(cls, data: Any) -> "Dimensions":
+        if isinstance(data, Dimensions):
+            return data
+        if not isinstance(data, dict):
+            raise ValueError("sizes of a run are a mapping")
+        known = {_OLDER_NAMES.get(name, name): value for name, value in data.items()}
+        return cls(**{**known, "training": Training.model_validate(known.get("training", {}))})
+
+    def _to_data(self) -> dict[str, Any]:
+        kept = {name: value for name, value in self.__dict__.items() if name not in _FOLLOWING and value is not None}
+        return {**kept, "training": self.training.model_dump(mode="json")}
+
+    def changed(self, **sizes: Any) -> "Dimensions":
+        """The same run with other sizes; what follows from them is worked out anew unless it is given."""
+        kept = {name: value for name, value in self.__dict__.items() if name not in _RANKS_AND_BATCHES}
+        return Dimensions(**{**kept, **sizes})
+
+    def knows(self, *names: str) -> bool:
+        """Whether all these sizes are known."""
+        return all(name in self.__dict__ for name in names)
+
+    def maybe(self, name: str) -> Any | None:
+        """A size, or what is worked out from sizes; None where something it needs is unknown."""
+        try:
+            return getattr(self, name)
+        except UnknownSizeError:
+            return None
 
     @property
-    def micro_batches(self) -> int:
-        """Micro batches each replica works through in one iteration."""
-        return self.global_batch // (self.data * self.micro_batch)
+    def ffn_width(self) -> int:
+        """Inner width of the feed-forward block."""
+        return self.ffn_hidden_size
+
+    @property
+    def recomputes_core_only(self) -> bool:
+        """Whether checkpointing recomputes the core of attention alone."""
+        return self.training.recomputation == "selective"
 
     @property
     def tokens(self) -> int:
@@ -124,9 +166,19 @@ class Case:
         """Operations of one micro batch in one pipeline stage, over its tensor-parallel ranks together."""
         return self._flops(self.micro_batch, self.activation_checkpointing) / self.pipeline
 
+    @property
+    def model_flops(self) -> int:
+        """Operations one iteration needs, recomputation not counted."""
+        return self._flops(self.global_batch, False)
+
+    @property
+    def hardware_flops(self) -> int:
+        """Operations the machine does in one iteration."""
+        return self._flops(self.global_batch, self.activation_checkpointing)
+
     def tflops_per_node(self, iteration_seconds: float, recomputation: bool) -> float:
         """Rate of one node, `recomputation` counted or not, in 1e12 operations per second."""
-        work = self._flops(self.global_batch, recomputation and self.activation_checkpointing)
+        work = self.hardware_flops if recomputation else self.model_flops
         return tflops_per_node(work, iteration_seconds, self.nodes)
 
     def _flops(self, samples: int, activation_checkpointing: bool) -> int:
@@ -138,71 +190,5 @@ class Case:
             global_batch=samples,
             tensor=self.tensor,
             activation_checkpointing=activation_checkpointing,
-            selective=self.training.recomputation == "selective",
-        )
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of a run that its rates depend on; None is unknown. Batch in samples, sequence and vocabulary in tokens.
-
-    `selective`: checkpointing recomputes the core of attention alone.
-    """
-
-    nodes: int | None
-    ranks_per_node: int | None
-    tensor: int | None
-    global_batch: int | None
-    sequence_length: int | None
-    activation_checkpointing: bool | None
-    layers: int | None
-    hidden_size: int | None
-    vocab_size: int | None
-    selective: bool = False
-
-    @classmethod
-    def of(cls, layout: Layout) -> "Shape":
-        """That of a layout, all known."""
-        return cls(
-            nodes=layout.nodes,
-            ranks_per_node=layout.ranks_per_node,
-            tensor=layout.tensor,
-            global_batch=layout.global_batch,
-            sequence_length=layout.sequence_length,
-            activation_checkpointing=layout.activation_checkpointing,
-            layers=layout.model.layers,
-            hidden_size=layout.model.hidden_size,
-            vocab_size=layout.model.vocab_size,
-            selective=layout.workload.training.recomputation == "selective",
-        )
-
-    @property
-    def ranks(self) -> int | None:
-        """Ranks of the whole run."""
-        return self.nodes * self.ranks_per_node if self.nodes and self.ranks_per_node else None
-
-    @property
-    def tokens(self) -> int | None:
-        """Tokens of one iteration."""
-        return self.global_batch * self.sequence_length if self.global_batch and self.sequence_length else None
-
-    @property
-    def model_flops(self) -> int | None:
-        """Operations one iteration needs, recomputation not counted."""
-        return self._flops(False)
-
-    @property
-    def hardware_flops(self) -> int | None:
-        """Operations the machine does in one iteration."""
-        return None if self.activation_checkpointing is None else self._flops(self.activation_checkpointing)
-
-    def _flops(self, activation_checkpointing: bool) -> int | None:
-        sizes = {
-            name: getattr(self, name)
-            for name in ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor")
-        }
-        if None in sizes.values():
-            return None
-        return flops.hardware_flops(
-            **sizes, activation_checkpointing=activation_checkpointing, selective=self.selective
+            selective=self.recomputes_core_only,
         )

@@ -11,7 +11,7 @@ from nodesweep.sweep.layout import Layout
 
 from .calibration import Calibration
 from .cost import node_hours
-from .dimensions import Case
+from .dimensions import Dimensions
 from .memory import Peak, known_factor, peak
 from .timing import Parts, parts, passes
 
@@ -82,7 +82,7 @@ class Time:
 class Forecast:
     """What is foreseen of a layout; no time where nothing is known of it."""
 
-    case: Case
+    case: Dimensions
     memory: Memory
     time: Time | None
     node_hours: float | None
@@ -91,7 +91,7 @@ class Forecast:
 
 def forecast(layout: Layout, calibration: Calibration | None = None) -> Forecast:
     """What a layout takes by the calibration of its campaign, else by what its config says, else by a guess."""
-    case = Case.of(layout)
+    case = Dimensions.of(layout)
     time = _time(layout, case, calibration)
     hours = [None, None]
     if time is not None:
@@ -101,7 +101,7 @@ def forecast(layout: Layout, calibration: Calibration | None = None) -> Forecast
     return Forecast(case, memory_of(case, layout.machine, layout.workload, calibration), time, *hours)
 
 
-def memory_of(case: Case, machine: Machine, workload: Workload, calibration: Calibration | None) -> Memory:
+def memory_of(case: Dimensions, machine: Machine, workload: Workload, calibration: Calibration | None) -> Memory:
     """The peak of a rank, by fitted constants, by those of the workload's file, or by guessed ones."""
     limit = machine.memory_mib_per_node
     limit_bytes = None if limit is None else limit * MIB / machine.ranks_per_node
@@ -129,7 +129,7 @@ def _at_least(constants: MemoryConstants) -> MemoryConstants:
     return LEAST.model_copy(update={"process_mib": constants.process_mib})
 
 
-def _time(layout: Layout, case: Case, calibration: Calibration | None) -> Time | None:
+def _time(layout: Layout, case: Dimensions, calibration: Calibration | None) -> Time | None:
     found = calibration.estimate(case) if calibration else None
     if found is not None and calibration is not None:
         source = f"{len(calibration.runs)} runs of campaign {calibration.campaign}"
@@ -139,7 +139,7 @@ def _time(layout: Layout, case: Case, calibration: Calibration | None) -> Time |
     return replace(guess, source=f"{guess.source}; {reason}") if guess and reason else guess
 
 
-def _expected(layout: Layout, case: Case) -> Time:
+def _expected(layout: Layout, case: Dimensions) -> Time:
     """What the config expects of an iteration; the margin of its time limits says how surely."""
     run = layout.iterations
     seconds = ((layout.expected_seconds or 0.0) - run.startup_seconds) / run.total
@@ -151,7 +151,7 @@ def _expected(layout: Layout, case: Case) -> Time:
     )
 
 
-def _guessed(layout: Layout, case: Case) -> Time | None:
+def _guessed(layout: Layout, case: Dimensions) -> Time | None:
     """A roofline: a share of the peak of the node, pipeline bubble added; None where the peak is not known."""
     best = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
     if best is None:

@@ -34,7 +34,10 @@ and two that ran out of 29150 MiB, the first of them after its first iteration:
 >>> constants = MemoryConstants(process_mib=1836, allocator_factor=1.11, allocator_factor_without_recomputation=1.11)
 >>> def mib(tensor, data, recomputed):
 ...     nodes = 48 * tensor * data
-...     case = Case(nodes, 1, data, tensor, 48, 1, 1536, 2048, recomputed, 48, 7168, 56, 50257, 4 * 7168)
+...     case = Dimensions(
+...         nodes=nodes, ranks_per_node=1, data=data, tensor=tensor, pipeline=48, micro_batch=1, global_batch=1536,
+...         sequence_length=2048, activation_checkpointing=recomputed, layers=48, hidden_size=7168, attention_heads=56,
+...         vocab_size=50257, ffn_hidden_size=4 * 7168)
 ...     found = peak(case, constants)
 ...     return round(found.later_bytes / MIB), round(found.first_bytes / MIB), found.stage
 >>> mib(4, 1, True), mib(8, 1, True), mib(4, 16, True)
@@ -48,7 +51,7 @@ from dataclasses import dataclass
 from nodesweep.common.units import MIB
 from nodesweep.config.training import MemoryConstants
 
-from .dimensions import Case
+from .dimensions import Dimensions
 
 ADAM_MOMENT_BYTES = 8
 ADAM_STEP_BYTES = 4
@@ -113,7 +116,7 @@ class Peak:
         return self.of.stage
 
 
-def peak(case: Case, constants: MemoryConstants) -> Peak:
+def peak(case: Dimensions, constants: MemoryConstants) -> Peak:
     """The most a rank of any stage needs. No stage between the first and the last needs more than the first."""
     stages = [stage_memory(case, stage, constants) for stage in sorted({0, case.pipeline - 1})]
     return Peak(
@@ -123,20 +126,20 @@ def peak(case: Case, constants: MemoryConstants) -> Peak:
     )
 
 
-def known_factor(case: Case, constants: MemoryConstants) -> float | None:
+def known_factor(case: Dimensions, constants: MemoryConstants) -> float | None:
     """The allocator's factor of a case; None where it was never fitted for its recomputation."""
     with_it, without = constants.allocator_factor, constants.allocator_factor_without_recomputation
     return with_it if case.activation_checkpointing else without
 
 
-def _factor(case: Case, constants: MemoryConstants) -> float:
+def _factor(case: Dimensions, constants: MemoryConstants) -> float:
     """The same, that of the other recomputation where it is not known."""
     known = known_factor(case, constants)
     other = constants.allocator_factor or constants.allocator_factor_without_recomputation
     return float(known or other or 1.0)
 
 
-def stage_memory(case: Case, stage: int, constants: MemoryConstants) -> StageMemory:
+def stage_memory(case: Dimensions, stage: int, constants: MemoryConstants) -> StageMemory:
     """Bytes of a rank in a stage, counted from 0."""
     count, zero = parameters(case, stage), case.training.zero_stage
     weights, gradients, optimizer = _STATE_BYTES.get(case.precision, _MIXED_STATE_BYTES)
@@ -157,10 +160,11 @@ def stage_memory(case: Case, stage: int, constants: MemoryConstants) -> StageMem
     )
 
 
-def parameters(case: Case, stage: int) -> float:
+def parameters(case: Dimensions, stage: int) -> float:
     """Parameters a rank holds in a stage.
 
-    >>> case = Case(4, 1, 1, 2, 2, 1, 4, 8, True, 2, 4, 2, 128, 16)  # two stages of one layer, h = 4, V = 256
+    >>> case = Dimensions(  # two stages of one layer, h = 4, V = 256
+    ...     tensor=2, pipeline=2, sequence_length=8, layers=2, hidden_size=4, vocab_size=128, ffn_hidden_size=16)
     >>> parameters(case, 0), parameters(case, 1)  # (64 + 128 + 12 + 16) / 2 + 24 = 134, + 512 + 32, and + 512 + 8
     (678.0, 654.0)
     """
@@ -174,32 +178,32 @@ def parameters(case: Case, stage: int) -> float:
     return count
 
 
-def _layer_parameters(case: Case) -> float:
+def _layer_parameters(case: Dimensions) -> float:
     hidden, wide = case.hidden_size, case.ffn_width
     return (4 * hidden**2 + 2 * hidden * wide + 3 * hidden + wide) / case.tensor + 6 * hidden
 
 
-def _element_bytes(case: Case) -> int:
+def _element_bytes(case: Dimensions) -> int:
     return 4 if case.precision == "fp32" else 2
 
 
-def _mask_bytes(case: Case) -> int:
+def _mask_bytes(case: Dimensions) -> int:
     return (4 if case.precision == "fp32" else 1) if case.training.dropout else 0
 
 
-def _hidden_bytes(case: Case) -> float:
+def _hidden_bytes(case: Dimensions) -> float:
     """One micro batch of hidden states."""
     return case.sequence_length * case.micro_batch * case.hidden_size * _element_bytes(case)
 
 
-def _score_bytes(case: Case) -> float:
+def _score_bytes(case: Dimensions) -> float:
     """One sequence x sequence matrix of each head of a rank; none with flash attention."""
     if case.training.flash_attention:
         return 0.0
     return case.micro_batch * case.attention_heads / case.tensor * case.sequence_length**2 * _element_bytes(case)
 
 
-def _layer_bytes(case: Case) -> tuple[float, float]:
+def _layer_bytes(case: Dimensions) -> tuple[float, float]:
     """What the backward pass of a layer needs: outside the core of attention, and of it."""
     size, mask = _element_bytes(case), _mask_bytes(case)
     tokens, tensor = case.sequence_length * case.micro_batch, case.tensor
@@ -209,7 +213,7 @@ def _layer_bytes(case: Case) -> tuple[float, float]:
     return unsplit / (tensor if case.training.sequence_parallel else 1) + split / tensor, core
 
 
-def _in_flight(case: Case, stage: int) -> float:
+def _in_flight(case: Dimensions, stage: int) -> float:
     """Activations kept for the micro batches, or chunks of them, that a stage has under way."""
     training, stages, waiting = case.training, case.pipeline, case.micro_batches
     chunks = 1
@@ -226,14 +230,14 @@ def _in_flight(case: Case, stage: int) -> float:
     return under_way * kept + embedded
 
 
-def _kept_of_a_layer(case: Case) -> float:
+def _kept_of_a_layer(case: Dimensions) -> float:
     around, core = _layer_bytes(case)
     if not case.activation_checkpointing:
         return around + core
     return _hidden_bytes(case) if case.training.recomputation == "full" else around
 
 
-def _working(case: Case) -> float:
+def _working(case: Dimensions) -> float:
     around, core = _layer_bytes(case)
     size, training = _element_bytes(case), case.training
     recomputed = 0.0
@@ -244,7 +248,7 @@ def _working(case: Case) -> float:
     return recomputed + _score_bytes(case) + widest + gathered
 
 
-def _logits(case: Case) -> float:
+def _logits(case: Dimensions) -> float:
     """Logits and what the loss makes of them in fp32, and the gradient of the hidden states."""
     tokens = case.sequence_length * case.micro_batch
     return tokens * case.vocabulary / case.tensor * (_element_bytes(case) + _LOSS_BYTES) + _hidden_bytes(case)

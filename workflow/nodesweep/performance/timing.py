@@ -21,7 +21,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .dimensions import Case
+from .dimensions import Dimensions
 
 
 def _constant(data: int) -> float:
@@ -80,19 +80,17 @@ class Parts:
         return compute, bubble, sync, sharing
 
 
-def passes(case: Case) -> float:
+def passes(case: Dimensions) -> float:
     """Micro batches whose time passes in an iteration, those of the bubble or of other ranks' turns included.
 
-    >>> from dataclasses import replace
-    >>> from .case import Case
-    >>> case = Case(192, 1, 1, 4, 48, 1, 1536, 2048, True, 48, 7168, 56, 50257, 28672)
-    >>> passes(case), passes(replace(case, shared_cores=96))  # 1536 + 47; twice as many ranks as cores
+    >>> case = Dimensions(nodes=192, ranks_per_node=1, tensor=4, pipeline=48, micro_batch=1, global_batch=1536)
+    >>> passes(case), passes(case.changed(shared_cores=96))  # 1536 + 47; twice as many ranks as cores
     (1583.0, 3072.0)
     """
     return max(case.micro_batches + (case.pipeline - 1) / _chunks(case), _turns(case))
 
 
-def _turns(case: Case) -> float:
+def _turns(case: Dimensions) -> float:
     """Micro batches that each core works through."""
     if case.shared_cores is None:
         return 0.0
@@ -110,7 +108,7 @@ def iteration_seconds(
     )
 
 
-def parts(case: Case, micro_batch_seconds: float, sync_seconds: float) -> Parts:
+def parts(case: Dimensions, micro_batch_seconds: float, sync_seconds: float) -> Parts:
     """The same of a case; ranks that take turns on shared cores have no bubble."""
     alone = iteration_seconds(micro_batch_seconds, case.micro_batches, case.pipeline, _chunks(case), sync_seconds)
     turns = micro_batch_seconds * _turns(case)
@@ -119,5 +117,5 @@ def parts(case: Case, micro_batch_seconds: float, sync_seconds: float) -> Parts:
     return replace(alone, bubble_seconds=0.0, sharing_seconds=turns - alone.compute_seconds)
 
 
-def _chunks(case: Case) -> int:
+def _chunks(case: Dimensions) -> int:
     return case.training.chunks_per_stage if case.training.pipeline_schedule == "interleaved" else 1

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nodesweep.common.outcomes import is_result
+from nodesweep.common.outcomes import has_failed
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
 from .table import Run
@@ -42,8 +42,8 @@ def calibrations_of(
     }
 
 
-def _targets(layouts: Iterable[Layout]) -> list[Case]:
-    return [Case.of(layout) for layout in layouts]
+def _targets(layouts: Iterable[Layout]) -> list[Dimensions]:
+    return [Dimensions.of(layout) for layout in layouts]
 
 
 def _take(found: tuple[list[Observation], list[LeftOut]], run: Run) -> None:
@@ -57,12 +57,12 @@ def _take(found: tuple[list[Observation], list[LeftOut]], run: Run) -> None:
     found[0].append(
         Observation(
             run.layout.slug,
-            Case.of(run.layout),
+            Dimensions.of(run.layout),
             statistics.iteration_seconds if statistics else None,
             mib_of_a_rank(memory.peak_mib, memory.source, run.layout.ranks_per_node, run.layout.ranks)
             if memory
             else None,
-            limited=not is_result(outcome),
+            limited=has_failed(outcome),
             scatter=statistics.scatter if statistics else None,
         )
     )

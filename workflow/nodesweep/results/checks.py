@@ -8,13 +8,14 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from nodesweep.config.layout_fields import FIELDS
 from nodesweep.config.machine import PeakTflops, peak_of
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.trainers.formats import Format
 from nodesweep.logs.warmup import timed
 from nodesweep.performance import flops
-from nodesweep.performance.dimensions import Shape
-from nodesweep.sweep.layout import Layout
+from nodesweep.performance.dimensions import Dimensions
+from nodesweep.sweep.layout import Layout, sizes_of
 
 from . import checks as plausible
 from .measurement import Statistics
@@ -103,18 +104,8 @@ PRINTED_TFLOPS_STEP = 0.01
 
 TFLOPS_TOLERANCE = 0.02
 
-ARGUMENTS = {
-    "num_layers": lambda layout: layout.model.layers,
-    "hidden_size": lambda layout: layout.model.hidden_size,
-    "num_attention_heads": lambda layout: layout.model.attention_heads,
-    "seq_length": lambda layout: layout.sequence_length,
-    "micro_batch_size": lambda layout: layout.micro_batch,
-    "global_batch_size": lambda layout: layout.global_batch,
-    "tensor_model_parallel_size": lambda layout: layout.tensor,
-    "pipeline_model_parallel_size": lambda layout: layout.pipeline,
-    "data_parallel_size": lambda layout: layout.data,
-}
-"""Arguments a trainer prints, by Megatron's names, and what the layout says they are."""
+ARGUMENTS = {row.logged_as[0]: name for name, row in FIELDS.items() if row.checked_in_log}
+"""Arguments that trainers print, and the fields of a layout that they must agree with."""
 
 
 def _tflops(work: int | None, seconds: float, parts: int | None) -> float | None:
@@ -123,7 +114,7 @@ def _tflops(work: int | None, seconds: float, parts: int | None) -> float | None
 
 
 def _flags(
-    shape: Shape, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
+    shape: Dimensions, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
 ) -> tuple[str, ...]:
     flags = []
     if capped := (record.get("usage") or {}).get("power_capped"):
@@ -151,7 +142,7 @@ def _above_peak(layout: Layout, statistics: Statistics | None) -> list[str]:
     return plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
 
 
-def _implausible(shape: Shape, reading: LogReading, statistics: Statistics | None) -> list[str]:
+def _implausible(shape: Dimensions, reading: LogReading, statistics: Statistics | None) -> list[str]:
     """Flags of figures that contradict each other, or scatter too much."""
     if statistics is None:
         return []
@@ -160,15 +151,15 @@ def _implausible(shape: Shape, reading: LogReading, statistics: Statistics | Non
     return [
         *plausible.stamps_differ(reading, statistics.first_iteration),
         *plausible.spread_too_large(seconds, statistics.iteration_seconds_half_interquartile_range),
-        *plausible.rates_differ(used, shape.global_batch, shape.tokens, shape.ranks),
+        *plausible.rates_differ(used, shape.maybe("global_batch"), shape.maybe("tokens"), shape.maybe("ranks")),
     ]
 
 
-def _tflops_differ(shape: Shape, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
+def _tflops_differ(shape: Dimensions, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
     """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
     counts_all = form is not None and form.counts_recomputation
-    work = shape.hardware_flops if counts_all else shape.model_flops
-    pairs = [(row.tflops, _tflops(work, row.seconds, shape.ranks)) for row in used if row.tflops is not None]
+    work = shape.maybe("hardware_flops" if counts_all else "model_flops")
+    pairs = [(row.tflops, _tflops(work, row.seconds, shape.maybe("ranks"))) for row in used if row.tflops is not None]
     differing = [
         (logged, counted)
         for logged, counted in pairs
@@ -186,5 +177,6 @@ def _arguments_differ(layout: Layout, reading: LogReading) -> list[str]:
     said = {name: logged[name] for name in ARGUMENTS if logged.get(name, "").isdecimal()}
     if reading.world_size is not None:
         said["world_size"] = str(reading.world_size)
-    meant = {**{name: of(layout) for name, of in ARGUMENTS.items()}, "world_size": layout.ranks}
+    values = {**layout.fields(), **sizes_of(layout.model)}
+    meant = {**{argument: values[name] for argument, name in ARGUMENTS.items()}, "world_size": layout.ranks}
     return [f"log says {name} {value}, not {meant[name]}" for name, value in said.items() if int(value) != meant[name]]

@@ -8,7 +8,7 @@ from typing import Any
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
 from nodesweep.logs.warmup import left_out, timed, warm_up_records
-from nodesweep.performance.dimensions import Shape
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
 from .checks import _above_peak, _arguments_differ, _flags, _implausible, _tflops
@@ -17,7 +17,7 @@ from .measurement import Measurement, Memory, Series, Settings, Statistics
 
 def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: Settings) -> Measurement:
     """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
-    measured = measure_log(Shape.of(layout), layout.slug, record, reading, settings)
+    measured = measure_log(Dimensions.of(layout), layout.slug, record, reading, settings)
     return replace(
         measured,
         flags=(*measured.flags, *_above_peak(layout, measured.statistics), *_arguments_differ(layout, reading)),
@@ -25,7 +25,7 @@ def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, sett
 
 
 def measure_log(
-    shape: Shape, slug: str, record: Mapping[str, Any], reading: LogReading, settings: Settings
+    shape: Dimensions, slug: str, record: Mapping[str, Any], reading: LogReading, settings: Settings
 ) -> Measurement:
     """Measure a run of which no more than its shape is known, and that not wholly."""
     records = reading.iterations
@@ -50,7 +50,7 @@ def measure_log(
     )
 
 
-def _statistics(shape: Shape, reading: LogReading, settings: Settings) -> Statistics | None:
+def _statistics(shape: Dimensions, reading: LogReading, settings: Settings) -> Statistics | None:
     records = timed(reading)
     if not records:
         return None
@@ -59,7 +59,7 @@ def _statistics(shape: Shape, reading: LogReading, settings: Settings) -> Statis
     seconds = [row.seconds for row in used]
     values = {"median": median(seconds), "mean": fmean(seconds)}
     chosen = values[settings.statistic]
-    log_tflops = _log_tflops_per_node(shape.ranks_per_node, used)
+    log_tflops = _log_tflops_per_node(shape.maybe("ranks_per_node"), used)
     return Statistics(
         records_dropped=dropped,
         records_used=len(used),
@@ -69,9 +69,9 @@ def _statistics(shape: Shape, reading: LogReading, settings: Settings) -> Statis
         iteration_seconds_median=values["median"],
         iteration_seconds_mean=values["mean"],
         iteration_seconds_half_interquartile_range=_half_interquartile_range(seconds),
-        tokens_per_second=shape.tokens / chosen if shape.tokens else None,
-        tflops_per_node=_tflops(shape.hardware_flops, chosen, shape.nodes),
-        model_tflops_per_node=_tflops(shape.model_flops, chosen, shape.nodes),
+        tokens_per_second=shape.tokens / chosen if shape.maybe("tokens") else None,
+        tflops_per_node=_tflops(shape.maybe("hardware_flops"), chosen, shape.maybe("nodes")),
+        model_tflops_per_node=_tflops(shape.maybe("model_flops"), chosen, shape.maybe("nodes")),
         log_tflops_per_node=log_tflops[settings.statistic],
         log_tflops_per_node_median=log_tflops["median"],
         log_tflops_per_node_mean=log_tflops["mean"],

@@ -1,7 +1,6 @@
 """Sweep → layouts and rejected points, each with the law it broke."""
 
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,13 @@ from pydantic import BaseModel, ValidationError
 
 from nodesweep.common.errors import ConfigError, LayoutError
 from nodesweep.config.expressions import compile_condition, compile_template
+from nodesweep.config.layout_fields import AXES, LAYOUT_FIELDS
 from nodesweep.config.loader import dotted, merge
 from nodesweep.config.sweep import Block, Iterations, Sweep, Variant
 from nodesweep.config.types import is_name
 
-from .layout import Layout, identity_of, multiples, nearest
+from .constraints import broken_laws, completed
+from .layout import Layout, identity_of
 
 _MOST_POINTS = 100_000
 _NOTED = ("versions", "repositories", "secrets")
@@ -97,20 +98,20 @@ def _points(sweep: Sweep) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _axes(block: Block) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Names and values of a block's axes, in the order of the type: nodes slowest."""
-    names = [name for name in Block.model_fields if name != "note"]
-    return names, [getattr(block, name) or (None,) for name in names]
+    """Names and values of a block's axes, nodes slowest."""
+    return list(AXES), [getattr(block, name) or (None,) for name in AXES]
 
 
 def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> Layout:
     """One point as a layout with `changes` to its settings; raises LayoutError with the broken law."""
     parts = {name: _changed(sweep, name, changes[name]) for name in _PARTS}
     known = _known(fields, parts["machine"].ranks_per_node)
-    data = known["data"] or _data(known["nodes"], known["ranks_per_node"], known["tensor"], known["pipeline"])
     _exclude(sweep, known)
+    if not known["data"]:
+        raise next(LayoutError(broken.law, broken.sentence) for broken in broken_laws({**known, "data": None}))
     context = {**known, "model": parts["model"], "machine": parts["machine"]}
     return Layout(
-        **{**fields, "data": data},
+        **{**fields, "data": known["data"]},
         **parts,
         expected_seconds=_expected_seconds(parts["iterations"], context),
         campaign=_campaign(sweep, context),
@@ -132,30 +133,15 @@ def _of_the_run(changes: dict[str, Any]) -> dict[str, Any]:
 
 def _known(fields: dict[str, Any], ranks_per_node: int) -> dict[str, Any]:
     """What conditions see of a point; DP and its micro batches are 0 where DP is no whole number."""
-    ranks, one_replica = fields["nodes"] * ranks_per_node, fields["tensor"] * fields["pipeline"]
-    data = fields["data"] or (0 if ranks % one_replica else ranks // one_replica)
+    known = completed({**fields, "ranks_per_node": ranks_per_node})
+    data = known.get("data", 0)
     return {
         **fields,
+        **{name: known.get(name) for name in LAYOUT_FIELDS},
         "data": data,
-        "ranks_per_node": ranks_per_node,
-        "ranks": ranks,
         "micro_batches": fields["global_batch"] // (data * fields["micro_batch"]) if data else 0,
         "variant": fields["variant"].name if fields["variant"] else "",
     }
-
-
-def _data(nodes: int, ranks_per_node: int, tensor: int, pipeline: int) -> int:
-    """DP = ranks / (MP x PP); raises LayoutError where that is no whole number."""
-    ranks, one_replica = nodes * ranks_per_node, tensor * pipeline
-    if ranks % one_replica:
-        step = one_replica // math.gcd(one_replica, ranks_per_node)
-        raise LayoutError(
-            "world size",
-            f"{nodes} nodes x {ranks_per_node} ranks = {ranks} ranks do not hold whole replicas of "
-            f"MP {tensor} x PP {pipeline} = {one_replica}; "
-            f"nearest nodes: {nearest(multiples(step, nodes), nodes)}",
-        )
-    return ranks // one_replica
 
 
 def _expected_seconds(iterations: Iterations, context: dict[str, Any]) -> float | None:

@@ -8,57 +8,24 @@ from functools import cached_property
 from typing import Any
 
 from nodesweep.common.errors import LayoutError
+from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS, LayoutValues
 from nodesweep.config.machine import Machine, Queue
 from nodesweep.config.model import Model
 from nodesweep.config.sweep import Iterations, Variant
 from nodesweep.config.workload import Workload
 
-
-def divisors(number: int) -> list[int]:
-    """All divisors in rising order.
-
-    >>> divisors(12)
-    [1, 2, 3, 4, 6, 12]
-    """
-    low = [n for n in range(1, int(number**0.5) + 1) if number % n == 0]
-    return sorted({*low, *(number // n for n in low)})
+from .constraints import broken_laws
 
 
-def nearest(values: list[int], wanted: int) -> str:
-    """The one or two values beside `wanted`, as words.
-
-    >>> nearest([1, 2, 4, 8], 6)
-    '4 or 8'
-    """
-    below = [value for value in values if value < wanted][-1:]
-    above = [value for value in values if value > wanted][:1]
-    return " or ".join(str(value) for value in below + above)
-
-
-def multiples(step: int, wanted: int) -> list[int]:
-    """The positive multiples of `step` on both sides of `wanted`."""
-    below = wanted // step * step
-    return [value for value in (below, below + step) if value > 0]
-
-
-@dataclass(frozen=True)
-class Layout:
+@dataclass(frozen=True, kw_only=True)
+class Layout(LayoutValues):
     """One run of a sweep: how many nodes, how the model is split over them, on what batch.
 
-    `micro_batch`, `global_batch` are in samples, `sequence_length` in tokens. `expected_seconds` is the time the whole
-    job is expected to take. `campaign`: the software stack it runs on. `identity` holds what else changes the run
-    (model, iterations, machine, conditional settings), already in canonical form. Raises LayoutError.
+    `expected_seconds` is the time the whole job is expected to take. `campaign`: the software stack it runs on.
+    `identity` holds what else changes the run (model, iterations, machine, conditional settings), already in canonical
+    form. Raises LayoutError.
     """
 
-    nodes: int
-    tensor: int
-    pipeline: int
-    data: int
-    micro_batch: int
-    global_batch: int
-    sequence_length: int
-    activation_checkpointing: bool
-    frequency_ghz: float | None
     model: Model
     machine: Machine
     workload: Workload
@@ -70,25 +37,12 @@ class Layout:
     identity: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        self._check_world_size()
-        self._check_batch()
-        self._check_model()
+        derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
+        self.__dict__.update(derived)  # the dataclass is frozen for everybody else
+        for broken in broken_laws({**self.__dict__, **sizes_of(self.model)}):
+            raise LayoutError(broken.law, broken.sentence)
+        self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()
-
-    @property
-    def ranks_per_node(self) -> int:
-        """Ranks started on each node."""
-        return self.machine.ranks_per_node
-
-    @property
-    def ranks(self) -> int:
-        """Ranks of the whole run."""
-        return self.nodes * self.ranks_per_node
-
-    @property
-    def micro_batches(self) -> int:
-        """Micro batches each replica works through in one iteration."""
-        return self.global_batch // (self.data * self.micro_batch)
 
     @cached_property
     def queue(self) -> Queue | None:
@@ -112,68 +66,15 @@ class Layout:
     @cached_property
     def slug(self) -> str:
         """Readable name of the layout, unique for all that changes its run; never parsed back."""
-        parts = [
-            f"n{self.nodes}-dp{self.data}-mp{self.tensor}-pp{self.pipeline}",
-            f"mbs{self.micro_batch}-gbs{self.global_batch}-s{self.sequence_length}",
-            "ac" if self.activation_checkpointing else "",
-            f"{self.frequency_ghz:g}ghz" if self.frequency_ghz else "",
-            self.variant.name if self.variant else "",
-            hashlib.sha256(self.identity.encode()).hexdigest()[:6],
-        ]
-        return "-".join(part for part in parts if part)
+        fields = self.fields()
+        parts = [row.slug_part(fields[name]) for name, row in LAYOUT_FIELDS.items() if not row.worked_out]
+        digest = hashlib.sha256(self.identity.encode()).hexdigest()[:6]
+        return "-".join([*(part for part in parts if part), digest])
 
     def fields(self) -> dict[str, Any]:
         """The values conditions and templates see, by name."""
-        return {
-            "nodes": self.nodes,
-            "ranks_per_node": self.ranks_per_node,
-            "ranks": self.ranks,
-            "data": self.data,
-            "tensor": self.tensor,
-            "pipeline": self.pipeline,
-            "micro_batch": self.micro_batch,
-            "global_batch": self.global_batch,
-            "micro_batches": self.micro_batches,
-            "sequence_length": self.sequence_length,
-            "activation_checkpointing": self.activation_checkpointing,
-            "frequency_ghz": self.frequency_ghz,
-            "variant": self.variant.name if self.variant else "",
-        }
-
-    def _check_world_size(self) -> None:
-        if self.ranks != self.data * self.tensor * self.pipeline:
-            product = self.data * self.tensor * self.pipeline
-            raise LayoutError(
-                "world size",
-                f"{self.nodes} nodes x {self.ranks_per_node} ranks = {self.ranks} ranks, but DP {self.data} x "
-                f"MP {self.tensor} x PP {self.pipeline} = {product}; leave data out and it follows",
-            )
-
-    def _check_batch(self) -> None:
-        step = self.data * self.micro_batch
-        if self.global_batch % step:
-            raise LayoutError(
-                "batch",
-                f"GBS {self.global_batch} does not split over DP {self.data} x MBS {self.micro_batch}; "
-                f"nearest GBS: {nearest(multiples(step, self.global_batch), self.global_batch)}",
-            )
-
-    def _check_model(self) -> None:
-        model = self.model
-        if model.hidden_size % model.attention_heads:
-            raise LayoutError(
-                "hidden size",
-                f"hidden size {model.hidden_size} does not split over {model.attention_heads} heads; nearest hidden "
-                f"size: {nearest(multiples(model.attention_heads, model.hidden_size), model.hidden_size)}",
-            )
-        for law, name, size, split, parts in (
-            ("layers", "layers", model.layers, "PP", self.pipeline),
-            ("attention heads", "attention heads", model.attention_heads, "MP", self.tensor),
-            ("feed-forward width", "feed-forward width", model.ffn_width, "MP", self.tensor),
-        ):
-            if size % parts:
-                near = nearest(divisors(size), parts)
-                raise LayoutError(law, f"{size} {name} do not split over {split} {parts}; nearest {split}: {near}")
+        values = {name: getattr(self, name) for name in LAYOUT_FIELDS}
+        return {**values, "variant": self.variant.name if self.variant else ""}
 
     def _check_machine(self) -> None:
         machine = self.machine
@@ -204,6 +105,11 @@ class Layout:
 
     def _refusal(self, queue: Queue) -> str | None:
         return queue.refusal(self.nodes, self._needed_seconds)
+
+
+def sizes_of(model: Model) -> dict[str, int]:
+    """The sizes of a model by the names of its rows in config/layout_fields.py."""
+    return {name: getattr(model, name) for name in MODEL_FIELDS} | {"ffn_hidden_size": model.ffn_width}
 
 
 def identity_of(**parts: Any) -> str:

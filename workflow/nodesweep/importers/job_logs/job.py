@@ -12,7 +12,7 @@ from nodesweep.config.model import Model
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.verdict import from_log
-from nodesweep.performance.dimensions import Shape
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measure import measure_log
 from nodesweep.results.measurement import Measurement, Settings
 from nodesweep.results.table import figures, size_label
@@ -60,7 +60,7 @@ class IngestedLog:
     layout_text: str
     layout: dict[str, int | float | bool | None]
     words: dict[str, Word]
-    shape: Shape
+    shape: Dimensions
     precision: str | None
     one_rank_is_a_node: bool
     findings: tuple[str, ...]
@@ -183,12 +183,12 @@ def _memory_source(reading: LogReading) -> str:
     return "log-node-used" if reading.node_memory else "none"
 
 
-def _shape(known: Values) -> Shape:
+def _shape(known: Values) -> Dimensions:
     """What rates follow from; the formula is one of dense models."""
     names = ("nodes", "ranks_per_node", "tensor", "global_batch", "sequence_length", "activation_checkpointing")
     sizes = ("layers", "hidden_size", "vocab_size")
     dense = known.get("experts", 1) == 1
-    return Shape(
+    return Dimensions(
         **{name: known.get(name) for name in names}, **{name: known.get(name) if dense else None for name in sizes}
     )
 

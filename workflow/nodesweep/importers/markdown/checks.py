@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from nodesweep.sweep.layout import divisors, multiples, nearest
+from nodesweep.sweep.constraints import divisors, multiples, nearest
 
 from .columns import MEASURED, column_of
 from .findings import SHORT, Finding, Found, at

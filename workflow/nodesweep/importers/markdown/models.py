@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nodesweep.performance.flops import parameter_count
-from nodesweep.sweep.layout import multiples, nearest
+from nodesweep.sweep.constraints import multiples, nearest
 
 from .cells import size_in
 from .findings import Finding, Found

@@ -6,7 +6,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 
 from .memory_model import MemoryFit
 from .observations import LeftOut
@@ -37,7 +37,7 @@ class Calibration:
         """The runs with a time, and how far predictions are off them."""
         return self.time.runs
 
-    def refusal(self, case: Case) -> str:
+    def refusal(self, case: Dimensions) -> str:
         """Why nothing is said of the time of a case; empty where `estimate` may be asked.
 
         Runs that do not tell everything may still tell all that matters to one case.
@@ -47,7 +47,7 @@ class Calibration:
             return self.time.refusal
         return model.refusal(case)
 
-    def estimate(self, case: Case) -> Estimate | None:
+    def estimate(self, case: Dimensions) -> Estimate | None:
         """What an iteration of a case takes; None where that is refused."""
         return self.time.model.estimate(case) if self.time.model and not self.refusal(case) else None
 

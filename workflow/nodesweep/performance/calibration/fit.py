@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 
 from . import Calibration
 from . import memory_fit as memories
@@ -12,7 +12,10 @@ from .observations import LeftOut, Observation
 
 
 def calibrate(
-    campaign: str, observations: Sequence[Observation], left_out: Iterable[LeftOut] = (), targets: Sequence[Case] = ()
+    campaign: str,
+    observations: Sequence[Observation],
+    left_out: Iterable[LeftOut] = (),
+    targets: Sequence[Dimensions] = (),
 ) -> Calibration:
     """Fit what the runs of a campaign tell. `targets`: the cases that are to be predicted."""
     time = times.fit(observations, targets, each=True)

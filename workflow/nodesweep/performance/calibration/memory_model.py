@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nodesweep.common.units import MIB
 from nodesweep.config.training import MemoryConstants
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.memory import peak
 
 
@@ -21,7 +21,7 @@ class MemoryModel:
     error: float
     rows: int
 
-    def error_bytes(self, case: Case) -> float:
+    def error_bytes(self, case: Dimensions) -> float:
         """Standard error of a predicted peak."""
         found = peak(case, self.constants).of
         used = 1 if case.activation_checkpointing else 2

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nodesweep.common.outcomes import is_result
+from nodesweep.common.outcomes import has_failed
 from nodesweep.common.units import TERA
 from nodesweep.config.columns import TIDY
 from nodesweep.config.workload import Workload
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import hardware_flops
 
 FEWEST_SECONDS = 1e-6
@@ -25,7 +25,7 @@ class Observation:
     """
 
     name: str
-    case: Case
+    case: Dimensions
     seconds: float | None
     memory_mib: float | None
     limited: bool = False
@@ -58,7 +58,7 @@ def observations_of(
         elif row["iteration_seconds"] is None and row["memory_mib"] is None:
             left_out.append(LeftOut(name, f"nothing was measured ({row['outcome'] or row['state']})"))
         else:
-            limited = not is_result(row["outcome"])
+            limited = has_failed(row["outcome"])
             seconds = row["iteration_seconds"]
             if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:
                 seconds = None
@@ -68,12 +68,12 @@ def observations_of(
     return found, left_out
 
 
-def case_of(row: Mapping[str, Any], workload: Workload, vocab_size: int | None) -> Case | None:
+def case_of(row: Mapping[str, Any], workload: Workload, vocab_size: int | None) -> Dimensions | None:
     """The case of a row of results.csv, what it leaves to be concluded included; None where it is not wholly known."""
     completed = {**row, "vocab_size": row["vocab_size"] or vocab_size}
     if row["activation_checkpointing"] is None:
         completed["activation_checkpointing"] = _recomputed(completed)
-    return Case.of_row(completed, workload)
+    return Dimensions.of_row(completed, workload)
 
 
 def mib_of_a_rank(mib: float, source: str | None, ranks_per_node: int, ranks: int) -> float:

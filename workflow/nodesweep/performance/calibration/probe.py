@@ -5,10 +5,10 @@ tells the same parameters for a fraction of the node-hours.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nodesweep.performance.cost import node_hours
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, passes
 
 from .time_model import Base, TimeModel
@@ -21,7 +21,7 @@ ENOUGH = 2.0
 class Probe:
     """A run that would do; node-hours of an iteration of it, and of one of the case it stands for."""
 
-    case: Case
+    case: Dimensions
     node_hours: float
     whole_node_hours: float
 
@@ -34,12 +34,12 @@ class Probe:
         )
 
 
-def small(case: Case) -> Case:
+def small(case: Dimensions) -> Dimensions:
     """The same with as few micro batches as there are stages, where it has more."""
-    return replace(case, global_batch=min(case.global_batch, case.pipeline * case.data * case.micro_batch))
+    return case.changed(global_batch=min(case.global_batch, case.pipeline * case.data * case.micro_batch))
 
 
-def cheapest(model: TimeModel, cases: Iterable[Case]) -> Probe | None:
+def cheapest(model: TimeModel, cases: Iterable[Dimensions]) -> Probe | None:
     """The cheapest of the cases, run small, after which the sync is known; None where no single one does it."""
     found = []
     for case in cases:
@@ -48,11 +48,11 @@ def cheapest(model: TimeModel, cases: Iterable[Case]) -> Probe | None:
     return min(found, key=lambda probe: probe.node_hours, default=None)
 
 
-def _node_hours(model: TimeModel, case: Case) -> float:
+def _node_hours(model: TimeModel, case: Dimensions) -> float:
     return node_hours(model.estimate(case).seconds, case.nodes)
 
 
-def _significance(model: TimeModel, case: Case) -> float:
+def _significance(model: TimeModel, case: Dimensions) -> float:
     """What the sync would be over its standard error, had a case been measured too; the mean of the forms."""
     base = Base.of(case, model.fewest_tokens, model.clock_ghz)
     total = 0.0

@@ -13,7 +13,7 @@ import numpy
 from scipy.optimize import least_squares
 from scipy.sparse import csr_array
 
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, passes
 
 from .observations import Observation
@@ -40,7 +40,7 @@ DIGITS = 8
 class Rows:
     """Runs as arrays, one entry each: `kind` numbers the labels; `work` in 1e12 operations, `small` is w0/w."""
 
-    cases: tuple[Case, ...]
+    cases: tuple[Dimensions, ...]
     labels: tuple[str, ...]
     kind: numpy.ndarray
     work: numpy.ndarray

@@ -20,7 +20,7 @@ from statistics import median
 
 import numpy
 
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS
 
 from .observations import Observation
@@ -42,7 +42,7 @@ MOST_SCATTERS = 3
 """Or by so many times what their iterations scatter, if that is more."""
 
 
-def fit(observations: Sequence[Observation], targets: Iterable[Case] = (), each: bool = False) -> TimeFit:
+def fit(observations: Sequence[Observation], targets: Iterable[Dimensions] = (), each: bool = False) -> TimeFit:
     """The time model of runs of one software stack. `targets`: cases it is to predict beside those of the runs.
 
     `each`: find also what the others say of each run, which takes a fit for many of them.
@@ -132,7 +132,7 @@ def _mean(weights: numpy.ndarray, values: Sequence[float]) -> float:
     return float(numpy.dot(weights, values))
 
 
-def _undetermined(model: TimeModel, measured: Sequence[Case], targets: Sequence[Case]) -> str:
+def _undetermined(model: TimeModel, measured: Sequence[Dimensions], targets: Sequence[Dimensions]) -> str:
     """Why the runs do not tell the sync, where it could matter for one of the cases; empty where they do."""
     most = model.most_data
     if most == 1:

@@ -3,11 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, Parts, parts, passes
 
 TERA = 1e12
@@ -25,7 +25,7 @@ MATTERS_NOISES = 3
 
 
 @lru_cache(maxsize=65536)
-def kind_of(case: Case) -> str:
+def kind_of(case: Dimensions) -> str:
     """What makes two stages work through a micro batch in the same time, as words."""
     training = {name: value for name, value in case.training if value != type(case.training).model_fields[name].default}
     words = [
@@ -44,7 +44,7 @@ def kind_of(case: Case) -> str:
     return ", ".join(word for word in words if word)
 
 
-def reference(cases: Sequence[Case]) -> tuple[int, float]:
+def reference(cases: Sequence[Dimensions]) -> tuple[int, float]:
     """The fewest tokens of a micro batch, and the clock most cases have, 0 where none is known."""
     clocks = Counter(case.frequency_ghz or 0.0 for case in cases)
     return min(case.micro_batch * case.sequence_length for case in cases), clocks.most_common(1)[0][0]
@@ -58,7 +58,7 @@ class Base:
     small: float
 
     @classmethod
-    def of(cls, case: Case, tokens: int, clock_ghz: float) -> "Base":
+    def of(cls, case: Dimensions, tokens: int, clock_ghz: float) -> "Base":
         """That of a case."""
         slower = clock_ghz / case.frequency_ghz if clock_ghz and case.frequency_ghz else 1.0
         return cls(case.stage_flops / TERA * slower, tokens / (case.micro_batch * case.sequence_length))
@@ -95,7 +95,7 @@ class Form:
     stages: tuple[Stage, ...]
     kind_spread: float
 
-    def micro_batch(self, case: Case, base: Base) -> tuple[float, float, float, bool]:
+    def micro_batch(self, case: Dimensions, base: Base) -> tuple[float, float, float, bool]:
         """Seconds of a micro batch in a stage, variance of their logarithm, its covariance with the sync; measured?"""
         kind = kind_of(case)
         for stage in self.stages:
@@ -159,7 +159,7 @@ class TimeModel:
         ratios = [form.sync_seconds / form.sync_error if form.sync_error else 0.0 for form in self.forms]
         return _mean([form.weight for form in self.forms], ratios)
 
-    def sync(self, case: Case) -> tuple[float, float]:
+    def sync(self, case: Dimensions) -> tuple[float, float]:
         """Seconds of the sync of a case, and their standard error; the mean of the forms."""
         weights, factors = [form.weight for form in self.forms], [FORMS[form.name](case.data) for form in self.forms]
         seconds = [form.sync_seconds * factor for form, factor in zip(self.forms, factors, strict=True)]
@@ -171,11 +171,11 @@ class TimeModel:
         """From which share of an iteration on what is unknown matters."""
         return max(MATTERS, MATTERS_NOISES * self.noise)
 
-    def _as_measured(self, case: Case) -> Case:
+    def _as_measured(self, case: Dimensions) -> Dimensions:
         """A case without its clock where no run tells its own."""
-        return case if self.clock_ghz else replace(case, frequency_ghz=None)
+        return case if self.clock_ghz else case.changed(frequency_ghz=None)
 
-    def refusal(self, case: Case) -> str:
+    def refusal(self, case: Dimensions) -> str:
         """Why nothing may be said of a case: it hangs on a sync that the runs do not tell; empty where it may."""
         case = self._as_measured(case)
         if case.data > 1 and self.most_data == 1:
@@ -184,7 +184,7 @@ class TimeModel:
             return ""
         return f"the runs go up to DP {self.most_data} and do not tell the DP sync of DP {case.data}"
 
-    def _error_by_sync(self, case: Case) -> float:
+    def _error_by_sync(self, case: Dimensions) -> float:
         """The part of a prediction's relative standard error that would go if the sync were known."""
         base = Base.of(case, self.fewest_tokens, self.clock_ghz)
         variances = []
@@ -195,7 +195,7 @@ class TimeModel:
             variances.append(along**2 / variance if variance else 0.0)
         return math.sqrt(_mean([form.weight for form in self.forms], variances))
 
-    def estimate(self, case: Case) -> Estimate:
+    def estimate(self, case: Dimensions) -> Estimate:
         """What an iteration of a case takes."""
         case = self._as_measured(case)
         base = Base.of(case, self.fewest_tokens, self.clock_ghz)
@@ -219,7 +219,7 @@ class TimeModel:
         return Estimate(mean, seconds * math.exp(-SIGMAS * sigma), seconds * math.exp(SIGMAS * sigma), by, measured)
 
     def _of_form(
-        self, form: Form, case: Case, base: Base
+        self, form: Form, case: Dimensions, base: Base
     ) -> tuple[tuple[float, float, float, float], float, float, float, bool]:
         """Parts in seconds; variances of micro batches and of the sync and twice their covariance, in s^2; measured?"""
         micro, variance, shared, measured = form.micro_batch(case, base)

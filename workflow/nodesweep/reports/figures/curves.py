@@ -1,13 +1,13 @@
 """What the fit of a campaign says of a series between its measured node counts and up to twice the most of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nodesweep.performance.calibration import Calibration
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.metrics import Basis
 from nodesweep.results.metrics.row import Known
-from nodesweep.sweep.layout import divisors
+from nodesweep.sweep.constraints import divisors
 
 from .figure import Row
 
@@ -55,17 +55,17 @@ def by_calibrations(basis: Basis) -> Curve:
     return curve
 
 
-def _known(basis: Basis, rows: Sequence[Row]) -> tuple[Case | None, Calibration | None]:
+def _known(basis: Basis, rows: Sequence[Row]) -> tuple[Dimensions | None, Calibration | None]:
     found = (Known(basis, row, None) for row in rows)
     return next(((one.case, one.calibration) for one in found if one.case and one.calibration), (None, None))
 
 
-def _replicated(case: Case, fewest: int, most: int) -> list[Case]:
+def _replicated(case: Dimensions, fewest: int, most: int) -> list[Dimensions]:
     """The case at every node count from the fewest to the most that its batch and its ranks split over."""
     found = []
     for data in divisors(case.global_batch // case.micro_batch):
         ranks = data * case.tensor * case.pipeline
         nodes, left = divmod(ranks, case.ranks_per_node)
         if not left and fewest <= nodes <= most:
-            found.append(replace(case, nodes=nodes, data=data))
-    return [one for one in found if one.lawful]
+            found.append(case.changed(nodes=nodes, data=data))
+    return [one for one in found if one.is_lawful]

@@ -1,7 +1,7 @@
 """Formulas with their numbers filled in, as a reader can work them out again."""
 
 from nodesweep.config.model import Model
-from nodesweep.performance.dimensions import Shape
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import (
     PASSES,
     PASSES_WITH_RECOMPUTATION,
@@ -13,23 +13,23 @@ from nodesweep.performance.flops import (
 from nodesweep.sweep.layout import Layout
 
 
-def tokens_per_second(shape: Shape, seconds: float) -> tuple[str, ...]:
+def tokens_per_second(shape: Dimensions, seconds: float) -> tuple[str, ...]:
     """Tokens of an iteration over its seconds."""
-    batch, sequence, tokens = shape.global_batch, shape.sequence_length, shape.tokens
-    if tokens is None:
+    if not shape.knows("global_batch", "sequence_length"):
         return _unknown(shape, "global_batch", "sequence_length")
+    batch, sequence, tokens = shape.global_batch, shape.sequence_length, shape.tokens
     return ("GBS x sequence length / sec/it", f"= {batch} x {sequence} / {seconds!r} = {tokens / seconds!r}")
 
 
-def rate(shape: Shape, seconds: float, recomputation: bool) -> tuple[str, ...]:
+def rate(shape: Dimensions, seconds: float, recomputation: bool) -> tuple[str, ...]:
     """TFLOPs of a node, recomputation counted or not: the formula, its numbers, and what they are."""
+    needed = ["layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor", "nodes"]
+    needed += ["activation_checkpointing"] if recomputation else []
+    if not shape.knows(*needed):
+        return _unknown(shape, *needed)
     work = shape.hardware_flops if recomputation else shape.model_flops
-    if work is None or shape.nodes is None or shape.vocab_size is None or shape.tensor is None:
-        recomputing = ("activation_checkpointing",) if recomputation else ()
-        sizes = ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor", "nodes")
-        return _unknown(shape, *sizes, *recomputing)
-    recomputed = recomputation and bool(shape.activation_checkpointing)
-    core = recomputed and shape.selective
+    recomputed = recomputation and shape.activation_checkpointing
+    core = recomputed and shape.recomputes_core_only
     passes = PASSES_WITH_RECOMPUTATION if recomputed and not core else PASSES
     vocabulary = padded_vocabulary(shape.vocab_size, shape.tensor)
     sequence, layers, width = shape.sequence_length, shape.layers, shape.hidden_size
@@ -56,16 +56,16 @@ def rate(shape: Shape, seconds: float, recomputation: bool) -> tuple[str, ...]:
     )
 
 
-def aggregate(shape: Shape, tflops: float | None) -> tuple[str, ...]:
+def aggregate(shape: Dimensions, tflops: float | None) -> tuple[str, ...]:
     """The rate of all nodes."""
-    if tflops is None or shape.nodes is None:
+    if tflops is None or not shape.knows("nodes"):
         return ("no TFLOPs by the formula to multiply",)
     petaflops = aggregate_petaflops(tflops, shape.nodes)
     return ("TFLOPs x nodes / 1024", f"= {tflops!r} x {shape.nodes} / 1024 = {petaflops!r}")
 
 
-def _unknown(shape: Shape, *names: str) -> tuple[str, ...]:
-    return (f"unknown: {', '.join(name for name in names if getattr(shape, name) is None)}",)
+def _unknown(shape: Dimensions, *names: str) -> tuple[str, ...]:
+    return (f"unknown: {', '.join(name for name in names if not shape.knows(name))}",)
 
 
 def parameters(model: Model) -> tuple[str, ...]:

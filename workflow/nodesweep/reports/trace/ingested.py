@@ -10,7 +10,7 @@ from nodesweep.config.loader import Key
 from nodesweep.importers.job_logs.fields import FIELDS
 from nodesweep.importers.job_logs.job import IngestedLog, model_of
 from nodesweep.logs.lines import lines_at
-from nodesweep.performance.dimensions import Shape
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.metrics import EXPLAINED
 
@@ -56,7 +56,7 @@ class JobFacts:
         return f"{self.job.file}: how the log ends"
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> Dimensions:
         """What its rates follow from."""
         return self.job.shape
 

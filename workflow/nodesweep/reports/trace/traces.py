@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from nodesweep.config.loader import Key, dotted
 from nodesweep.config.sweep import Sweep
-from nodesweep.performance.dimensions import Shape
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement, Statistics
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.sweep.layout import Layout
@@ -43,7 +43,7 @@ class Known(Protocol):
     @property
     def missing(self) -> str: ...
     @property
-    def shape(self) -> Shape: ...
+    def shape(self) -> Dimensions: ...
     @property
     def log(self) -> str: ...
     def setting(self, key: Key) -> str:
@@ -74,9 +74,9 @@ class Facts:
     missing: str
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> Dimensions:
         """What its rates follow from."""
-        return Shape.of(self.layout)
+        return Dimensions.of(self.layout)
 
     @property
     def log(self) -> str:

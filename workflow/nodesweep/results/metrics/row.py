@@ -12,7 +12,7 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.memory_model import PeakRun
 from nodesweep.performance.calibration.observations import case_of
 from nodesweep.performance.calibration.time_model import Estimate, Run
-from nodesweep.performance.dimensions import Case
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
 Row = Mapping[str, Any]
@@ -113,11 +113,11 @@ class Known:
         return self.basis.layouts.get(self.row["slug"]) if self.row["source"] == "run" else None
 
     @cached_property
-    def case(self) -> Case | None:
+    def case(self) -> Dimensions | None:
         """Its sizes, where all are known."""
         sweep = self.basis.sweep
         if self.layout is not None:
-            return Case.of(self.layout)
+            return Dimensions.of(self.layout)
         return case_of(self.row, sweep.workload, sweep.model.vocab_size) if sweep else None
 
     @property

@@ -1,0 +1,100 @@
+"""What is said of a field of a layout: the kind of one row of layout_fields."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["word", "count", "number", "yes_no"]
+"""word: text; count: a whole number from 1 on; number: a positive number; yes_no: true or false."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayoutField:
+    """A field of a layout, or a size of its model.
+
+    `meaning`: in words, with no full stop. `symbol`: heading of its column in tables. `label`: what stands before its
+    value in a name made of words, such as "MP 4"; the symbol where left out. `column`: its column in results.csv, the
+    name where left out, empty for none. `unit`: what stands after the number in a cell. `kind`: of its values.
+
+    `axis`: whether a block of `layouts` gives it. `default`: its value there, None for a field that must be given.
+    `optional`: it may be left out, and is None then; `follows`: the value then follows from the other fields.
+    `worked_out`: no config gives it, for it follows from other values. `in_every_slug`: False for a field that a slug
+    names only where its value is not the default. `letters`: of the slug; the symbol in small letters where left out.
+
+    `parallel`: for a size that splits the ranks, which kind of parallelism it is. `absent_means_default`: where a log
+    or table does not name it, it has its default. `of_machine`: it says where a layout runs, not how it is split.
+    `of_model`: it is a size of the model. `sets_problem`: layouts that differ in it are not compared over node counts.
+    `in_tables`: whether a table shows it always, only where its rows differ in it, or never unless asked.
+    `notation`: its line in the notations of a table.
+    `logged_as`: names that trainers' arguments have for it, best first. `checked_in_log`: whether a log that prints
+    another value is remarked on. `headings`: pattern of the headings that people give it in tables of their own.
+    """
+
+    name: str = ""
+    kind: Kind = "count"
+    meaning: str
+    symbol: str
+    label: str = "{symbol}"
+    column: str = "{name}"
+    unit: str = ""
+    axis: bool = True
+    worked_out: bool = False
+    default: Any = None
+    optional: bool = False
+    follows: bool = False
+    in_every_slug: bool = False
+    letters: str = "{symbol}"
+    parallel: str = ""
+    absent_means_default: bool = False
+    of_machine: bool = False
+    of_model: bool = False
+    sets_problem: bool = False
+    in_tables: Literal["always", "varies", "never"] = "varies"
+    notation: str = ""
+    logged_as: tuple[str, ...] = ()
+    checked_in_log: bool = False
+    headings: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The meaning as a sentence of the config's reference."""
+        more = "; follows from the others, and must agree where given" if self.follows else ""
+        return f"{self.meaning[:1].upper()}{self.meaning[1:]}{more}."
+
+    def slug_part(self, value: Any) -> str:
+        """What a slug says of the field; empty where it is not named there.
+
+        >>> clock = LayoutField(kind="number", meaning="clock", symbol="Freq", letters="ghz")
+        >>> clock.slug_part(2.2), clock.slug_part(None)
+        ('2.2ghz', '')
+        """
+        if not self.in_every_slug and value in (self.default, None, ""):
+            return ""
+        if self.kind == "yes_no":
+            return self.letters if value else f"no{self.letters}"
+        if self.kind == "number":
+            return f"{value:g}{self.letters}"
+        return str(value) if self.kind == "word" else f"{self.letters}{value}"
+
+
+def row_of(**facts: Any) -> Any:
+    """A row as a field of a dataclass; a value that no block gives is worked out, not passed in."""
+    return dataclasses.field(init=facts.get("axis", True), metadata={"row": facts})
+
+
+def completed(row: LayoutField) -> LayoutField:
+    """A row whose label, column and letters are filled in."""
+    return dataclasses.replace(
+        row,
+        label=row.label.format(symbol=row.symbol),
+        column=row.column.format(name=row.name),
+        letters=row.letters.format(symbol=row.symbol.lower()),
+    )
+
+
+def rows_of(owner: type) -> dict[str, LayoutField]:
+    """The rows of a dataclass by name."""
+    return {
+        field.name: completed(LayoutField(name=field.name, **field.metadata["row"]))
+        for field in dataclasses.fields(owner)
+    }

@@ -1,0 +1,209 @@
+"""The laws that a layout obeys, each stated once, over values of which some may be unknown.
+
+A law is checked where all values it speaks of are known. Values are those of a layout and its model by the names of
+config/layout_fields.py; batches in samples.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nodesweep.config.layout_fields import FIELDS, PARALLEL
+
+Values = Mapping[str, Any]
+"""Values by the name of their field; one that is unknown is absent or None."""
+_OTHERS = tuple(name for name in PARALLEL if name != "data")
+
+
+@dataclass(frozen=True)
+class BrokenLaw:
+    """A law that values break: its name, the numbers that show it, and the nearest values that obey it.
+
+    `way_out` is empty where no single value mends it.
+    """
+
+    law: str
+    numbers: str
+    way_out: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The numbers and the way out."""
+        return f"{self.numbers}; {self.way_out}" if self.way_out else self.numbers
+
+
+_LawRow = tuple[tuple[str, ...], Callable[[Values], BrokenLaw | None]]
+"""The values a law speaks of, and what checks it."""
+
+
+def divisors(number: int) -> list[int]:
+    """All divisors in rising order.
+
+    >>> divisors(12)
+    [1, 2, 3, 4, 6, 12]
+    """
+    low = [n for n in range(1, int(number**0.5) + 1) if number % n == 0]
+    return sorted({*low, *(number // n for n in low)})
+
+
+def nearest(values: Sequence[int], wanted: int) -> str:
+    """The one or two values beside `wanted`, as words.
+
+    >>> nearest([1, 2, 4, 8], 6)
+    '4 or 8'
+    """
+    below = [value for value in values if value < wanted][-1:]
+    above = [value for value in values if value > wanted][:1]
+    return " or ".join(str(value) for value in below + above)
+
+
+def multiples(step: int, wanted: int) -> list[int]:
+    """The positive multiples of `step` on both sides of `wanted`."""
+    below = wanted // step * step
+    return [value for value in (below, below + step) if value > 0]
+
+
+def completed(values: Values) -> dict[str, Any]:
+    """The values, and what follows from them: ranks, DP, micro batches, and sizes that nothing names.
+
+    DP and the micro batches are left out where they are no whole number.
+
+    >>> completed({"nodes": 4, "ranks_per_node": 2, "tensor": 2, "pipeline": 1, "global_batch": 8, "micro_batch": 1})[
+    ...     "micro_batches"]
+    2
+    """
+    found = {name: value for name, value in values.items() if value is not None}
+    for name, row in PARALLEL.items():
+        if row.absent_means_default:
+            found.setdefault(name, row.default)
+    if "ranks" not in found and _known(found, "nodes", "ranks_per_node"):
+        found["ranks"] = found["nodes"] * found["ranks_per_node"]
+    if "data" not in found and _known(found, "ranks", *_OTHERS) and found["ranks"] % replica_ranks(found) == 0:
+        found["data"] = found["ranks"] // replica_ranks(found)
+    if _known(found, "global_batch", "data", "micro_batch"):
+        batches, rest = divmod(found["global_batch"], found["data"] * found["micro_batch"])
+        if batches and not rest:
+            found.setdefault("micro_batches", batches)
+    return found
+
+
+def replica_ranks(values: Values) -> int:
+    """Ranks that hold one copy of the model: the product of all parallel sizes but DP."""
+    return math.prod(values[name] for name in _OTHERS)
+
+
+def broken_laws(values: Values) -> list[BrokenLaw]:
+    """Every law that these values break, as far as they are known.
+
+    >>> [broken.sentence for broken in broken_laws({"layers": 94, "pipeline": 8})]
+    ['94 layers do not split over PP 8; nearest PP: 2 or 47']
+    """
+    known = {name: value for name, value in values.items() if value is not None}
+    for name, row in PARALLEL.items():
+        if row.absent_means_default:
+            known.setdefault(name, row.default)
+    if "ranks" not in known and _known(known, "nodes", "ranks_per_node"):
+        known["ranks"] = known["nodes"] * known["ranks_per_node"]
+    return [broken for needed, law in _LAWS if _known(known, *needed) and (broken := law(known)) is not None]
+
+
+def _known(values: Values, *names: str) -> bool:
+    return all(values.get(name) is not None for name in names)
+
+
+def _product(values: Values, names: Sequence[str]) -> str:
+    """A product in words; a size that nobody named is left out.
+
+    >>> _product({"data": 2, "tensor": 4, "context": 1}, ("data", "tensor", "context"))
+    'DP 2 x MP 4'
+    """
+    said = [name for name in names if not PARALLEL[name].absent_means_default or values[name] != PARALLEL[name].default]
+    return " x ".join(f"{PARALLEL[name].symbol} {values[name]}" for name in said)
+
+
+def _ranks(values: Values) -> str:
+    if _known(values, "nodes", "ranks_per_node") and values["nodes"] * values["ranks_per_node"] == values["ranks"]:
+        return f"{values['nodes']} nodes x {values['ranks_per_node']} ranks = {values['ranks']} ranks"
+    return f"{values['ranks']} ranks"
+
+
+def _world_size(values: Values) -> BrokenLaw | None:
+    if values.get("data") is None:
+        return _whole_replicas(values)
+    product = values["data"] * replica_ranks(values)
+    if product == values["ranks"]:
+        return None
+    numbers = f"{_ranks(values)}, but {_product(values, tuple(PARALLEL))} = {product}"
+    return BrokenLaw("world size", numbers, "leave data out and it follows")
+
+
+def _whole_replicas(values: Values) -> BrokenLaw | None:
+    ranks, replica = values["ranks"], replica_ranks(values)
+    if ranks % replica == 0:
+        return None
+    numbers = f"{_ranks(values)} do not hold whole replicas of {_product(values, _OTHERS)} = {replica}"
+    if not _known(values, "nodes", "ranks_per_node"):
+        return BrokenLaw("world size", numbers, f"nearest ranks: {nearest(multiples(replica, ranks), ranks)}")
+    step = replica // math.gcd(replica, values["ranks_per_node"])
+    near = nearest(multiples(step, values["nodes"]), values["nodes"])
+    return BrokenLaw("world size", numbers, f"nearest nodes: {near}")
+
+
+def _nodes(values: Values) -> BrokenLaw | None:
+    if values.get("nodes") is None:
+        return _full_nodes(values)
+    ranks, product = values["ranks"], values["nodes"] * values["ranks_per_node"]
+    if ranks == product:
+        return None
+    numbers = f"{ranks} ranks, but {values['nodes']} nodes x {values['ranks_per_node']} ranks = {product}"
+    return BrokenLaw("nodes", numbers)
+
+
+def _batch(values: Values) -> BrokenLaw | None:
+    step, batch = values["data"] * values["micro_batch"], values["global_batch"]
+    if batch % step == 0:
+        return None
+    numbers = f"GBS {batch} does not split over DP {values['data']} x MBS {values['micro_batch']}"
+    return BrokenLaw("batch", numbers, f"nearest GBS: {nearest(multiples(step, batch), batch)}")
+
+
+def _full_nodes(values: Values) -> BrokenLaw | None:
+    ranks, step = values["ranks"], values["ranks_per_node"]
+    if ranks % step == 0:
+        return None
+    numbers = f"{ranks} ranks do not fill nodes of {step}"
+    return BrokenLaw("nodes", numbers, f"nearest ranks: {nearest(multiples(step, ranks), ranks)}")
+
+
+def _hidden_size(values: Values) -> BrokenLaw | None:
+    hidden, heads = values["hidden_size"], values["attention_heads"]
+    if hidden % heads == 0:
+        return None
+    numbers = f"hidden size {hidden} does not split over {heads} heads"
+    return BrokenLaw("hidden size", numbers, f"nearest hidden size: {nearest(multiples(heads, hidden), hidden)}")
+
+
+def _split(law: str, whole: str, parts: str) -> _LawRow:
+    """The law that a size of the model splits evenly over a parallel size; `law` is also what the size is called."""
+
+    def check(values: Values) -> BrokenLaw | None:
+        size, over = values[whole], values[parts]
+        if size % over == 0:
+            return None
+        symbol = FIELDS[parts].symbol
+        near = nearest(divisors(size), over)
+        return BrokenLaw(law, f"{size} {law} do not split over {symbol} {over}", f"nearest {symbol}: {near}")
+
+    return (whole, parts), check
+
+
+_LAWS: tuple[_LawRow, ...] = (
+    (("ranks", *_OTHERS), _world_size),
+    (("ranks", "ranks_per_node"), _nodes),
+    (("global_batch", "data", "micro_batch"), _batch),
+    (("hidden_size", "attention_heads"), _hidden_size),
+    _split("layers", "layers", "pipeline"),
+    _split("attention heads", "attention_heads", "tensor"),
+    _split("feed-forward width", "ffn_hidden_size", "tensor"),
+)
