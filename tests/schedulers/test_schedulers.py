@@ -16,16 +16,11 @@ from nodesweep.results.environment import facts_of
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import End, Job, Sighting
 from nodesweep.schedulers.job_script import key_of
-from nodesweep.schedulers.markers import revoke
+from nodesweep.schedulers.markers import CAUSES, revoke
 
-# Every scheduler; all but the local one have a fixture of their name, which puts its commands on PATH.
-PLACES = [
-    "local",
-    pytest.param("slurm", marks=pytest.mark.xdist_group("slurm")),
-    pytest.param("slurm_without_accounting", marks=pytest.mark.xdist_group("slurm-plain")),
-    "pbs",
-    "pjm",
-]
+# Every scheduler; each batch scheduler has a fixture of its name in tests/conftest.py, which puts its commands on PATH,
+# and may have more, `<name>_<what is different>`, for sites that differ.
+PLACES = [*SCHEDULERS, "slurm_without_accounting"]
 SECONDS = 30
 
 
@@ -75,6 +70,8 @@ class Place:
             return len(ends) == len(jobs)
 
         wait(all_ended)
+        causes = {None, *CAUSES, *SCHEDULERS[self.name].causes}
+        assert {end.cause for end in ends.values()} <= causes, "the scheduler's row has all causes it gives"
         return [ends[job.key] for job in jobs]
 
 
@@ -102,7 +99,7 @@ def gone(process: psutil.Process) -> bool:
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """Each scheduler in turn; jobs that a test leaves are ended with it."""
     name = request.param.partition("_")[0]
-    if name != "local":
+    if SCHEDULERS[name].is_batch:
         system = request.getfixturevalue(request.param)
         if name == "slurm":  # which all tests of a session share, so that only some speak to it
             monkeypatch.setenv("SLURM_CONF", system.environment["SLURM_CONF"])
@@ -120,7 +117,7 @@ def test_a_job_runs_to_its_end(place: Place) -> None:
     assert (end.exit_code, end.cause) == (0, None) and end.state.strip()
     facts = facts_of((job.directory / f"{job.key}.provenance").read_text())
     assert [fact.value for fact in facts if (fact.section, fact.name) == ("environment", "NODESWEEP_KEY")] == [job.key]
-    assert any(fact.name == "nodes" for fact in facts) == (place.name in ("slurm", "pbs"))
+    assert any(fact.name == "nodes" for fact in facts) == SCHEDULERS[place.name].is_batch
     assert end.started is not None and end.ended is not None
     assert before - 1 < end.started < end.ended < time.time() + 1
     log = place.log(job)
@@ -175,8 +172,9 @@ def test_a_key_alone_can_be_cancelled(place: Place) -> None:
 def test_by_hand(place: Place) -> None:
     """The script runs without a launcher too: a key and a log of its own, and the same marker."""
     path = place.script(0.01)
-    command = {"local": "bash", "slurm": "sbatch", "pbs": "qsub", "pjm": "pjsub"}[place.name]
-    subprocess.run([command, path.name], cwd=path.parent, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [SCHEDULERS[place.name].commands[0], path.name], cwd=path.parent, stdout=subprocess.DEVNULL, check=True
+    )
     wait(lambda: bool(list(path.parent.glob("*-byhand-*.exit"))))
     (marker,) = path.parent.glob("*-byhand-*.exit")
     assert json.loads(marker.read_text())["exit_code"] == 0
