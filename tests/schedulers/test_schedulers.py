@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from nodesweep.schedulers.job_script import key_of
 from nodesweep.schedulers.markers import CAUSES, revoke
 
 # Every scheduler; each batch scheduler has a fixture of its name in tests/conftest.py, which puts its commands on PATH,
-# and may have more, `<name>_<what is different>`, for sites that differ.
+# and may have more, `<name>_<what is different>`, for sites that differ. What a site asks of every job stands in the
+# attribute `options` of the fixture's value, as in a machine file.
 PLACES = [*SCHEDULERS, "slurm_without_accounting"]
 SECONDS = 30
 
@@ -27,8 +28,9 @@ SECONDS = 30
 class Place:
     """A scheduler under test, with a folder for its jobs."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, options: Mapping[str, str]) -> None:
         self.name = name
+        self.options = options
         self.folder = folder
         self.scheduler = SCHEDULERS[name].connect()
         self.submitted: list[Job] = []
@@ -36,7 +38,7 @@ class Place:
     def script(self, seconds: float = 0.05, ending: str = "ok", folder: str = "here", hold: str = "") -> Path:
         """The job script of a run of three iterations, each of so many seconds, in a folder of its own."""
         (self.folder / folder).mkdir()
-        machine = {"name": "test", "scheduler": self.name, "elapse_limit_seconds": 120}
+        machine = {"name": "test", "scheduler": self.name, "elapse_limit_seconds": 120, "options": dict(self.options)}
         return script(self.folder / folder, toy(seconds, ending, hold, machine=machine))
 
     def submit(self, path: Path, attempt: int = 1) -> Job:
@@ -98,12 +100,13 @@ def gone(process: psutil.Process) -> bool:
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """Each scheduler in turn; jobs that a test leaves are ended with it."""
-    name = request.param.partition("_")[0]
+    name, options = request.param.partition("_")[0], {}
     if SCHEDULERS[name].is_batch:
         system = request.getfixturevalue(request.param)
+        options = getattr(system, "options", {})
         if name == "slurm":  # which all tests of a session share, so that only some speak to it
             monkeypatch.setenv("SLURM_CONF", system.environment["SLURM_CONF"])
-    place = Place(name, tmp_path)
+    place = Place(name, tmp_path, options)
     yield place
     place.cancel(*place.submitted)
 
