@@ -14,12 +14,13 @@ from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.config.columns import TIDY
 from nodesweep.config.expressions import UNKNOWN, compile_condition
+from nodesweep.config.headings import MARKS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
 from nodesweep.results.table import records, restated, size_label
 from nodesweep.schedulers import SCHEDULERS
 
-from .cells import HEADINGS, MARKS, STANDARD, Column, Row, figure, formatted
+from .cells import COLUMN_OF_HEADING, STANDARD, Column, Row, figure, formatted
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -40,7 +41,7 @@ MEMORY_MEANING = {
     "none": "not measured",
 }
 
-_TERMS = {column.term or heading for heading, column in HEADINGS.items()}
+_TERMS = {column.term or heading for heading, column in COLUMN_OF_HEADING.items()}
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class View:
 
 def _own(heading: str) -> str:
     """A heading in markdown."""
-    return heading if heading in HEADINGS else inert(heading)
+    return heading if heading in COLUMN_OF_HEADING else inert(heading)
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,11 @@ def _view(table: Table, statistic: Statistic, place: str) -> View:
     columns = []
     for number, chosen in enumerate(table.columns):
         shown = chosen.value or chosen.heading
-        column = replace(HEADINGS[shown], shown=lambda rows: True) if shown in HEADINGS else figure(shown, shown)
+        column = (
+            replace(COLUMN_OF_HEADING[shown], shown=lambda rows: True)
+            if shown in COLUMN_OF_HEADING
+            else figure(shown, shown)
+        )
         column = replace(column, heading=chosen.heading)
         if chosen.format:
             column = formatted(column, chosen.format)
