@@ -63,7 +63,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
         text = text or json.dumps({"Jobs": {"7.srv": {"Job_Name": "k-a1", "job_state": "F", **attributes}}})
         (tmp_path / "k-a1.log").touch()
         monkeypatch.setattr(
-            "nodesweep.schedulers.pbs.ask", lambda *words: commands.Reply("qstat", code, text, complaint)
+            "nodesweep.schedulers.pbs.run_command", lambda *words: commands.Reply("qstat", code, text, complaint)
         )
         return Pbs().poll([Job("k-a1", "7.srv", tmp_path), Job("k-a2", "8.srv", tmp_path)])
 

@@ -473,7 +473,7 @@ def test_cancel(tmp_path: Path, fake: FakePjm) -> None:
 
 
 def test_a_job_in_error_is_an_end_and_is_deleted_once(tmp_path: Path, fake: FakePjm) -> None:
-    """It would stay listed for ever; a pjdel that fails is not tried again with every look."""
+    """A job in state ERR would stay listed for ever; a pjdel that fails is not tried again with every look."""
     fake.set(ends={"*": {"st": "ERR", "pc": 21, "runs": False}})
     fake.fail("pjdel", NO_DAEMON["pjdel"])
     scheduler = Pjm()
@@ -565,7 +565,7 @@ def test_by_hand(tmp_path: Path, fake: FakePjm) -> None:
     """`pjsub job.sh` makes a run of its own name, with a log of its own."""
     study = a_study(tmp_path)
     folder = next(tmp_path.glob("results/toy/layouts/*"))
-    reply = commands.ask(["pjsub", "job.sh"], directory=folder)
+    reply = commands.run_command(["pjsub", "job.sh"], directory=folder)
     assert reply.code == 0, reply
     until(lambda: fake.jobs()[0]["ended"])
     log = next(folder.glob("*-byhand-*.log"))

@@ -2,14 +2,13 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from sweeps import REPOSITORY, toy
+from sweeps import copied_repository, toy
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
@@ -87,8 +86,7 @@ print(document(*(Noted(job, {}, "", [Fact("environment", "TIDE_JOB", job)]) for 
 
 def test_a_module_and_a_template_make_a_scheduler(tmp_path: Path) -> None:
     """Two new files in a copy of the package, no edit: scripts, provenance, reference, tables and diffs know it."""
-    package = tmp_path / "workflow" / "nodesweep"
-    shutil.copytree(REPOSITORY / "workflow" / "nodesweep", package, ignore=shutil.ignore_patterns("__pycache__"))
+    package = copied_repository(tmp_path / "nodesweep") / "workflow" / "nodesweep"
     (package / "schedulers" / "tide.py").write_text(NEW_SCHEDULER)
     (package / "schedulers" / "templates" / "tide.sh.j2").write_text(NEW_TEMPLATE)
     machine = {"name": "harbour", "scheduler": "tide", "options": {"water": "high"}}

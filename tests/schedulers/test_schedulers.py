@@ -138,7 +138,7 @@ def test_jobs_are_seen_together(place: Place) -> None:
 
 
 def test_cancel_ends_a_job(place: Place) -> None:
-    """Its trainer ends too, its cause is that somebody cancelled it, and cancelling twice is no error."""
+    """The trainer ends too, the cause is that somebody cancelled the job, and cancelling twice is no error."""
     job = place.submit(place.script(seconds=30))
     process = trainer(job)
     assert place.look(job)[job.key].state == "running"

@@ -41,7 +41,7 @@ class Queue(StrictModel):
     """A queue of the batch system, also where it has another word for it: a partition, a resource group."""
 
     name: Name
-    """Its name there."""
+    """Name that the batch system knows it by."""
     min_nodes: Count = 1
     """Smallest node count it takes."""
     max_nodes: Count | None = None

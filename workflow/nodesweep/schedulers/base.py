@@ -80,7 +80,7 @@ class Sighting:
 class Patience:
     """How long a job may be missing from all of a scheduler's listings before that means something.
 
-    `polls` answered looks and `seconds` must both have passed. `unclear_seconds`: for a submission of which nobody
+    `polls` answered polls and the seconds must both have passed. `unclear_seconds`: for a submission of which nobody
     knows whether it made a job; `lost_seconds`: for a job that had an id.
     """
 
@@ -93,7 +93,7 @@ class Scheduler(Protocol):
     """A live scheduler: the one interface of all; a job is an idempotent submission under a unique key."""
 
     poll_at_will: bool
-    """Whether looking costs nobody anything; else there is one look a cycle."""
+    """Whether a poll costs nobody anything; else there is one a cycle."""
     patience: Patience
 
     def submit(self, script: Path, key: str) -> str:
@@ -104,7 +104,9 @@ class Scheduler(Protocol):
         """
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
-        """One bulk look, by id or, for a job without one, by key; a key left out is in none of the listings.
+        """What the scheduler knows of all these jobs, by key, asked by id or, for a job without one, by key.
+
+        A key left out is in none of the listings.
 
         Raises SchedulerAway when the scheduler does not answer, which is no news of any job.
         """
@@ -126,10 +128,12 @@ class Scheduler(Protocol):
 
 
 def _no_directive(name: str, value: str | None) -> str:
+    """Refuse every option; raises ConfigError."""
     raise ConfigError(f"machine.options.{name}: this scheduler takes no options; leave it out")
 
 
 def _as_they_are(options: list[Directive], layout: Layout) -> list[Directive]:
+    """Change nothing."""
     return options
 
 
@@ -139,43 +143,43 @@ def _unchecked(script: str) -> None:
 
 @dataclass(frozen=True)
 class SchedulerRow:
-    """All that nodesweep knows of a scheduler beside its job template: the row `SCHEDULER` of its module.
-
-    `title`: what people call it. `meaning`: what it stands for in a machine file, for the reference of its keys.
-    `connect`: makes the live scheduler. `commands`: what must be on PATH; the first one submits a job script by hand.
-    `causes`: those it gives the ends of its jobs, beside those of their own end markers (`markers.CAUSES`).
-    `is_batch`: whether it has queues and options, runs jobs on nodes of its own and keeps their time limits; where it
-    does not, `time_limit_command` are the words before a launch that end it after so many seconds, which follow them.
-    `machine_keys`: keys of a machine file that no other scheduler takes.
-
-    Job scripts: `directive` writes an option as it stands after the directive's mark; raises ConfigError.
-    `arrange` gives the options that a layout's script has from those of its machine; raises ConfigError.
-    `check_script` raises ConfigError for a script that the scheduler would not take as it is.
-
-    Jobs: `variables` are the environment variables that it sets for each job, of its own meaning there; a name that
-    ends in `_` stands for all that begin so. `nodes_variable` holds the list of a job's nodes,
-    `node_file_variable` names a file that has a node at the beginning of each line; empty where there is none.
-
-    Accounts: `memory_of` is what its figure of memory is the highest use of, None where it has none. `accounts`: the
-    fields of `Usage` that it fills, and where in its accounts each stands.
-    """
+    """All that nodesweep knows of a scheduler beside its job template: the row `SCHEDULER` of its module."""
 
     title: str
+    """Name that people call it by."""
     meaning: str
+    """Who runs the jobs where a machine file names it, for the reference of config keys."""
     connect: Callable[[], Scheduler]
+    """Makes the live scheduler."""
     commands: tuple[str, ...]
+    """What must be on PATH; the first one submits a job script by hand."""
     causes: frozenset[Cause]
+    """Causes that it gives to ends of jobs, beside those of the jobs' own end markers (`markers.CAUSES`)."""
     is_batch: bool = True
+    """Whether it has queues and options, runs jobs on nodes of its own, and ends them at their time limits."""
     time_limit_command: tuple[str, ...] = ()
+    """Words before a launch that end it after so many seconds, which follow; for a scheduler that keeps no limit."""
     machine_keys: tuple[str, ...] = ()
+    """Keys of a machine file that no other scheduler takes."""
+
     directive: Callable[[str, str | None], str] = _no_directive
+    """An option as it stands behind the mark of a directive line; raises ConfigError."""
     arrange: Callable[[list[Directive], Layout], list[Directive]] = _as_they_are
+    """The options of a layout's script, from those of its machine; raises ConfigError."""
     check_script: Callable[[str], None] = _unchecked
+    """Raises ConfigError for a script that the scheduler would not take, or not read to the end."""
+
     variables: tuple[str, ...] = ()
+    """Environment variables that say something else in each of its jobs; `NAME_` stands for all that begin so."""
     nodes_variable: str = ""
+    """Environment variable that holds the list of a job's nodes; empty where there is none."""
     node_file_variable: str = ""
+    """Environment variable that names a file whose lines begin with a node each; empty where there is none."""
+
     memory_of: MemoryScope | None = None
+    """What the memory in its accounts is the highest use of; None where they have none."""
     accounts: Mapping[str, str] = field(default_factory=dict)
+    """Fields of `Usage` that it fills, and where in its accounts each of them stands."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a cause or an account that is none."""

@@ -52,7 +52,7 @@ class Local:
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """Each job's process while it lives, else what it left in its folder; left out where it never started."""
-        seen = {job.key: self._look(job) for job in jobs}
+        seen = {job.key: self._sighting(job) for job in jobs}
         return {key: sighting for key, sighting in seen.items() if sighting is not None}
 
     def outputs(self, job: Job) -> list[Path]:
@@ -86,7 +86,7 @@ class Local:
         """Terminate each job with all it started, and kill what does not go."""
         _end_all([process for job in jobs for process in _processes_of(job.key)])
 
-    def _look(self, job: Job) -> Sighting | None:
+    def _sighting(self, job: Job) -> Sighting | None:
         if job.id or job.key in self._children:
             return Sighting(job.id, "running") if self._alive(job) else Sighting(job.id, "ended", end=self._end(job))
         leader = min((process.pid for process in _processes_of(job.key)), key=_start, default=None)

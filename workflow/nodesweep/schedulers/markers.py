@@ -67,8 +67,8 @@ def end_marker(directory: Path, key: str) -> End | None:
             cause = "time_limit"
         elif exit_code in _SIGNALLED and marker["returned"] is None:  # the script itself, not its launch
             cause = "cancelled"
-        said = f"exit code {exit_code}" + (f", {cause.replace('_', ' ')}" if cause else "")
-        return End(exit_code, cause, said, float(marker["started"]), float(marker["ended"]))
+        state = f"exit code {exit_code}" + (f", {cause.replace('_', ' ')}" if cause else "")
+        return End(exit_code, cause, state, float(marker["started"]), float(marker["ended"]))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):

@@ -13,7 +13,7 @@ from nodesweep.common.text import plain
 from nodesweep.sweep.layout import Layout
 
 from .base import Directive, End, Job, Patience, SchedulerRow, Sighting, Usage
-from .batch import Batch, Reply, ask, away, environment_without, job_id_of
+from .batch import Batch, Reply, environment_without, job_id_of, run_command
 from .markers import end_marker
 
 Attributes = dict[str, str]
@@ -75,7 +75,7 @@ class Pbs(Batch):
     def submit(self, script: Path, key: str) -> str:
         """Submit by qsub; what it says decides whether there can be a job."""
         # By bare names: qsub refuses a path with other letters than ASCII's, but not such a folder that it runs in.
-        reply = ask(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
+        reply = run_command(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
         found = re.findall(r"^(\d{1,20}(?:\[\])?\.\S+)\s*$", reply.stdout, re.MULTILINE)
         return job_id_of(reply, found, _REFUSED, _CROWDED)
 
@@ -91,33 +91,33 @@ class Pbs(Batch):
         ids = [found for job in jobs for found in ([job.id] if job.id else self._named(job.key))]
         if not ids:
             return
-        reply = ask(["qdel", *ids], self._environment)
+        reply = run_command(["qdel", *ids], self._environment)
         complaints = [line for line in reply.stderr.splitlines() if line.strip() and not _GONE.search(line)]
         if reply.code is None or (reply.code and (complaints or not reply.stderr.strip())):
-            raise away(reply)
+            raise SchedulerAway(reply.complaint)
 
     def _ask(self, command: str, *words: str) -> Reply:
         """Ask for jobs that have ended too, as long as the server does not say that it keeps none."""
-        reply = ask([command, *self._history, *words], self._environment)
+        reply = run_command([command, *self._history, *words], self._environment)
         if self._history and _NO_HISTORY in reply.stderr:
             self._history = []
-            reply = ask([command, *words], self._environment)
+            reply = run_command([command, *words], self._environment)
         return reply
 
     def _named(self, key: str) -> list[str]:
         """The ids of the jobs of a name; raises SchedulerAway."""
         reply = self._ask("qselect", "-N", key)
         if reply.code != 0:
-            raise away(reply)
+            raise SchedulerAway(reply.complaint)
         return reply.stdout.split()
 
     def _qstat(self, ids: list[str]) -> dict[str, Attributes]:
-        """Those of the jobs that the server knows, by id; raises SchedulerAway."""
+        """The jobs among these that the server knows, by id; raises SchedulerAway."""
         for form, parse in (("json", _from_json), ("dsv", _from_dsv)):  # its JSON is not always valid
             reply = self._ask("qstat", "-f", "-F", form, *ids)
             some_unknown = reply.code in _UNKNOWN and _UNKNOWN[reply.code] in reply.stderr
             if reply.code != 0 and not some_unknown:
-                raise away(reply)
+                raise SchedulerAway(reply.complaint)
             listed = {} if some_unknown and not reply.stdout.strip() else parse(reply.stdout)
             if listed is not None:
                 return listed

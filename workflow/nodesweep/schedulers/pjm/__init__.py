@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting
-from nodesweep.schedulers.batch import Batch, Reply, ask, away, environment_without
+from nodesweep.schedulers.batch import Batch, Reply, environment_without, run_command
 from nodesweep.schedulers.directives import in_quotes
 from nodesweep.schedulers.markers import end_marker, has_started
 
@@ -48,18 +48,18 @@ class Pjm(Batch):
     def submit(self, script: Path, key: str) -> str:
         """Submit by pjsub, which takes no path but a plain one; what it says decides whether there can be a job."""
         words = ["pjsub", "-N", key, "-o", f"{key}.out", "--spath", f"{key}.stats", script.name]
-        reply = ask(words, self._environment, script.parent)
+        reply = run_command(words, self._environment, script.parent)
         found: list[str] = _SUBMITTED.findall(reply.stdout)
         if reply.code == 0 and found:
             return found[-1]
         errors = set(_ERROR.findall(reply.stderr))
         if reply.code and not found and errors and errors <= _CROWDED:
-            raise Throttled(reply.said)
+            raise Throttled(reply.complaint)
         by_site = not errors and _REFUSED_BY_SITE.search(reply.stderr + reply.stdout)
         by_pjm = reply.code and errors and all(_REFUSED.fullmatch(error) for error in errors)
         if not found and (by_site or by_pjm):
-            raise SchedulerError(f"refused: {reply.said}")
-        raise SubmissionUnclear(reply.said, bool(errors & _CROWDED))
+            raise SchedulerError(f"refused: {reply.complaint}")
+        raise SubmissionUnclear(reply.complaint, bool(errors & _CROWDED))
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One pjstat for all jobs, and one of the history for those of them that are no longer listed.
@@ -86,16 +86,16 @@ class Pjm(Batch):
         listed = self._pjstat(_PJSTAT, jobs) if any(not job.id for job in jobs) else {}
         ids = [job.id or listed[job.key].id for job in jobs if job.id or job.key in listed]
         if ids:
-            reply = ask(["pjdel", *ids], self._environment)
+            reply = run_command(["pjdel", *ids], self._environment)
             errors = set(_ERROR.findall(reply.stderr))
             if reply.code != 0 and not (errors and errors <= _NOT_THERE):
-                raise away(reply)
+                raise SchedulerAway(reply.complaint)
 
     def _pjstat(self, words: Sequence[str], jobs: list[Job]) -> dict[str, ListedJob]:
         """What one call says of these jobs, by name; raises SchedulerAway."""
-        reply: Reply = ask(words, self._environment)
+        reply: Reply = run_command(words, self._environment)
         if reply.code != 0 or _ERROR.search(reply.stderr):
-            raise away(reply)
+            raise SchedulerAway(reply.complaint)
         try:
             return parse(reply.stdout, {job.key for job in jobs})
         except ValueError as error:
@@ -123,7 +123,7 @@ class Pjm(Batch):
             if time.monotonic() - since < STATISTICS_SECONDS:
                 return Sighting(listed.id, "running", "waiting for its statistics")
         self._ended_since.pop(job.key, None)
-        end = _together(listed.end, statistics or JobStatistics(), job)
+        end = _combined(listed.end, statistics or JobStatistics(), job)
         return Sighting(listed.id, "ended", end.state, end)
 
     def _delete_failed(self, listed: list[ListedJob]) -> None:
@@ -131,10 +131,10 @@ class Pjm(Batch):
         ids = [one.id for one in listed if one.word.startswith("ERR") and one.id not in self._deleted]
         if ids:
             self._deleted |= set(ids)
-            ask(["pjdel", *ids], self._environment)
+            run_command(["pjdel", *ids], self._environment)
 
 
-def _together(end: End, statistics: JobStatistics, job: Job) -> End:
+def _combined(end: End, statistics: JobStatistics, job: Job) -> End:
     """An end with what only the statistics and the job itself know."""
     restarts = statistics.usage.restarts
     end = replace(end, started=statistics.started, ended=statistics.ended, usage=statistics.usage)

@@ -116,8 +116,8 @@ def _end(state: str, code: int | None, pjm_code: int, signal: int, reason: str) 
     exit_code = 128 + signal if signal and not code else code
     if pjm_code and not exit_code:
         exit_code = None  # of a job that PJM itself ended: 0 says nothing
-    said = (state, f"PJM code {pjm_code}" if pjm_code else "", reason)
-    return End(exit_code, cause, ", ".join(filter(None, said)))
+    words = (state, f"PJM code {pjm_code}" if pjm_code else "", reason)
+    return End(exit_code, cause, ", ".join(filter(None, words)))
 
 
 def _number(text: str) -> int | None:
