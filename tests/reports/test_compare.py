@@ -17,7 +17,7 @@ from sweeps import run_nodesweep
 from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY
 from nodesweep.reports.comparison import CSV_COLUMNS, markdown
-from nodesweep.reports.run_diff import Noted, document
+from nodesweep.reports.run_diff import NotedRun, document
 from nodesweep.results.comparison.comparison import ComparedSweep, Comparison, compare
 from nodesweep.results.comparison.matching import FIELDS, match
 from nodesweep.results.comparison.noise import Interval, MeasuredTime, TimeDifferences, independent, time_differences
@@ -320,7 +320,7 @@ def test_hostile_text_is_inert(tmp_path: Path) -> None:
     facts = [Fact("software", HOSTILE, HOSTILE), Fact("environment", "A", HOSTILE)]
     script = f"#!/bin/bash\n{HOSTILE}\n"
     other = [Fact("software", HOSTILE, "1"), Fact("host", "name", HOSTILE)]
-    told = document(Noted(HOSTILE, before, script, facts), Noted(HOSTILE, after, "x\n" + script, other))
+    told = document(NotedRun(HOSTILE, before, script, facts), NotedRun(HOSTILE, after, "x\n" + script, other))
     for line in f"{shown}\n{told}".splitlines():
         assert line.isprintable(), line
         if not line.startswith("    "):  # lines of code mean themselves
@@ -335,7 +335,7 @@ def test_a_diff_shows_where_long_values_part_and_counts_what_is_equal() -> None:
     again = [Fact("environment", "PATH", path[:-3] + "sbin"), Fact("environment", "SLURM_JOB_ID", "2"), facts[2]]
     facts.append(Fact("environment", "HERE", "/r/a/layouts/n1/x"))
     again.append(Fact("environment", "HERE", "/r/b/layouts/n1/x"))
-    told = document(Noted("a", row(), head.format("a"), facts), Noted("b", row(), head.format("b"), again))
+    told = document(NotedRun("a", row(), head.format("a"), facts), NotedRun("b", row(), head.format("b"), again))
     assert "## Environment" in told and "…l28/bin:/opt/tool29/bin" in told and "## Script" not in told
     assert (
         told.index("## Environment") < told.index("## Of the jobs themselves") < told.index("SLURM\\_JOB\\_ID")
@@ -343,7 +343,7 @@ def test_a_diff_shows_where_long_values_part_and_counts_what_is_equal() -> None:
         else told.index("## Of the jobs themselves") < told.index("SLURM_JOB_ID")
     )
     assert told.endswith("Equal: the script, 1 of host, 1 of environment.\n")
-    assert "Nothing was noted of b" in document(Noted("a", row(), "", facts), Noted("b", row(), "", ()))
+    assert "Nothing was noted of b" in document(NotedRun("a", row(), "", facts), NotedRun("b", row(), "", ()))
 
 
 def test_an_interval_says_whether_it_is_beyond_noise() -> None:

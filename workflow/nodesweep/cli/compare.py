@@ -158,7 +158,7 @@ def _found_below_results(start: str) -> tuple[Path, dict[str, Any]]:
 
 def _noted(folder: Path, row: dict[str, Any]) -> Any:
     """A run with all that was noted of it; what is not there, or cannot be read, is empty."""
-    from nodesweep.reports.run_diff import Noted
+    from nodesweep.reports.run_diff import NotedRun
     from nodesweep.results.environment import facts_of
 
     script = facts = ""
@@ -169,4 +169,4 @@ def _noted(folder: Path, row: dict[str, Any]) -> Any:
         log = Path(row["log"] or "")
         if log.suffix == ".log" and log.name == str(log):
             facts = _text(directory / f"{log.stem}.provenance")
-    return Noted(f"{folder}:{row['slug']}", row, script, facts_of(facts))
+    return NotedRun(f"{folder}:{row['slug']}", row, script, facts_of(facts))

@@ -29,7 +29,7 @@ _DIFFERENCES = (
     "regression",
 )
 CSV_COLUMNS = (*FIELDS, *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")), *_DIFFERENCES)
-"""Of the CSV; `own` is the difference beside that of all layouts together, `difference_percent` that of the seconds."""
+"""Columns of the CSV; `difference_percent` is of the seconds, `own` what it is beside that of all layouts together."""
 
 
 def ranged(interval: Interval | None) -> str:

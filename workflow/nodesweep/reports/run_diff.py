@@ -1,18 +1,19 @@
-"""Two runs, with what was noted of them -> what is different: script, versions, commits, hardware, hosts, environment.
+"""Two runs and the facts their jobs noted -> what differs: script, versions, commits, hardware, hosts, environment.
 
-What must differ between two runs, their folders, keys and slugs, is taken out first. What belongs to the job itself,
-such as its number, comes last; what is equal is only counted.
+Folders, keys and slugs differ in any two runs and are taken out first. What belongs to the job itself, such as its
+number, comes last; what is equal is only counted.
 """
 
 import difflib
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
+from nodesweep.common.numbers import UNKNOWN
 from nodesweep.common.text import without_escapes
+from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.results.comparison.matching import FIELDS
 from nodesweep.results.environment import SECTIONS, Fact
 from nodesweep.schedulers import SCHEDULERS
@@ -27,10 +28,15 @@ _OF_ROW = (
     "where",
     "allocated_nodes",
 )
-_ORDER = ("software", "module", "repository", "hardware", "host", "environment")
-_TITLES = dict(
-    zip(_ORDER, ("Versions", "Modules", "Commits", "Hardware and clocks", "Hosts", "Environment"), strict=True)
-)
+_TITLES = {
+    "software": "Versions",
+    "module": "Modules",
+    "repository": "Commits",
+    "hardware": "Hardware and clocks",
+    "host": "Hosts",
+    "environment": "Environment",
+}
+"""Headings of the sections of facts, in their order in a document."""
 _SCHEDULER_VARIABLES = "|".join(
     f"{name}.*" if name.endswith("_") else name for row in SCHEDULERS.values() for name in row.variables
 )
@@ -39,28 +45,29 @@ _OF_THE_JOB = re.compile(
     r"|host\tload|hardware\t(clock MHz of thread 0|clock cur_kHz|gpu \d+ clocks.current.*)"
 )
 _LONG, _KEPT = 60, 20
+"""Characters of a value that is shown whole, and those kept before the place where two long values part."""
 
 
 @dataclass(frozen=True)
-class Noted:
-    """One run: what it is called, its row, its job script, empty where there is none, and the facts noted of it."""
+class NotedRun:
+    """One run: its name, its row, its job script, empty where there is none, and the facts its job noted."""
 
     name: str
-    row: Mapping[str, Any]
+    row: TidyRow
     script: str
     facts: Sequence[Fact]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that two runs have not in common; None where one of them has no such thing."""
+    """One thing that is not equal in two runs; None where one of them does not have it."""
 
     name: str
     before: str | None
     after: str | None
 
 
-def document(before: Noted, after: Noted) -> str:
+def document(before: NotedRun, after: NotedRun) -> str:
     """All differences of two runs as markdown, what matters first."""
     sections, job, equal = _facts(before, after)
     layout = _rows(before, after)
@@ -73,8 +80,8 @@ def document(before: Noted, after: Noted) -> str:
     parts += _section("Layout and end", layout)
     if script:
         parts += ["## Script", "\n".join(f"    {line}" for line in script)]
-    for section in _ORDER if not unknown else ():
-        parts += _section(_TITLES[section], sections[section])
+    for section, title in _TITLES.items() if not unknown else ():
+        parts += _section(title, sections[section])
     parts += _section("Of the jobs themselves", job) if not unknown else []
     same = [f"{number} of {section}" for section, number in equal.items() if number] if not unknown else []
     parts.append(
@@ -94,46 +101,49 @@ def _section(title: str, found: Sequence[Difference]) -> list[str]:
 
 
 def _apart(one: Difference) -> list[str]:
-    """Both values as cells, from a little before where they part."""
-    values = [one.before, one.after]
-    if None not in values and max(map(len, values)) > _LONG:
-        common = next((at for at, (a, b) in enumerate(zip(*values, strict=False)) if a != b), min(map(len, values)))
-        start = max(common - _KEPT, 0)
-        values = [("…" if start else "") + value[start:] for value in values]
-    return ["-" if value is None else inert(_cut(value)) or '""' for value in values]
+    """Both values as cells; long ones begin a little before the place where they part."""
+    before, after = one.before, one.after
+    if before is not None and after is not None and max(len(before), len(after)) > _LONG:
+        differs = (at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1])
+        start = max(next(differs, min(len(before), len(after))) - _KEPT, 0)
+        before, after = (("…" if start else "") + value[start:] for value in (before, after))
+    return [UNKNOWN if value is None else inert(_cut(value)) or '""' for value in (before, after)]
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= MOST_COLUMNS else text[: MOST_COLUMNS - 1] + "…"
 
 
-def _rows(before: Noted, after: Noted) -> list[Difference]:
+def _rows(before: NotedRun, after: NotedRun) -> list[Difference]:
     """What the rows of results.csv say of the layouts, and of how the runs ended."""
-    pairs = ((name, before.row.get(name), after.row.get(name)) for name in (*FIELDS, *_OF_ROW))
     return [
-        Difference(name, *(None if value is None else str(value) for value in pair))
-        for name, *pair in pairs
-        if pair[0] != pair[1]
+        Difference(name, _text(before.row.get(name)), _text(after.row.get(name)))
+        for name in (*FIELDS, *_OF_ROW)
+        if before.row.get(name) != after.row.get(name)
     ]
 
 
-def _facts(before: Noted, after: Noted) -> tuple[dict[str, list[Difference]], list[Difference], dict[str, int]]:
+def _text(value: TidyValue) -> str | None:
+    return None if value is None else str(value)
+
+
+def _facts(before: NotedRun, after: NotedRun) -> tuple[dict[str, list[Difference]], list[Difference], dict[str, int]]:
     """Differing facts by section, those of the jobs themselves, and how many are equal in each section."""
     old, new = ({(f.section, f.name): hidden(run, f.value) for f in run.facts} for run in (before, after))
     sections: dict[str, list[Difference]] = {section: [] for section in SECTIONS}
-    job, equal = [], dict.fromkeys(_ORDER, 0)
+    job, equal = [], dict.fromkeys(_TITLES, 0)
     for section, name in sorted({*old, *new}):
         values = old.get((section, name)), new.get((section, name))
         if values[0] == values[1]:
             equal[section] += 1
         elif _OF_THE_JOB.fullmatch(f"{section}\t{name}"):
-            job.append(Difference(name, *values))
+            job.append(Difference(name, values[0], values[1]))
         else:
-            sections[section].append(Difference(name, *values))
+            sections[section].append(Difference(name, values[0], values[1]))
     return sections, job, equal
 
 
-def _script(before: Noted, after: Noted) -> list[str]:
+def _script(before: NotedRun, after: NotedRun) -> list[str]:
     """The unified diff of the job scripts, inert; empty where they are equal or one is not known."""
     if not before.script or not after.script:
         return []
@@ -149,7 +159,7 @@ def _inert_line(line: str) -> str:
     return _cut("".join(character if character.isprintable() else "?" for character in line))
 
 
-def hidden(run: Noted, text: str) -> str:
+def hidden(run: NotedRun, text: str) -> str:
     """A text without what is different in every run: the folder of the layout, the key, the slug, where it was started.
 
     They stand in the script, as absolute paths of when it was written; a folder that was copied has the same.
@@ -159,7 +169,7 @@ def hidden(run: Noted, text: str) -> str:
     return text
 
 
-def _own_words(run: Noted) -> Iterable[tuple[str, str]]:
+def _own_words(run: NotedRun) -> Iterable[tuple[str, str]]:
     found = []
     for pattern, word in (
         (r"^directory=(.+)$", "{directory}"),

@@ -12,7 +12,7 @@ NARROW = 5
 
 
 def ticks(values: Iterable[int]) -> tuple[int, ...]:
-    """Of the values that occur those that can be labelled side by side, doublings of the least first.
+    """The values of an axis that can be labelled side by side, doublings of the least first.
 
     >>> ticks([1, 2, 4, 8])
     (1, 2, 4, 8)

@@ -17,7 +17,7 @@ _RING = "M0,-1.8L1.8,0L0,1.8L-1.8,0ZM0,-1.25L-1.25,0L0,1.25L1.25,0Z"
 """An empty diamond, as SVG writes paths."""
 _PEAKS = {FITTED: ("circle", "#0072B2"), OUT_OF_MEMORY: ("cross", "#D55E00"), PREDICTED: (_RING, "#E69F00")}
 _NARROWEST = 150
-"""Of a plot beside long names, in px."""
+"""Width of a plot beside long names, in px."""
 
 
 def shares(figure: Figure, sheet: Sheet) -> altair.LayerChart:

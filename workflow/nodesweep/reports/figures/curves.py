@@ -30,7 +30,7 @@ Curve = Callable[[Sequence[TidyRow]], list[CurvePoint]]
 
 
 def no_curve(rows: Sequence[TidyRow]) -> list[CurvePoint]:
-    """Where no calibration is at hand."""
+    """The curve where no calibration is at hand: none."""
     return []
 
 

@@ -41,11 +41,11 @@ class MissingFigure:
 
 
 def known(row: TidyRow, *columns: str) -> bool:
-    """Whether a row has all of these, as numbers that a logarithmic axis has a place for."""
+    """Whether a row has all these columns, as numbers that a logarithmic axis has a place for."""
     numbers = (number_of(row, column) for column in columns)
     return all(number is not None and 0 < number < math.inf for number in numbers)
 
 
 def sentences(*parts: str) -> str:
-    """A caption of those of its sentences that there are."""
+    """A caption made of the sentences that are not empty."""
     return " ".join(part for part in parts if part)

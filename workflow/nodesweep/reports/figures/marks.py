@@ -10,7 +10,7 @@ from .figure import Datum
 from .series import TOLD
 
 LONGEST_NAME = 260
-"""In px."""
+"""Width of a name beside a bar, in px."""
 
 
 class Sheet:

@@ -13,7 +13,7 @@ from .figure import Datum
 _SAME = ("model", "model_size", "campaign", *(column for column, row in COLUMNS.items() if not row.follows))
 """What two points of a line have in common, but for what its axis shows; DP and ranks follow."""
 _NEEDED = tuple(row.column for row in GIVEN if row.in_every_slug and not row.of_machine and not row.follows)
-"""Of a row that lacks one of these it is not known what it computes: it is alone."""
+"""Columns without which it is not known what a row computes; such a row is alone in its series."""
 _NAMING = tuple(part for part in NAMING if not part.follows)
 TOLD = {row.column: row.label or row.symbol for row in GIVEN if row.in_tables != "never"}
 """What points tell of their layout, and what it is called there."""
@@ -95,7 +95,7 @@ def _tokens_per_second(row: TidyRow) -> float:
 
 
 def fastest_of_each(rows: Iterable[TidyRow], axis: str) -> list[TidyRow]:
-    """Of the rows of a series that ended well the fastest at each value of `axis`: what its line goes through."""
+    """The fastest row that ended well at each value of `axis`: the points that the line of a series goes through."""
     found: dict[float, TidyRow] = {}
     for row in rows:
         place = required_number(row, axis)

@@ -6,17 +6,17 @@ from typing import Any
 import altair
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-"""Of series, by Okabe and Ito; their marks differ as well."""
+"""Colours of series, by Okabe and Ito; the marks of series differ as well."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 OTHERS, OTHERS_SHAPE = "#B8B8B8", "circle"
 INK, FAINT = "#222222", "#E4E4E4"
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 WIDTH, HEIGHT = 270, 210
-"""Of the plot itself, in px of 1/96 inch; with its axis it fills a column of 3.5 inches."""
+"""Size of the plot itself, in px of 1/96 inch; with its axis it fills a column of 3.5 inches."""
 STEP = 14
 """Height of a row of bars."""
 PIXELS = 3
-"""Of a PNG for each px: 288 dpi."""
+"""Pixels of a PNG for each px: 288 dpi."""
 LABEL = 9
 PLAIN = ",~r"
 """Numbers of an axis: 0.02, 10,000; no letters for thousands and thousandths."""

@@ -27,7 +27,7 @@ class ShortTable:
 
 @dataclass(frozen=True)
 class Findings:
-    """What is said before all figures: a table each, None where there is nothing to say."""
+    """The findings that stand before all figures: a table each, None where there is nothing to show."""
 
     best: DataGrid | None
     losses: tuple[str, ...]

@@ -10,7 +10,7 @@ from nodesweep.common.text import plain, visible, without_escapes
 from nodesweep.config.tidy_row import TidyRow, text_of
 
 MOST_BYTES = 64 * 2**10
-"""Of a script, and of the end of a log."""
+"""Bytes shown of a script, and of the end of a log."""
 TAIL_LINES = 60
 _TAIL_COLUMNS = 400
 _MOST_CHARACTERS = 1500
