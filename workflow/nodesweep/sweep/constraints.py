@@ -163,6 +163,9 @@ def _product(values: Values, names: Sequence[str]) -> str:
 
 
 def _ranks(values: Values) -> str:
+    """The ranks in words, with the nodes they are on; as nodes where nothing says that ranks are something else."""
+    if values.get("nodes") == values["ranks"] and not _known(values, "ranks_per_node"):
+        return f"{values['nodes']} nodes"
     if _known(values, "nodes", "ranks_per_node") and values["nodes"] * values["ranks_per_node"] == values["ranks"]:
         return f"{values['nodes']} nodes x {values['ranks_per_node']} ranks = {values['ranks']} ranks"
     return f"{values['ranks']} ranks"
