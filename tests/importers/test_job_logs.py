@@ -17,10 +17,17 @@ from sweeps import toy, write
 from nodesweep.cli.main import main
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY
-from nodesweep.importers.job_logs import Given, Ingested, Template, files, find, ingest
-from nodesweep.importers.job_logs import given as given_fields
+from nodesweep.importers.job_logs import (
+    Ingested,
+    IngestOptions,
+    PathTemplate,
+    files,
+    find_logs,
+    ingest,
+    values_of_settings,
+)
 from nodesweep.importers.job_logs.constraints import broken_laws, completed
-from nodesweep.importers.job_logs.fields import FIELDS
+from nodesweep.importers.layout_values import READ_FIELDS
 from nodesweep.logs.trainers.common_settings import SETTINGS
 from nodesweep.results.measurement import Statistics
 from nodesweep.results.table import from_csv
@@ -67,9 +74,9 @@ def command(capsys, *words: object) -> tuple[int, str]:
 
 def ingested(*paths: Path, templates: tuple[str, ...] = (), **fields: object) -> Ingested:
     """What is ingested of paths."""
-    search = find(paths)
-    said = Given(fields, tuple(map(Template.of, templates)))
-    return ingest("name", search, ((job, job.readings([None])) for job in search.jobs), said)
+    logs = find_logs(paths)
+    options = IngestOptions(fields, tuple(map(PathTemplate.of, templates)))
+    return ingest("name", logs, ((job, job.readings([None])) for job in logs.jobs), options)
 
 
 def lines_in(folder: Path, **logs: list[str]) -> Path:
@@ -117,7 +124,7 @@ def test_same_figures_as_a_run_of_the_sweep(tmp_path):
     (layout,) = layouts_of(sweep)
     run = run_of(sweep, layout, tmp_path, [record_line(number, 3, 3720.0) for number in (1, 2, 3)])
     given = {name: BIG_MODEL[name] for name in ("layers", "hidden_size", "attention_heads", "vocab_size")}
-    fields = {name: value for name, value in layout.fields().items() if name in FIELDS and value is not None}
+    fields = {name: value for name, value in layout.fields().items() if name in READ_FIELDS and value is not None}
     (log,) = ingested(tmp_path, **fields, **given).logs
     compared = [name for name in Statistics.__dataclass_fields__ if "second" in name or "flops" in name]
     assert len(compared) == 10
@@ -251,14 +258,14 @@ def test_ten_thousand_files(tmp_path, monkeypatch):
     for number in range(10_000):
         (tmp_path / f"{number}.log").write_text(record_line(1, 1, 1.0) + "\n")
     begin = time.monotonic()
-    search = find([tmp_path])
-    assert len(search.jobs) == 10_000 and time.monotonic() - begin < 10
+    logs = find_logs([tmp_path])
+    assert len(logs.jobs) == 10_000 and time.monotonic() - begin < 10
     monkeypatch.setattr(files, "MOST_LOGS", 9_999)
     with pytest.raises(NodesweepError, match="over 9999 logs; ingest its folders one by one"):
-        find([tmp_path])
+        find_logs([tmp_path])
     monkeypatch.setattr(files, "MOST_ENTRIES", 9_999)
     with pytest.raises(NodesweepError, match="over 9999 files"):
-        find([tmp_path])
+        find_logs([tmp_path])
 
 
 MEGATRON = {
@@ -378,17 +385,26 @@ def test_all_kinds_of_such_lines_are_tested():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"ranks": 1152, "data": 8, "tensor": 4, "pipeline": 48}, "1152 ranks, but DP 8 x MP 4 x PP 48 = 1536"),
+        (
+            {"ranks": 1152, "data": 8, "tensor": 4, "pipeline": 48},
+            "1152 ranks, but DP 8 x MP 4 x PP 48 = 1536; nearest DP: 6",
+        ),
         (
             {"ranks": 8, "data": 8, "tensor": 1, "pipeline": 1, "context": 2},
-            "8 ranks, but DP 8 x MP 1 x PP 1 x CP 2 = 16",
+            "8 ranks, but DP 8 x MP 1 x PP 1 x CP 2 = 16; nearest DP: 4",
         ),
-        ({"ranks": 16, "nodes": 3, "ranks_per_node": 4}, "16 ranks, but 3 nodes x 4 ranks = 12"),
-        ({"ranks": 6, "ranks_per_node": 4}, "6 ranks do not fill nodes of 4"),
-        ({"global_batch": 100, "data": 8, "micro_batch": 2}, "GBS 100 does not split over DP 8 x MBS 2"),
-        ({"hidden_size": 100, "attention_heads": 8}, "hidden size 100 does not split over 8 heads"),
-        ({"attention_heads": 6, "tensor": 4}, "6 heads do not split over MP 4"),
-        ({"layers": 94, "pipeline": 8}, "94 layers do not split over PP 8"),
+        ({"ranks": 16, "nodes": 3, "ranks_per_node": 4}, "16 ranks, but 3 nodes x 4 ranks = 12; nearest nodes: 4"),
+        ({"ranks": 6, "ranks_per_node": 4}, "6 ranks do not fill nodes of 4; nearest ranks: 4 or 8"),
+        (
+            {"global_batch": 100, "data": 8, "micro_batch": 2},
+            "GBS 100 does not split over DP 8 x MBS 2; nearest GBS: 96 or 112",
+        ),
+        (
+            {"hidden_size": 100, "attention_heads": 8},
+            "hidden size 100 does not split over 8 heads; nearest hidden size: 96 or 104",
+        ),
+        ({"attention_heads": 6, "tensor": 4}, "6 attention heads do not split over MP 4; nearest MP: 3 or 6"),
+        ({"layers": 94, "pipeline": 8}, "94 layers do not split over PP 8; nearest PP: 2 or 47"),
     ],
 )
 def test_laws(values, sentence):
@@ -436,7 +452,7 @@ def test_flags_over_the_log_over_the_path(tmp_path):
 )  # fmt: skip
 def test_templates_of_paths(template, path, fields):
     """Fields stand between literal text; `*` is any text within one name."""
-    assert Template.of(template).fields(path) == fields
+    assert PathTemplate.of(template).fields(path) == fields
 
 
 @pytest.mark.parametrize(
@@ -466,8 +482,8 @@ def test_wrong_words(old, capsys, words, said):
 def test_values_that_paths_cannot_have():
     """A count of ten digits in a path is refused with the path."""
     with pytest.raises(NodesweepError, match="n9999999999: nodes '9999999999' is not a whole number"):
-        Template.of("n{nodes}").fields("n9999999999")
-    assert given_fields(["tensor=2", "tensor= 4 "]) == {"tensor": 4}
+        PathTemplate.of("n{nodes}").fields("n9999999999")
+    assert values_of_settings(["tensor=2", "tensor= 4 "]) == {"tensor": 4}
 
 
 def test_no_log_at_all(old, capsys):

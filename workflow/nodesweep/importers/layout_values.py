@@ -16,4 +16,6 @@ READ_FIELDS: dict[str, LayoutField] = {name: row for name, row in FIELDS.items()
 
 def columns_of(values: Mapping[str, LayoutValue | None]) -> dict[str, LayoutValue | None]:
     """Values by the name of their field -> all columns of a layout in results.csv; None for what is unknown."""
-    return {row.column: values.get(name) for name, row in READ_FIELDS.items() if row.column}
+    absent = {name: row.default for name, row in READ_FIELDS.items() if row.absent_means_default}
+    known = {**absent, **{name: value for name, value in values.items() if value is not None}}
+    return {row.column: known.get(name) for name, row in READ_FIELDS.items() if row.column}

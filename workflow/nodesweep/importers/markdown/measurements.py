@@ -29,7 +29,8 @@ _FAILED = re.compile(
 class ImportedMeasurement:
     """A row of a hand-kept table as a measurement; names, units and meaning are those of columns.TIDY, None is unknown.
 
-    `layout`: the fields of its layout and model by name. In JSON they stand among the others by their columns.
+    `layout`: fields of layout and model by name, those that have a column; in JSON they stand among the others by
+    their columns.
     """
 
     slug: str
@@ -116,8 +117,8 @@ def measurement_of(
 
 
 def _layout(checks: TableChecks, row: HandKeptRow) -> dict[str, LayoutValue | None]:
-    """The fields of a row's layout by name, and what follows of nodes and ranks from each other."""
-    values = {name: _value(checks, row, field) for name, field in READ_FIELDS.items()}
+    """The fields of a row by name that have a column, and what follows of nodes and ranks from each other."""
+    values = {name: _value(checks, row, field) for name, field in READ_FIELDS.items() if field.column}
     nodes, per_node = checks.count(row, "nodes"), checks.ranks_per_node
     ranks = row.count("ranks") or RANKS_OF_NODES.solved("ranks", {"nodes": nodes, "ranks_per_node": per_node})
     return {
