@@ -544,3 +544,30 @@ def test_text_of_another_version(old):
     for other in (text.replace('"schema_version": 2', '"schema_version": 1'), json.dumps({"name": 1}), ""):
         with pytest.raises(NodesweepError, match="ingest again"):
             Ingested.from_json(other)
+
+
+SETTINGS_OF_A_MODEL = {"layers": 4, "hidden_size": 64, "attention_heads": 4, "vocab_size": 1024, "sequence_length": 128}
+
+
+def test_peak_of_a_crashed_job_is_not_taken_for_all_it_needed(tmp_path, monkeypatch):
+    """Two jobs that finished calibrate memory; a third, as large as one of them, crashed with a tenth of its peak."""
+    monkeypatch.chdir(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy())
+    crash = "Traceback (most recent call last):\nValueError: wrong shape"
+    for name, micro_batch, peak, last in (("a", 1, 500.0, ""), ("b", 2, 900.0, ""), ("c", 2, 90.0, crash)):
+        memory = f"[Rank 0] (after 1 iterations) memory (MB) | allocated: 1.0 | max allocated: {peak} "
+        memory += "| reserved: 1.0 | max reserved: 1.0"
+        dump = [f"  micro_batch_size {'.' * 16} {micro_batch}", f"  world_size {'.' * 22} 1"]
+        lines = ["-" * 20 + " arguments " + "-" * 20, *dump, "-" * 16 + " end of arguments " + "-" * 16]
+        records = [record_line(1, 2, 1.0), memory, last or record_line(2, 2, 1.0)]
+        lines_in(tmp_path / "old", **{f"{name}_log": lines + records})
+    values = {**SETTINGS_OF_A_MODEL, "tensor": 1, "pipeline": 1, "global_batch": 4, "activation_checkpointing": "no"}
+    words = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    for arguments in (["plan"], ["ingest", "old", *words], ["measure"]):
+        assert main([*arguments, "--configfile", str(config)]) == 0
+    table = from_csv((tmp_path / "results" / "toy" / "results.csv").read_text())
+    rows = table[table["source"] == "ingest"]
+    assert list(rows["outcome"]) == ["ok", "ok", "crash"]
+    assert list(rows["memory_mib"]) == [500.0, 900.0, 90.0]
+    calibration = (tmp_path / "results" / "toy" / "calibration" / "old.yaml").read_text()
+    assert "# Memory: 2 runs, " in calibration

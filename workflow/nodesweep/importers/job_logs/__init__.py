@@ -5,13 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.types import Name
-from nodesweep.importers.layout_values import READ_FIELDS
+from nodesweep.importers.layout_values import READ_FIELDS, LayoutValue
 from nodesweep.logs.reading import LogReading
 from nodesweep.performance.flops import hardware_flops
 
@@ -49,7 +48,7 @@ class Ingested:
         """All findings."""
         return [finding for log in self.logs for finding in log.findings]
 
-    def figures(self) -> Iterator[dict[str, Any]]:
+    def figures(self) -> Iterator[dict[str, LayoutValue | None]]:
         """Rows for the tidy table; logs that are ingested together are taken to be of one campaign."""
         return ({**log.figures(), "campaign": self.name} for log in self.logs)
 

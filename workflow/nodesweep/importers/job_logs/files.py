@@ -31,7 +31,7 @@ _ERROR_NUMBER = re.compile(r"\.e(?=\d{1,12}(?:[.-]\d{1,6}){0,2}$)")
 
 @dataclass(frozen=True)
 class LogFile:
-    """A log to read: `shown` is its path as given, `relative` the part of it below the folder that was given."""
+    """A log to read: `shown` is the path as the user wrote it, `relative` the part below the folder that was named."""
 
     path: Path
     shown: str

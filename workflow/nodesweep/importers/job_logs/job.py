@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -83,7 +83,7 @@ class IngestedLog:
         nodes = self.layout["nodes"]
         return nodes if isinstance(nodes, int) else None
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, LayoutValue | None]:
         """The job as a row of the tidy table."""
         record, measured = self.measurement.record, self.measurement
         notes = (f"ingested, {self.file}", record["note"])
@@ -132,7 +132,7 @@ def ingest_job(job: OldJob, readings: list[LogReading], options: IngestOptions) 
         return "training ended without an iteration" if done else "neither iterations nor failures in it"
     in_log, origins, remarks = layout_in_log(whole)
     in_path = [template.fields(file.relative) for template in options.templates]
-    values, findings = _layers(
+    values, findings = _combined(
         in_log, {name: value for fields in in_path for name, value in (fields or {}).items()}, options.set
     )
     known, follow = completed(values)
@@ -158,7 +158,7 @@ def ingest_job(job: OldJob, readings: list[LogReading], options: IngestOptions) 
     )
 
 
-def _layers(in_log: JobValues, in_path: JobValues, in_options: JobValues) -> tuple[JobValues, list[str]]:
+def _combined(in_log: JobValues, in_path: JobValues, in_options: JobValues) -> tuple[JobValues, list[str]]:
     """Values that a user sets over those in the log over those in the path, and where they differ."""
     differ = [(name, value, "its path", "the log counts") for name, value in in_path.items() if name not in in_options]
     differ += [(name, value, "--set", "--set counts") for name, value in in_options.items()]

@@ -12,7 +12,7 @@ from nodesweep.common.text import plain
 from nodesweep.importers.layout_values import LayoutValue
 
 from .checks import TableChecks, check
-from .corrected import NumberedFindings, corrected_cells, document_of
+from .corrected import CorrectedTable, NumberedFindings, corrected_cells, document_of
 from .findings import TableFinding
 from .measurements import ImportedMeasurement, measurement_of
 from .tables import HandKeptTables, ImportRemark, read_tables
@@ -71,7 +71,7 @@ class Imported:
     def document(self) -> str:
         """The corrected tables as markdown."""
         tables = [
-            (table.path, table.headings, [row.corrected for row in table.rows], table.footnotes)
+            CorrectedTable(table.path, table.headings, [row.corrected for row in table.rows], table.footnotes)
             for table in self.tables
         ]
         return document_of(self.file, tables, [self._line(finding) for finding in self.findings])

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal, localcontext
+from typing import NamedTuple
 
 from nodesweep.common.markdown import inert, pipe_table
 
@@ -13,6 +14,15 @@ HeadingTexts = tuple[tuple[int, str], ...]
 """Levels and texts of the headings that a table stands under."""
 NumberedFindings = list[tuple[int, TableFinding]]
 """Findings with their numbers in the list of them all."""
+
+
+class CorrectedTable(NamedTuple):
+    """A table as it should read: the `path` of headings it stands under, columns, cells, and their footnotes."""
+
+    path: HeadingTexts
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    footnotes: tuple[str, ...]
 
 
 def corrected_cells(row: HandKeptRow, findings: NumberedFindings) -> tuple[str, ...]:
@@ -52,13 +62,10 @@ def product(number: Decimal, factor: Decimal) -> str:
 
 def document_of(
     file: str,
-    tables: list[tuple[HeadingTexts, tuple[str, ...], list[tuple[str, ...]], tuple[str, ...]]],
+    tables: list[CorrectedTable],
     findings: list[str],
 ) -> str:
-    """The markdown of all tables under their headings, and of the findings.
-
-    A table is the headings it stands under, its columns, its cells, and the footnotes they refer to.
-    """
+    """The markdown of all tables under their headings, and of the findings."""
     parts: list[str] = []
     last: HeadingTexts = ()
     for path, columns, rows, footnotes in tables:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from .findings import Doubt, TableFinding, finding_at, heading_of
 from .rates import SECOND_UNITS, RateConvention, TableRates
@@ -83,30 +84,42 @@ def aggregate_findings(rates: TableRates, doubts: DoubtedFields, nodes: Mapping[
     divisors = (Decimal(1024), Decimal(1000)) if column.scale == 1000 else (Decimal(1),)
     ways = [(basis, divisor) for basis in bases for divisor in divisors]
     rows = [row for row in table.rows if not doubts.get(row.line, set()) & {"nodes", "ranks", "tflops"}]
-    sums = [[(row, _sums(rates, row, *way, nodes.get(row.line))) for row in rows] for way in ways]
-    outliers = [[(row, *one) for row, one in way if one and not one[2]] for way in sums]
+    sums = [
+        [(row, _aggregate_sum(rates, row, basis, divisor, nodes.get(row.line))) for row in rows]
+        for basis, divisor in ways
+    ]
+    outliers = [[(row, one) for row, one in way if one and not one.agrees] for way in sums]
     failing = min(outliers, key=len)
     basis, checked = ways[outliers.index(failing)][0], sum(one is not None for _, one in sums[0])
     if len(failing) > 2 and 2 * len(failing) > checked:
         text = f"{len(failing)} of {checked} rows are not TFLOPs x {basis}s"
-        lines = [row.line for row, *_ in failing]
+        lines = [row.line for row, _ in failing]
         yield Doubt(TableFinding(table.line, table.line, "aggregate", column.heading, text), lines, {"aggregate"})
         return
-    for row, printed, made, _ in failing:
-        right = made.quantize(Decimal((0, (1,), min(int(printed.as_tuple().exponent), 0))))
-        text = f"{row.values['aggregate'].digits} printed, TFLOPs x {basis}s give {made:.4g}"
+    for row, one in failing:
+        right = one.made.quantize(Decimal((0, (1,), min(int(one.printed.as_tuple().exponent), 0))))
+        text = f"{row.values['aggregate'].digits} printed, TFLOPs x {basis}s give {one.made:.4g}"
         value = right if rates.fits(row) and right else None
         finding = finding_at(table, row, "aggregate", text, f"{right:f}", value)
         yield Doubt(finding, [row.line], {"aggregate"})
 
 
-def _sums(
+class AggregateSum(NamedTuple):
+    """An aggregate as printed and as made from the TFLOPs, and whether they agree within their rounding."""
+
+    printed: Decimal
+    made: Decimal
+    agrees: bool
+
+
+def _aggregate_sum(
     rates: TableRates, row: HandKeptRow, basis: str, divisor: Decimal, nodes: int | None
-) -> tuple[Decimal, Decimal, bool] | None:
-    """Aggregate as printed and as made from the TFLOPs, and whether they agree within their rounding."""
+) -> AggregateSum | None:
+    """The aggregate of a row; None where it or what makes it is unknown."""
     printed, tflops = row.values.get("aggregate"), rates.printed_tflops(row)
     parts = rates.parts(row, basis, nodes)
     if printed is None or printed.number is None or printed.approximate or not tflops or not parts:
         return None
     made, slack = tflops[0] * parts / divisor, tflops[1] * parts / divisor
-    return printed.number, made, abs(printed.number - made) <= slack + printed.half * Decimal("1.0001")
+    agrees = abs(printed.number - made) <= slack + printed.half * Decimal("1.0001")
+    return AggregateSum(printed.number, made, agrees)
