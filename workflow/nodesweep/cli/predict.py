@@ -22,7 +22,7 @@ def predict(options: argparse.Namespace) -> None:
     study = study_of(options)
     calibrations = read_calibrations(study)
     _check_campaign(options.campaign, calibrations)
-    like = study.begun(options.like) if options.like else _fastest(study)
+    like = study.layout_beginning(options.like) if options.like else _fastest(study)
     axes = {name: values for name in AXES if (values := getattr(options, name)) is not None}
     expansion = asked(study.sweep, like, axes)
     found = foreseen(study.sweep, expansion.layouts, calibrations, options.campaign)
@@ -38,7 +38,7 @@ def explain(options: argparse.Namespace) -> None:
     if options.slug:
         decisions, outcomes = decisions_of(study), ended(study)
         for slug in options.slug:
-            layout = study.begun(slug)
+            layout = study.layout_beginning(slug)
             known = decisions.calibrations.get(layout.campaign)
             print(told(WhatIf(layout, forecast(layout, known), study.sweep.training_tokens)))
             why_not = decisions.not_run(layout.slug)
@@ -53,7 +53,7 @@ def explain(options: argparse.Namespace) -> None:
     calibrations = read_calibrations(study).values()
     print(text.strip() or "No run has told yet where its time goes.")
     for calibration in calibrations:
-        print("", *calibration.told(), sep="\n")
+        print("", *calibration.summary(), sep="\n")
 
 
 def _check_campaign(name: str | None, calibrations: dict[str, Calibration]) -> None:

@@ -15,7 +15,7 @@ from nodesweep.launch.records import ended, standing
 from nodesweep.launch.reruns import request_rerun
 from nodesweep.reports.plan import plan_csv, plan_markdown
 from nodesweep.results.measurement_file import measurement_of
-from nodesweep.schedulers.job_script import PROVENANCE, render
+from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .common import limited_study_of, study_of, written
@@ -45,7 +45,7 @@ def scripts(options: argparse.Namespace) -> None:
     """Render the job scripts of all layouts that do not run and have not finished."""
     study = limited_study_of(options)
     study.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(study.folder / PROVENANCE.name, PROVENANCE.read_text())
+    write_atomic(study.folder / PROVENANCE, provenance_script())
     rendered, digests = 0, []
     for slug, layout in study.layouts.items():
         path = study.script(slug)
@@ -64,14 +64,14 @@ def measure(options: argparse.Namespace) -> None:
     """Read all logs and records into results.csv."""
     from nodesweep.results.calibrate import calibrations_of
     from nodesweep.results.metrics import Basis
-    from nodesweep.results.table import Run, build, explained, to_csv
+    from nodesweep.results.table import LayoutRun, build, explained, to_csv
 
     study = study_of(options)
     runs = []
     for slug, layout in study.layouts.items():
         status, state = standing(study, slug)
         measurement = measurement_of(study, layout, state.record) if state.record else None
-        runs.append(Run(layout, status, state.record, measurement))
+        runs.append(LayoutRun(layout, status, state.record, measurement))
     foreign = _taken_in(study)
     study.folder.mkdir(parents=True, exist_ok=True)
     calibrations = calibrations_of(study.sweep, runs, foreign)

@@ -9,8 +9,9 @@ from functools import cache
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.config.tidy_row import TidyValue
 from nodesweep.config.types import Name
-from nodesweep.importers.layout_values import READ_FIELDS, LayoutValue
+from nodesweep.importers.layout_values import READ_FIELDS
 from nodesweep.logs.reading import LogReading
 from nodesweep.performance.flops import hardware_flops
 
@@ -48,7 +49,7 @@ class Ingested:
         """All findings."""
         return [finding for log in self.logs for finding in log.findings]
 
-    def figures(self) -> Iterator[dict[str, LayoutValue | None]]:
+    def figures(self) -> Iterator[dict[str, TidyValue]]:
         """Rows for the tidy table; logs that are ingested together are taken to be of one campaign."""
         return ({**log.figures(), "campaign": self.name} for log in self.logs)
 

@@ -12,13 +12,14 @@ from pydantic import Field
 from nodesweep.common.text import plain
 from nodesweep.config.layout_fields import MODEL_FIELDS
 from nodesweep.config.model import Model
+from nodesweep.config.tidy_row import TidyValue
 from nodesweep.importers.layout_values import READ_FIELDS, LayoutValue, columns_of
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.verdict import from_log
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measure import measure_log
-from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.table import figures, size_label
 
 from .constraints import broken_laws, completed, text_of
@@ -83,7 +84,7 @@ class IngestedLog:
         nodes = self.layout["nodes"]
         return nodes if isinstance(nodes, int) else None
 
-    def figures(self) -> dict[str, LayoutValue | None]:
+    def figures(self) -> dict[str, TidyValue]:
         """The job as a row of the tidy table."""
         record, measured = self.measurement.record, self.measurement
         notes = (f"ingested, {self.file}", record["note"])
@@ -140,7 +141,7 @@ def ingest_job(job: OldJob, readings: list[LogReading], options: IngestOptions) 
     origins |= dict.fromkeys(options.set, ValueOrigin("--set"))
     shape = _shape(known)
     form = whole.format.name if whole.format else "no known format"
-    settings = Settings(None, options.statistic, _memory_source(whole), form)
+    settings = MeasurementSettings(None, options.statistic, _memory_source(whole), form)
     return IngestedLog(
         sources=tuple(_source(of, reading) for of, reading in files),
         layout_text=text_of(known),

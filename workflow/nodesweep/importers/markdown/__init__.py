@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
-from nodesweep.importers.layout_values import LayoutValue
+from nodesweep.config.tidy_row import TidyValue
 
 from .checks import TableChecks, check
 from .corrected import CorrectedTable, NumberedFindings, corrected_cells, document_of
@@ -56,7 +56,7 @@ class Imported:
     findings: tuple[TableFinding, ...]
     remarks: tuple[ImportRemark, ...]
 
-    def figures(self) -> Iterator[dict[str, LayoutValue | None]]:
+    def figures(self) -> Iterator[dict[str, TidyValue]]:
         """Rows for the tidy table.
 
         Each table is a campaign of its own: nobody knows whether two were made with one software stack.

@@ -9,6 +9,7 @@ from pydantic import model_serializer, model_validator
 from nodesweep.common.outcomes import OUTCOMES
 from nodesweep.common.text import plain
 from nodesweep.config.layout_field import LayoutField
+from nodesweep.config.tidy_row import TidyValue
 from nodesweep.importers.layout_values import READ_FIELDS, LayoutValue, columns_of
 from nodesweep.sweep.constraints import RANKS_OF_NODES
 
@@ -51,13 +52,13 @@ class ImportedMeasurement:
     tflops_per_node: float | None
     aggregate_petaflops: float | None
 
-    def row(self) -> dict[str, LayoutValue | None]:
+    def row(self) -> dict[str, TidyValue]:
         """The measurement by the columns of results.csv."""
         others = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "layout"}
         return {**others, **columns_of(self.layout)}
 
     @model_serializer
-    def _to_json(self) -> dict[str, LayoutValue | None]:
+    def _to_json(self) -> dict[str, TidyValue]:
         return self.row()
 
     @model_validator(mode="before")
