@@ -90,15 +90,15 @@ def lines_in(folder: Path, **logs: list[str]) -> Path:
 def test_folder_of_old_logs(old, capsys, golden):
     """Layouts, outcomes and figures of ten examples, as text, tables and rows; a second run gives the same bytes."""
     words = ("old", "--set", "vocab_size=50257", "--pattern", "n{nodes}-mp{tensor}.")
-    code, said = command(capsys, *words)
+    code, report = command(capsys, *words)
     assert code == 0
     folder = old / "results" / "old"
-    golden("ingest.report.txt", said)
+    golden("ingest.report.txt", report)
     golden("ingest.tables.md", (folder / "tables.md").read_text())
     golden("ingest.results.csv", (folder / "results.csv").read_text())
     before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
     assert len(before) == 3
-    assert command(capsys, *words, "--check") == (1, said)
+    assert command(capsys, *words, "--check") == (1, report)
     assert before == {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
 
 
@@ -198,7 +198,7 @@ def test_standard_error_without_output_is_read_alone(tmp_path):
     assert log.measurement.record["outcome"] == "timeout"
 
 
-def test_what_is_no_log_is_said(tmp_path):
+def test_what_is_no_log_is_named(tmp_path):
     """Binary, empty, linked twice, a pipe, a link to nothing, a loop of folders, a long name, a hostile name."""
     folder = tmp_path / "logs"
     folder.mkdir()
@@ -339,12 +339,22 @@ def test_layout_of_any_arguments(tmp_path_factory, layout, neox, label):
     assert log.measurement.statistics.tokens_per_second == layout["global_batch"] * layout["sequence_length"] / 2.0
 
 
-SAID = {
+LAYOUTS_BY_LINE = {
     "using world size: 16, data-parallel-size: 2, tensor-model-parallel size: 4, pipeline-model-parallel size: 2 ": {
-        **{"ranks": 16, "data": 2, "tensor": 4, "pipeline": 2, "nodes": 16, "ranks_per_node": 1}
+        "ranks": 16,
+        "data": 2,
+        "tensor": 4,
+        "pipeline": 2,
+        "nodes": 16,
+        "ranks_per_node": 1,
     },
     "[titan] Building device mesh with parallelism: pp=2, dp_replicate=2, dp_shard=4, cp=1, tp=2, ep=1": {
-        **{"ranks": 32, "data": 8, "tensor": 2, "pipeline": 2, "nodes": 32, "ranks_per_node": 1}
+        "ranks": 32,
+        "data": 8,
+        "tensor": 2,
+        "pipeline": 2,
+        "nodes": 32,
+        "ranks_per_node": 1,
     },
     "Trainer is initialized with local batch size 5, global batch size 40, gradient accumulation steps 1, "
     "sequence length 4096, total steps 10 (warmup 600)": {"global_batch": 40, "sequence_length": 4096},
@@ -352,7 +362,9 @@ SAID = {
     "Applied selective activation checkpointing to the model": {},
     " > padded vocab (size: 50257) with 943 dummy tokens (new size: 51200)": {"vocab_size": 50257},
     "[2026-01-02 03:04:05,678] [INFO] [launch.py:163:main] nnodes=2, num_local_procs=8, node_rank=0": {
-        **{"nodes": 2, "ranks_per_node": 8, "ranks": 16}
+        "nodes": 2,
+        "ranks_per_node": 8,
+        "ranks": 16,
     },
     "+ torchrun --nnodes 4 --nproc-per-node=8 train.py": {"nodes": 4, "ranks_per_node": 8, "ranks": 32},
     "  nproc_per_node   : 8": {"ranks_per_node": 8},
@@ -362,24 +374,30 @@ SAID = {
     "O^O/ \\_/ \\    Batch size per device = 2 | Total steps = 5,000": {},
     "DLL 2025-01-15 01:59:59.000001 - PARAMETER world_size : 64 ": {"ranks": 64, "nodes": 64, "ranks_per_node": 1},
     "05/11 07:10:44 [INFO|DP=0|TP=0|n1]: mbs: 2 | grad_accum: 4 | cp: 1 | sequence_length: 8192 | z: 1": {
-        **{"micro_batch": 2, "sequence_length": 8192}
+        "micro_batch": 2,
+        "sequence_length": 8192,
     },
     "x: Parallelism: dp=2 pp=4 tp=1": {
-        **{"data": 2, "pipeline": 4, "tensor": 1, "ranks": 8, "nodes": 8, "ranks_per_node": 1}
+        "data": 2,
+        "pipeline": 4,
+        "tensor": 1,
+        "ranks": 8,
+        "nodes": 8,
+        "ranks_per_node": 1,
     },
 }
 
 
-@pytest.mark.parametrize("line", SAID)
+@pytest.mark.parametrize("line", LAYOUTS_BY_LINE)
 def test_lines_that_tell_of_the_layout(tmp_path, line):
     """Each line that trainers print of their layout is understood."""
     (log,) = ingested(lines_in(tmp_path / "logs", a_log=[line, record_line(1, 1, 1.0)])).logs
-    assert {name: value for name, value in log.layout.items() if value is not None} == SAID[line]
+    assert {name: value for name, value in log.layout.items() if value is not None} == LAYOUTS_BY_LINE[line]
 
 
 def test_all_kinds_of_such_lines_are_tested():
     """Every row of the table of such lines has a line above."""
-    assert [row.line.markers for row in SETTINGS if not any(list(row.pairs(line)) for line in SAID)] == []
+    assert [row.line.markers for row in SETTINGS if not any(list(row.pairs(line)) for line in LAYOUTS_BY_LINE)] == []
 
 
 @pytest.mark.parametrize(
@@ -404,11 +422,15 @@ def test_all_kinds_of_such_lines_are_tested():
             "hidden size 100 does not split over 8 heads; nearest hidden size: 96 or 104",
         ),
         ({"attention_heads": 6, "tensor": 4}, "6 attention heads do not split over MP 4; nearest MP: 3 or 6"),
+        (
+            {"ranks": 6, "tensor": 4, "pipeline": 1},
+            "6 ranks do not hold whole replicas of MP 4 x PP 1 = 4; nearest ranks: 4 or 8",
+        ),
         ({"layers": 94, "pipeline": 8}, "94 layers do not split over PP 8; nearest PP: 2 or 47"),
     ],
 )
 def test_laws(values, sentence):
-    """Each law that does not hold is one sentence with its numbers."""
+    """Each law that does not hold is one sentence with its numbers and the nearest value that obeys it."""
     assert broken_laws(values) == [sentence]
 
 
@@ -442,21 +464,26 @@ def test_flags_over_the_log_over_the_path(tmp_path):
     [
         ("n{nodes}-mp{tensor}", "runs/n16-mp4-x.log", {"nodes": 16, "tensor": 4}),
         ("n{nodes}", "open4/train.log", None),
-        ("gbs{global_batch}*ac{activation_checkpointing}.", "gbs64_s2_acyes.log", {
-            **{"global_batch": 64, "activation_checkpointing": True}
-        }),
+        (
+            "gbs{global_batch}*ac{activation_checkpointing}.",
+            "gbs64_s2_acyes.log",
+            {
+                "global_batch": 64,
+                "activation_checkpointing": True,
+            },
+        ),
         ("{frequency_ghz}ghz/", "2.2ghz/a.log", {"frequency_ghz": 2.2}),
         ("{nodes}/{tensor}.log", "8/x/2.log", None),
         ("a.c{nodes}", "abc8.log", None),
     ],
-)  # fmt: skip
+)
 def test_templates_of_paths(template, path, fields):
     """Fields stand between literal text; `*` is any text within one name."""
     assert PathTemplate.of(template).fields(path) == fields
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--set", "tensor=0"], "--set: tensor '0' is not a whole number from 1 to 1000000000"),
         (["--set", "tensor=x"], "--set: tensor 'x' is not a whole number"),
@@ -472,10 +499,10 @@ def test_templates_of_paths(template, path, fields):
         (["nowhere"], "nowhere: no such file or folder"),
     ],
 )
-def test_wrong_words(old, capsys, words, said):
+def test_wrong_words(old, capsys, words, message):
     """What cannot be is refused in one message, and nothing is written."""
     code, output = command(capsys, "old", *words)
-    assert code == 1 and output.startswith("nodesweep: ") and said in output
+    assert code == 1 and output.startswith("nodesweep: ") and message in output
     assert not (old / "results").exists()
 
 

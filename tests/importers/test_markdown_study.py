@@ -49,11 +49,19 @@ def lines(rows: str) -> list[str]:
 
 STUDY = "\n".join(
     [
-        *("# 30B model", "", "- --num-layers 48", "- --hidden-size 7168", "- --num-attention-heads 56", ""),
-        *("- Sec/it = seconds of an iteration", "- Est. Aggr. PetaFLOPs = TFLOPs * Nodes / 1024", ""),
-        *("## Experiments", "", "### Sequence Length=2048", ""),
-        *(f"| {HEADINGS[0]} |", DASHES[0], *lines(FIRST), ""),
-        *(f"| {HEADINGS[1]} |", DASHES[1], *lines(SECOND), ""),
+        "# 30B model\n",
+        "- --num-layers 48\n- --hidden-size 7168\n- --num-attention-heads 56\n",
+        "- Sec/it = seconds of an iteration\n- Est. Aggr. PetaFLOPs = TFLOPs * Nodes / 1024\n",
+        "## Experiments\n",
+        "### Sequence Length=2048\n",
+        f"| {HEADINGS[0]} |",
+        DASHES[0],
+        *lines(FIRST),
+        "",
+        f"| {HEADINGS[1]} |",
+        DASHES[1],
+        *lines(SECOND),
+        "",
     ]
 )
 

@@ -14,7 +14,7 @@ from nodesweep.importers.layout_values import MOST_COUNT, READ_FIELDS, LayoutVal
 from nodesweep.logs.reading import LogReading
 
 JobValues = dict[str, LayoutValue]
-"""Fields of a job by name, and what it says beside them; one that is unknown is absent."""
+"""Fields of a job by name, and settings that are no field and yet matter; one that is unknown is absent."""
 
 
 @dataclass(frozen=True)

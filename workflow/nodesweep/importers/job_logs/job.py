@@ -34,7 +34,7 @@ _NOT_OF_SLUGS = re.compile(r"[^A-Za-z0-9]+")
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """What a user says beside the logs; values that are `set` stand over those of logs and paths."""
+    """What a user gives beside the logs; values that are `set` stand over those of logs and paths."""
 
     set: JobValues
     templates: tuple[PathTemplate, ...] = ()

@@ -191,7 +191,7 @@ def number_cell(raw: str, line: int, units: Container[str], whole: bool = False)
 
 
 def yes_no_cell(raw: str, line: int) -> CellValue:
-    """A cell that says whether something is on."""
+    """A cell with a yes or a no."""
     cell = cell_text(raw)
     token = re.split(r"[\s(\[]", cell.read, maxsplit=1)[0].casefold()
     word = "yes" if token in _YES else "no" if token in _NO else ""

@@ -29,7 +29,7 @@ def node_ratios(table: HandKeptTable) -> Counter[int]:
 
 
 def ranks_per_node(table: HandKeptTable, elsewhere: Counter[int]) -> int:
-    """Ranks on each node: as the table says, else as most of its rows agree, else 1.
+    """Ranks on each node: those of the column for them, else those that most rows agree on, else 1.
 
     `elsewhere`: the ratios of the document's other tables, asked where this one has a single row.
     """
