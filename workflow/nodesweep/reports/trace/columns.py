@@ -4,17 +4,14 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from nodesweep.config.layout_fields import AXES, MODEL_FIELDS
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import IterationStatistics
 from nodesweep.sweep.layout import Layout
 
 from . import formulas
-from .traces import (
-    Facts,
-    Known,
-    RunTracer,
-    Trace,
-    Tracer,
+from .facts import LayoutFacts, LayoutTracer, RunFacts, RunTracer, Trace
+from .measured import (
     last_record,
     left_out,
     log_tflops,
@@ -29,50 +26,50 @@ from .traces import (
 )
 
 
-def _axis(name: str) -> Tracer:
+def _axis(name: str) -> LayoutTracer:
     return lambda facts: Trace((facts.axis(name),))
 
 
-def _setting(*key: str) -> Tracer:
+def _setting(*key: str) -> LayoutTracer:
     return lambda facts: Trace((facts.setting(key),))
 
 
-def _follows(words: Callable[[Layout], str], *names: str) -> Tracer:
-    """From other fields; where the block gives the axis `names` itself, that is said too."""
+def _follows(words: Callable[[Layout], str], *names: str) -> LayoutTracer:
+    """A column that follows from other fields, in words; where the block gives the axis `names`, its place too."""
 
-    def trace(facts: Facts) -> Trace:
+    def trace(facts: LayoutFacts) -> Trace:
         given = [place for name in names if (place := facts.where(("layouts", facts.block, name)))]
         return Trace((*given, words(facts.layout)))
 
     return trace
 
 
-def _name_of(part: str) -> Tracer:
-    def trace(facts: Facts) -> Trace:
+def _name_of(part: str) -> LayoutTracer:
+    def trace(facts: LayoutFacts) -> Trace:
         return Trace((facts.where((part, "name")) or f"{facts.where((part,))}: its file's name",))
 
     return trace
 
 
-def _variant(facts: Facts) -> Trace:
+def _variant(facts: LayoutFacts) -> Trace:
     if facts.layout.variant is None:
         return Trace(("the sweep has no variants",))
     number = [variant.name for variant in facts.sweep.variants].index(facts.layout.variant.name)
     return Trace((str(facts.where(("variants", number, "name"))),))
 
 
-def _size(facts: Facts) -> Trace:
+def _size(facts: LayoutFacts) -> Trace:
     place = facts.setting(("model", "size"))
     return Trace((place,) if facts.layout.model.size else (place, *formulas.parameters(facts.layout.model)))
 
 
-def _note(facts: Facts) -> Trace:
+def _note(facts: LayoutFacts) -> Trace:
     noted = [number for number in facts.conditions if facts.sweep.when[number].note is not None]
     return Trace((str(facts.where(("when", noted[-1], "note"))) if noted else facts.axis("note"),))
 
 
-def _recorded(name: str) -> Tracer:
-    def trace(facts: Facts) -> Trace:
+def _recorded(name: str) -> LayoutTracer:
+    def trace(facts: LayoutFacts) -> Trace:
         if facts.record is None:
             return Trace((facts.outlook,))
         return Trace((f"{facts.record_place}: {name}",))
@@ -80,26 +77,26 @@ def _recorded(name: str) -> Tracer:
     return trace
 
 
-def ended(name: str, facts: Known) -> Trace:
-    """Of the verdict: the rule, and for what it decided also its evidence and the line of the log it names."""
+def ended(name: str, facts: RunFacts) -> Trace:
+    """A word of the verdict: its rule, and for what the rule decided its evidence and the line of the log it names."""
     if facts.record is None or facts.status != "ended":
         return Trace((facts.outlook,))
     evidence = str(facts.record.get("evidence") or "none")
     named = re.match(r"line (\d{1,12}): ", evidence)
     rule = facts.record.get("rule") or "not recorded by the version that ended it"
-    said = (f"{facts.record_place}: {name}", f"rule: {rule}")
+    sentences = (f"{facts.record_place}: {name}", f"rule: {rule}")
     if name not in ("outcome", "evidence"):
-        return Trace(said)
-    return Trace(said, (int(named[1]),)) if named else Trace((*said, f"evidence: {evidence}"))
+        return Trace(sentences)
+    return Trace(sentences, (int(named[1]),)) if named else Trace((*sentences, f"evidence: {evidence}"))
 
 
-def _flags(facts: Facts) -> Trace:
+def _flags(facts: LayoutFacts) -> Trace:
     if facts.measurement is None:
         return Trace((facts.missing,))
     return Trace(("measurement.json: flags", *facts.measurement.flags))
 
 
-def _state(facts: Facts) -> Trace:
+def _state(facts: LayoutFacts) -> Trace:
     return Trace((facts.journal_place, facts.outlook))
 
 
@@ -135,28 +132,18 @@ MEASURED: dict[str, RunTracer] = {
 }
 """How columns are traced that hold what a log, or the scheduler, says of a run; of those of old jobs too."""
 
-COLUMNS: dict[str, Tracer] = {
+COLUMNS: dict[str, LayoutTracer] = {
     **MEASURED,
     "slug": _follows(lambda layout: "the layout's fields, and a hash of what else changes its run"),
-    "nodes": _axis("nodes"),
+    **{row.column: _axis(name) for name, row in AXES.items() if not row.follows},
     "ranks_per_node": _setting("machine", "ranks_per_node"),
     "ranks": _follows(formulas.world),
     "data": _follows(formulas.replicas, "data"),
-    "tensor": _axis("tensor"),
-    "pipeline": _axis("pipeline"),
-    "micro_batch_samples": _axis("micro_batch"),
-    "global_batch_samples": _axis("global_batch"),
-    "sequence_length_tokens": _axis("sequence_length"),
-    "activation_checkpointing": _axis("activation_checkpointing"),
-    "frequency_ghz": _axis("frequency_ghz"),
     "variant": _variant,
     "campaign": _setting("campaign"),
     "model": _name_of("model"),
     "model_size": _size,
-    "layers": _setting("model", "layers"),
-    "hidden_size": _setting("model", "hidden_size"),
-    "attention_heads": _setting("model", "attention_heads"),
-    "vocab_size": _setting("model", "vocab_size"),
+    **{row.column: _setting("model", name) for name, row in MODEL_FIELDS.items() if row.column},
     "note": _note,
     "state": _state,
     "flags": _flags,

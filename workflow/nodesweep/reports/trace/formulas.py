@@ -1,5 +1,6 @@
 """Formulas with their numbers filled in, as a reader can work them out again."""
 
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.model import Model
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import (
@@ -40,11 +41,12 @@ def rate(shape: Dimensions, seconds: float, recomputation: bool) -> tuple[str, .
     )
     if core:
         whole = f"({whole} + 4 x {batch} x {sequence}^2 x {layers} x {width})"
-    said = {
+    passes_in_words = {
         (True, True): "4 passes: forward, two backward, and forward again for the recomputation",
         (True, False): "3 passes: forward and two backward; nothing is recomputed (AC is off)",
     }
-    counted = said.get((recomputation, recomputed), "3 passes: forward and two backward; recomputation is not counted")
+    uncounted = "3 passes: forward and two backward; recomputation is not counted"
+    counted = passes_in_words.get((recomputation, recomputed), uncounted)
     if core:
         counted = "3 passes: forward and two backward; 4 B s^2 L h more for the core of attention, computed again"
     return (
@@ -85,8 +87,11 @@ def world(layout: Layout) -> str:
 
 
 def replicas(layout: Layout) -> str:
-    """DP from DP x MP x PP = ranks."""
+    """The data-parallel size, from the product of all parallel sizes."""
+    rows = [row for row in LAYOUT_FIELDS.values() if row.parallel]
+    others = [getattr(layout, row.name) for row in rows if not row.follows]
+    follows = next(row.symbol for row in rows if row.follows)
     return (
-        f"DP x MP x PP = ranks: DP = {layout.ranks} / ({layout.tensor} x {layout.pipeline}) = {layout.data}, "
-        f"with ranks = {layout.nodes} nodes x {layout.ranks_per_node}"
+        f"{' x '.join(row.symbol for row in rows)} = ranks: {follows} = {layout.ranks} / "
+        f"({' x '.join(map(str, others))}) = {layout.data}, with ranks = {layout.nodes} nodes x {layout.ranks_per_node}"
     )

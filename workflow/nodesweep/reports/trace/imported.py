@@ -1,7 +1,15 @@
-"""A figure of an imported row -> the cells and findings it comes from."""
+"""A row of a hand-kept table as a row that can be traced: to its cells, and to what was found wrong in them."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodesweep.common.errors import NodesweepError
 from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.importers.markdown import Imported, ImportedRow, ImportedTable
+from nodesweep.results.table import build, to_csv
+
+from .facts import Trace, cells_of
 
 FIELDS = {
     **{column: row.name for column, row in COLUMNS.items()},
@@ -33,19 +41,63 @@ FOLLOWS = {
 """Where columns of results.csv come from that have no cell of their own."""
 
 
-def trace(imported: Imported, table: ImportedTable, row: ImportedRow, name: str) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class TraceableImport:
+    """An imported row; `path`: the file that holds the import."""
+
+    path: Path
+    document: Imported
+    table: ImportedTable
+    row: ImportedRow
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the results that the row was taken into."""
+        return self.path.parent.parent
+
+    @property
+    def head(self) -> list[str]:
+        """The file and line that the row was imported from."""
+        return [f"{self.path}: imported from {self.document.file}, line {self.row.line}"]
+
+    def traces(self, columns: Iterable[str]) -> dict[str, Trace]:
+        """Where the values of these columns come from."""
+        return {name: Trace(sentences_of(self.document, self.table, self.row, name)) for name in columns}
+
+    def values(self) -> dict[str, str]:
+        """The cells of the row by column."""
+        figures = {**self.row.figures.row(), "campaign": self.document.campaign(self.table)}
+        return cells_of(to_csv(build((), [figures])), self.row.figures.slug)
+
+    def lines(self, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
+        """No lines: a hand-kept table has no log."""
+        return {}, []
+
+
+def imported_rows(path: Path) -> dict[str, TraceableImport]:
+    """The rows of an imported file by slug; raises NodesweepError for a file of another version."""
+    try:
+        document = Imported.from_json(path.read_text())
+    except NodesweepError as error:
+        raise NodesweepError(f"{path}: {error}") from None
+    return {
+        row.figures.slug: TraceableImport(path, document, table, row) for table in document.tables for row in table.rows
+    }
+
+
+def sentences_of(imported: Imported, table: ImportedTable, row: ImportedRow, name: str) -> tuple[str, ...]:
     """Where a column of results.csv comes from in an imported row, one sentence a line."""
     place, field = f"{imported.file}:{row.line}", FIELDS.get(name)
-    said = [
+    found = [
         f"{place}: cell of {heading!r}: {raw.strip()!r}"
         + (f", corrected {corrected.strip()!r}" if corrected.strip() != raw.strip() else "")
         for heading, of, raw, corrected in zip(table.headings, table.fields, row.raw, row.corrected, strict=True)
         if of == field
     ]
-    found = [one for one in imported.findings if one.line in (row.line, table.line) and one.field == field]
-    said += [f"{imported.file}:{one.line}: {one.sentence()}" for one in found]
-    if said:
-        return tuple(said)
+    findings = [one for one in imported.findings if one.line in (row.line, table.line) and one.field == field]
+    found += [f"{imported.file}:{one.line}: {one.sentence()}" for one in findings]
+    if found:
+        return tuple(found)
     if row.figures.row().get(name) is None and name != "campaign":
         return (f"{place}: says nothing of it",)
     return (

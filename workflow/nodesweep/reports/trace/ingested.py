@@ -1,35 +1,38 @@
-"""A column of results.csv -> where its value comes from, for rows that were ingested from logs of old jobs."""
+"""An old job as a row that can be traced: to the lines of its log, and to what `nodesweep ingest` took for granted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import COLUMNS as LAYOUT_COLUMNS
 from nodesweep.config.loader import Key
+from nodesweep.importers.job_logs import Ingested
 from nodesweep.importers.job_logs.job import IngestedLog, model_of
 from nodesweep.importers.layout_values import READ_FIELDS
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.metrics import EXPLAINED
+from nodesweep.results.table import build, to_csv
 
 from . import formulas
 from .columns import MEASURED
-from .traces import Trace
+from .facts import Trace, cells_of
 
-_SETTINGS = {
+_SETTINGS: dict[Key, str] = {
     ("statistic",): "the sweep's where one was named, else the median",
     ("iterations", "warmup"): "none is asked for",
     ("workload", "memory_source"): "the best figure the log has",
 }
-"""What `nodesweep ingest` settles itself."""
+"""The settings that `nodesweep ingest` makes itself."""
 
 
 @dataclass(frozen=True)
 class JobFacts:
-    """What is known of an old job; the fields are those of `traces.Known`."""
+    """What is known of an old job; the attributes are those of `RunFacts`."""
 
     job: IngestedLog
     status: str = "ended"
@@ -38,7 +41,7 @@ class JobFacts:
 
     @property
     def log(self) -> str:
-        """Its first file."""
+        """The first file of the job."""
         return self.job.file
 
     @property
@@ -107,6 +110,48 @@ _KNOWN: dict[str, Callable[[JobFacts], Trace]] = {
 }
 COLUMNS = {name: _KNOWN.get(name, _says("an old log says nothing of it")) for name in TIDY if name not in EXPLAINED}
 """How each column is traced."""
+
+
+@dataclass(frozen=True)
+class TraceableJob:
+    """An ingested job; `path`: the file that holds what was ingested, `campaign`: the name it was ingested under."""
+
+    path: Path
+    campaign: str
+    job: IngestedLog
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the results that the job was taken into."""
+        return self.path.parent.parent
+
+    @property
+    def head(self) -> list[str]:
+        """The files that the job was ingested from."""
+        return [f"{self.path}: ingested from {' and '.join(source.file for source in self.job.sources)}"]
+
+    def traces(self, columns: Iterable[str]) -> dict[str, Trace]:
+        """Where the values of these columns come from."""
+        facts = JobFacts(self.job)
+        return {name: COLUMNS[name](facts) for name in columns}
+
+    def values(self) -> dict[str, str]:
+        """The cells of the row by column."""
+        figures = {**self.job.figures(), "campaign": self.campaign}
+        return cells_of(to_csv(build((), [figures])), self.job.measurement.slug)
+
+    def lines(self, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
+        """Lines of the job's files as they are now, and which files are others than were read."""
+        return lines_of(self.job, numbers)
+
+
+def ingested_rows(path: Path) -> dict[str, TraceableJob]:
+    """The jobs of an ingested file by slug; raises NodesweepError for a file of another version."""
+    try:
+        document = Ingested.from_json(path.read_text())
+    except NodesweepError as error:
+        raise NodesweepError(f"{path}: {error}") from None
+    return {job.measurement.slug: TraceableJob(path, document.name, job) for job in document.logs}
 
 
 def place_of(job: IngestedLog, line: int) -> str:

@@ -1,0 +1,28 @@
+"""The columns of results.csv that explain a row -> the formulas they follow, with numbers filled in."""
+
+from pathlib import Path
+
+from nodesweep.common.errors import NodesweepError
+from nodesweep.performance.calibration.files import read_calibrations
+from nodesweep.results.metrics import EXPLAINED, Basis, bases, explain_row
+from nodesweep.results.table import from_csv, records
+from nodesweep.sweep.study import Study
+
+from .facts import MEASURE, Trace
+
+
+def explained_traces(study: Study, folder: Path, slug: str) -> tuple[dict[str, Trace], dict[str, str]]:
+    """Traces and values of the columns that explain a row, by results.csv and the calibrations as they are now."""
+    unknown = dict.fromkeys(EXPLAINED, Trace((f"not measured yet: {MEASURE}",))), dict.fromkeys(EXPLAINED, "")
+    try:
+        rows = records(from_csv((folder / "results.csv").read_text()))
+    except (FileNotFoundError, NodesweepError):
+        return unknown
+    number = next((number for number, row in enumerate(rows) if row["slug"] == slug), None)
+    if number is None:
+        return unknown
+    own = folder == study.folder
+    basis = Basis(study.sweep, study.layouts, read_calibrations(study)) if own else Basis()
+    found = explain_row(basis, rows[number], bases(rows)[number])
+    values = {name: "" if figure.value is None else repr(figure.value) for name, figure in found.items()}
+    return {name: Trace(figure.said) for name, figure in found.items()}, values

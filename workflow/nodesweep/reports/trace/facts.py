@@ -1,0 +1,128 @@
+"""What is known of a run and of where it was set up, from which the origin of each of its values follows."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from nodesweep.config.loader import Key, dotted
+from nodesweep.config.sweep import Sweep
+from nodesweep.performance.dimensions import Dimensions
+from nodesweep.results.measurement import Measurement
+from nodesweep.sweep.layout import Layout
+
+MEASURE = "run `nodesweep measure`"
+"""What to do where results are missing or older than their log."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a value comes from, one sentence a line; `lines`: the lines of the log that decide it, by number."""
+
+    sentences: tuple[str, ...]
+    lines: tuple[int, ...] = ()
+
+
+class RunFacts(Protocol):
+    """What is known of a run of a sweep or of an old job; the attributes are those of `LayoutFacts`."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def outlook(self) -> str: ...
+    @property
+    def record(self) -> Mapping[str, Any] | None: ...
+    @property
+    def record_place(self) -> str: ...
+    @property
+    def measurement(self) -> Measurement | None: ...
+    @property
+    def missing(self) -> str: ...
+    @property
+    def shape(self) -> Dimensions: ...
+    @property
+    def log(self) -> str: ...
+    def setting(self, key: Key) -> str:
+        """Where a setting of the run was made."""
+
+
+@dataclass(frozen=True)
+class LayoutFacts:
+    """What is known of a layout of a sweep and of its last run.
+
+    `block`, `conditions`: the numbers of its block and of the entries under `when` that hold. `where`: place of a key
+    of the config, None where it was left out. `outlook`: what becomes of it in words. `record_place`, `journal_place`:
+    file and line of the terminal record and of the last event. `missing`: why there is no measurement. Files are named
+    as in the layout's folder.
+    """
+
+    layout: Layout
+    sweep: Sweep
+    block: int
+    conditions: tuple[int, ...]
+    where: Callable[[Key], str | None]
+    status: str
+    outlook: str
+    journal_place: str
+    record: Mapping[str, Any] | None
+    record_place: str
+    measurement: Measurement | None
+    missing: str
+
+    @property
+    def shape(self) -> Dimensions:
+        """What its rates follow from."""
+        return Dimensions.of(self.layout)
+
+    @property
+    def log(self) -> str:
+        """The log that was measured."""
+        return self.measurement.log_name if self.measurement else "no log"
+
+    def setting(self, key: Key) -> str:
+        """Where a setting of this layout was made; entries under `when` come before the sweep's own."""
+        for number in reversed(self.conditions):
+            changes: Any = getattr(self.sweep.when[number], str(key[0]), None)
+            for part in key[1:]:
+                changes = changes.get(part) if isinstance(changes, Mapping) else None
+            if changes is not None:
+                return f"{self.where(('when', number, *key))}, since {self.sweep.when[number].if_}"
+        return self.where(key) or f"{dotted(key)} left out, its default: config/README.md"
+
+    def axis(self, name: str) -> str:
+        """Where an axis of its block was given."""
+        key = ("layouts", self.block, name)
+        return self.where(key) or f"{dotted(key)} left out, its default: config/README.md"
+
+
+LayoutTracer = Callable[[LayoutFacts], Trace]
+RunTracer = Callable[[RunFacts], Trace]
+
+
+class TraceableRow(Protocol):
+    """A row of results.csv whose values can be traced: of a layout, of a hand-kept table, or of an old job."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the results.csv that has the row."""
+
+    @property
+    def head(self) -> list[str]:
+        """What the row is, one sentence a line."""
+
+    def traces(self, columns: Iterable[str]) -> dict[str, Trace]:
+        """Where the values of these columns come from."""
+
+    def values(self) -> dict[str, str]:
+        """The cells of the row by column, as results.csv has them once it is made anew."""
+
+    def lines(self, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
+        """Lines of the run's log by number, and what to know if it is not the log that was measured."""
+
+
+def cells_of(csv_text: str, slug: str) -> dict[str, str]:
+    """The row of a slug as it stands in a CSV; empty where it has none."""
+    rows = csv.DictReader(io.StringIO(csv_text, newline=""))
+    return next((row for row in rows if row.get("slug") == slug), {})

@@ -1,0 +1,139 @@
+"""A layout of a sweep as a row that can be traced: what its config, journal, record, measurement and log say."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.config.loader import Key
+from nodesweep.launch import journal
+from nodesweep.launch.journal import State
+from nodesweep.launch.records import needs_run, standing
+from nodesweep.logs.lines import lines_at
+from nodesweep.results.measurement import Measurement, MeasurementSettings
+from nodesweep.results.table import LayoutRun, build, to_csv
+from nodesweep.sweep.expand import conditions
+from nodesweep.sweep.study import Study
+
+from .columns import COLUMNS
+from .facts import MEASURE, LayoutFacts, Trace, cells_of
+
+
+@dataclass(frozen=True)
+class TraceableLayout:
+    """A layout of a sweep; `where`: place of a key of its config, None where it was left out."""
+
+    study: Study
+    slug: str
+    where: Callable[[Key], str | None]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the sweep's results."""
+        return self.study.folder
+
+    @property
+    def head(self) -> list[str]:
+        """The folder of the layout, and how it stands."""
+        return [f"{self.study.directory(self.slug)}/", f"{self._facts.status}: {self._facts.outlook}"]
+
+    def traces(self, columns: Iterable[str]) -> dict[str, Trace]:
+        """Where the values of these columns come from."""
+        return {name: COLUMNS[name](self._facts) for name in columns}
+
+    def values(self) -> dict[str, str]:
+        """The cells of the row by column, by what is known now."""
+        facts = self._facts
+        run = LayoutRun(facts.layout, facts.status, facts.record, facts.measurement)
+        return cells_of(to_csv(build([run])), self.slug)
+
+    def lines(self, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
+        """Lines of the log as it is now, and what to know if it is not the one that was measured."""
+        return _log_lines(self.study, self._facts, numbers)
+
+    @cached_property
+    def _facts(self) -> LayoutFacts:
+        return facts_of(self.study, self.where, self.slug)
+
+
+def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> LayoutFacts:
+    """What is known of a layout; `where`: place of a key of the config."""
+    layout = study.layouts[slug]
+    status, state = standing(study, slug)
+    events = journal.read(study.journal(slug))
+    last_end = max((line for line, event in enumerate(events, 1) if event["event"] == "ended"), default=0)
+    journal_place = f"journal.jsonl:{len(events)}: {events[-1]['event']}" if events else "it has no journal"
+    final = study.record(slug).is_file()
+    measurement, missing = _measurement(study, slug, status, state)
+    return LayoutFacts(
+        layout=layout,
+        sweep=study.sweep,
+        block=study.blocks[slug],
+        conditions=conditions(study.sweep, layout),
+        where=where,
+        status=status,
+        outlook=_outlook(study, slug, status, state),
+        journal_place=journal_place,
+        record=state.record,
+        record_place="job.json" if final else f"journal.jsonl:{last_end}: record",
+        measurement=measurement,
+        missing=missing,
+    )
+
+
+def _outlook(study: Study, slug: str, status: str, state: State) -> str:
+    """What has become of a layout, and what the next launch does with it."""
+    layout, job = study.layouts[slug], f"job {state.job_id}" if state.job_id else "a job without an id yet"
+    if status == "ended" and state.record:
+        again = needs_run(study, state.record)
+        verdict = " ".join(filter(None, (state.record.get("outcome"), state.record.get("where"))))
+        return (
+            f"{verdict}, attempt {state.attempt}; {'the next launch runs it again' if again else 'needs no more runs'}"
+        )
+    if status in NOT_RUN and state.record:
+        return (
+            f"{state.record['evidence']}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
+        )
+    if status in ("queued", "running"):
+        return f"attempt {state.attempt}, {job}; it has no figures before it has ended"
+    queue = f", queue {layout.queue.name}" if layout.queue else ""
+    limit = f", at most {layout.elapse_limit_seconds} s" if layout.elapse_limit_seconds else ""
+    before = f"attempt {state.attempt} is over" if state.attempt else "never run"
+    return f"{before}; the next launch submits its job.sh to {study.sweep.machine.scheduler}{queue}{limit}"
+
+
+def _measurement(study: Study, slug: str, status: str, state: State) -> tuple[Measurement | None, str]:
+    """What measurement.json holds of the last run, or why there are no figures."""
+    if status != "ended" or state.record is None:
+        return None, f"no figures: the layout is {status}"
+    if not (study.directory(slug) / state.record["log"]).is_file():
+        return None, f"no figures: the job left no log, {state.record['log']}"
+    try:
+        return Measurement.from_json((study.directory(slug) / "measurement.json").read_text()), ""
+    except FileNotFoundError:
+        return None, f"not measured yet: {MEASURE}"
+    except (ValueError, KeyError, TypeError):
+        return None, f"measurement.json is of another version: {MEASURE}"
+
+
+def _log_lines(study: Study, facts: LayoutFacts, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
+    """The deciding lines as they stand in the log now, and what to know if it is not the one that was measured."""
+    if facts.record is None or facts.status != "ended":
+        return {}, []
+    measurement, log = facts.measurement, study.directory(facts.layout.slug) / facts.record["log"]
+    try:
+        status, lines = log.stat(), lines_at(log, numbers)
+    except FileNotFoundError:
+        return {}, [f"{log} is gone: its lines cannot be shown"]
+    lines = {line: f"line {line}: {text}" for line, text in lines.items()}
+    if measurement is None:
+        return lines, [facts.missing]
+    settings = MeasurementSettings.of(facts.layout, study.sweep.statistic)
+    size, modified = status.st_size, status.st_mtime_ns
+    if (size, modified) != (measurement.log_size_bytes, measurement.log_modified_ns):
+        was = f"{measurement.log_size_bytes} bytes then, {size} now"
+        return lines, [f"{log} has changed since it was measured ({was}): its lines may be others; {MEASURE}"]
+    if not measurement.made_from(facts.record, settings, size, modified):
+        return lines, [f"measurement.json was made of an earlier run, or by other settings; {MEASURE}"]
+    return lines, []
