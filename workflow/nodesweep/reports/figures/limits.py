@@ -10,7 +10,7 @@ from nodesweep.performance.calibration.observations import mib_of_a_rank
 from nodesweep.sweep.layout import Layout
 
 from .figure import Datum, Figure, MissingFigure, sentences
-from .series import alike, datum, layout_name, shared, telling, unique
+from .series import datum, distinguishing_parts, layout_name, series_key, shared, unique
 
 MOST_ROWS = 24
 FITTED, OUT_OF_MEMORY, PREDICTED, LIMIT = "measured", "out of memory", "predicted", "limit"
@@ -25,7 +25,7 @@ def memory(rows: Sequence[TidyRow], machine: Machine, layouts: Mapping[str, Layo
     needs = [_MemoryNeed(row, _limit(row, machines.get(text_of(row, "slug") or "", machine))) for row in known]
     shown = _shown(needs)
     chosen = [need.row for need in shown]
-    parts = telling(chosen, "")
+    parts = distinguishing_parts(chosen, "")
     names = unique(layout_name(row, parts) for row in chosen)
     peaks: list[Datum] = []
     for name, need in zip(names, shown, strict=True):
@@ -65,7 +65,7 @@ def _shown(needs: list[_MemoryNeed]) -> list[_MemoryNeed]:
         return needs
     most: dict[object, int] = {}
     for number, need in enumerate(needs):
-        kind = alike(need.row, ("nodes", "global_batch_samples"))
+        kind = series_key(need.row, ("nodes", "global_batch_samples"))
         if kind not in most or need.mib > needs[most[kind]].mib:
             most[kind] = number
     nearest = sorted(most.values(), key=lambda number: needs[number].off)[:MOST_ROWS]

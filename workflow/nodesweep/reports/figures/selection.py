@@ -7,7 +7,7 @@ from nodesweep.config.tidy_row import TidyRow, required_number
 
 from .axes import slower_and_faster
 from .figure import Datum
-from .series import datum, fastest_of_each, ranked, series_name, shared, telling, unique
+from .series import datum, distinguishing_parts, fastest_of_each, ranked, series_name, shared, unique
 
 MOST_NAMED, MOST_GREY = 6, 60
 """Series with a colour of their own, and of the others those that are drawn in grey."""
@@ -28,7 +28,7 @@ class SeriesSelection:
         """The best of these series have names, and the next best are grey."""
         order = ranked(series, axis)
         shown = [series[number] for number in sorted(order[:MOST_NAMED])]
-        parts = telling([row for group in shown for row in group], axis)
+        parts = distinguishing_parts([row for group in shown for row in group], axis)
         names = unique(series_name(group[0], parts) for group in shown)
         grey = tuple(series[number] for number in order[MOST_NAMED : MOST_NAMED + MOST_GREY])
         colored = tuple(zip(names, shown, strict=True))

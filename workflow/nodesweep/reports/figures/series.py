@@ -26,18 +26,18 @@ def series_of(rows: Iterable[TidyRow], axis: str) -> list[list[TidyRow]]:
     """Rows that differ only in the column `axis` and in DP, in rising order of it; series as they first come."""
     found: dict[tuple[TidyValue, ...], list[TidyRow]] = {}
     for row in rows:
-        found.setdefault(alike(row, (axis,)), []).append(row)
+        found.setdefault(series_key(row, (axis,)), []).append(row)
     return [sorted(group, key=lambda row: required_number(row, axis)) for group in found.values()]
 
 
-def alike(row: TidyRow, but: Sequence[str]) -> tuple[TidyValue, ...]:
+def series_key(row: TidyRow, but: Sequence[str]) -> tuple[TidyValue, ...]:
     """What rows have in common that differ only in DP and in the columns `but`."""
     if any(row[name] is None for name in _NEEDED if name not in but):
         return "", row["slug"]
     return tuple(row[name] for name in _SAME if name not in but)
 
 
-def telling(rows: Sequence[TidyRow], axis: str) -> list[NamePart]:
+def distinguishing_parts(rows: Sequence[TidyRow], axis: str) -> list[NamePart]:
     """The parts of a name it takes to tell rows apart beside `axis`; rows of one series count as one."""
     found = [part for part in _NAMING if part.column != axis and len({row[part.column] for row in rows} - {None}) > 1]
     for more in (*NAMING_AT_NEED, *_NAMING):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nodesweep.config.tidy_row import TidyRow, required_number
 
 from .figure import Datum, Figure, MissingFigure, known, sentences
-from .series import datum, ranked, series_name, series_of, shared, telling, unique
+from .series import datum, distinguishing_parts, ranked, series_name, series_of, shared, unique
 
 MOST_BARS = 24
 PARTS = {
@@ -29,7 +29,7 @@ def efficiency(rows: Sequence[TidyRow]) -> Figure | MissingFigure:
         return MissingFigure("efficiency", "no fit says yet where the time of the runs goes")
     shown = _shown(series_of(split, "nodes"))
     bars = [row for group in shown for row in group]
-    naming = telling(bars, "nodes")
+    naming = distinguishing_parts(bars, "nodes")
     names = unique(series_name(group[0], naming) for group in shown)
     parts = [part for part, column in PARTS.items() if part != "shared cores" or any(row[column] for row in bars)]
     layers: dict[str, list[Datum]] = {"heads": [], "bars": [], "marks": []}

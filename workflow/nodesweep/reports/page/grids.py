@@ -12,7 +12,7 @@ from nodesweep.common.numbers import word
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import LAYOUT_FIELDS, SPREAD
 from nodesweep.config.tidy_row import TidyRow, TidyValue, text_of
-from nodesweep.reports.tables.cells import COLUMN_OF_HEADING, STANDARD, ShownColumn, figure, known, varies
+from nodesweep.reports.tables.cells import COLUMN_OF_HEADING, STANDARD, ShownColumn, figure_column, known, varies
 from nodesweep.reports.tables.document import TableView
 
 OUTCOME = "Outcome"
@@ -137,12 +137,12 @@ def all_layouts(rows: Sequence[TidyRow]) -> DataGrid:
     rest = [name for name in COLUMN_OF_HEADING if name not in (*_FIRST, "Notes")]
     view = TableView(
         (
-            replace(figure("Layout", "slug"), left=True),
+            replace(figure_column("Layout", "slug"), left=True),
             ShownColumn(
                 OUTCOME, ("outcome", "state"), lambda outcome, state: word(_status_word(outcome, state)), left=True
             ),
             *(_needed(COLUMN_OF_HEADING[name]) for name in (*_FIRST, *rest)),
-            *(replace(figure(heading, name), shown=known(name)) for heading, name in _MORE.items()),
+            *(replace(figure_column(heading, name), shown=known(name)) for heading, name in _MORE.items()),
             COLUMN_OF_HEADING["Notes"],
         )
     )

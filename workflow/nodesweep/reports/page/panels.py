@@ -25,16 +25,16 @@ _OF_THE_END = (
     ("Nodes it ran on", ("allocated_nodes",)),
     ("Log", ("log",)),
 )
-Kind = Literal["facts", "text", "list"]
+SectionKind = Literal["facts", "text", "list"]
 Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Section:
+class PanelSection:
     """A part of a panel: pairs of name and value, a text whose lines count, or a list of sentences."""
 
     title: str
-    kind: Kind
+    kind: SectionKind
     data: Any
 
     def plain(self) -> list[Any]:
@@ -61,13 +61,13 @@ def panel(row: TidyRow, files: LayoutFiles, prediction: str, traces: Sequence[st
     """The sections that have something to say, in the order they are shown."""
     log_title = f"Log, its last {TAIL_LINES} lines: {files.log_name}"
     found = [
-        Section("How it stands", "facts", list(_end(row))),
-        Section("Prediction", "text", visible(dedent(prediction))),
-        Section("Where its numbers come from", "text", visible("\n".join((*_source(row), *traces)))),
-        Section("Journal", "list", list(said(files.events))),
+        PanelSection("How it stands", "facts", list(_end(row))),
+        PanelSection("Prediction", "text", visible(dedent(prediction))),
+        PanelSection("Where its numbers come from", "text", visible("\n".join((*_source(row), *traces)))),
+        PanelSection("Journal", "list", list(said(files.events))),
         *_provenance(files.facts),
-        Section(plain(log_title), "text", tail(files.log_end, files.log_whole)),
-        Section("Script, job.sh", "text", visible(files.script)),
+        PanelSection(plain(log_title), "text", tail(files.log_end, files.log_whole)),
+        PanelSection("Script, job.sh", "text", visible(files.script)),
     ]
     return [section.plain() for section in found if section.data]
 
@@ -134,10 +134,10 @@ def _source(row: TidyRow) -> Iterable[str]:
         yield f"{row['source']}ed from {row['source_file']}{line}"
 
 
-def _provenance(facts: Iterable[tuple[str, str, str]]) -> Iterable[Section]:
+def _provenance(facts: Iterable[tuple[str, str, str]]) -> Iterable[PanelSection]:
     """A section of the panel for each of the facts."""
     found: dict[str, list[tuple[str, str]]] = {}
     for section, name, value in facts:
         found.setdefault(section, []).append((plain(name), plain(value, _MOST_CHARACTERS)))
     for section, pairs in found.items():
-        yield Section(plain(f"Where it ran: {section}"), "facts", pairs)
+        yield PanelSection(plain(f"Where it ran: {section}"), "facts", pairs)

@@ -173,7 +173,7 @@ EXPLAINING = {name: _column(row) for name, row in HEADINGS.items() if row.explai
 COLUMN_OF_HEADING = {**STANDARD, **EXPLAINING}
 
 
-def figure(heading: str, name: str) -> ShownColumn:
+def figure_column(heading: str, name: str) -> ShownColumn:
     """A column of one figure of results.csv; numbers have four figures."""
     tidy = TIDY[name]
     meaning = tidy.meaning + (", {iterations}" if tidy.of_iterations else "")

@@ -20,7 +20,7 @@ from nodesweep.config.tidy_row import TidyRow, count_of
 from nodesweep.results.table import records, restated, size_label
 from nodesweep.schedulers import SCHEDULERS
 
-from .cells import COLUMN_OF_HEADING, STANDARD, Rows, ShownColumn, figure, formatted
+from .cells import COLUMN_OF_HEADING, STANDARD, Rows, ShownColumn, figure_column, formatted
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -231,7 +231,7 @@ def _view(table: Table, statistic: Statistic, place: str) -> TableView:
         column = (
             replace(COLUMN_OF_HEADING[shown], shown=lambda rows: True)
             if shown in COLUMN_OF_HEADING
-            else figure(shown, shown)
+            else figure_column(shown, shown)
         )
         column = replace(column, heading=chosen.heading)
         if chosen.format:

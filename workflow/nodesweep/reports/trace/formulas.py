@@ -86,12 +86,16 @@ def world(layout: Layout) -> str:
     return f"nodes x ranks per node = {layout.nodes} x {layout.ranks_per_node} = {layout.ranks}"
 
 
+_PARALLEL = [row for row in LAYOUT_FIELDS.values() if row.parallel]
+PARALLEL_PRODUCT = " x ".join(row.symbol for row in _PARALLEL)
+"""The product of the parallel sizes in symbols; it is the number of ranks."""
+
+
 def replicas(layout: Layout) -> str:
     """The data-parallel size, from the product of all parallel sizes."""
-    rows = [row for row in LAYOUT_FIELDS.values() if row.parallel]
-    others = [getattr(layout, row.name) for row in rows if not row.follows]
-    follows = next(row.symbol for row in rows if row.follows)
+    others = " x ".join(str(getattr(layout, row.name)) for row in _PARALLEL if not row.follows)
+    follows = next(row.symbol for row in _PARALLEL if row.follows)
     return (
-        f"{' x '.join(row.symbol for row in rows)} = ranks: {follows} = {layout.ranks} / "
-        f"({' x '.join(map(str, others))}) = {layout.data}, with ranks = {layout.nodes} nodes x {layout.ranks_per_node}"
+        f"{PARALLEL_PRODUCT} = ranks: {follows} = {layout.ranks} / ({others}) = {layout.data}, "
+        f"with ranks = {layout.nodes} nodes x {layout.ranks_per_node}"
     )

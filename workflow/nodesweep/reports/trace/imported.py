@@ -10,6 +10,7 @@ from nodesweep.importers.markdown import Imported, ImportedRow, ImportedTable
 from nodesweep.results.table import build, to_csv
 
 from .facts import Trace, cells_of
+from .formulas import PARALLEL_PRODUCT
 
 FIELDS = {
     **{column: row.name for column, row in COLUMNS.items()},
@@ -34,7 +35,7 @@ FOLLOWS = {
     "outcome_note": "file and line, remarks beside the numbers, footnotes",
     "flags": "what was found wrong in the row",
     "ranks": "nodes x ranks per node",
-    "ranks_per_node": "what fits DP x MP x PP of the table's rows",
+    "ranks_per_node": f"what fits {PARALLEL_PRODUCT} of the table's rows",
     "tokens_per_second": "GBS x sequence length / sec/it",
     "campaign": "the file and the number of its table: nobody knows whether two were made with one software stack",
 }
