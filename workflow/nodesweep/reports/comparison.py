@@ -41,7 +41,7 @@ def ranged(interval: Interval | None) -> str:
 
 
 def markdown(found: Comparison, hints: Sequence[str] = ()) -> str:
-    """The whole comparison; `hints`: commands that show what else differs of the layouts that got worse."""
+    """A comparison as a document; `hints`: commands that show what else differs in the layouts that got worse."""
     parts = [f"# {inert(found.after)} against {inert(found.before)}", " ".join(_summary(found))]
     if found.layouts:
         parts += ["## Layouts", _table(found.layouts), _legend(found)]
@@ -64,7 +64,7 @@ def markdown(found: Comparison, hints: Sequence[str] = ()) -> str:
 
 
 def _summary(found: Comparison) -> list[str]:
-    """Sentences: the verdict, layouts that stand out, all together, what could not be seen."""
+    """Sentences on the verdict, layouts that stand out, all layouts together, and the least visible difference."""
     layouts, matched = found.layouts, found.matched
     compared = sum(one.own is not None for one in layouts)
     sentences = [

@@ -128,7 +128,7 @@ def _text(value: TidyValue) -> str | None:
 
 
 def _facts(before: NotedRun, after: NotedRun) -> tuple[dict[str, list[Difference]], list[Difference], dict[str, int]]:
-    """Differing facts by section, those of the jobs themselves, and how many are equal in each section."""
+    """Differing facts by section, facts of the jobs themselves, and the number of equal facts by section."""
     old, new = ({(f.section, f.name): hidden(run, f.value) for f in run.facts} for run in (before, after))
     sections: dict[str, list[Difference]] = {section: [] for section in SECTIONS}
     job, equal = [], dict.fromkeys(_TITLES, 0)
@@ -154,15 +154,15 @@ def _script(before: NotedRun, after: NotedRun) -> list[str]:
 
 
 def _inert_line(line: str) -> str:
-    """A line of code as a terminal may show it."""
+    """A line of code that is safe to show in a terminal."""
     line = without_escapes(line).expandtabs(4)
     return _cut("".join(character if character.isprintable() else "?" for character in line))
 
 
 def hidden(run: NotedRun, text: str) -> str:
-    """A text without what is different in every run: the folder of the layout, the key, the slug, where it was started.
+    """A text with placeholders for what differs in every run: folder and slug of the layout, key, folder of the start.
 
-    They stand in the script, as absolute paths of when it was written; a folder that was copied has the same.
+    The values are read from the script; a copied folder has a script with the paths of the original.
     """
     for value, word in _own_words(run):
         text = text.replace(value, word)

@@ -25,7 +25,7 @@ def by_campaign(rows: Sequence[TidyRow]) -> bool:
 
 
 def sentence(loss: ScalingLoss, parts: Sequence[NamePart], campaigns: bool) -> str:
-    """A loss in words; `parts`: what tells the rows of its sweep apart."""
+    """A loss of scaling in words; `parts`: the parts of a name that tell the rows of its sweep apart."""
     first, last = loss.first, loss.last
     given = [part for part in parts if not part.follows]
     same = [part for part in given if first[part.column] == last[part.column]]
@@ -69,12 +69,12 @@ def best_cells(
 
 
 def best_table(headings: list[str], rows: list[list[str]]) -> str:
-    """What `best_cells` gives as one table."""
+    """Headings and rows of `best_cells` as a table in markdown."""
     return pipe_table(headings, rows, BEST_LEFT)
 
 
 def _first(texts: Sequence[str]) -> str:
-    """Some of many texts, and how many more there are."""
+    """The first texts in one line, with the number of those left out."""
     left = len(texts) - MOST_NAMED
     return "; ".join([*texts[:MOST_NAMED], *([f"and {left} more"] if left > 0 else [])])
 

@@ -19,7 +19,7 @@ __all__ = ["NAMES", "Figure", "MissingFigure", "figures_of", "section"]
 def figures_of(
     rows: Sequence[TidyRow], sweep: Sweep, layouts: Mapping[str, Layout], curve: Curve = no_curve
 ) -> tuple[list[Figure], list[MissingFigure]]:
-    """What the rows of a sweep show, and what they do not. `layouts` by slug.
+    """The figures that the rows of a sweep allow, and those they do not. `layouts` by slug.
 
     Without `curve` the data of the model's curves are left out; which figures there are depends on the rows alone.
     """

@@ -32,7 +32,7 @@ def ticks(values: Iterable[int]) -> tuple[int, ...]:
 
 
 def heights(least: float, most: float) -> tuple[float, ...]:
-    """Values to label on a logarithmic axis of times: round ones, neither none nor a crowd.
+    """Round values to label on a logarithmic axis of times: some, and no more than there is room for.
 
     >>> heights(56.0, 17212.8)
     (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0)

@@ -52,7 +52,7 @@ def shares(figure: Figure, sheet: Sheet) -> altair.LayerChart:
 def _percents(
     bars: Sequence[Datum], marks: Sequence[Datum], first: str, sheet: Sheet, y: altair.Y
 ) -> list[altair.Chart]:
-    """Percents of shares that have room for them: of the first at its left end, of the others at their right."""
+    """The percents of shares that are wide enough: left-aligned in the first share, right-aligned in the others."""
     hidden = {mark["bar"]: mark["percent"] for mark in marks}
     shown = [bar for bar in bars if bar["percent"] >= _LEAST_TOLD and not _under(hidden.get(bar["bar"]), bar)]
     text = altair.Text("percent:Q", format=".0f")
@@ -67,14 +67,14 @@ def _percents(
 
 
 def _under(percent: float | None, bar: Datum) -> bool:
-    """Whether a diamond stands where the number of a share would."""
+    """Whether a diamond covers the place of a share's number."""
     if percent is None:
         return False
     return percent <= _NUMBER if bar["start"] == 0 else bar["end"] - _NUMBER <= percent <= bar["end"] + 2
 
 
 def memory(figure: Figure, sheet: Sheet) -> altair.LayerChart:
-    """Measured beside predicted, and the limit as a line."""
+    """Measured and predicted peaks of each layout, with the limit as a line."""
     peaks = figure.layers["peaks"]
     kinds = [kind for kind in _PEAKS if any(point["kind"] == kind for point in peaks)]
     names = min(LONGEST_NAME, CHARACTER * max(map(len, figure.series)))

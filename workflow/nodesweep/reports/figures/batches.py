@@ -16,7 +16,7 @@ _AXES = {
 
 
 def throughput(rows: Iterable[TidyRow]) -> Figure | MissingFigure:
-    """Tokens per second against the batch that more layouts vary alone, global or micro."""
+    """Tokens per second against the global or the micro batch, whichever more layouts vary alone."""
     fast = [row for row in rows if known(row, "tokens_per_second", "iteration_seconds")]
     column = max(_AXES, key=lambda axis: _varied(fast, axis))
     words, axis_title = _AXES[column]
@@ -37,6 +37,6 @@ def throughput(rows: Iterable[TidyRow]) -> Figure | MissingFigure:
 
 
 def _varied(rows: Iterable[TidyRow], column: str) -> int:
-    """Rows in series that have several values of a column."""
+    """How many rows are in series that have several values of a column."""
     series = series_of((row for row in rows if known(row, column)), column)
     return sum(len(group) for group in series if len({row[column] for row in group}) > 1)

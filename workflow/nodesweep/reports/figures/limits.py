@@ -49,7 +49,7 @@ def memory(rows: Sequence[TidyRow], machine: Machine, layouts: Mapping[str, Layo
 
 
 class _MemoryNeed:
-    """What a row needs, and of how much."""
+    """The peaks of a row in MiB by kind, and how far the largest is from the limit."""
 
     def __init__(self, row: TidyRow, limit: float | None) -> None:
         self.row = row
@@ -60,7 +60,7 @@ class _MemoryNeed:
 
 
 def _shown(needs: list[_MemoryNeed]) -> list[_MemoryNeed]:
-    """All, or where they are too many those nearest the limit of those that need most of their kind; in their order."""
+    """All needs; of too many, the largest of each kind, and of these the nearest to their limit. The order stays."""
     if len(needs) <= MOST_ROWS:
         return needs
     most: dict[object, int] = {}
@@ -73,7 +73,7 @@ def _shown(needs: list[_MemoryNeed]) -> list[_MemoryNeed]:
 
 
 def _measured(row: TidyRow) -> float | None:
-    """MiB of a rank; None too where the figure is of several and it is not known of how many."""
+    """The measured peak of a rank in MiB; None if it is unknown, or of an unknown number of ranks."""
     mib, source = number_of(row, "memory_mib"), text_of(row, "memory_source")
     ranks = [count_of(row, name) or 0 for name in ("ranks_per_node", "ranks")]
     if mib is None:

@@ -31,7 +31,7 @@ def batches(figure: Figure, sheet: Sheet) -> altair.LayerChart:
 def _chart(
     figure: Figure, sheet: Sheet, value: str, title: str, unit: str, logarithmic: bool = False
 ) -> altair.LayerChart:
-    """Bands lowest, then what is grey, lines, error bars and points."""
+    """A chart of bands, grey series, lines, error bars and points, from the lowest layer to the highest."""
     points = figure.layers["points"]
     x, y = doublings(*figure.x, figure.ticks), _vertical(figure, value, title, logarithmic)
     low = altair.Y(field="low", type="quantitative", title=title)
@@ -73,7 +73,7 @@ def _vertical(figure: Figure, value: str, title: str, logarithmic: bool) -> alta
 
 
 def _lines(figure: Figure, sheet: Sheet) -> altair.Chart:
-    """What was measured, the model and the ideal; a legend of dashes where there is more than the first."""
+    """Lines of what was measured, of the model and of the ideal; a legend of dashes where there are several kinds."""
     lines = figure.layers["lines"]
     kinds = [kind for kind in _KINDS if any(point["kind"] == kind for point in lines)]
     words = [_KINDS[kind] for kind in kinds]

@@ -14,7 +14,7 @@ LONGEST_NAME = 260
 
 
 class Sheet:
-    """What is drawn on: keeps the data of its charts, which only name them; Altair would check and copy every value."""
+    """The data of a figure's charts by name; charts only name their data, since Altair would check and copy it."""
 
     def __init__(self) -> None:
         self.datasets: dict[str, list[Datum]] = {}

@@ -25,7 +25,7 @@ class SeriesSelection:
 
     @classmethod
     def of(cls, series: Sequence[Sequence[TidyRow]], axis: str) -> "SeriesSelection":
-        """The best of these series have names, and the next best are grey."""
+        """A selection in which the best series have names and the next best are grey."""
         order = ranked(series, axis)
         shown = [series[number] for number in sorted(order[:MOST_NAMED])]
         parts = distinguishing_parts([row for group in shown for row in group], axis)
@@ -36,17 +36,17 @@ class SeriesSelection:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the legend says."""
+        """Names in the legend, in its order."""
         return (*(name for name, _ in self.colored), *([self._others] if self.grey else []))
 
     @property
     def below(self) -> str:
-        """What all that is drawn has in common."""
+        """What all drawn rows have in common, in words."""
         return shared(self._rows, self.axis)
 
     @property
     def notes(self) -> list[str]:
-        """What the caption says of the series."""
+        """Sentences of the caption on error bars, hollow points and grey series."""
         rows = [row for _, group in self.colored for row in group]
         found = []
         if any(None not in slower_and_faster(row) for row in rows):
@@ -63,7 +63,7 @@ class SeriesSelection:
         return found
 
     def layers(self, value: str, column: str, rate: bool = False) -> dict[str, list[Datum]]:
-        """Measured rows with how far another run may be off, and the lines that join them; then those of the others.
+        """Points of named series with error bars, the lines that join them, and points and lines of grey series.
 
         A rate falls where the time rises.
         """

@@ -23,7 +23,7 @@ SLUG = 1000
 
 
 def series_of(rows: Iterable[TidyRow], axis: str) -> list[list[TidyRow]]:
-    """Rows that differ only in the column `axis` and in DP, in rising order of it; series as they first come."""
+    """Series of rows that differ only in the column `axis` and in DP, each in rising order of `axis`."""
     found: dict[tuple[TidyValue, ...], list[TidyRow]] = {}
     for row in rows:
         found.setdefault(series_key(row, (axis,)), []).append(row)
@@ -31,7 +31,7 @@ def series_of(rows: Iterable[TidyRow], axis: str) -> list[list[TidyRow]]:
 
 
 def series_key(row: TidyRow, but: Sequence[str]) -> tuple[TidyValue, ...]:
-    """What rows have in common that differ only in DP and in the columns `but`."""
+    """The values that rows have in common if they differ only in DP and in the columns `but`."""
     if any(row[name] is None for name in _NEEDED if name not in but):
         return "", row["slug"]
     return tuple(row[name] for name in _SAME if name not in but)
@@ -73,7 +73,7 @@ def unique(names: Iterable[str], nameless: str = "all") -> list[str]:
 
 
 def ranked(series: Sequence[Sequence[TidyRow]], axis: str) -> list[int]:
-    """Numbers of series: those with several values of `axis` first, by how often they are fastest, and how nearly.
+    """Numbers of series from best to worst: those with several values of `axis` first, then the most often fastest.
 
     Tokens per second are compared among rows of as many nodes at the same value of `axis`.
     """

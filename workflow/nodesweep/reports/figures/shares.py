@@ -57,7 +57,7 @@ def efficiency(rows: Sequence[TidyRow]) -> Figure | MissingFigure:
 
 
 def _shown(series: list[list[TidyRow]]) -> list[list[TidyRow]]:
-    """The series that there is room for, in their order."""
+    """The best series that there is room for, in their order."""
     order, chosen, room = ranked(series, "nodes"), [], MOST_BARS
     for number in order:
         if len(series[number]) <= room:
@@ -67,7 +67,7 @@ def _shown(series: list[list[TidyRow]]) -> list[list[TidyRow]]:
 
 
 def _stacked(row: TidyRow, parts: Sequence[str], bar: int) -> list[Datum]:
-    """A datum a share, with where it begins and ends in the bar."""
+    """The points of a bar: one for each share, with its start and end in percent."""
     found = []
     start = 0.0
     for part in parts:

@@ -38,7 +38,7 @@ class Findings:
 
 
 def findings(rows: Sequence[TidyRow], explained: Explanation | None, rejected: Sequence[Rejected]) -> Findings:
-    """What follows from the rows of a sweep and the points that broke a law."""
+    """The findings that follow from the rows of a sweep and from the points that broke a law."""
     return Findings(
         best=_best(explained),
         losses=explained.losses if explained else (),
@@ -50,7 +50,7 @@ def findings(rows: Sequence[TidyRow], explained: Explanation | None, rejected: S
 
 
 def counts(rows: Sequence[TidyRow]) -> list[tuple[str, int]]:
-    """How many rows stand how, ok first, then by number."""
+    """How many rows have which status: ok first, then the most frequent."""
     found = Counter(map(status_word, rows))
     return sorted(found.items(), key=lambda one: (one[0] != "ok", -one[1], one[0]))
 
@@ -96,7 +96,7 @@ def _rejected(points: Sequence[Rejected]) -> ShortTable | None:
 
 
 def _flags(rows: Sequence[TidyRow]) -> ShortTable | None:
-    """What a reader of the figures must know, each with the layouts it is true of."""
+    """What a reader of the figures must know, with the layouts that each remark is true of."""
     found: dict[str, list[str]] = {}
     for row in rows:
         own = row["source"] == "run"

@@ -96,7 +96,7 @@ def grid(
     text: str = "",
     meanings: Sequence[tuple[str, str]] = (),
 ) -> DataGrid:
-    """A view of some rows; `name`, `heading`, `text` and `meanings` are those of the grid."""
+    """A view of some rows as a table of the page; `name`, `heading`, `text` and `meanings` are those of the grid."""
     sources = [_source(column) for column in view.columns]
     headings = tuple(
         GridHeading(column.heading, _kind(source), column.left, column.heading in _AT_FIRST_HIDDEN)
@@ -133,7 +133,7 @@ def plain_grid(
 
 
 def all_layouts(rows: Sequence[TidyRow]) -> DataGrid:
-    """Every row with all that is known of it."""
+    """A table of all rows with all their values."""
     rest = [name for name in COLUMN_OF_HEADING if name not in (*_FIRST, "Notes")]
     view = TableView(
         (
@@ -154,7 +154,7 @@ def _outcome_cell(outcome: str | None, state: str | None) -> str:
 
 
 def _needed(column: ShownColumn) -> ShownColumn:
-    """The column where rows differ in it, or have it: in a table of everything what is always the same is left out."""
+    """The column, shown only where rows differ in it or have a value; what is equal is left out."""
     if column.heading in _ALWAYS or column.heading not in STANDARD or len(column.sources) > 1:
         return column
     source = column.sources[0]
@@ -178,5 +178,5 @@ def _value(value: TidyValue, text: str) -> str | None:
 
 
 def noted(notations: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Terms and their meanings as text."""
+    """Terms and meanings in markdown as plain text."""
     return tuple((read(term), read(meaning)) for term, meaning in notations)

@@ -128,7 +128,7 @@ def _end(row: TidyRow) -> Iterable[tuple[str, str]]:
 
 
 def _source(row: TidyRow) -> Iterable[str]:
-    """The file a row was read from that this sweep did not run."""
+    """The file that a row was read from, where it is no run of this sweep."""
     if row["source_file"]:
         line = f", line {row['source_line']}" if row["source_line"] is not None else ""
         yield f"{row['source']}ed from {row['source_file']}{line}"

@@ -31,7 +31,7 @@ Rows = Sequence[TidyRow]
 
 
 def no_mark(row: TidyRow) -> str:
-    """Nothing after a cell."""
+    """The mark of a column without marks: empty."""
     return ""
 
 
@@ -72,7 +72,7 @@ def notes(
     flags: str | None,
     marks: str,
 ) -> str:
-    """The layout's own note; then what became of it, unless all is well or the `marks` of other cells say it."""
+    """The note of a layout, then how it ended, unless it ended well or the `marks` of other cells say how."""
     if state in NOT_RUN:
         end, outcome_note = f"{state}: {outcome_note}", None
     elif state != "ended":

@@ -104,7 +104,7 @@ def _own(heading: str) -> str:
 
 @dataclass(frozen=True)
 class TablesDocument:
-    """What a document of tables says beside its rows.
+    """A document of tables without its rows.
 
     `notations`: terms and meanings as markdown; their maker makes inert what comes from elsewhere. `section_column`:
     the tidy column whose values part the rows into sections, headed `section_heading`=value.
@@ -168,7 +168,7 @@ def _in_markdown(part: SectionTable) -> dict[str, str]:
 
 
 def _known_first(value: Any) -> tuple[bool, Any]:
-    """What to sort by, so that unknown values come last."""
+    """A sort key by which unknown values come last."""
     return value is None, value if value is not None else 0
 
 
@@ -293,7 +293,7 @@ def _notations(sweep: Sweep, tables: tuple[TableView, ...], frame: pandas.DataFr
 
 
 def _words(sweep: Sweep, view: TableView, rows: Rows) -> dict[str, Any]:
-    """What the meanings of columns leave open."""
+    """The words that stand in braces in the meanings of columns."""
     several = {count_of(row, "warmup_iterations") for row in rows if row["iterations_requested"] != 1}
     warmups = sorted({count for count in several if count is not None} or {sweep.iterations.warmup})
     first = " or ".join(map(str, warmups))

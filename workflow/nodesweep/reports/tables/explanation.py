@@ -1,4 +1,4 @@
-"""Explanation rows of results.csv -> the last part of the tables: where time goes, predictions, the best layouts."""
+"""Explained rows of results.csv -> the last part of the tables: where time goes, predictions, the best layouts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -93,7 +93,7 @@ def explanation(sweep: Sweep, frame: pandas.DataFrame) -> str:
 
 
 def meanings(sweep: Sweep, part: SectionTable) -> list[tuple[str, str]]:
-    """What the headings of such a table mean, in markdown."""
+    """What the headings of an explaining table mean, in markdown."""
     words = {"tokens": f"{sweep.training_tokens:.10g}" if sweep.training_tokens else ""}
     explaining = [column for column in part.view.columns if column.heading in EXPLAINING and column.meaning]
     return [(column.heading, column.meaning.format(**words)) for column in explaining]
@@ -104,7 +104,7 @@ def _in_markdown(sweep: Sweep, part: SectionTable | None) -> dict[str, Any] | No
 
 
 def _part(frame: pandas.DataFrame, headings: tuple[str, ...]) -> SectionTable | None:
-    """A table of these rows: what tells them apart, their times, and columns of the named headings; None of no rows."""
+    """A table of these rows: what tells them apart, their times, the columns of these headings; None without rows."""
     columns = (COLUMN_OF_HEADING[heading] for heading in ("Sec/it", *headings))
     shown = (replace(one, shown=known("memory_mib")) if one.heading == "Mem" else one for one in columns)
     view, rows = TableView((*_IDENTITY, *shown)), records(frame)
@@ -112,5 +112,5 @@ def _part(frame: pandas.DataFrame, headings: tuple[str, ...]) -> SectionTable | 
 
 
 def _has_all(frame: pandas.DataFrame, columns: Sequence[str]) -> "pandas.Series[bool]":
-    """Which rows have a value in each of these columns."""
+    """For each row, whether it has a value in all of these columns."""
     return frame[list(columns)].notna().all(axis="columns")

@@ -102,7 +102,7 @@ def _state(facts: LayoutFacts) -> Trace:
 
 def formula(filled_in: Callable[[Dimensions, IterationStatistics], tuple[str, ...]]) -> RunTracer:
     """A formula with the statistics in it, which have traces of their own."""
-    return statistic(lambda facts, measurement, statistics: Trace(filled_in(facts.shape, statistics)))
+    return statistic(lambda facts, measurement, statistics: Trace(filled_in(facts.dimensions, statistics)))
 
 
 MEASURED: dict[str, RunTracer] = {
@@ -120,13 +120,13 @@ MEASURED: dict[str, RunTracer] = {
     "iteration_seconds_median": statistic(partial(seconds, "median")),
     "iteration_seconds_mean": statistic(partial(seconds, "mean")),
     "iteration_seconds_half_interquartile_range": statistic(spread),
-    "tokens_per_second": formula(lambda shape, found: formulas.tokens_per_second(shape, found.iteration_seconds)),
-    "tflops_per_node": formula(lambda shape, found: formulas.rate(shape, found.iteration_seconds, True)),
-    "model_tflops_per_node": formula(lambda shape, found: formulas.rate(shape, found.iteration_seconds, False)),
+    "tokens_per_second": formula(lambda sizes, found: formulas.tokens_per_second(sizes, found.iteration_seconds)),
+    "tflops_per_node": formula(lambda sizes, found: formulas.rate(sizes, found.iteration_seconds, True)),
+    "model_tflops_per_node": formula(lambda sizes, found: formulas.rate(sizes, found.iteration_seconds, False)),
     "log_tflops_per_node": statistic(partial(log_tflops, "")),
     "log_tflops_per_node_median": statistic(partial(log_tflops, "median")),
     "log_tflops_per_node_mean": statistic(partial(log_tflops, "mean")),
-    "aggregate_petaflops": formula(lambda shape, found: formulas.aggregate(shape, found.tflops_per_node)),
+    "aggregate_petaflops": formula(lambda sizes, found: formulas.aggregate(sizes, found.tflops_per_node)),
     "first_loss": measured(partial(loss, 0)),
     "last_loss": measured(partial(loss, -1)),
 }

@@ -41,7 +41,7 @@ class RunFacts(Protocol):
     @property
     def missing(self) -> str: ...
     @property
-    def shape(self) -> Dimensions: ...
+    def dimensions(self) -> Dimensions: ...
     @property
     def log(self) -> str: ...
     def setting(self, key: Key) -> str:
@@ -72,8 +72,8 @@ class LayoutFacts:
     missing: str
 
     @property
-    def shape(self) -> Dimensions:
-        """What its rates follow from."""
+    def dimensions(self) -> Dimensions:
+        """The sizes that the rates of the run follow from."""
         return Dimensions.of(self.layout)
 
     @property
@@ -92,7 +92,7 @@ class LayoutFacts:
         return self.where(key) or f"{dotted(key)} left out, its default: config/README.md"
 
     def axis(self, name: str) -> str:
-        """Where an axis of its block was given."""
+        """Where an axis of the layout's block was given."""
         key = ("layouts", self.block, name)
         return self.where(key) or f"{dotted(key)} left out, its default: config/README.md"
 

@@ -14,27 +14,27 @@ from nodesweep.performance.flops import (
 from nodesweep.sweep.layout import Layout
 
 
-def tokens_per_second(shape: Dimensions, seconds: float) -> tuple[str, ...]:
-    """Tokens of an iteration over its seconds."""
-    if not shape.knows("global_batch", "sequence_length"):
-        return _unknown(shape, "global_batch", "sequence_length")
-    batch, sequence, tokens = shape.global_batch, shape.sequence_length, shape.tokens
+def tokens_per_second(dimensions: Dimensions, seconds: float) -> tuple[str, ...]:
+    """Tokens per second: tokens of an iteration over its seconds."""
+    if not dimensions.knows("global_batch", "sequence_length"):
+        return _unknown(dimensions, "global_batch", "sequence_length")
+    batch, sequence, tokens = dimensions.global_batch, dimensions.sequence_length, dimensions.tokens
     return ("GBS x sequence length / sec/it", f"= {batch} x {sequence} / {seconds!r} = {tokens / seconds!r}")
 
 
-def rate(shape: Dimensions, seconds: float, recomputation: bool) -> tuple[str, ...]:
+def rate(dimensions: Dimensions, seconds: float, recomputation: bool) -> tuple[str, ...]:
     """TFLOPs of a node, recomputation counted or not: the formula, its numbers, and what they are."""
     needed = ["layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor", "nodes"]
     needed += ["activation_checkpointing"] if recomputation else []
-    if not shape.knows(*needed):
-        return _unknown(shape, *needed)
-    work = shape.hardware_flops if recomputation else shape.model_flops
-    recomputed = recomputation and shape.activation_checkpointing
-    core = recomputed and shape.recomputes_core_only
+    if not dimensions.knows(*needed):
+        return _unknown(dimensions, *needed)
+    work = dimensions.hardware_flops if recomputation else dimensions.model_flops
+    recomputed = recomputation and dimensions.activation_checkpointing
+    core = recomputed and dimensions.recomputes_core_only
     passes = PASSES_WITH_RECOMPUTATION if recomputed and not core else PASSES
-    vocabulary = padded_vocabulary(shape.vocab_size, shape.tensor)
-    sequence, layers, width = shape.sequence_length, shape.layers, shape.hidden_size
-    batch = shape.global_batch
+    vocabulary = padded_vocabulary(dimensions.vocab_size, dimensions.tensor)
+    sequence, layers, width = dimensions.sequence_length, dimensions.layers, dimensions.hidden_size
+    batch = dimensions.global_batch
     whole = (
         f"{passes} x 24 x {batch} x {sequence} x {layers} x {width}^2 x (1 + {sequence} / (6 x {width}) + "
         f"{vocabulary} / (16 x {layers} x {width}))"
@@ -51,27 +51,27 @@ def rate(shape: Dimensions, seconds: float, recomputation: bool) -> tuple[str, .
         counted = "3 passes: forward and two backward; 4 B s^2 L h more for the core of attention, computed again"
     return (
         "k x 24 B s L h^2 (1 + s / (6 h) + V / (16 L h)) / (sec/it x nodes x 10^12), by Narayanan et al. 2021, eq. 3",
-        f"= {whole} / ({seconds!r} x {shape.nodes} x 10^12)",
-        f"= {work} / ({seconds!r} x {shape.nodes} x 10^12) = {tflops_per_node(work, seconds, shape.nodes)!r}",
+        f"= {whole} / ({seconds!r} x {dimensions.nodes} x 10^12)",
+        f"= {work} / ({seconds!r} x {dimensions.nodes} x 10^12) = {tflops_per_node(work, seconds, dimensions.nodes)!r}",
         f"k: {counted}",
-        f"V: {shape.vocab_size} padded to a multiple of 128 x MP {shape.tensor}: {vocabulary}",
+        f"V: {dimensions.vocab_size} padded to a multiple of 128 x MP {dimensions.tensor}: {vocabulary}",
     )
 
 
-def aggregate(shape: Dimensions, tflops: float | None) -> tuple[str, ...]:
-    """The rate of all nodes."""
-    if tflops is None or not shape.knows("nodes"):
+def aggregate(dimensions: Dimensions, tflops: float | None) -> tuple[str, ...]:
+    """PetaFLOPs of all nodes: TFLOPs of a node times nodes."""
+    if tflops is None or not dimensions.knows("nodes"):
         return ("no TFLOPs by the formula to multiply",)
-    petaflops = aggregate_petaflops(tflops, shape.nodes)
-    return ("TFLOPs x nodes / 1024", f"= {tflops!r} x {shape.nodes} / 1024 = {petaflops!r}")
+    petaflops = aggregate_petaflops(tflops, dimensions.nodes)
+    return ("TFLOPs x nodes / 1024", f"= {tflops!r} x {dimensions.nodes} / 1024 = {petaflops!r}")
 
 
-def _unknown(shape: Dimensions, *names: str) -> tuple[str, ...]:
-    return (f"unknown: {', '.join(name for name in names if not shape.knows(name))}",)
+def _unknown(dimensions: Dimensions, *names: str) -> tuple[str, ...]:
+    return (f"unknown: {', '.join(name for name in names if not dimensions.knows(name))}",)
 
 
 def parameters(model: Model) -> tuple[str, ...]:
-    """Parameters of the model."""
+    """The number of parameters of a model."""
     layers, width, inner, vocabulary = model.layers, model.hidden_size, model.ffn_width, model.vocab_size
     count = parameter_count(layers=layers, hidden_size=width, ffn_width=inner, vocab_size=vocabulary)
     return (
@@ -82,7 +82,7 @@ def parameters(model: Model) -> tuple[str, ...]:
 
 
 def world(layout: Layout) -> str:
-    """Ranks of the run."""
+    """The ranks of a layout, from its nodes."""
     return f"nodes x ranks per node = {layout.nodes} x {layout.ranks_per_node} = {layout.ranks}"
 
 

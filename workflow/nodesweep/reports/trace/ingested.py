@@ -46,26 +46,26 @@ class JobFacts:
 
     @property
     def measurement(self) -> Measurement:
-        """What was measured."""
+        """The measurement of the job."""
         return self.job.measurement
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """How it ended."""
+        """How the job ended."""
         return self.job.measurement.record
 
     @property
     def record_place(self) -> str:
-        """What tells how it ended."""
+        """The place that tells how the job ended."""
         return f"{self.job.file}: how the log ends"
 
     @property
-    def shape(self) -> Dimensions:
-        """What its rates follow from."""
+    def dimensions(self) -> Dimensions:
+        """The sizes that the rates of the job follow from."""
         return self.job.shape
 
     def setting(self, key: Key) -> str:
-        """Who made a setting."""
+        """Where a setting of the measurement was made."""
         return f"`nodesweep ingest`: {_SETTINGS[key]}"
 
 

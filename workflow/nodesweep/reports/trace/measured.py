@@ -102,7 +102,7 @@ def records(facts: RunFacts, measurement: Measurement, statistics: IterationStat
 
 
 def _deciding(statistic: str, pairs: list[tuple[float, int]]) -> tuple[int, ...]:
-    """Lines of the record or the two in the middle; of a mean, those of the lowest and the highest."""
+    """Lines of the one or two middle records for a median, of the lowest and the highest record for a mean."""
     ordered = sorted(pairs)
     low, high = ((len(ordered) - 1) // 2, len(ordered) // 2) if statistic == "median" else (0, -1)
     return tuple(sorted({ordered[low][1], ordered[high][1]}))
@@ -127,17 +127,17 @@ def spread(facts: RunFacts, measurement: Measurement, statistics: IterationStati
 
 
 def log_tflops(fixed: str, facts: RunFacts, measurement: Measurement, statistics: IterationStatistics) -> Trace:
-    """The log's own figure, by the `fixed` statistic or where empty the configured one."""
+    """The TFLOPs that the log itself gives, by the `fixed` statistic or where empty the configured one."""
     rows = [(tflops, line) for _, tflops, line in _used_rows(measurement, statistics) if tflops is not None]
     if not rows:
         return Trace((f"{facts.log}: its records have no TFLOPs",))
     name = fixed or measurement.settings.statistic
-    values = f"{name} of {_listed([tflops for tflops, _ in rows])} per rank, x {facts.shape.ranks_per_node} ranks"
+    values = f"{name} of {_listed([tflops for tflops, _ in rows])} per rank, x {facts.dimensions.ranks_per_node} ranks"
     return Trace((values, *records(facts, measurement, statistics)), _deciding(name, rows))
 
 
 def loss(place: int, facts: RunFacts, measurement: Measurement) -> Trace:
-    """The loss at a place among those of the log."""
+    """The loss at a place among the losses of the log: 0 for the first, -1 for the last."""
     series = measurement.series
     lines = [line for loss, line in zip(series.loss, series.line, strict=True) if loss is not None]
     if not lines:
