@@ -3,8 +3,8 @@
 import pytest
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.reader import read_log
+from nodesweep.logs.trainers import FORMATS
 from nodesweep.results.outcome import Verdict, decide
 from nodesweep.schedulers.base import End
 
@@ -34,7 +34,7 @@ def verdict(tmp_path):
     def verdict(end: End, *lines: str) -> Verdict:
         path = tmp_path / "run.log"
         path.write_text("".join(f"{line}\n" for line in lines))
-        return decide(end, scan(path, FORMATS["megatron-deepspeed"]), 3)
+        return decide(end, read_log(path, FORMATS["megatron-deepspeed"]), 3)
 
     return verdict
 
@@ -85,7 +85,7 @@ def test_outcome_and_where(verdict, end, lines, outcome, where):
 def test_work_done_beats_the_exit_code(verdict):
     """All iterations there: ok, whatever came after, and the note says what."""
     rule = "the log has all iterations asked for, or the trainer says that it finished"
-    assert verdict(End(0), *DONE) == Verdict("ok", "", "line 4: iteration 3 of 3", "", rule)
+    assert verdict(End(0), *DONE) == Verdict("ok", "", "line 4: iteration 3 of 3", "", rule, "ok")
     assert verdict(End(1), *DONE, KEY_ERROR).note == "crashed in cleanup (exit code 1)"
     assert verdict(End(137, "out_of_memory", "OUT_OF_MEMORY"), *DONE).note == "scheduler says OUT_OF_MEMORY"
     assert verdict(End(124, "time_limit"), *DONE).note == "scheduler says time_limit"
@@ -134,4 +134,4 @@ def test_the_iterations_after_the_last_record(tmp_path, requested, code, outcome
     """Of a trainer that logs each tenth iteration 20 is the last seen of 25; a failure or ten more are not hidden."""
     path = tmp_path / "run.log"
     path.write_text("".join(f"{record(number)}\n".replace("/       3", "/      25") for number in (10, 20)))
-    assert decide(End(code), scan(path), requested).outcome == outcome
+    assert decide(End(code), read_log(path), requested).outcome == outcome

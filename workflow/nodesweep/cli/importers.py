@@ -7,7 +7,7 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
 from nodesweep.importers.job_logs import Given, Template, find, given, ingest, name_of
 from nodesweep.importers.markdown import import_markdown
-from nodesweep.logs.trainers.custom import format_of
+from nodesweep.logs.custom_format import format_of
 from nodesweep.reports.tables.document import document_of_logs, render
 from nodesweep.results.metrics import Basis
 from nodesweep.results.table import build, explained, to_csv

@@ -1,6 +1,7 @@
 """What a user may write of the log of a trainer that nodesweep does not know: its lines, figures and their units."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal, Protocol, Self, get_args
 
 import re2
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -9,20 +10,46 @@ from .registries import log_format_names
 from .types import Contained, Expression, Name, OneOf, StrictModel
 
 BuiltInFormat = Annotated[str, OneOf(log_format_names, "log format")]
-TIMES = ("s", "ms", "us", "m", "h")
-MEMORY = ("B", "KiB", "MiB", "GiB", "TiB", "KB", "MB", "GB", "TB")
-SPEEDS = ("FLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s")
-Unit = Literal[TIMES + MEMORY + SPEEDS]
-UNITS = {"seconds": TIMES, "peak_allocated": MEMORY, "peak_reserved": MEMORY, "tflops": SPEEDS}
+TimeUnit = Literal["s", "ms", "us", "m", "h"]
+MemoryUnit = Literal["B", "KiB", "MiB", "GiB", "TiB", "KB", "MB", "GB", "TB"]
+SpeedUnit = Literal["FLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s"]
+Unit = Literal[TimeUnit, MemoryUnit, SpeedUnit]
+UNITS: dict[str, tuple[str, ...]] = {
+    "seconds": get_args(TimeUnit),
+    "peak_allocated": get_args(MemoryUnit),
+    "peak_reserved": get_args(MemoryUnit),
+    "tflops": get_args(SpeedUnit),
+}
 """Units of the figures that have one; none is assumed."""
 
 
-def compiled(pattern: str) -> Any:
-    """A pattern of a user's, in RE2's syntax: its searches take time linear in a line's length. Raises ValueError."""
+class TextMatch(Protocol):
+    """A match of a regular expression, of `re` or of RE2."""
+
+    def __getitem__(self, group: int | str, /) -> str: ...
+    def groupdict(self) -> dict[str, str | None]: ...
+    def start(self) -> int: ...
+    def end(self) -> int: ...
+
+
+class TextPattern(Protocol):
+    """A compiled regular expression of RE2."""
+
+    @property
+    def groups(self) -> int: ...
+    @property
+    def groupindex(self) -> dict[str, int]: ...
+    def search(self, text: str, begin: int = 0) -> TextMatch | None: ...
+    def finditer(self, text: str) -> Iterator[TextMatch]: ...
+
+
+def compiled(pattern: str) -> TextPattern:
+    """A user's pattern in RE2's syntax: searches take time linear in a line's length. Raises ValueError."""
     options = re2.Options()
     options.log_errors = False
     try:
-        return re2.compile(pattern, options)
+        result: TextPattern = re2.compile(pattern, options)
+        return result
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args else "unknown"
         raise ValueError(

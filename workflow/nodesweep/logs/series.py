@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from nodesweep.logs.patterns.rows import Record
+from nodesweep.logs.patterns.lines import IterationPattern
 
 from .reading import Iteration
 
@@ -10,13 +10,13 @@ NEAR = 2
 
 
 @dataclass
-class Series:
+class IterationSeries:
     """Records of one kind of line so far, by number; of a repeated number the last counts.
 
     `sample`: the line of the first. `is_counted`: numbers are those of the records, for want of better ones.
     """
 
-    kind: Record
+    kind: IterationPattern
     sample: str
     records: dict[int, Iteration] = field(default_factory=dict)
     latest: Iteration | None = None
@@ -55,7 +55,7 @@ class Series:
         self.latest = record
 
     def count(self) -> None:
-        """Number the records by themselves: what bars said of them was not of them."""
+        """Number the records by counting them: the bars before them belonged to others."""
         rows = [row._replace(total=None, seconds=None) for row in self.records.values()]
         self.records = {number: row._replace(number=number) for number, row in enumerate(rows, self.kind.first_number)}
         self.latest = self.records[max(self.records)]

@@ -11,10 +11,10 @@ from nodesweep.common.text import plain
 from nodesweep.config.model import Model
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.verdict import from_log
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measure import measure_log
 from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.outcome import decide_from_log
 from nodesweep.results.table import figures, size_label
 
 from .constraints import broken_laws, completed, text_of
@@ -161,7 +161,7 @@ def _layers(in_log: Values, in_path: Values, given: Mapping[str, Any]) -> tuple[
 
 def _record(files: list[tuple[LogFile, LogReading]], whole: LogReading) -> dict[str, Any]:
     """What a job's terminal record holds, as far as its log tells."""
-    verdict = from_log(whole)
+    verdict = decide_from_log(whole)
     first, beside = files[0][1], files[-1][0]
     evidence, note = (placed(text, first, plain(beside.path.name)) for text in (verdict.evidence, verdict.note))
     return {
