@@ -1,6 +1,7 @@
 """Small sweeps for tests, and the real snakemake run on them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,9 +117,18 @@ def run_snakemake(
     return _run(folder, snakemake_command(config, *words, repository=repository, profile=profile), repository)
 
 
-def run_nodesweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run_nodesweep(folder: Path, *words: str, repository: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
     """Run the nodesweep command in `folder`; stderr is merged into stdout."""
-    return _run(folder, [sys.executable, "-m", "nodesweep", *words], REPOSITORY)
+    return _run(folder, [sys.executable, "-m", "nodesweep", *words], repository)
+
+
+def copied_repository(folder: Path) -> Path:
+    """A copy of what runs of the repository, to be edited."""
+    folder.mkdir()
+    for name in ("Snakefile", "workflow", "config", "profiles"):
+        source = REPOSITORY / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    return folder
 
 
 def _run(folder: Path, command: list[str], repository: Path) -> subprocess.CompletedProcess[str]:

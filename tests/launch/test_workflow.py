@@ -1,6 +1,5 @@
 """The whole command, as a user types it: real snakemake, real job scripts, real processes, real kills."""
 
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from sweeps import REPOSITORY, held, launched, run_nodesweep, run_snakemake, starts, toy, write
+from sweeps import copied_repository, held, launched, run_nodesweep, run_snakemake, starts, toy, write
 
 from nodesweep.launch import journal
 from nodesweep.sweep.study import Study
@@ -81,12 +80,7 @@ def test_a_value_added_to_an_axis_runs_only_the_new_layouts(tmp_path: Path) -> N
 
 def test_edited_templates_modules_and_comments_run_nothing_again(tmp_path: Path) -> None:
     """In a copy of the repository: a template, a rule, a module and a comment change; no finished layout runs again."""
-    repository = tmp_path / "nodesweep"
-    for name in ("Snakefile", "workflow", "config", "profiles"):
-        source = REPOSITORY / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        repository.mkdir(exist_ok=True)
-        copy(source, repository / name)
+    repository = copied_repository(tmp_path / "nodesweep")
     config = write(tmp_path / "sweep.yaml", toy())
     assert run_snakemake(tmp_path, config, repository=repository).returncode == 0
     scripts = {path: path.read_text() for path in tmp_path.glob("results/toy/layouts/*/job.sh")}
@@ -94,7 +88,7 @@ def test_edited_templates_modules_and_comments_run_nothing_again(tmp_path: Path)
         ("workflow/nodesweep/schedulers/templates/base.sh.j2", "set -euo pipefail", "set -euo pipefail # edited"),
         ("workflow/rules/run.smk", "layouts are run by", "layouts are only run by"),
         ("workflow/nodesweep/schedulers/job_script.py", '"""Layout + machine', '"""Edited: layout + machine'),
-        ("workflow/nodesweep/runner.py", '"""The queue', '"""Edited: the queue'),
+        ("workflow/nodesweep/launch/runner.py", '"""The queue', '"""Edited: the queue'),
     ):
         path = repository / name
         assert old in path.read_text()

@@ -16,7 +16,7 @@ from sweeps import run_nodesweep
 
 from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY
-from nodesweep.reports.comparison import COLUMNS, markdown
+from nodesweep.reports.comparison import CSV_COLUMNS, markdown
 from nodesweep.reports.run_diff import Noted, document
 from nodesweep.results.comparison.comparison import Comparison, Side, compare
 from nodesweep.results.comparison.matching import FIELDS, match
@@ -242,7 +242,7 @@ def test_csv_has_a_line_for_every_layout(tmp_path: Path, capsys: pytest.CaptureF
     )
     code, shown = said(capsys, "compare", str(old), str(new), "--format", "csv")
     lines = list(csv.DictReader(io.StringIO(shown)))
-    assert code == 1 and tuple(lines[0]) == COLUMNS
+    assert code == 1 and tuple(lines[0]) == CSV_COLUMNS
     assert [line["verdict"] for line in lines] == ["slower", "vanished", "appeared"]
     assert float(lines[0]["difference_percent"]) == pytest.approx(50)
     assert (lines[1]["iteration_seconds_before"], lines[1]["iteration_seconds_after"]) == ("2.0", "")

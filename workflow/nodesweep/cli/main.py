@@ -9,6 +9,9 @@ from typing import Any
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.gc import search_seldom
+from nodesweep.config.layout_fields import AXES
+
+from .axes import add_axis
 
 COMMANDS = {
     "plan": ("sweep.plan", "write plan.csv and plan.md: what runs, and what does not and why"),
@@ -95,11 +98,8 @@ def _add_why(command: argparse.ArgumentParser) -> None:
 
 
 def _add_predict(command: argparse.ArgumentParser) -> None:
-    for name, text in _COUNTS.items():
-        command.add_argument(f"--{name.replace('_', '-')}", nargs="+", type=_positive, metavar="N", help=text)
-    recomputed = "whether activations are recomputed"
-    command.add_argument("--activation-checkpointing", nargs="+", type=_yes_or_no, metavar="yes|no", help=recomputed)
-    command.add_argument("--frequency-ghz", nargs="+", type=_clock, metavar="GHZ", help="clocks")
+    for row in AXES.values():
+        add_axis(command, row)
     command.add_argument("--like", metavar="SLUG", help="layout that says the rest (default: the fastest measured)")
     command.add_argument("--campaign", metavar="NAME", help="the runs to go by (default: those of the same campaign)")
 
@@ -143,15 +143,6 @@ def _add_diff(command: argparse.ArgumentParser) -> None:
     command.add_argument("after", metavar="AFTER", help=f"{row}; or a FOLDER, for the same layout there")
 
 
-_COUNTS = {
-    "nodes": "node counts",
-    "data": "data-parallel sizes (default: what follows from the others)",
-    "tensor": "tensor model parallel sizes",
-    "pipeline": "pipeline stages",
-    "micro_batch": "samples of a micro batch",
-    "global_batch": "samples of an iteration",
-    "sequence_length": "tokens of a sample",
-}
 _ARGUMENTS = {
     "status": _add_status,
     "predict": _add_predict,
@@ -186,12 +177,6 @@ def _add_sweep(parser: argparse.ArgumentParser, default: bool) -> None:
     )
 
 
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:11]) <= 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is no number from 1 to 1000000000")
-    return int(text)
-
-
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -210,22 +195,6 @@ def _percent(text: str) -> float:
     if not 0 <= percent <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is no share in percent, such as 5")
     return percent
-
-
-def _clock(text: str) -> float:
-    try:
-        ghz = float(text)
-    except ValueError:
-        ghz = 0.0
-    if not 0 < ghz <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is no clock in GHz, such as 2.2")
-    return ghz
-
-
-def _yes_or_no(text: str) -> bool:
-    if text.lower() not in ("yes", "no"):
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is neither yes nor no")
-    return text.lower() == "yes"
 
 
 def _mapping(text: str) -> dict[str, Any]:

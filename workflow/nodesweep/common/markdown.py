@@ -42,4 +42,4 @@ def pipe_table(headings: list[str], rows: Iterable[list[str]], left: frozenset[s
     """
     tabulate.WIDE_CHARS_MODE = False
     sides = ["left" if heading in left else "right" for heading in headings]
-    return tabulate.tabulate(list(rows), headings, tablefmt="pipe", disable_numparse=True, colalign=sides)
+    return str(tabulate.tabulate(list(rows), headings, tablefmt="pipe", disable_numparse=True, colalign=sides))

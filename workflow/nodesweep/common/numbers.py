@@ -32,13 +32,13 @@ def word(value: str | None) -> str:
     return inert(value) if value else UNKNOWN
 
 
-def frequency(ghz: float | None) -> str:
-    """A clock: `2.0GHz`.
+def with_unit(value: float | None, unit: str) -> str:
+    """A number and its unit.
 
-    >>> frequency(2.0), frequency(2.25)
-    ('2.0GHz', '2.25GHz')
+    >>> with_unit(2.0, "GHz"), with_unit(2.25, "GHz"), with_unit(None, "GHz")
+    ('2.0GHz', '2.25GHz', '-')
     """
-    return UNKNOWN if ghz is None else f"{ghz!r}GHz"
+    return UNKNOWN if value is None else f"{value!r}{unit}"
 
 
 def yes_no(value: bool | None) -> str:

@@ -5,7 +5,9 @@ from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nodesweep.common.errors import ConfigError
 
@@ -42,7 +44,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset(["**", "*", "%"])
 
-    def call_binop(self, context, operator, left, right):
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" or not all(isinstance(value, int | float | Unknown) for value in (left, right)):
             raise SecurityError(f"'{operator}' is not allowed between {left!r:.40} and {right!r:.40}")
         return super().call_binop(context, operator, left, right)

@@ -25,7 +25,7 @@ class LayoutField:
     or table does not name it, it has its default. `of_machine`: it says where a layout runs, not how it is split.
     `of_model`: it is a size of the model. `sets_problem`: layouts that differ in it are not compared over node counts.
     `in_tables`: whether a table shows it always, only where its rows differ in it, or never unless asked.
-    `notation`: its line in the notations of a table.
+    `shown_with`: the field with which it is shown or left out together. `notation`: its line in the notations.
     `logged_as`: names that trainers' arguments have for it, best first. `checked_in_log`: whether a log that prints
     another value is remarked on. `headings`: pattern of the headings that people give it in tables of their own.
     """
@@ -50,6 +50,7 @@ class LayoutField:
     of_model: bool = False
     sets_problem: bool = False
     in_tables: Literal["always", "varies", "never"] = "varies"
+    shown_with: str = ""
     notation: str = ""
     logged_as: tuple[str, ...] = ()
     checked_in_log: bool = False
@@ -70,10 +71,16 @@ class LayoutField:
         """
         if not self.in_every_slug and value in (self.default, None, ""):
             return ""
+        return f"{value:g}{self.letters}" if self.kind == "number" else self.short(value)
+
+    def short(self, value: Any) -> str:
+        """The field and its value in a word, such as `mp4`, `no-ac` or `2.2GHz`; empty where there is no value."""
+        if value in (None, ""):
+            return ""
         if self.kind == "yes_no":
-            return self.letters if value else f"no{self.letters}"
+            return self.letters if value else f"no-{self.letters}"
         if self.kind == "number":
-            return f"{value:g}{self.letters}"
+            return f"{value:g}{self.unit}"
         return str(value) if self.kind == "word" else f"{self.letters}{value}"
 
 

@@ -5,10 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nodesweep.reports.tables.cells import EXPLAINING, STANDARD
-
 from .columns import TIDY
 from .expressions import LAYOUT_NAMES, WORD_NAMES
+from .headings import HEADINGS
 from .loader import REPOSITORY
 from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .machine import Machine, Peak, Queue
@@ -21,7 +20,7 @@ from .workload import Workload
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 REFERENCE = REPOSITORY / "config" / "README.md"
 _MOST_WORDS = 12
-_FILES = {"sweep": Sweep, "model": Model, "machine": Machine, "workload": Workload}
+_FILES: dict[str, type[BaseModel]] = {"sweep": Sweep, "model": Model, "machine": Machine, "workload": Workload}
 _LAYOUT = ", ".join(f"`{name}`" for name in LAYOUT_NAMES)
 _WORD = ", ".join(f"`{name}`" for name in WORD_NAMES if name not in LAYOUT_NAMES)
 _INTRODUCTION = f"""\
@@ -88,7 +87,8 @@ def reference() -> str:
 
 def _results() -> str:
     """What tables can show: the standard headings and the columns of results.csv."""
-    headings, more = (", ".join(f"`{heading}`" for heading in known) for known in (STANDARD, EXPLAINING))
+    headings = ", ".join(f"`{name}`" for name, row in HEADINGS.items() if not row.explains)
+    more = ", ".join(f"`{name}`" for name, row in HEADINGS.items() if row.explains)
     rows = "".join(f"| `{name}` | {tidy.meaning} |\n" for name, tidy in TIDY.items())
     return (
         f"## Headings and columns\n\nStandard headings: {headings}.\n\nHeadings of what explains a row: {more}.\n\n"

@@ -14,9 +14,9 @@ from pydantic import (
 )
 
 from nodesweep.common.markdown import CELL_CHARACTERS
-from nodesweep.reports.tables.cells import HEADINGS
 
 from .columns import TIDY
+from .headings import HEADINGS
 from .types import StrictModel, Text, check_one_of, condition_over
 
 Statistic = Literal["median", "mean"]
@@ -45,7 +45,7 @@ class _HeadingOrMapping:
         return {"anyOf": [{"type": "string", "enum": [*HEADINGS]}, handler(core_schema)]}
 
 
-RowCondition = condition_over(tuple(TIDY))
+RowCondition = Annotated[str, AfterValidator(condition_over(tuple(TIDY)))]
 _VALUE_SCHEMA = WithJsonSchema({"type": "string", "enum": [*HEADINGS, *TIDY]})
 _ORDER_SCHEMA = WithJsonSchema({"type": "string", "enum": [sign + name for sign in ("", "-") for name in TIDY]})
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from .expressions import LAYOUT_NAMES
-from .types import StrictModel
+from .types import OneOf, StrictModel
 
 FACTORS = (0.5, 5.0)
 Factor = Annotated[float, Field(ge=FACTORS[0], le=FACTORS[1])]
@@ -41,7 +41,7 @@ class MemoryConstants(StrictModel):
     allocator_factor: Factor | None = None
     """Memory taken for activations over the bytes of their tensors, with activation checkpointing; else unknown."""
     allocator_factor_without_recomputation: Factor | None = None
-    """The same without activation checkpointing."""
+    """Memory taken for activations over the bytes of their tensors, without activation checkpointing; else unknown."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -57,9 +57,9 @@ class Search(StrictModel):
 
     best: Literal["fastest", "cheapest"] = "fastest"
     """The most tokens per second, or the fewest node-hours per token."""
-    for_each: tuple[Literal[LAYOUT_NAMES], ...] = ()
+    for_each: tuple[Annotated[str, OneOf(lambda: LAYOUT_NAMES, "field of a layout")], ...] = ()
     """Fields for each of whose values the best is sought, such as [nodes]; the best of all where left out."""
     within: Annotated[float, Field(ge=0, le=0.5)] = 0.02
-    """Share by which a layout must promise to be better than the best measured to be run."""
+    """Least predicted improvement over the best measured layout for which another runs (0.02 is 2 %)."""
     jobs_at_once: Annotated[int, Field(strict=True, ge=1)] = 2
     """Jobs queued or running at the same time, unless the profile allows fewer; each learns from those before it."""

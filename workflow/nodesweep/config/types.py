@@ -129,8 +129,8 @@ def _check_shell_line(value: str) -> str:
     return _check_template(_check_single_line(value))
 
 
-def condition_over(names: tuple[str, ...]) -> Any:
-    """The type of a condition over these names."""
+def condition_over(names: tuple[str, ...]) -> Callable[[str], str]:
+    """What checks a condition over these names."""
 
     def check(value: str) -> str:
         try:
@@ -139,7 +139,7 @@ def condition_over(names: tuple[str, ...]) -> Any:
             raise ValueError(str(error)) from None
         return value
 
-    return Annotated[str, AfterValidator(check)]
+    return check
 
 
 def check_one_of(value: str, choices: Iterable[str], what: str) -> str:
@@ -207,7 +207,8 @@ Shape = Annotated[str, AfterValidator(_check_shape), WithJsonSchema({"type": "st
 ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
 Contained = Annotated[str, Field(min_length=3, max_length=100), AfterValidator(_check_single_line)]
 Expression = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_check_single_line)]
-Condition = condition_over(LAYOUT_NAMES)
+Condition = Annotated[str, AfterValidator(condition_over(LAYOUT_NAMES))]
+"""A condition over the fields of a layout."""
 
 
 def axis(item: Any, schema: dict[str, Any]) -> Any:
@@ -218,7 +219,9 @@ def axis(item: Any, schema: dict[str, Any]) -> Any:
 
 def _cores(value: Any) -> int | str:
     """A number of cores, or `host`."""
-    if value == "host" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**9):
+    if value == "host":
+        return "host"
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**9:
         return value
     raise ValueError(f"{value!r:.80} is neither a number of cores nor 'host', those of this machine")
 

@@ -1,13 +1,15 @@
 """Where the layouts of a sweep stand by their files: one value a layout, and what all of them add up to."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
 from nodesweep.common.durations import in_words
 from nodesweep.common.text import plain
+from nodesweep.config.layout_field import LayoutField
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.performance.cost import node_hours
@@ -137,9 +139,9 @@ def detail_of(layout: Layout, record: Mapping[str, Any], reading: LogReading, si
     return Detail(done, layout.iterations.total, seconds, memory.peak_mib if memory else None, silent)
 
 
-_SPLIT = {"n": "nodes", "dp": "data", "mp": "tensor", "pp": "pipeline"}
-_BATCH = {"mbs": "micro_batch", "gbs": "global_batch", "s": "sequence_length"}
+_LABELLED = [row for row in LAYOUT_FIELDS.values() if not row.worked_out]
 USUAL = 0.75
+"""Share of the layouts that must have the same batch, sequence, AC, clock or variant for the others alone to say it."""
 
 
 def labels_of(layouts: Mapping[str, Layout]) -> dict[str, str]:
@@ -147,27 +149,21 @@ def labels_of(layouts: Mapping[str, Layout]) -> dict[str, str]:
 
     Where nearly all have the same batch, sequence, AC, clock or variant only the others say theirs.
     """
-    fields = {slug: _fields(layout) for slug, layout in layouts.items()}
-    counts = {name: Counter(one[name] for one in fields.values()) for one in fields.values() for name in one}
-    usual = {
-        name: value
-        for name, values in counts.items()
-        for value, count in values.most_common(1)
-        if name != "n" and count >= (1 if name in _SPLIT else USUAL) * len(fields)
-    }
+    fields = {slug: layout.fields() for slug, layout in layouts.items()}
+    shown = {row: {slug: row.short(values[row.name]) for slug, values in fields.items()} for row in _LABELLED}
+    usual = {row: _usual(row, words.values()) for row, words in shown.items()}
     return {
-        slug: " ".join(value for name, value in one.items() if value and value != usual.get(name))
-        for slug, one in fields.items()
+        slug: " ".join(words[slug] for row, words in shown.items() if words[slug] and words[slug] != usual[row])
+        for slug in fields
     }
 
 
-def _fields(layout: Layout) -> dict[str, str]:
-    return {
-        **{name: f"{name}{getattr(layout, field)}" for name, field in (_SPLIT | _BATCH).items()},
-        "ac": "ac" if layout.activation_checkpointing else "no-ac",
-        "ghz": f"{layout.frequency_ghz:g}GHz" if layout.frequency_ghz else "",
-        "variant": layout.variant.name if layout.variant else "",
-    }
+def _usual(row: LayoutField, words: Collection[str]) -> str | None:
+    """What so many layouts say of a field that it need not be said; None for the nodes, which each label names."""
+    if row.name == "nodes" or not words:
+        return None
+    ((word, count),) = Counter(words).most_common(1)
+    return word if count >= (1 if row.parallel else USUAL) * len(words) else None
 
 
 _WORDS = {word: place for place, word in enumerate(("running", "ending", "held", "queued", "submitting", "pending"))}

@@ -6,26 +6,20 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
-from nodesweep.common.numbers import UNKNOWN, count, frequency, rounded, word, yes_no
-from nodesweep.reports.tables.cells import varies
+from nodesweep.common.numbers import UNKNOWN, rounded, word
+from nodesweep.config.layout_fields import COLUMNS
+from nodesweep.reports.tables.cells import cell_of_field, varies
 from nodesweep.results.comparison.comparison import Compared, Comparison
 from nodesweep.results.comparison.matching import FIELDS, Row
 from nodesweep.results.comparison.noise import Interval
 
 MOST_HINTS = 5
 _DOUBLED = 100.0
-_HEADINGS = {
-    **{"nodes": ("Nodes", count), "ranks_per_node": ("Ranks/node", count), "data": ("DP", count)},
-    **{"tensor": ("MP", count), "pipeline": ("PP", count), "micro_batch_samples": ("MBS", count)},
-    **{"global_batch_samples": ("GBS", count), "sequence_length_tokens": ("Seq", count)},
-    **{"activation_checkpointing": ("AC", yes_no), "frequency_ghz": ("Freq", frequency), "variant": ("Variant", word)},
-    **{"layers": ("num-layers", count), "hidden_size": ("hidden-size", count)},
-    **{"attention_heads": ("num-attention-heads", count), "vocab_size": ("vocab-size", count)},
-}
+_HEADINGS = {column: (row.symbol, cell_of_field(row)) for column, row in COLUMNS.items()}
 _ALWAYS = ("nodes", "data", "tensor", "pipeline", "micro_batch_samples", "global_batch_samples")
 _MEASURED = ("slug", "outcome", "iteration_seconds", "tokens_per_second", "memory_mib")
 _WORDS = ("difference_percent", "own_percent", "own_low_percent", "own_high_percent", "verdict", "regression")
-COLUMNS = (*FIELDS, *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")), *_WORDS)
+CSV_COLUMNS = (*FIELDS, *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")), *_WORDS)
 """Of the CSV; `own` is the difference beside that of all layouts together, `difference_percent` that of the seconds."""
 
 
@@ -183,7 +177,7 @@ def _fields(row: Row, shown: Sequence[str]) -> list[str]:
 def to_csv(found: Comparison) -> str:
     """One line per layout of either sweep; empty cells for what is not known."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for one in found.layouts:
         own = dict(zip(_WORDS[1:4], one.own.percents, strict=True)) if one.own else {}

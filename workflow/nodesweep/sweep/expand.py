@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,6 +20,7 @@ from .layout import Layout, identity_of
 _MOST_POINTS = 100_000
 _NOTED = ("versions", "repositories", "secrets")
 _PARTS = ("model", "machine", "workload", "iterations")
+Part = TypeVar("Part", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def expand(sweep: Sweep) -> Expansion:
     """
     for number, entry in enumerate(sweep.when):
         for name in _PARTS:
-            _changed(sweep, name, getattr(entry, name), f"when[{number}]")
+            _changed(getattr(sweep, name), name, getattr(entry, name), f"when[{number}]")
     layouts: dict[str, tuple[Layout, int]] = {}
     rejected: list[Rejected] = []
     for number, fields in _points(sweep):
@@ -104,21 +105,29 @@ def _axes(block: Block) -> tuple[list[str], list[tuple[Any, ...]]]:
 
 def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> Layout:
     """One point as a layout with `changes` to its settings; raises LayoutError with the broken law."""
-    parts = {name: _changed(sweep, name, changes[name]) for name in _PARTS}
-    known = _known(fields, parts["machine"].ranks_per_node)
-    _exclude(sweep, known)
+    model = _changed(sweep.model, "model", changes["model"])
+    machine = _changed(sweep.machine, "machine", changes["machine"])
+    workload = _changed(sweep.workload, "workload", changes["workload"])
+    iterations = _changed(sweep.iterations, "iterations", changes["iterations"])
+    known = _known(fields, machine.ranks_per_node)
     if not known["data"]:
-        raise next(LayoutError(broken.law, broken.sentence) for broken in broken_laws({**known, "data": None}))
-    context = {**known, "model": parts["model"], "machine": parts["machine"]}
+        broken = broken_laws({**known, "data": None})[0]
+        raise LayoutError(broken.law, broken.sentence)
+    _exclude(sweep, known)
+    context = {**known, "model": model, "machine": machine}
+    values: dict[str, Any] = {**fields, "data": known["data"]}
     return Layout(
-        **{**fields, "data": known["data"]},
-        **parts,
-        expected_seconds=_expected_seconds(parts["iterations"], context),
+        **values,
+        model=model,
+        machine=machine,
+        workload=workload,
+        iterations=iterations,
+        expected_seconds=_expected_seconds(iterations, context),
         campaign=_campaign(sweep, context),
         identity=identity_of(
-            model=parts["model"].model_dump(exclude_defaults=True, exclude={"name", "size"}),
-            iterations=parts["iterations"].total,
-            on=parts["machine"].name,
+            model=model.model_dump(exclude_defaults=True, exclude={"name", "size"}),
+            iterations=iterations.total,
+            on=machine.name,
             machine=_of_the_run(changes["machine"]),
             workload=_of_the_run(changes["workload"]),
             environment=fields["variant"].env if fields["variant"] else {},
@@ -184,9 +193,8 @@ def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: str = "when") -> BaseModel:
-    """The sweep's model, machine, workload or iterations with changes over them."""
-    part: BaseModel = getattr(sweep, name)
+def _changed(part: Part, name: str, changes: dict[str, Any], place: str = "when") -> Part:
+    """A sweep's model, machine, workload or iterations with changes over it."""
     if not changes:
         return part
     try:

@@ -10,7 +10,7 @@ from markupsafe import escape
 from nodesweep.common.markdown import read
 from nodesweep.common.numbers import word
 from nodesweep.config.columns import TIDY
-from nodesweep.reports.tables.cells import HEADINGS, STANDARD, Column, Row, figure, known, varies
+from nodesweep.reports.tables.cells import COLUMN_OF_HEADING, STANDARD, Column, Row, figure, known, varies
 from nodesweep.reports.tables.document import View
 
 OUTCOME = "Outcome"
@@ -117,14 +117,14 @@ def plain_grid(
 
 def all_layouts(rows: Sequence[Row]) -> Grid:
     """Every row with all that is known of it."""
-    rest = [name for name in HEADINGS if name not in (*_FIRST, "Notes")]
+    rest = [name for name in COLUMN_OF_HEADING if name not in (*_FIRST, "Notes")]
     view = View(
         (
             replace(figure("Layout", "slug"), left=True),
             Column(OUTCOME, ("outcome", "state"), lambda outcome, state: word(_standing(outcome, state)), left=True),
-            *(_needed(HEADINGS[name]) for name in (*_FIRST, *rest)),
+            *(_needed(COLUMN_OF_HEADING[name]) for name in (*_FIRST, *rest)),
             *(replace(figure(heading, name), shown=known(name)) for heading, name in _MORE),
-            HEADINGS["Notes"],
+            COLUMN_OF_HEADING["Notes"],
         )
     )
     return grid(view.shown(list(rows)), rows, name="layouts")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from nodesweep.common.markdown import inert
@@ -10,23 +11,27 @@ from nodesweep.common.numbers import (
     UNKNOWN,
     count,
     energy,
-    frequency,
     interval,
     memory,
     off,
     percent,
     rounded,
+    with_unit,
     word,
     yes_no,
 )
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.config.columns import TIDY
+from nodesweep.config.headings import HEADINGS, StandardHeading
+from nodesweep.config.layout_field import Kind, LayoutField
+from nodesweep.config.layout_fields import COLUMNS
 
-MARKS = "marks"
-"""What a cell may ask for beside the tidy columns: the annotations in the other cells of its row."""
-PARALLEL = "DP, MP, PP"
-PARALLEL_MEANING = "data, tensor model and pipeline parallel size"
 Row = dict[str, Any]
+
+
+def no_mark(row: Row) -> str:
+    """Nothing after a cell."""
+    return ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Column:
     cell: Callable[..., str]
     shown: Callable[[list[Row]], bool] = lambda rows: True
     number: str = ""
-    mark: Callable[[Row], str] = lambda row: ""
+    mark: Callable[[Row], str] = no_mark
     term: str = ""
     meaning: str = ""
     left: bool = False
@@ -95,119 +100,73 @@ def varies(*sources: str) -> Callable[[list[Row]], bool]:
     return lambda rows: len({tuple(row[source] for source in sources) for row in rows}) > 1
 
 
-STANDARD = {
-    column.heading: column
-    for column in (
-        Column("Nodes", ("nodes",), count, number="nodes"),
-        Column("Freq", ("frequency_ghz",), frequency),
-        Column("Size", ("model_size",), word, meaning="parameters of the model ({size})"),
-        Column("DP", ("data",), count, number="data", term=PARALLEL, meaning=PARALLEL_MEANING),
-        Column("MP", ("tensor",), count, number="tensor", term=PARALLEL, meaning=PARALLEL_MEANING),
-        Column("PP", ("pipeline",), count, number="pipeline", term=PARALLEL, meaning=PARALLEL_MEANING),
-        Column("MBS", ("micro_batch_samples",), count, number="micro_batch_samples", meaning="micro batch size"),
-        Column("GBS", ("global_batch_samples",), count, number="global_batch_samples", meaning="global batch size"),
-        Column("AC", ("activation_checkpointing",), yes_no, meaning="activation checkpointing"),
-        Column("Mem", ("memory_mib",), memory, mark=out_of_memory, meaning="{memory}"),
-        Column(
-            *("Sec/it", ("iteration_seconds",), lambda seconds: rounded(seconds, 1, 3)),
-            number="iteration_seconds",
-            meaning="seconds per iteration, {iterations}",
-        ),
-        Column(
-            *("TFLOPs", ("tflops_per_node",), lambda tflops: rounded(tflops, 2, 2)),
-            number="tflops_per_node",
-            meaning="floating point operations per node, recomputation counted, vocabulary {vocabulary}",
-        ),
-        Column(
-            *("Est. Aggr. PetaFLOPs", ("aggregate_petaflops",), lambda petaflops: rounded(petaflops, 1, 1)),
-            number="aggregate_petaflops",
-            meaning="TFLOPs * Nodes / 1024",
-        ),
-        Column(
-            *("Energy [Wh]", ("energy_joules",), energy, known("energy_joules")),
-            meaning="of all nodes over the whole job, by the scheduler's accounts",
-        ),
-        Column("num-layers", ("layers",), count, varies("layers"), number="layers"),
-        Column("hidden-size", ("hidden_size",), count, varies("hidden_size", "attention_heads"), number="hidden_size"),
-        Column(
-            *("num-attention-heads", ("attention_heads",), count, varies("hidden_size", "attention_heads")),
-            number="attention_heads",
-        ),
-        Column("Variant", ("variant",), word, varies("variant")),
-        Column(
-            *("Notes", ("note", "state", "outcome", "where", "outcome_note", "flags", MARKS), notes),
-            left=True,
-        ),
-    )
-}
-"""The columns of a table that names none, by heading."""
-
-
-def _percent(heading: str, name: str) -> Column:
-    meaning = TIDY[name].meaning.removesuffix(", in %")
-    return Column(heading, (name,), percent, known(name), number=name, meaning=meaning)
-
-
-EXPLAINING = {
-    column.heading: column
-    for column in (
-        Column("Sequence", ("sequence_length_tokens",), count, varies("sequence_length_tokens")),
-        Column("Campaign", ("campaign",), word, varies("campaign")),
-        _percent("Compute", "compute_percent"),
-        _percent("Bubble", "bubble_percent"),
-        _percent("DP sync", "sync_percent"),
-        replace(_percent("Shared cores", "sharing_percent"), shown=positive("sharing_percent")),
-        _percent("Efficiency", "scaling_efficiency_percent"),
-        _percent("MFU", "mfu_percent"),
-        _percent("HFU", "hfu_percent"),
-        Column(
-            *("Tokens/s", ("tokens_per_second",), lambda value: rounded(value, 0, 3)),
-            number="tokens_per_second",
-            meaning=TIDY["tokens_per_second"].meaning,
-        ),
-        Column(
-            *("Days", ("training_days",), lambda value: rounded(value, 1, 2), known("training_days")),
-            number="training_days",
-            meaning="to train on {tokens} tokens",
-        ),
-        Column(
-            *("Node-h / 1e9 tokens", ("node_hours_per_billion_tokens",), lambda value: rounded(value, 1, 3)),
-            number="node_hours_per_billion_tokens",
-            meaning=TIDY["node_hours_per_billion_tokens"].meaning,
-        ),
-        Column(
-            *("Predicted", ("predicted_seconds", "predicted_seconds_low", "predicted_seconds_high"), interval),
-            known("predicted_seconds"),
-            number="predicted_seconds",
-            meaning="seconds per iteration that the other runs of its campaign predict; the interval holds 95 of 100",
-        ),
-        Column(
-            *("Off", ("predicted_error_percent",), off, known("predicted_error_percent")),
-            number="predicted_error_percent",
-            meaning="how far the prediction is off what was measured",
-        ),
-        Column(
-            *("Predicted Mem", ("predicted_memory_mib",), memory, known("predicted_memory_mib")),
-            number="predicted_memory_mib",
-            meaning="peak of the rank that needs most, by the other runs of its campaign, or by memory_constants",
-        ),
-        Column(
-            *("Mem off", ("predicted_memory_error_percent",), off, known("predicted_memory_error_percent")),
-            number="predicted_memory_error_percent",
-            meaning="how far that is off the measured peak of a rank",
-        ),
-    )
-}
-"""Columns that say why a row is as it is, by heading."""
-
-HEADINGS = {**STANDARD, **EXPLAINING}
-
-_CELLS: dict[str, Callable[[Any], str]] = {
+_CELL_OF_KIND: dict[Kind, Callable[[Any], str]] = {
     "word": word,
     "count": count,
     "number": lambda value: rounded(value, 0, 4),
     "yes_no": yes_no,
 }
+_CELL_OF_HEADING: dict[str, Callable[..., str]] = {
+    "Mem": memory,
+    "Sec/it": lambda seconds: rounded(seconds, 1, 3),
+    "TFLOPs": lambda tflops: rounded(tflops, 2, 2),
+    "Est. Aggr. PetaFLOPs": lambda petaflops: rounded(petaflops, 1, 1),
+    "Energy [Wh]": energy,
+    "Notes": notes,
+    "Tokens/s": lambda tokens: rounded(tokens, 0, 3),
+    "Days": lambda days: rounded(days, 1, 2),
+    "Node-h / 1e9 tokens": lambda hours: rounded(hours, 1, 3),
+    "Predicted": interval,
+    "Off": off,
+    "Predicted Mem": memory,
+    "Mem off": off,
+}
+"""How the values of a standard column become a cell, where the kind of its values does not say so."""
+
+
+def cell_of_field(row: LayoutField) -> Callable[[Any], str]:
+    """How a value of a layout's field becomes a cell."""
+    return partial(with_unit, unit=row.unit) if row.unit else _CELL_OF_KIND[row.kind]
+
+
+def _cell_of(row: StandardHeading) -> Callable[..., str]:
+    if row.heading in _CELL_OF_HEADING:
+        return _CELL_OF_HEADING[row.heading]
+    name = row.columns[0]
+    if name in COLUMNS:
+        return cell_of_field(COLUMNS[name])
+    return percent if name.endswith("_percent") else _CELL_OF_KIND[TIDY[name].kind]
+
+
+def _shown(row: StandardHeading) -> Callable[[list[Row]], bool]:
+    rules = {
+        "always": lambda rows: True,
+        "known": known(row.columns[0]),
+        "positive": positive(row.columns[0]),
+        "varies": varies(*row.varying),
+    }
+    return rules[row.shown]
+
+
+def _column(row: StandardHeading) -> Column:
+    return Column(
+        row.heading,
+        row.columns,
+        _cell_of(row),
+        _shown(row),
+        number=row.number,
+        mark=out_of_memory if row.heading == "Mem" else no_mark,
+        term=row.term,
+        meaning=row.meaning,
+        left=row.heading == "Notes",
+    )
+
+
+STANDARD = {name: _column(row) for name, row in HEADINGS.items() if not row.explains}
+"""The columns of a table that names none, by heading."""
+EXPLAINING = {name: _column(row) for name, row in HEADINGS.items() if row.explains}
+"""Columns that say why a row is as it is, by heading."""
+COLUMN_OF_HEADING = {**STANDARD, **EXPLAINING}
 
 
 def figure(heading: str, name: str) -> Column:
@@ -215,7 +174,7 @@ def figure(heading: str, name: str) -> Column:
     tidy = TIDY[name]
     meaning = tidy.meaning + (", {iterations}" if tidy.of_iterations else "")
     number = name if tidy.kind in ("count", "number") else ""
-    return Column(heading, (name,), _CELLS[tidy.kind], number=number, meaning=meaning, left=tidy.kind == "word")
+    return Column(heading, (name,), _CELL_OF_KIND[tidy.kind], number=number, meaning=meaning, left=tidy.kind == "word")
 
 
 def formatted(column: Column, form: str) -> Column:

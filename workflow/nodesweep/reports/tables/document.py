@@ -14,11 +14,12 @@ from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.config.columns import TIDY
 from nodesweep.config.expressions import UNKNOWN, compile_condition
+from nodesweep.config.headings import MARKS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
 from nodesweep.results.table import records, restated, size_label
 
-from .cells import HEADINGS, MARKS, STANDARD, Column, Row, figure, formatted
+from .cells import COLUMN_OF_HEADING, STANDARD, Column, Row, figure, formatted
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEMORY_MEANING = {
@@ -29,7 +30,7 @@ MEMORY_MEANING = {
     "none": "not measured",
 }
 
-_TERMS = {column.term or heading for heading, column in HEADINGS.items()}
+_TERMS = {column.term or heading for heading, column in COLUMN_OF_HEADING.items()}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class View:
 
 def _own(heading: str) -> str:
     """A heading in markdown."""
-    return heading if heading in HEADINGS else inert(heading)
+    return heading if heading in COLUMN_OF_HEADING else inert(heading)
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,11 @@ def _view(table: Table, statistic: Statistic, place: str) -> View:
     columns = []
     for number, chosen in enumerate(table.columns):
         shown = chosen.value or chosen.heading
-        column = replace(HEADINGS[shown], shown=lambda rows: True) if shown in HEADINGS else figure(shown, shown)
+        column = (
+            replace(COLUMN_OF_HEADING[shown], shown=lambda rows: True)
+            if shown in COLUMN_OF_HEADING
+            else figure(shown, shown)
+        )
         column = replace(column, heading=chosen.heading)
         if chosen.format:
             column = formatted(column, chosen.format)

@@ -13,6 +13,7 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
+from nodesweep.config.headings import HEADINGS, MARKS
 from nodesweep.config.loader import Key
 from nodesweep.config.origins import Origins
 from nodesweep.config.sweep import Sweep
@@ -24,7 +25,6 @@ from nodesweep.launch.journal import State
 from nodesweep.launch.records import needs_run, standing
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.calibration.files import read_calibrations
-from nodesweep.reports.tables.cells import HEADINGS, MARKS
 from nodesweep.results.measurement import Measurement, Settings
 from nodesweep.results.metrics import EXPLAINED, Basis, bases, explain_row
 from nodesweep.results.table import Run, build, from_csv, records, to_csv
@@ -171,7 +171,7 @@ def _printable(line: str) -> str:
 
 def _told(names: list[str], trace: Trace, value: str, in_table: str, lines: Mapping[int, str]) -> list[str]:
     """Columns: their value in the table, where it comes from, and the lines of the log that decide it."""
-    headings = {column.sources[0]: column.heading for column in HEADINGS.values() if len(column.sources) == 1}
+    headings = {column.columns[0]: column.heading for column in HEADINGS.values() if len(column.columns) == 1}
     labels = [f"{name} ({headings[name]})" if name in headings else name for name in names]
     said = [f"{', '.join(labels)} = {in_table or '-'}", *(f"    {sentence}" for sentence in trace.said)]
     if in_table != value:
@@ -182,7 +182,7 @@ def _told(names: list[str], trace: Trace, value: str, in_table: str, lines: Mapp
 def _columns(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
     """The columns of results.csv that names or headings of tables mean; all where none is given."""
     known = {name: (name,) for name in TIDY}
-    shown = {heading: column.sources for heading, column in HEADINGS.items()}
+    shown = {heading: column.columns for heading, column in HEADINGS.items()}
     chosen = {column.heading: column.value or column.heading for table in sweep.tables for column in table.columns}
     shown |= {heading: shown.get(value, (value,)) for heading, value in chosen.items()}
     known |= {heading: tuple(name for name in sources if name != MARKS) for heading, sources in shown.items()}
