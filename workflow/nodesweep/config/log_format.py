@@ -1,10 +1,11 @@
 """What a user may write of the log of a trainer that nodesweep does not know: its lines, figures and their units."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal, Protocol, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 import re2
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from nodesweep.common.text_pattern import TextPattern
 
 from .registries import log_format_names
 from .types import Contained, Expression, Name, OneOf, StrictModel
@@ -21,26 +22,6 @@ UNITS: dict[str, tuple[str, ...]] = {
     "tflops": get_args(SpeedUnit),
 }
 """Units of the figures that have one; none is assumed."""
-
-
-class TextMatch(Protocol):
-    """A match of a regular expression, of `re` or of RE2."""
-
-    def __getitem__(self, group: int | str, /) -> str: ...
-    def groupdict(self) -> dict[str, str | None]: ...
-    def start(self) -> int: ...
-    def end(self) -> int: ...
-
-
-class TextPattern(Protocol):
-    """A compiled regular expression of RE2."""
-
-    @property
-    def groups(self) -> int: ...
-    @property
-    def groupindex(self) -> dict[str, int]: ...
-    def search(self, text: str, begin: int = 0) -> TextMatch | None: ...
-    def finditer(self, text: str) -> Iterator[TextMatch]: ...
 
 
 def compiled(pattern: str) -> TextPattern:

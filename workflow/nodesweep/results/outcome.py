@@ -9,13 +9,16 @@ decide where there is nothing but a log: what the scheduler knew is then read fr
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE, Cause
 from nodesweep.logs.completion import completion
 from nodesweep.logs.patterns.endings import CONSEQUENCE, SCHEDULER, SIGKILL_NOTE, SYMPTOM
 from nodesweep.logs.reading import LogReading, SeenFailure
 from nodesweep.logs.root_cause import evidence, evidence_of_nan, first_root, nearest, progress, root_causes
-from nodesweep.schedulers.base import End
+
+if TYPE_CHECKING:  # schedulers take long to load, and a log alone needs none
+    from nodesweep.schedulers.base import End
 
 SIGKILL_EXIT_CODES = (137, -9)
 COMMAND_EXIT_CODES = {126: "a command could not be executed", 127: "a command was not found"}
@@ -40,7 +43,7 @@ class Verdict:
     cause: Cause = ""
 
 
-def decide(end: End | None, reading: LogReading, iterations_requested: int | None) -> Verdict:
+def decide(end: "End | None", reading: LogReading, iterations_requested: int | None) -> Verdict:
     """Name the outcome of one ended job.
 
     `end`: what its scheduler recorded, None where there is nothing but the log. `iterations_requested`: None where
@@ -57,7 +60,7 @@ def decide_from_log(reading: LogReading) -> Verdict:
 
 @dataclass(frozen=True)
 class _Case:
-    end: End | None
+    end: "End | None"
     reading: LogReading
     requested: int | None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE, Cause, known_cause
-from nodesweep.config.log_format import TextPattern
+from nodesweep.common.text_pattern import TextPattern
 
 from .regex import Pattern
 

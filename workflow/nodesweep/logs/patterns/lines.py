@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from nodesweep.config.log_format import TextPattern
+from nodesweep.common.text_pattern import TextPattern
 
 from .quantities import COUNT, ONE, Quantity
 from .regex import Pattern

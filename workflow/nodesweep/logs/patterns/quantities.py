@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-from nodesweep.config.log_format import TextMatch, TextPattern
+from nodesweep.common.text_pattern import TextMatch, TextPattern
 
 from .regex import Pattern
 
