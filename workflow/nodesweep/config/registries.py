@@ -14,4 +14,4 @@ def scheduler_names() -> tuple[str, ...]:
 
 def log_format_names() -> tuple[str, ...]:
     """The log formats a workload may name; `auto` recognises them."""
-    return ("auto", *import_module("nodesweep.logs.trainers").FORMATS)
+    return ("auto", *sorted(import_module("nodesweep.logs.trainers").FORMATS))

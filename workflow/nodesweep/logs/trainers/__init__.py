@@ -5,7 +5,7 @@ A new trainer is a new module here and example logs under tests/logs/examples.
 
 from graphlib import TopologicalSorter
 from importlib import import_module
-from pkgutil import iter_modules
+from pathlib import Path
 
 from nodesweep.logs.patterns.lines import IterationPattern
 from nodesweep.logs.patterns.trainer import Format, Trainer
@@ -38,7 +38,8 @@ def ordered_formats(formats: list[Format]) -> dict[str, Format]:
     return {name: by_name[name] for name in order.static_order()}
 
 
-TRAINERS = {name: _trainer_in(name) for name in sorted(module.name for module in iter_modules(__path__))}
+_MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__")
+TRAINERS = {name: _trainer_in(name) for name in _MODULES}
 """Trainers by the name of their module."""
 FORMATS = ordered_formats([form for trainer in TRAINERS.values() for form in trainer.formats])
 """Formats by name, in the order in which they are tried."""
