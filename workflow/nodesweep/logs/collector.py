@@ -26,7 +26,7 @@ from .memory import MemoryPeaks
 from .progress_bars import ProgressBars
 from .reading import Iteration, LogReading, NearMiss, SeenFailure, SeenSuccess, SeenTotal
 from .rules import LeadingQuantity, Rule, TrailingQuantity
-from .series import IterationSeries
+from .series import RecordSeries
 from .trainers import recognised_format
 
 END_HEAD = 1500
@@ -44,7 +44,7 @@ def _ends_of(text: str) -> str:
     return text if len(text) <= END_HEAD + END_TAIL else f"{text[:END_HEAD]} … {text[-END_TAIL:]}"
 
 
-def _preference(series: IterationSeries) -> tuple[int, float]:
+def _preference(series: RecordSeries) -> tuple[int, float]:
     """Sort key of the records of one kind among others: the smallest is chosen."""
     rank, length = series.kind.rank, series.duration if series.kind.is_bar else float(len(series.records))
     untimed = len(series.records) == 1 and series.latest is not None and series.latest.seconds is None
@@ -62,7 +62,7 @@ class Collector:
     def __init__(self, form: Format | None):
         self.dump = ArgumentDump()
         self._form = form
-        self._series: dict[str, IterationSeries] = {}
+        self._series: dict[str, RecordSeries] = {}
         self._extractors: dict[str, Extractor] = {}
         self._bars: dict[str, ProgressBars] = {}
         self._ahead: dict[str, dict[str, float]] = {}
@@ -171,7 +171,7 @@ class Collector:
             name: value for name, value in self._settings.items() if self.dump.arguments.get(name, "None") == "None"
         }
 
-    def _chosen(self) -> tuple[IterationSeries | None, Format | None]:
+    def _chosen(self) -> tuple[RecordSeries | None, Format | None]:
         """The records made to be read rather than stand-ins, of those the most frequent kind, and their format.
 
         Of progress bars the one that took longest. A single record of an engine stands in for less than a bar does.
@@ -203,7 +203,7 @@ class Collector:
                 if len(self._series) == MOST_SERIES:
                     continue
                 name = f"{row.name} of {record.total}" if row.is_bar else row.name
-                series = self._series[name] = IterationSeries(row, text[:SAMPLE_CHARACTERS])
+                series = self._series[name] = RecordSeries(row, text[:SAMPLE_CHARACTERS])
             self._keep(row, series, record)
             if extract.memory:
                 self._add_peaks(extract.memory, line, extract.rank)
@@ -221,7 +221,7 @@ class Collector:
                 replace(known, count=known.count + 1) if known else NearMiss(held.strip(), 1, line, plain(text, 160))
             )
 
-    def _keep(self, row: IterationPattern, series: IterationSeries, record: Iteration) -> None:
+    def _keep(self, row: IterationPattern, series: RecordSeries, record: Iteration) -> None:
         before = series.latest
         if series.starts_over(record) and not row.is_bar:
             self._memory = MemoryPeaks()  # what earlier runs in the file took is not this one's

@@ -1,7 +1,7 @@
 """Numbers and times for lines that do not tell theirs, from the progress bar drawn before them."""
 
 from .reading import Iteration
-from .series import IterationSeries
+from .series import RecordSeries
 
 SMOOTHED = 20
 CLEAR_SECONDS = 3
@@ -41,7 +41,7 @@ class ProgressBars:
             return record
         return record._replace(total=bar.total, seconds=record.seconds or bar.seconds)
 
-    def numbered(self, record: Iteration, text: str, series: IterationSeries | None) -> Iteration:
+    def numbered(self, record: Iteration, text: str, series: RecordSeries | None) -> Iteration:
         """A record with what the bar before it says; `text` is its text.
 
         Where two come after one bar, as they do where standard output is buffered, bars tell nothing of any of them.
@@ -66,7 +66,7 @@ class ProgressBars:
         self._used = bar.number, bar.total
         return record._replace(number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
 
-    def _numbers_first(self, series: IterationSeries, bar: Iteration) -> bool:
+    def _numbers_first(self, series: RecordSeries, bar: Iteration) -> bool:
         """Number the first record, which came before any bar, by the one drawn again after it; whether that can be."""
         again = self._after_first
         if again is None or len(series.records) > 1 or again.total != bar.total or again.number >= bar.number:
@@ -74,13 +74,13 @@ class ProgressBars:
         series.renumber(self._drawn(next(iter(series.records.values())), again))
         return True
 
-    def settle(self, series: IterationSeries) -> None:
+    def settle(self, series: RecordSeries) -> None:
         """Number the only record by the bar drawn after it, where none came before."""
         again = self._after_first
         if self._used is None and again is not None and len(series.records) == 1:
             series.renumber(self._drawn(next(iter(series.records.values())), again))
 
     @staticmethod
-    def _counted(record: Iteration, series: IterationSeries) -> Iteration:
+    def _counted(record: Iteration, series: RecordSeries) -> Iteration:
         series.count()
         return record._replace(number=series.next_number)

@@ -10,7 +10,7 @@ NEAR = 2
 
 
 @dataclass
-class IterationSeries:
+class RecordSeries:
     """Records of one kind of line so far, by number; of a repeated number the last counts.
 
     `sample`: the line of the first. `is_counted`: numbers are those of the records, for want of better ones.

@@ -13,7 +13,7 @@ from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measure import measure_log
-from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.outcome import decide_from_log
 from nodesweep.results.table import figures, size_label
 
@@ -130,7 +130,7 @@ def ingest_job(job: Job, readings: list[LogReading], given: Given) -> IngestedLo
     words |= dict.fromkeys(given.set, Word("--set"))
     shape = _shape(known)
     form = whole.format.name if whole.format else "no known format"
-    settings = Settings(None, given.statistic, _memory_source(whole), form)
+    settings = MeasurementSettings(None, given.statistic, _memory_source(whole), form)
     return IngestedLog(
         sources=tuple(_source(of, reading) for of, reading in files),
         layout_text=text_of(known),
