@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from nodesweep.config.machine import Machine, Peak, peak_of
+from nodesweep.config.machine import Machine, PeakTflops, peak_of
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import TidyRow
 from nodesweep.config.workload import Workload
@@ -133,7 +133,7 @@ class RowContext:
         return self.basis.calibrations.get(self.row["campaign"] or "")
 
     @property
-    def peak(self) -> Peak | None:
+    def peak(self) -> PeakTflops | None:
         """What one of its nodes can do at best."""
         if self.machine is None or self.workload is None:
             return None
