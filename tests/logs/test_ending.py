@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from paths import examples_of
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
+from nodesweep.logs.endings.signatures import SIGNATURES_OF_ALL
 from nodesweep.logs.reader import read_log
 from nodesweep.logs.rules import SIGNATURES, SUCCESSES
-from nodesweep.logs.trainers import FORMATS
+from nodesweep.logs.trainers import FORMATS, TRAINERS
 from nodesweep.results.outcome import Verdict, decide_from_log
 
 SUCCESS_LINES = examples_of("successes.tsv")
@@ -435,10 +436,15 @@ def test_every_marker_is_of_use():
 
 
 def test_markers_are_few_and_long():
-    """Literal markers stay a small set of words that a healthy log of a million lines hardly holds."""
-    markers = {marker for row in (*SIGNATURES, *SUCCESSES) for marker in row.markers}
-    assert len(markers) <= 130
-    assert min(map(len, markers)) >= 6
+    """Markers of all logs and of each trainer stay few: words that a healthy log of a million lines hardly holds."""
+    of_all = {marker for row in SIGNATURES_OF_ALL for marker in row.markers}
+    of_trainers = [
+        {marker for row in (*trainer.signatures, *trainer.successes) for marker in row.markers}
+        for trainer in TRAINERS.values()
+    ]
+    assert len(of_all) <= 115
+    assert max(map(len, of_trainers)) <= 6
+    assert min(map(len, of_all.union(*of_trainers))) >= 6
 
 
 @pytest.mark.parametrize("row", [*SIGNATURES, *SUCCESSES], ids=lambda row: row.kind)
