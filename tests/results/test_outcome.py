@@ -176,6 +176,7 @@ def test_consequences_alone_are_noted(verdict):
 
 def test_the_record_printed_last_decides_of_nan(tmp_path):
     """After a restart from iteration 2 its loss is NaN, though iteration 4 of the attempt before had one."""
-    lines = [STARTED, *map(record, (1, 2, 3, 4)), record(3, " lm loss: NAN |")]
+    records = (record(number, " lm loss: 9.0 |") for number in (1, 2, 3, 4))
+    lines = [STARTED, *records, record(3, " lm loss: NAN |")]
     (tmp_path / "run.log").write_text("".join(f"{line}\n" for line in lines).replace("/       3", "/       9"))
     assert decide(End(1), read_log(tmp_path / "run.log"), 9).cause == "nan_loss"
