@@ -1,4 +1,4 @@
-"""What a user may write of the log of a trainer that nodesweep does not know: its lines, figures and their units."""
+"""How a user describes the log of a trainer that nodesweep does not know: lines, figures and units."""
 
 from typing import Annotated, Literal, Self, get_args
 
@@ -120,15 +120,15 @@ class LogFigures(StrictModel):
         if self.seconds is None and self.iterations_per_second is None:
             raise ValueError("has neither seconds nor iterations_per_second; one of them gives the time")
         for name, figure in self.given.items():
-            known = UNITS.get(name, ())
-            if figure.unit not in known and (known or figure.unit is not None):
-                choice = ", ".join(known) or "none; leave it out"
+            units = UNITS.get(name, ())
+            if figure.unit not in units and (units or figure.unit is not None):
+                choice = ", ".join(units) or "none; leave it out"
                 raise ValueError(f"{name} has the unit {figure.unit}; its units: {choice}")
         return self
 
     @property
     def given(self) -> dict[str, LogFigure]:
-        """Those that are described, by name."""
+        """Figures that are described, by name."""
         return {name: figure for name in type(self).model_fields if (figure := getattr(self, name)) is not None}
 
 

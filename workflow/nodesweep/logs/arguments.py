@@ -16,7 +16,7 @@ _NEOX_END = re.compile(r"\.{0,60}(?:updated|default)$")
 
 
 def _continues(before: Peeled, line: Peeled) -> bool:
-    """Whether srun may have put its label, and nothing else, into the middle of a line."""
+    """Whether two lines may be one that srun tore, with nothing but its label in the middle."""
     if not line.body.strip() or line.body.startswith("----"):
         return False
     return not line.body.startswith(" ") or (len(line.prefix) < len(before.prefix))
@@ -24,7 +24,7 @@ def _continues(before: Peeled, line: Peeled) -> bool:
 
 @dataclass
 class ArgumentDump:
-    """Arguments so far. While `open`, every line may be one; a dump closes at its end or after many other lines.
+    """Arguments so far. While `open`, every line may be one; a dump closes at its last line or after many other lines.
 
     `count`: lines read as arguments, of the last dump. `lines`: where each argument stands.
     """
@@ -37,13 +37,13 @@ class ArgumentDump:
     _before: dict[str, Peeled] = field(default_factory=dict)
 
     def begin(self) -> None:
-        """A dump starts here; what an earlier run in the file printed no longer holds."""
+        """Begin a dump; arguments of an earlier run in the file no longer count."""
         self.arguments.clear()
         self.lines.clear()
         self.count, self._other_lines, self.open, self._before = 0, 0, True, {}
 
     def resume(self) -> None:
-        """Lines of a dump without its beginning."""
+        """Go on with a dump whose first line is missing."""
         self.open = True
         self._other_lines = 0
 

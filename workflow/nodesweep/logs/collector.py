@@ -22,7 +22,7 @@ from nodesweep.logs.patterns.trainer import Format
 
 from .arguments import ArgumentDump
 from .extract import Extractor, derived, fields_of, quantities_in
-from .memory import MemoryPeaks
+from .memory import PEAKS, MemoryPeaks
 from .progress_bars import ProgressBars
 from .reading import Iteration, LogReading, NearMiss, SeenFailure, SeenSuccess, SeenTotal
 from .rules import LeadingQuantity, Rule, TrailingQuantity
@@ -36,7 +36,6 @@ SAMPLE_CHARACTERS = 2000
 ROUNDING_SECONDS = 0.0051
 MOST_SERIES = 1000
 """Kinds of records and progress bars of so many lengths; a log with more holds nothing worth reading."""
-_PEAKS = ("peak_allocated_mib", "peak_reserved_mib")
 
 
 def _ends_of(text: str) -> str:
@@ -101,10 +100,10 @@ class Collector:
                 return self._take_line(row, text, line)
         return False
 
-    def take_end(self, rows: list[Rule], text: str, line: int, known: bool) -> None:
+    def take_end(self, rows: list[Rule], text: str, line: int, taken: bool) -> None:
         """Keep the success and the failure that a line shows: of each the first rule that matches.
 
-        In a line that is `known` for something else only a scheduler's words count, which stand in any line, and what
+        In a line that was `taken` for something else only a scheduler's words count, which stand in any line, and what
         stands behind a record, where another process wrote to its end.
         """
         success = next((row for row in rows if isinstance(row, Success) and row.pattern.search(_ends_of(text))), None)
@@ -113,11 +112,11 @@ class Collector:
             before = self._successes.get(success.kind)
             self._successes[success.kind] = SeenSuccess(success, line, plain(text), before.count + 1 if before else 1)
         signatures = [row for row in rows if isinstance(row, Signature)]
-        records = [row for row in rows if isinstance(row, IterationPattern)] if known and signatures else []
+        records = [row for row in rows if isinstance(row, IterationPattern)] if taken and signatures else []
         if behind := next(filter(None, (record.rest_of(text) for record in records)), ""):
             self._take_failure(signatures, behind, line)
         elif signatures:
-            self._take_failure([row for row in signatures if not known or row.precedence == SCHEDULER], text, line)
+            self._take_failure([row for row in signatures if not taken or row.precedence == SCHEDULER], text, line)
 
     def _take_failure(self, rows: list[Signature], text: str, line: int) -> None:
         failure = next((row for row in rows if row.pattern.search(_ends_of(text))), None)
@@ -213,18 +212,20 @@ class Collector:
         return taken
 
     def _miss(self, row: IterationPattern, text: str, line: int) -> None:
-        """Note a line that holds the text of a record's line and is none, for whoever asks why nothing was read."""
+        """Note a line that holds the marker of an iteration but is none, to explain why nothing was read."""
         held = next((marker for marker in row.head.markers if marker in text), None)
         if held is not None:
-            known = self._near_misses.get(row.name)
+            earlier = self._near_misses.get(row.name)
             self._near_misses[row.name] = (
-                replace(known, count=known.count + 1) if known else NearMiss(held.strip(), 1, line, plain(text, 160))
+                replace(earlier, count=earlier.count + 1)
+                if earlier
+                else NearMiss(held.strip(), 1, line, plain(text, 160))
             )
 
     def _keep(self, row: IterationPattern, series: RecordSeries, record: Iteration) -> None:
         before = series.latest
         if series.starts_over(record) and not row.is_bar:
-            self._memory = MemoryPeaks()  # what earlier runs in the file took is not this one's
+            self._memory = MemoryPeaks()  # peaks of earlier runs in the file do not count
         if series.add(record) and before is not None and row.rank < 2 and (self._failures or self._successes):
             self._failures = [found for found in self._failures if found.line > before.line]
             self._successes = {kind: seen for kind, seen in self._successes.items() if seen.line > before.line}
@@ -235,7 +236,7 @@ class Collector:
         if not values or series is None or series.latest is None:
             return False
         self._matched.update(quantity.label for quantity in rows)
-        self._add_peaks({name: values.pop(name) for name in _PEAKS if name in values}, line)
+        self._add_peaks({name: values.pop(name) for name in PEAKS if name in values}, line)
         series.replace_latest(series.latest.updated(fields_of(values)))
         return True
 
@@ -258,14 +259,14 @@ class Collector:
         for match in row.line.pattern.finditer(text):
             self._matched[row.name] += 1
             factor = float(row.factor)
-            peaks = {name: float(match[name.split("_")[1]]) * factor for name in _PEAKS}
+            peaks = {name: float(match[name.split("_")[1]]) * factor for name in PEAKS}
             self._add_peaks(peaks, line, int(match.groupdict().get("rank") or 0))
             taken = True
         return taken
 
     def _add_peaks(self, peaks: Mapping[str, float], line: int, rank: int = 0) -> None:
         # Where nothing is known 0 is printed.
-        allocated, reserved = (finite(peaks.get(name)) or None for name in _PEAKS)
+        allocated, reserved = (finite(peaks.get(name)) or None for name in PEAKS)
         if allocated is not None or reserved is not None:
             self._memory.add_rank(rank, allocated, reserved, line)
 
@@ -275,8 +276,8 @@ class Collector:
         if value is None:
             return False
         self._matched.update(quantity.label for quantity in rows)
-        known = self._totals.get(row.quantity.name)
-        if known is None or row.keep == "last" or (row.keep == "highest" and value > known.value):
+        earlier = self._totals.get(row.quantity.name)
+        if earlier is None or row.keep == "last" or (row.keep == "highest" and value > earlier.value):
             self._totals[row.quantity.name] = SeenTotal(value, line)
         return True
 

@@ -9,6 +9,7 @@ from nodesweep.logs.patterns.lines import IterationPattern
 from nodesweep.logs.patterns.prefixes import peel, rank_in, stamp_seconds
 from nodesweep.logs.patterns.quantities import Quantity, finite
 
+from .memory import PEAKS
 from .reading import Iteration
 
 _FIELDS = frozenset(Iteration._fields)
@@ -17,7 +18,6 @@ MOST = 10**15
 MOST_SHAPES = 1000
 MICROSECONDS = 6
 AFTER_LOSS = "loss scale"
-_MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Extractor:
             self.found[rows] += 1
             if self._pattern.leaves_out_nan:
                 self._look_for_loss(fields, values, text)
-            memory = {name: values[name] for name in _MEMORY if name in values}
+            memory = {name: values[name] for name in PEAKS if name in values}
             clock = stamp_seconds(text, match.start()) if pattern.derive != "tokens" else None
             iteration = Iteration(number, line, whole(total), clock=clock).updated(fields)
             rank = rank_in(text[: match.start()])
@@ -81,7 +81,7 @@ class Extractor:
                 return values, rows
         values, rows = quantities_in(self._pattern.quantities, text)
         if len(self._usual) < MOST_SHAPES:
-            # Also those that another line of this shape may have: their text is there, what follows is no number.
+            # Others may stand in another line of this shape: here their text is there, but no number follows.
             likely = (
                 row for row in self._pattern.quantities if row in rows or (row.name not in values and row.text in text)
             )
@@ -128,26 +128,26 @@ def quantities_in(rows: tuple[Quantity, ...], text: str) -> tuple[dict[str, floa
 
 def fields_of(values: Mapping[str, float]) -> dict[str, float | None]:
     """Quantities as fields of an iteration; a loss that is no finite number makes a nan iteration."""
-    known = {name: finite(value) for name, value in values.items()}
-    rate = known.pop("iterations_per_second", None)
+    fields = {name: finite(value) for name, value in values.items()}
+    rate = fields.pop("iterations_per_second", None)
     if rate:
-        known["seconds"] = 1 / rate
-    if not (known.get("seconds") or 0) > 0:
-        known.pop("seconds", None)
+        fields["seconds"] = 1 / rate
+    if not (fields.get("seconds") or 0) > 0:
+        fields.pop("seconds", None)
     for name in _WHOLE:
-        if name in known:
-            known[name] = int(known[name] or 0)
-    if known.get("loss") == 0 and known.get("skipped"):
-        known["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
-    elif "loss" in known and known["loss"] is None:
-        known["nan"] = max(known.get("nan") or 0, 1)
-    elif not known.get("loss") and "gradient" in known and known["gradient"] is None and not known.get("skipped"):
-        known["loss"], known["lost"] = None, True  # left out, or by the Trainer of transformers printed as 0
-    return {name: value for name, value in known.items() if name in _FIELDS}
+        if name in fields:
+            fields[name] = int(fields[name] or 0)
+    if fields.get("loss") == 0 and fields.get("skipped"):
+        fields["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
+    elif "loss" in fields and fields["loss"] is None:
+        fields["nan"] = max(fields.get("nan") or 0, 1)
+    elif not fields.get("loss") and "gradient" in fields and fields["gradient"] is None and not fields.get("skipped"):
+        fields["loss"], fields["lost"] = None, True  # left out, or by the Trainer of transformers printed as 0
+    return {name: value for name, value in fields.items() if name in _FIELDS}
 
 
 def derived(records: tuple[Iteration, ...], way: str) -> tuple[Iteration, ...]:
-    """The records with seconds that follow from others: from time stamps ("clock") or from tokens ("tokens")."""
+    """The records with seconds derived from other quantities: time stamps ("clock") or tokens ("tokens")."""
     if way == "tokens":
         return tuple(row._replace(seconds=_from_tokens(row)) for row in records)
     if way == "clock":

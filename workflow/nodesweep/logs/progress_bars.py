@@ -1,11 +1,11 @@
-"""Numbers and times for lines that do not tell theirs, from the progress bar drawn before them."""
+"""Number and time lines that lack both, by the progress bar drawn before them."""
 
 from .reading import Iteration
 from .series import RecordSeries
 
 SMOOTHED = 20
 CLEAR_SECONDS = 3
-"""A bar shows whole seconds: so many are known well enough."""
+"""A bar shows whole seconds, so that only so many are exact enough."""
 
 
 class ProgressBars:
@@ -19,7 +19,7 @@ class ProgressBars:
         self._text = ""
 
     def draw(self, bar: Iteration, elapsed: float | None) -> Iteration:
-        """Take the bar's latest state, `elapsed` seconds after it began; the same with the seconds of an iteration.
+        """Take the bar's latest state, `elapsed` seconds after it began, and return it with seconds per iteration.
 
         tqdm smooths its rate, which holds the slow first iterations for long: there the mean since the first counts.
         """
@@ -42,9 +42,9 @@ class ProgressBars:
         return record._replace(total=bar.total, seconds=record.seconds or bar.seconds)
 
     def numbered(self, record: Iteration, text: str, series: RecordSeries | None) -> Iteration:
-        """A record with what the bar before it says; `text` is its text.
+        """A record with number, total and time of the bar before it; `text` is the record's own.
 
-        Where two come after one bar, as they do where standard output is buffered, bars tell nothing of any of them.
+        Where two records follow one bar, because standard output is buffered, bars number none of them.
         """
         bar, before = self._bar, series.latest if series else None
         repeats, self._text = text.strip() == self._text, text.strip()
@@ -67,7 +67,7 @@ class ProgressBars:
         return record._replace(number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
 
     def _numbers_first(self, series: RecordSeries, bar: Iteration) -> bool:
-        """Number the first record, which came before any bar, by the one drawn again after it; whether that can be."""
+        """Number the first record, which no bar preceded, by the bar drawn again after it; whether that is possible."""
         again = self._after_first
         if again is None or len(series.records) > 1 or again.total != bar.total or again.number >= bar.number:
             return False
@@ -75,7 +75,7 @@ class ProgressBars:
         return True
 
     def settle(self, series: RecordSeries) -> None:
-        """Number the only record by the bar drawn after it, where none came before."""
+        """Number the only record by the bar drawn after it, where no bar came before."""
         again = self._after_first
         if self._used is None and again is not None and len(series.records) == 1:
             series.renumber(self._drawn(next(iter(series.records.values())), again))

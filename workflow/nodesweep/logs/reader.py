@@ -20,7 +20,7 @@ NEWLINE = ord("\n")
 
 
 def read_log(path: Path, form: Format | None = None) -> LogReading:
-    """Read the log at `path` as one of `form`, or recognise it; a log nobody has written yet reads as an empty one.
+    """Read the log at `path` by a format, or by the one it is recognised as; a missing log reads as an empty one.
 
     Raises OSError.
     """
@@ -43,7 +43,7 @@ def read_open_log(log: OpenLog, form: Format | None = None) -> LogReading:
 
 
 class Reader:
-    """One pass: lines that hold some text of the rules are decoded, mended where torn, and given to the collector."""
+    """One pass over a log: lines that hold a marker are decoded, mended where torn, and given to the collector."""
 
     def __init__(self, form: Format | None):
         self.rules = rules(form)
@@ -65,12 +65,12 @@ class Reader:
         self._lines += block.newlines
 
     def reading(self, last: bytes) -> LogReading:
-        """What all lines have given, the last of which is this."""
+        """What all lines have given; `last`: the last line of the log."""
         unfinished = bool(last) and not last.endswith(b"\n")
         return self._collector.reading(plain(_decoded(last)), self._lines + unfinished)
 
     def _read_dump(self, block: LogBlock, begin: int, end: int, line: int) -> None:
-        """Read the lines between two others as arguments, while they are any."""
+        """Read the lines between two places as arguments, as long as they are some."""
         for low, high in block.lines(begin, end):
             if not self._collector.dump.open:
                 return
@@ -83,12 +83,12 @@ class Reader:
         rows = self.rules.rows_for(hit.texts, text)
         if label is not None and _lacks_end(rows, text) and self._read_mended(block, begin, end, text, label, line):
             return
-        known = any([self._collector.take(row, text, line) for row in rows])
-        if self._collector.dump.open and not known:
-            known = self._collector.dump.take(peel(text.rstrip("\r\n")), line)
-        if label is not None and not known:
-            known = self._read_mended(block, begin, end, text, label, line)
-        self._collector.take_end(rows, text, line, known)
+        taken = any([self._collector.take(row, text, line) for row in rows])
+        if self._collector.dump.open and not taken:
+            taken = self._collector.dump.take(peel(text.rstrip("\r\n")), line)
+        if label is not None and not taken:
+            taken = self._read_mended(block, begin, end, text, label, line)
+        self._collector.take_end(rows, text, line, taken)
 
     def _read_mended(self, block: LogBlock, begin: int, end: int, text: str, label: str, line: int) -> bool:
         """Read a line that srun tore in two together with its other half, which has the same label."""
@@ -112,7 +112,7 @@ def _lacks_end(rows: list[Rule], text: str) -> bool:
 
 
 def _spans(row: Rule, whole: str, seam: int) -> bool:
-    """Whether a row finds something in two halves put together that goes over the seam."""
+    """Whether a rule finds something in two halves put together that lies across the seam."""
     match row:
         case IterationPattern():
             head = row.head.pattern.search(whole)

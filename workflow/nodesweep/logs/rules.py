@@ -109,8 +109,8 @@ def rules(form: Format | None) -> Rules:
 
 def _iteration_rules(form: Format | None) -> list[tuple[Rule, tuple[str, ...]]]:
     """Rules for the iterations of one format, or of all, and for the quantities on lines around them."""
-    known = [form.iteration, form.iteration.numbered_by] if form else [row.iteration for row in FORMATS.values()]
-    iterations = list({row.name: row for row in known if row is not None}.values())
+    patterns = [form.iteration, form.iteration.numbered_by] if form else [row.iteration for row in FORMATS.values()]
+    iterations = list({row.name: row for row in patterns if row is not None}.values())
     return [
         *((row, row.head.markers) for row in iterations),
         *((TrailingQuantity(row, quantity), (text,)) for row in iterations for text, quantity in row.trailing),

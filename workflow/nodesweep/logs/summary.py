@@ -1,4 +1,4 @@
-"""The figures of a log in short: what a careful reader would write down of it."""
+"""Summarise a log: the figures that a careful reader would write down."""
 
 from collections.abc import Iterable
 from statistics import median
@@ -81,5 +81,5 @@ def _memory(reading: LogReading) -> Summary:
 
 
 def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+    present = [value for value in values if value is not None]
+    return median(present) if present else None

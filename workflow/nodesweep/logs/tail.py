@@ -52,8 +52,8 @@ class GrowingLog:
             status = os.fstat(descriptor)
             self.changed = status.st_mtime
             file = (status.st_dev, status.st_ino)
-            known = os.pread(descriptor, len(self._mark), 0)
-            if file != self._file or status.st_size < self._offset or known != self._mark:
+            start = os.pread(descriptor, len(self._mark), 0)
+            if file != self._file or status.st_size < self._offset or start != self._mark:
                 self._forget()
             self._file = file
             if status.st_size > self._offset:

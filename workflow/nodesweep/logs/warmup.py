@@ -17,7 +17,7 @@ WARM_UP_SPREADS = 5.0
 def warm_up(reading: LogReading) -> tuple[int, str]:
     """How many leading records are warm-up, and why; at least one record is left.
 
-    None where the log does not show the start of a run: an excerpt, or the tail of a log.
+    No record is where the log does not show the start of a run: in an excerpt, or the tail of a log.
     """
     form, records = reading.format, reading.iterations
     if form is None or not reading.shows_start or len(records) < 2:
@@ -94,8 +94,8 @@ def warm_up_by_rule(reading: LogReading, warmup: int | None) -> WarmUpRecords | 
     first = max(records[0].number - interval, before_all)
     starts = [first, *(row.number for row in records[:-1])]
     configured = sum(start < first + (warmup or 0) for start in starts)
-    known, reason = warm_up(reading) if warmup != 0 else (0, "")
-    by_format = sum(row.seconds is not None for row in reading.iterations[:known])
+    dropped, reason = warm_up(reading) if warmup != 0 else (0, "")
+    by_format = sum(row.seconds is not None for row in reading.iterations[:dropped])
     by_times = _off_the_later(records)
     most = max(configured, by_format, by_times)
     return WarmUpRecords(min(most, len(records) - 1), configured, by_format, reason, by_times)

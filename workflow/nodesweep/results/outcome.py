@@ -127,7 +127,7 @@ def _work_done(case: _Case) -> Verdict | None:
 
 
 def _work_done_by_the_log(case: _Case) -> Verdict | None:
-    """The same where nobody knows how many iterations were asked for."""
+    """The log shows that the work was done; asked where nobody knows how many iterations were wanted."""
     if case.requested is not None:
         return None
     found = completion(case.reading, case.failures)

@@ -1,4 +1,4 @@
-"""What schedulers and launchers of jobs say in a log of why they ended one, as rows of data; see signatures.py."""
+"""Lines in which schedulers and launchers of jobs say why they ended one, as rows of data; see signatures.py."""
 
 from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SCHEDULER, TERMINATED, signature
 
