@@ -40,7 +40,7 @@ class Grid:
             return 0
         return self.mesh.get_local_rank(dimension)
 
-    def along(self, dimension: str) -> DeviceMesh:
+    def submesh(self, dimension: str) -> DeviceMesh:
         """This rank and the ranks that differ from it in one dimension alone; ValueError on a single rank."""
         if self.mesh is None:
             raise ValueError(f"a single rank has no other ranks along the dimension {dimension}")
@@ -90,11 +90,11 @@ def build_stages(given: Arguments, grid: Grid) -> list[Stage]:
         stages = [Stage(given, index) for index in indices]
     for stage in stages:
         if grid.sizes["tensor"] > 1:
-            split_tensors(stage, grid.along("tensor"))
+            split_tensors(stage, grid.submesh("tensor"))
         if given.recompute_granularity == "full":
             recompute_layers(stage)
         if given.shards_data:
-            shard_over_replicas(stage, grid.along("data"))
+            shard_over_replicas(stage, grid.submesh("data"))
         if split:
             stage.to_empty(device=grid.device)
         initialise(stage, given)
@@ -165,7 +165,7 @@ def make_step(given: Arguments, grid: Grid, stages: list[Stage]) -> Step:
         with _vocabulary_split_loss(grid):
             loss = step(tokens, targets)
         if averages:
-            average_gradients(parameters, grid.along("data").get_group())
+            average_gradients(parameters, grid.submesh("data").get_group())
         return loss
 
     return full_step
@@ -212,7 +212,7 @@ def _pipeline_step(given: Arguments, grid: Grid, stages: list[Stage]) -> Step:
     """The step of a pipeline, by torch's schedules; the last stage computes the loss."""
     from torch.distributed import pipelining
 
-    group = grid.along("pipeline").get_group()
+    group = grid.submesh("pipeline").get_group()
     parts = [
         pipelining.PipelineStage(
             stage,
