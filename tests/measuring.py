@@ -10,9 +10,9 @@ from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
 from nodesweep.reports.tables.document import document_of, render
 from nodesweep.results.measure import measure
-from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.outcome import decide
-from nodesweep.results.table import Run, build
+from nodesweep.results.table import LayoutRun, build
 from nodesweep.schedulers.base import End
 from nodesweep.sweep.expand import expand
 from nodesweep.sweep.layout import Layout
@@ -44,7 +44,7 @@ def layouts_of(sweep: Sweep) -> tuple[Layout, ...]:
     return expand(sweep).layouts
 
 
-def document(sweep: Sweep, runs: Iterable[Run]) -> str:
+def document(sweep: Sweep, runs: Iterable[LayoutRun]) -> str:
     """Its tables of these runs."""
     table = build(runs)
     return render(document_of(sweep, table), table)
@@ -60,14 +60,15 @@ def node_memory_line(mib: float) -> str:
     return f"(after 1 iterations) CPU memory (MB) | used: {mib} | total: 32768.0 | avail: 1.0 | used percent: 1.0"
 
 
-def run_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end: End = SUCCESS) -> Run:
+def run_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end: End = SUCCESS) -> LayoutRun:
     """A layout whose job wrote `lines` and ended so, recorded and measured."""
     log = folder / f"{layout.slug}.log"
     log.write_text("".join(f"{line}\n" for line in lines))
     reading = scan(log, format_of(sweep.workload.log_format))
     verdict = decide(end, reading, layout.iterations.total)
     record = {"schema": 1, "slug": layout.slug, "attempt": 1, "job_id": "77", **asdict(verdict), "log": log.name}
-    return Run(layout, "ended", record, measure(layout, record, reading, Settings.of(layout, sweep.statistic)))
+    measured = measure(layout, record, reading, MeasurementSettings.of(layout, sweep.statistic))
+    return LayoutRun(layout, "ended", record, measured)
 
 
 def measurement_of(*arguments: Any, **keywords: Any) -> Measurement:

@@ -22,7 +22,7 @@ from nodesweep.importers.job_logs import given as given_fields
 from nodesweep.importers.job_logs.constraints import broken_laws, completed
 from nodesweep.importers.job_logs.fields import FIELDS
 from nodesweep.logs.trainers.common_settings import SETTINGS
-from nodesweep.results.measurement import Statistics
+from nodesweep.results.measurement import IterationStatistics
 from nodesweep.results.table import from_csv
 
 OLD = {
@@ -119,7 +119,7 @@ def test_same_figures_as_a_run_of_the_sweep(tmp_path):
     given = {name: BIG_MODEL[name] for name in ("layers", "hidden_size", "attention_heads", "vocab_size")}
     fields = {name: value for name, value in layout.fields().items() if name in FIELDS and value is not None}
     (log,) = ingested(tmp_path, **fields, **given).logs
-    compared = [name for name in Statistics.__dataclass_fields__ if "second" in name or "flops" in name]
+    compared = [name for name in IterationStatistics.__dataclass_fields__ if "second" in name or "flops" in name]
     assert len(compared) == 10
     for name in compared:
         assert getattr(log.measurement.statistics, name) == getattr(run.measurement.statistics, name), name

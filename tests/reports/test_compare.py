@@ -18,9 +18,9 @@ from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY
 from nodesweep.reports.comparison import CSV_COLUMNS, markdown
 from nodesweep.reports.run_diff import Noted, document
-from nodesweep.results.comparison.comparison import Comparison, Side, compare
+from nodesweep.results.comparison.comparison import ComparedSweep, Comparison, compare
 from nodesweep.results.comparison.matching import FIELDS, match
-from nodesweep.results.comparison.noise import Interval, Judged, Timed, independent, judged
+from nodesweep.results.comparison.noise import Interval, MeasuredTime, TimeDifferences, independent, time_differences
 from nodesweep.results.environment import Fact
 from nodesweep.results.table import build, to_csv
 
@@ -43,7 +43,7 @@ def sweep(*seconds: float | None, **values: Any) -> list[dict[str, Any]]:
 
 def compared(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]], tolerance: float = 5.0) -> Comparison:
     """Two sweeps of which only the tables are known."""
-    return compare(Side("old", before, {}), Side("new", after, {}), tolerance)
+    return compare(ComparedSweep("old", before, {}), ComparedSweep("new", after, {}), tolerance)
 
 
 def verdicts(found: Comparison) -> dict[str, str]:
@@ -60,20 +60,20 @@ class Machine:
     def __init__(self, seed: int, between: float, scatter: float = 0.02, memory: float = 0.5) -> None:
         self.random, self.between, self.scatter, self.memory = random.Random(seed), between, scatter, memory
 
-    def run(self, seconds: float) -> Timed:
+    def run(self, seconds: float) -> MeasuredTime:
         """A run of 30 iterations that take so long in truth."""
         seconds *= math.exp(self.random.gauss(0, self.between))
         state, series = self.random.gauss(0, 1), []
         for _ in range(30):
             state = self.memory * state + math.sqrt(1 - self.memory**2) * self.random.gauss(0, 1)
             series.append(seconds * math.exp(self.scatter * state))
-        return Timed.of_series(sorted(series)[15], series)
+        return MeasuredTime.of_series(sorted(series)[15], series)
 
-    def pair(self, layouts: int, slowed: float = 0.0, drift: float = 0.0) -> Judged:
+    def pair(self, layouts: int, slowed: float = 0.0, drift: float = 0.0) -> TimeDifferences:
         """Two sweeps; in the second all take longer by `drift`, and the first layout by `slowed` beside that."""
         truth = [self.random.uniform(0.1, 2.0) for _ in range(layouts)]
         after = [seconds * (1 + drift) * (1 + slowed * (not at)) for at, seconds in enumerate(truth)]
-        return judged([(self.run(old), self.run(new)) for old, new in zip(truth, after, strict=True)])
+        return time_differences([(self.run(old), self.run(new)) for old, new in zip(truth, after, strict=True)])
 
 
 PAIRS = 120
@@ -119,18 +119,18 @@ def test_a_layout_slowed_by_a_tenth_is_found(drift: float) -> None:
 
 
 def test_two_slowed_layouts_do_not_hide_each_other() -> None:
-    """Both are found, and the others are not called faster."""
-    quiet = [(Timed(1.0, 0.005, 0.002), Timed(1.0 + 0.002 * at, 0.005, 0.002)) for at in range(8)]
+    """Both are found, the others are not called faster, and what all have in common is told by those six alone."""
+    quiet = [(MeasuredTime(1.0, 0.005, 0.002), MeasuredTime(1.0 + 0.002 * at, 0.005, 0.002)) for at in range(8)]
     slow = [(old, replace(new, seconds=1.12)) for old, new in quiet[:2]]
-    found = judged([*slow, *quiet[2:]])
+    found = time_differences([*slow, *quiet[2:]])
     assert [own.sure for own in found.own] == [True, True, *[False] * 6]
-    assert found.told_by == 6
+    assert found.shift.value == time_differences(quiet[2:]).shift.value
 
 
 def test_few_layouts_are_judged_each_by_itself() -> None:
     """One layout, 3 % slower: within noise and drift; 30 %: beyond. No shift is told from so few."""
     for seconds, sure in ((1.03, False), (1.3, True)):
-        found = judged([(Timed(1.0, 0.003, 0.001), Timed(seconds, 0.003, 0.001))])
+        found = time_differences([(MeasuredTime(1.0, 0.003, 0.001), MeasuredTime(seconds, 0.003, 0.001))])
         assert (found.shift, found.own[0].sure) == (None, sure)
     assert found.own[0].percents[0] == pytest.approx(30)
 
@@ -140,7 +140,7 @@ def test_iterations_that_hang_together_count_less() -> None:
     assert independent([1.0, 1.1] * 20) == 16
     assert independent([1.0] * 20 + [1.1] * 20) < 6
     assert independent([1.0, 1.0, 1.0]) == 3
-    of_table = Timed.of_spread(2.0, 0.06745, 4)
+    of_table = MeasuredTime.of_spread(2.0, 0.06745, 4)
     assert of_table.scatter == pytest.approx(0.05)
     assert of_table.error == pytest.approx(0.05 * 1.2533 / math.sqrt(2), rel=1e-3)
 
@@ -175,7 +175,7 @@ def test_rows_alike_are_matched_by_slug_or_not_at_all() -> None:
     found = match([row("a"), row("b")], [row("c")])
     assert not found.pairs and len(found.unclear) == 1
     assert "cannot be told apart" in markdown(
-        compare(Side("o", [row("a"), row("b")], {}), Side("n", [row("c")], {}), 5)
+        compare(ComparedSweep("o", [row("a"), row("b")], {}), ComparedSweep("n", [row("c")], {}), 5)
     )
 
 
@@ -315,7 +315,8 @@ def test_what_cannot_be_compared_is_exit_code_2(
 def test_hostile_text_is_inert(tmp_path: Path) -> None:
     """Names, evidence and facts of a run reach the comparison and the diff as text that does nothing."""
     before, after = row("n1" + HOSTILE, variant=HOSTILE), row("n2" + HOSTILE, None, variant=HOSTILE)
-    shown = markdown(compare(Side(HOSTILE, [before, row("v" + HOSTILE, nodes=3)], {}), Side(HOSTILE, [after], {}), 5))
+    old = ComparedSweep(HOSTILE, [before, row("v" + HOSTILE, nodes=3)], {})
+    shown = markdown(compare(old, ComparedSweep(HOSTILE, [after], {}), 5))
     facts = [Fact("software", HOSTILE, HOSTILE), Fact("environment", "A", HOSTILE)]
     script = f"#!/bin/bash\n{HOSTILE}\n"
     other = [Fact("software", HOSTILE, "1"), Fact("host", "name", HOSTILE)]

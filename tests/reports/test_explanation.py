@@ -16,8 +16,8 @@ from nodesweep.reports.scaling import sentence
 from nodesweep.reports.tables.explanation import explanation
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.results.metrics import EXPLAINED, Basis, explain
-from nodesweep.results.scaling import Loss, best_of_each, losses
-from nodesweep.results.table import Run, build, explained, from_csv, records, restated, to_csv
+from nodesweep.results.scaling import ScalingLoss, best_of_each, losses
+from nodesweep.results.table import LayoutRun, build, explained, from_csv, records, restated, to_csv
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
 MACHINE = {
@@ -37,7 +37,7 @@ def study(rows: list[tuple[int, int, float]], **changes: Any) -> Sweep:
     return sweep_of(points, **settings, **changes)
 
 
-def ran(sweep: Sweep, rows: list[tuple[int, int, float]], folder: Path) -> list[Run]:
+def ran(sweep: Sweep, rows: list[tuple[int, int, float]], folder: Path) -> list[LayoutRun]:
     """Its runs, each of three equal iterations."""
     return [
         run_of(sweep, layout, folder, [STARTED, *(record_line(number, 3, seconds) for number in (1, 2, 3))])
@@ -45,7 +45,7 @@ def ran(sweep: Sweep, rows: list[tuple[int, int, float]], folder: Path) -> list[
     ]
 
 
-def table_of(sweep: Sweep, runs: list[Run]) -> pandas.DataFrame:
+def table_of(sweep: Sweep, runs: list[LayoutRun]) -> pandas.DataFrame:
     """The tidy table as `nodesweep measure` makes it."""
     layouts = {run.layout.slug: run.layout for run in runs}
     calibrations = {
@@ -120,15 +120,15 @@ def test_losses_in_words():
     """Causes that cost nothing are left out, those that give speed back are said, and so is no loss at all."""
     first, last = {"nodes": 2, "tensor": 1, "campaign": "runs"}, {"nodes": 8, "tensor": 2, "campaign": "runs"}
     fields = (("MP", "tensor"),)
-    told = sentence(Loss(first, last, {"a": 2.0, "b": 1.0, "c": 0.9}), fields, campaigns=False)
+    told = sentence(ScalingLoss(first, last, {"a": 2.0, "b": 1.0, "c": 0.9}), fields, campaigns=False)
     assert told == (
         "From 2 to 8 nodes (MP 1, then MP 2): 56 % of the speed per node is left. Of the loss 118 % goes to a, "
         "and 18 % comes back by c."
     )
-    assert sentence(Loss(first, last | {"tensor": 1}, {"a": 1.001}), fields, campaigns=True) == (
+    assert sentence(ScalingLoss(first, last | {"tensor": 1}, {"a": 1.001}), fields, campaigns=True) == (
         "From 2 to 8 nodes (MP 1), campaign runs: the speed per node stays the same."
     )
-    assert sentence(Loss(first, last, {"a": 0.8}), (), campaigns=False).endswith("grows to 125 %.")
+    assert sentence(ScalingLoss(first, last, {"a": 0.8}), (), campaigns=False).endswith("grows to 125 %.")
 
 
 def test_memory_beside_measured(tmp_path):
@@ -214,7 +214,7 @@ def test_the_table_survives_its_csv(june):
 def test_nothing_known_nothing_said(tmp_path):
     """Without runs the section is left out."""
     sweep = study(TIMES[:2])
-    runs = [Run(layout, "pending", None, None) for layout in layouts_of(sweep)]
+    runs = [LayoutRun(layout, "pending", None, None) for layout in layouts_of(sweep)]
     assert explanation(sweep, table_of(sweep, runs)) == ""
 
 

@@ -26,8 +26,8 @@ from nodesweep.reports.tables import cells as cell_formats
 from nodesweep.reports.tables.cells import Column
 from nodesweep.reports.tables.document import Document, View, document_of, render
 from nodesweep.results.measure import measure
-from nodesweep.results.measurement import Settings
-from nodesweep.results.table import Run, build, from_csv, to_csv
+from nodesweep.results.measurement import MeasurementSettings
+from nodesweep.results.table import LayoutRun, build, from_csv, to_csv
 from nodesweep.schedulers.base import End
 
 BASE = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "frequency_ghz": 2.0}
@@ -55,7 +55,7 @@ def cells(markdown: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in rows]
 
 
-def study_run(study, layout, folder) -> Run:
+def study_run(study, layout, folder) -> LayoutRun:
     """A run that wrote the log from which the study's author typed a row."""
     key = (layout.nodes, layout.tensor, layout.activation_checkpointing)
     _, mib, seconds = STUDY[key]
@@ -76,7 +76,7 @@ def study_table(tmp_path):
     return study, build(study_run(study, layout, tmp_path) for layout in layouts_of(study))
 
 
-def one_cell(heading: str, run: Run, study) -> str:
+def one_cell(heading: str, run: LayoutRun, study) -> str:
     """The cell under `heading` in the table of one run."""
     headings, row = cells(document(study, [run]))
     return dict(zip(headings, row, strict=True))[heading]
@@ -89,7 +89,7 @@ def rendered(study, table) -> str:
 
 def pending(study) -> str:
     """The document of a sweep of which nothing has run yet."""
-    return document(study, [Run(layout, "pending", None, None) for layout in layouts_of(study)])
+    return document(study, [LayoutRun(layout, "pending", None, None) for layout in layouts_of(study)])
 
 
 def simple(**changes):
@@ -149,8 +149,8 @@ def test_numbers(value, decimals, significant, text):
 def test_states(status):
     """A layout without an end keeps its row and says what it is waiting for."""
     study, layout = simple()
-    assert one_cell("Notes", Run(layout, status, None, None), study) == status
-    assert one_cell("Mem", Run(layout, status, None, None), study) == "-"
+    assert one_cell("Notes", LayoutRun(layout, status, None, None), study) == status
+    assert one_cell("Mem", LayoutRun(layout, status, None, None), study) == "-"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_states(status):
 def test_ends_without_a_measurement(record, notes, memory):
     """An end other than ok stands in the notes, out of memory in the memory cell."""
     study, layout = simple()
-    run = Run(layout, "ended", record, None)
+    run = LayoutRun(layout, "ended", record, None)
     assert (one_cell("Notes", run, study), one_cell("Mem", run, study)) == (notes, memory)
 
 
@@ -183,7 +183,7 @@ def test_one_iteration_only(tmp_path):
 def test_clock_and_checkpointing_of_a_plain_machine():
     """A machine without clocks shows none; no recomputation is No."""
     study, layout = simple(machine={"scheduler": "local"})
-    run = Run(layout, "pending", None, None)
+    run = LayoutRun(layout, "pending", None, None)
     assert (one_cell("Freq", run, study), one_cell("AC", run, study)) == ("-", "No")
 
 
@@ -221,7 +221,7 @@ def test_the_document_says_what_a_node_is():
     assert "mean of the logged iterations after warm-up (the first 2, or more where the times show it)" in text
 
 
-def ended(study, layout, folder, *seconds) -> Run:
+def ended(study, layout, folder, *seconds) -> LayoutRun:
     """A run whose iterations took so long."""
     lines = [record_line(number, len(seconds), value) for number, value in enumerate(seconds, start=1)]
     return run_of(study, layout, folder, [STARTED, *lines])
@@ -265,7 +265,7 @@ def test_rows_and_their_order(tmp_path):
     one, two, four = layouts_of(study)
     runs = [
         ended(study, one, tmp_path, 2.0, 2.0, 2.0),
-        Run(two, "pending", None, None),
+        LayoutRun(two, "pending", None, None),
         ended(study, four, tmp_path, 1.0),
     ]
     shown = "".join(row[0] for row in cells(document(study, runs))).split("Nodes")[1:]
@@ -329,7 +329,7 @@ def test_headings_are_text():
 def test_a_document_that_is_no_sweep(tmp_path):
     """Columns, notations and sections of any maker's are rendered by the same code."""
     study = sweep_of(NODES)
-    table = build(Run(layout, "pending", None, None) for layout in layouts_of(study))
+    table = build(LayoutRun(layout, "pending", None, None) for layout in layouts_of(study))
     view = View((Column("Machines", ("nodes", "state"), lambda nodes, state: f"{nodes} {state}"),))
     other = Document("By hand", (("num-layers", 2),), (("GBS", "batch"),), (view,), "global_batch_samples", "GBS")
     text = render(other, table)
@@ -367,7 +367,7 @@ def hostile_document(text: str) -> str:
     """The document of a sweep in which `text` stands wherever a user's or a log's words can."""
     study, layout = simple()
     record = {"outcome": text, "where": text, "evidence": text, "note": text, "log": text}
-    run = Run(layout, "ended", record, None)
+    run = LayoutRun(layout, "ended", record, None)
     machine = study.machine.model_copy(update={"description": text})
     model = study.model.model_copy(update={"size": text})
     changed = study.model_copy(update={"title": text, "machine": machine, "model": model})
@@ -421,7 +421,7 @@ def test_what_the_scheduler_counted(tmp_path):
     run = run_of(study, layout, tmp_path, [STARTED, *(record_line(number, 3, 2.0) for number in (1, 2, 3))])
     record = {**run.record, "usage": USAGE}
     reading = scan(tmp_path / record["log"], FORMATS["megatron-deepspeed"])
-    measurement = measure(layout, record, reading, Settings.of(layout, study.statistic))
+    measurement = measure(layout, record, reading, MeasurementSettings.of(layout, study.statistic))
     run = run._replace(record=record, measurement=measurement)
     assert one_cell("Mem", run, study) == "300.0 MiB"
     assert one_cell("Energy [Wh]", run, study) == "1500"

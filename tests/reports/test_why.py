@@ -23,7 +23,7 @@ from nodesweep.logs.lines import lines_at
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.custom import format_of
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.flops import hardware_flops, model_flops, parameter_count, tflops_per_node
+from nodesweep.performance.flops import hardware_flops, parameter_count, tflops_per_node
 from nodesweep.reports.trace import formulas
 from nodesweep.reports.trace import ingested as tracing
 from nodesweep.reports.trace.columns import COLUMNS
@@ -360,7 +360,7 @@ def test_formulas_give_their_results(nodes, heads, tensor, recompute, seconds, c
     work = (
         hardware_flops(**sizes, activation_checkpointing=recompute, selective=shape.recomputes_core_only)
         if counted
-        else model_flops(**sizes)
+        else hardware_flops(**sizes, activation_checkpointing=False)
     )
     assert worked_out(filled_in) == pytest.approx(tflops_per_node(work, seconds, layout.nodes), rel=1e-12)
     for said in (formulas.tokens_per_second(shape, seconds), formulas.aggregate(shape, 0.75)):

@@ -20,7 +20,7 @@ from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.logs.warmup import warm_up_records
 from nodesweep.results import measurement as measuring_module
-from nodesweep.results.measurement import SCHEMA, Measurement, Memory
+from nodesweep.results.measurement import SCHEMA, MeasuredMemory, Measurement
 from nodesweep.schedulers.base import End
 
 POINT = {"nodes": 192, "tensor": 4, "pipeline": 48, "global_batch": 1536, "sequence_length": 2048}
@@ -116,7 +116,7 @@ def test_no_record_no_statistics(measured):
     """A run that died while building has memory and a verdict, and no invented time."""
     measurement = measured(sweep(), [], node_memory_line(100.5), OUT_OF_MEMORY, end=End(1))
     assert measurement.statistics is None
-    assert measurement.memory == Memory(100.5, "log-node-used", None, 2)
+    assert measurement.memory == MeasuredMemory(100.5, "log-node-used", None, 2)
     assert (measurement.record["outcome"], measurement.record["where"]) == ("oom", "in iteration 1")
 
 
@@ -128,7 +128,7 @@ def test_memory_by_source(measured):
         for rank, allocated, reserved in ((0, 10.0, 30.0), (1, 20.0, 20.0))
     ]
     memory = {source: measured(sweep(source=source), [1.0], *lines).memory for source in ("log-max-allocated", "none")}
-    assert memory == {"log-max-allocated": Memory(20.0, "log-max-allocated", 1, 3), "none": None}
+    assert memory == {"log-max-allocated": MeasuredMemory(20.0, "log-max-allocated", 1, 3), "none": None}
     assert measured(sweep(source="log-max-reserved"), [1.0], *lines).memory.peak_mib == 30.0
     assert measured(sweep(source="log-node-used"), [1.0], *lines).memory is None
 

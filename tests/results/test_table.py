@@ -12,7 +12,7 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.results import table as results
-from nodesweep.results.table import Run, build, from_csv, size_label, to_csv
+from nodesweep.results.table import LayoutRun, build, from_csv, size_label, to_csv
 from nodesweep.schedulers.base import End
 
 POINT = {"pipeline": 48, "tensor": 4, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
@@ -33,11 +33,11 @@ def runs(tmp_path):
         "log": "",
     }
     return [
-        Run(queued, "queued", None, None),
+        LayoutRun(queued, "queued", None, None),
         run_of(SWEEP, finished, tmp_path, [STARTED, node_memory_line(16622.7), *rows]),
-        Run(running, "running", None, None),
+        LayoutRun(running, "running", None, None),
         run_of(SWEEP, out_of_memory, tmp_path, died, End(1)),
-        Run(crashed, "ended", record, None),
+        LayoutRun(crashed, "ended", record, None),
     ]
 
 
@@ -76,7 +76,7 @@ def test_another_table_is_refused():
     with pytest.raises(NodesweepError, match="columns"):
         from_csv("a,b\n1,2\n")
     with pytest.raises(NodesweepError, match="measure"):
-        from_csv(to_csv(build([Run(layouts_of(SWEEP)[0], "pending", None, None)])).replace(",1536,", ",many,"))
+        from_csv(to_csv(build([LayoutRun(layouts_of(SWEEP)[0], "pending", None, None)])).replace(",1536,", ",many,"))
 
 
 @settings(deadline=None)
@@ -84,7 +84,7 @@ def test_another_table_is_refused():
 def test_any_text_survives_the_csv(text):
     """Whatever stands in a verdict is one printable line of the table, and the table keeps its one row."""
     layout = layouts_of(SWEEP)[0]
-    run = Run(layout, "ended", {"outcome": "crash", "evidence": text}, None)
+    run = LayoutRun(layout, "ended", {"outcome": "crash", "evidence": text}, None)
     table = from_csv(to_csv(build([run])))
     assert len(table) == 1
     assert table["evidence"].fillna("")[0] == plain(text)

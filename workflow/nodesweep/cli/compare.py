@@ -20,18 +20,18 @@ MOST_BYTES = 64 * 2**20
 def compare(options: argparse.Namespace) -> int:
     """Print how the layouts of two sweeps differ; 1 for a regression, 2 where there is nothing to compare."""
     from nodesweep.reports import comparison as document
-    from nodesweep.results.comparison.comparison import Side
+    from nodesweep.results.comparison.comparison import ComparedSweep
     from nodesweep.results.comparison.comparison import compare as compared
 
     try:
         folders = [results_of(name) for name in (options.before, options.after)]
         tables = [_rows(folder) for folder in folders]
         sides = [
-            Side(str(folder), rows, {row["slug"]: _series(folder, row) for row in rows})
+            ComparedSweep(str(folder), rows, {row["slug"]: _series(folder, row) for row in rows})
             for folder, rows in zip(folders, tables, strict=True)
         ]
         found = compared(*sides, options.tolerance)
-        if found.judged is None and not any(one.regression for one in found.layouts):
+        if found.differences is None and not any(one.regression for one in found.layouts):
             raise NodesweepError(
                 f"{folders[0]} and {folders[1]} have no layout that was measured in both; "
                 "layouts are matched by their fields, and `nodesweep measure` reads new runs"

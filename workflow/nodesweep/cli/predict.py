@@ -53,7 +53,7 @@ def explain(options: argparse.Namespace) -> None:
     calibrations = read_calibrations(study).values()
     print(text.strip() or "No run has told yet where its time goes.")
     for calibration in calibrations:
-        print("", *calibration.told(), sep="\n")
+        print("", *calibration.summary(), sep="\n")
 
 
 def _check_campaign(name: str | None, calibrations: dict[str, Calibration]) -> None:

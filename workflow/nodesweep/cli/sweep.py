@@ -64,14 +64,14 @@ def measure(options: argparse.Namespace) -> None:
     """Read all logs and records into results.csv."""
     from nodesweep.results.calibrate import calibrations_of
     from nodesweep.results.metrics import Basis
-    from nodesweep.results.table import Run, build, explained, to_csv
+    from nodesweep.results.table import LayoutRun, build, explained, to_csv
 
     study = study_of(options)
     runs = []
     for slug, layout in study.layouts.items():
         status, state = standing(study, slug)
         measurement = measurement_of(study, layout, state.record) if state.record else None
-        runs.append(Run(layout, status, state.record, measurement))
+        runs.append(LayoutRun(layout, status, state.record, measurement))
     foreign = _taken_in(study)
     study.folder.mkdir(parents=True, exist_ok=True)
     calibrations = calibrations_of(study.sweep, runs, foreign)

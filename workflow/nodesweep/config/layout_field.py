@@ -83,6 +83,27 @@ class LayoutField:
             return f"{value:g}{self.unit}"
         return str(value) if self.kind == "word" else f"{self.letters}{value}"
 
+    def phrase(self, value: Any) -> str:
+        """The field and its value in words; empty where there is no value.
+
+        >>> stages = LayoutField(meaning="pipeline stages", symbol="PP", label="PP")
+        >>> recomputed = LayoutField(kind="yes_no", meaning="recomputation", symbol="AC", label="AC")
+        >>> clock = LayoutField(kind="number", meaning="clock", symbol="Freq", unit="GHz")
+        >>> stages.phrase(48), recomputed.phrase(True), recomputed.phrase(False), clock.phrase(2.2), clock.phrase(None)
+        ('PP 48', 'AC', 'no AC', '2.2 GHz', '')
+        """
+        if value in (None, ""):
+            return ""
+        if self.kind == "yes_no":
+            return self.label if value else f"no {self.label}"
+        if self.kind == "number":
+            return f"{value:g} {self.unit}"
+        return str(value) if self.kind == "word" else f"{self.label} {value}"
+
+    def is_default(self, value: Any) -> bool:
+        """Whether a value needs no mention: it is the default, or there is none."""
+        return value in (None, "", self.default)
+
 
 def row_of(**facts: Any) -> Any:
     """A row as a field of a dataclass; a value that no block gives is worked out, not passed in."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nodesweep.common.units import GIB, TERA
 from nodesweep.config.sweep import Sweep
-from nodesweep.performance.best_search import Progress
+from nodesweep.performance.best_search import SearchProgress
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.time_model import kind_of
 from nodesweep.performance.cost import node_hours
@@ -69,12 +69,12 @@ class Decisions:
     _out_of_memory: dict[str, _OutOfMemory] = field(default_factory=dict)
     _survived: dict[str, float] = field(default_factory=dict)
     _ranks: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    _search: Progress | None = None
+    _search: SearchProgress | None = None
 
     def __post_init__(self) -> None:
         if self.sweep.search is not None:
             cases = {slug: Dimensions.of(layout) for slug, layout in self.layouts.items()}
-            self._search = Progress(self.sweep.search, self.layouts, cases)
+            self._search = SearchProgress(self.sweep.search, self.layouts, cases)
 
     @property
     def searches(self) -> bool:

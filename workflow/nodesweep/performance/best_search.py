@@ -1,4 +1,4 @@
-"""Which layout to try next for the best one, and which cannot be it any more.
+"""Search for the best layout: which one to run next, and which can no longer be the best.
 
 After each run the times of its campaign are fitted again. A layout that would have to beat its prediction by more than
 its interval allows is left out; of the others the most promising comes first.
@@ -18,11 +18,11 @@ from .dimensions import Dimensions
 from .timing import passes
 
 _UNMEASURED_RHO = 0.1
-"""What tensor parallelism does not divide, before any run tells: as in the priors of the fit."""
+"""The share of the work that tensor parallelism does not divide, before any run is measured: the prior of the fit."""
 
 
 @dataclass(frozen=True)
-class Best:
+class BestMeasured:
     """The best measured layout of a group: its slug, and its seconds, or node-seconds, per token."""
 
     slug: str
@@ -30,8 +30,8 @@ class Best:
 
 
 @dataclass
-class Progress:
-    """What a search knows: cases of the layouts by slug, and the seconds of those that ran."""
+class SearchProgress:
+    """The state of a search: cases of the layouts by slug, and the seconds of those that ran."""
 
     config: Search
     layouts: Mapping[str, Layout]
@@ -41,19 +41,19 @@ class Progress:
     _models: dict[str, TimeModel | None] = field(default_factory=dict)
 
     def ended(self, slug: str, seconds: float | None, scatter: float | None) -> None:
-        """Take in the time of a run and how much its iterations scatter; None where it has none."""
+        """Add a run that has ended: its seconds per iteration and their scatter, each None where it has none."""
         if seconds is not None:
             self._seconds[slug], self._scatter[slug] = seconds, scatter
             self._models.pop(self.layouts[slug].campaign, None)
 
     def rank(self, slug: str) -> float:
-        """What a layout is expected to be worth, the lowest first."""
+        """The expected seconds, or node-seconds, per token of a layout: the lowest is to run first."""
         model, case = self._model(slug), self.cases[slug]
         seconds = model.estimate(case).seconds if model else _in_proportion(case)
         return self._value(slug, seconds)
 
     def hopeless(self, slug: str) -> str:
-        """Why a layout cannot be the best of its group; empty while it may."""
+        """Why a layout cannot be the best of its group; empty while it can."""
         model, best = self._model(slug), self.best(self.group(slug))
         if model is None or best is None:
             return ""
@@ -70,10 +70,12 @@ class Progress:
         fields = self.layouts[slug].fields()
         return tuple(fields[name] for name in self.config.for_each)
 
-    def best(self, group: tuple[Any, ...]) -> Best | None:
-        """The best that was measured of a group."""
+    def best(self, group: tuple[Any, ...]) -> BestMeasured | None:
+        """The best measured layout of a group; None before one was measured."""
         of_group = [
-            Best(slug, self._value(slug, one)) for slug, one in self._seconds.items() if self.group(slug) == group
+            BestMeasured(slug, self._value(slug, one))
+            for slug, one in self._seconds.items()
+            if self.group(slug) == group
         ]
         return min(of_group, key=lambda best: best.value, default=None)
 
@@ -97,5 +99,5 @@ class Progress:
 
 
 def _in_proportion(case: Dimensions) -> float:
-    """What an iteration takes in proportion to others, before any was measured: its operations and the bubble."""
+    """The time of an iteration in proportion to others, before any was measured: by operations and the bubble."""
     return case.stage_flops / TERA * (1 / case.tensor + _UNMEASURED_RHO) * passes(case)

@@ -14,7 +14,7 @@ def node_hours(seconds: float, nodes: int) -> float:
 
 
 def node_hours_per_billion_tokens(iteration_seconds: float, nodes: int, tokens: int) -> float:
-    """Of iterations that take so long, each with so many `tokens`.
+    """Node-hours to train on 1e9 tokens by iterations of so many seconds and `tokens` each.
 
     >>> node_hours_per_billion_tokens(3.6, 10, 1_000_000)
     10.0
@@ -23,7 +23,7 @@ def node_hours_per_billion_tokens(iteration_seconds: float, nodes: int, tokens: 
 
 
 def training_days(iteration_seconds: float, tokens: int, wanted: float) -> float:
-    """Days until so many tokens are `wanted`, with `tokens` an iteration.
+    """Days to train on `wanted` tokens, with `tokens` an iteration.
 
     >>> training_days(8.64, 1000, 1e7)
     1.0

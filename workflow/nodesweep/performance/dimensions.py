@@ -1,13 +1,14 @@
 """A training run as the formulas of memory, time and rates see it: sizes of model and split, some maybe unknown."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import FIELDS, PARALLEL, LayoutValues, ModelSizes
+from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.config.training import Training
 from nodesweep.config.types import Precision
 from nodesweep.config.workload import Workload
@@ -16,11 +17,11 @@ from nodesweep.sweep.layout import Layout, sizes_of
 
 from .flops import hardware_flops, padded_vocabulary, tflops_per_node
 
-_IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.kind != "word")
-_NEEDED = tuple(row.name for row in _IN_ROWS if row.name != "ranks" and (row.follows or not row.optional))
-"""Sizes without which a row of results.csv is not wholly known."""
+_IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.kind != "word" and row.name != "ranks")
+_NEEDED = tuple(row for row in _IN_ROWS if row.follows or not row.optional)
+"""Fields without which a row of results.csv is not wholly known."""
 _RANKS_AND_BATCHES = ("ranks", "micro_batches")
-_FOLLOWING = (*_RANKS_AND_BATCHES, *(name for name, row in PARALLEL.items() if row.absent_means_default))
+_DEFAULTS = {name: row.default for name, row in PARALLEL.items() if row.absent_means_default}
 _OLDER_NAMES = {"ffn_width": "ffn_hidden_size"}
 """Names of sizes in calibration files of version 0.1, and what they are called since."""
 
@@ -32,10 +33,10 @@ class UnknownSizeError(NodesweepError):
 class Dimensions(LayoutValues, ModelSizes):
     """The sizes of one run: batches in samples, sequence and vocabulary in tokens, the vocabulary before padding.
 
-    A size that is None or left out is unknown, and raises UnknownSizeError where it is asked for; ranks, DP and micro
-    batches follow from others. `frequency_ghz` None: the clock was left to the machine. `shared_cores`: ranks that run
-    at full speed at once where all share one machine, None where each node has cores of its own. `recomputes_core_only`
-    is selective recomputation.
+    The sizes of one run are called a case. A size that is None or left out is unknown, and raises UnknownSizeError
+    where it is asked for; ranks, DP and micro batches follow from others. `frequency_ghz` None: the clock was left to
+    the machine. `shared_cores`: ranks that run at full speed at once where all share one machine, None where each node
+    has cores of its own.
     """
 
     precision: Precision
@@ -88,16 +89,19 @@ class Dimensions(LayoutValues, ModelSizes):
         )
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any], workload: Workload) -> "Dimensions | None":
+    def in_row(cls, row: TidyRow) -> "Dimensions":
+        """The sizes that a row of results.csv knows; a field that the row leaves out may have its default."""
+        sizes: dict[str, Any] = {field.name: _value_in(row, field) for field in _IN_ROWS}
+        return cls(**sizes)
+
+    @classmethod
+    def of_row(cls, row: TidyRow, workload: Workload) -> "Dimensions | None":
         """The sizes in a row of results.csv, run by such a workload; None where one is missing or they break a law."""
-        sizes = {field.name: row[field.column] for field in _IN_ROWS if field.name != "ranks"}
-        if None in [sizes[name] for name in _NEEDED]:
+        if None in [_value_in(row, field) for field in _NEEDED]:
             return None
-        found = cls(
-            **sizes,
-            ffn_hidden_size=4 * sizes["hidden_size"],
-            precision=workload.precision,
-            training=workload.training,
+        known = cls.in_row(row)
+        found = known.changed(
+            ffn_hidden_size=4 * known.hidden_size, precision=workload.precision, training=workload.training
         )
         return found if found.is_lawful else None
 
@@ -118,11 +122,15 @@ class Dimensions(LayoutValues, ModelSizes):
             return data
         if not isinstance(data, dict):
             raise ValueError("sizes of a run are a mapping")
-        known = {_OLDER_NAMES.get(name, name): value for name, value in data.items()}
+        known = {_OLDER_NAMES.get(name, str(name)): value for name, value in data.items()}
         return cls(**{**known, "training": Training.model_validate(known.get("training", {}))})
 
     def _to_data(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if name not in _FOLLOWING and value is not None}
+        kept = {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in _RANKS_AND_BATCHES and value not in (None, _DEFAULTS.get(name))
+        }
         return {**kept, "training": self.training.model_dump(mode="json")}
 
     def changed(self, **sizes: Any) -> "Dimensions":
@@ -192,3 +200,8 @@ class Dimensions(LayoutValues, ModelSizes):
             activation_checkpointing=activation_checkpointing,
             selective=self.recomputes_core_only,
         )
+
+
+def _value_in(row: TidyRow, field: LayoutField) -> TidyValue:
+    value = row[field.column]
+    return field.default if value is None and field.absent_means_default else value

@@ -61,27 +61,6 @@ def hardware_flops(
     return global_batch * sequence_length * (work + (core if activation_checkpointing and selective else 0))
 
 
-def model_flops(
-    *,
-    layers: int,
-    hidden_size: int,
-    sequence_length: int,
-    vocab_size: int,
-    global_batch: int,
-    tensor: int,
-) -> int:
-    """Operations one iteration needs over all ranks, whether or not activations are computed twice."""
-    return hardware_flops(
-        layers=layers,
-        hidden_size=hidden_size,
-        sequence_length=sequence_length,
-        vocab_size=vocab_size,
-        global_batch=global_batch,
-        tensor=tensor,
-        activation_checkpointing=False,
-    )
-
-
 def tflops_per_node(flops: float, iteration_seconds: float, nodes: int) -> float:
     """Rate of one node, in 1e12 operations per second.
 

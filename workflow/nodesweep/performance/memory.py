@@ -103,12 +103,17 @@ class StageMemory:
 
 
 @dataclass(frozen=True)
-class Peak:
-    """The highest of all stages: in the first iteration, later, and the parts of the stage it is of."""
+class MemoryPeak:
+    """The most a rank of any stage needs: in the first iteration, later, and the parts of the stage it is of."""
 
     first_bytes: float
     later_bytes: float
     of: StageMemory
+
+    @property
+    def highest_bytes(self) -> float:
+        """The peak of the whole run."""
+        return max(self.later_bytes, self.first_bytes)
 
     @property
     def stage(self) -> int:
@@ -116,27 +121,27 @@ class Peak:
         return self.of.stage
 
 
-def peak(case: Dimensions, constants: MemoryConstants) -> Peak:
+def peak(case: Dimensions, constants: MemoryConstants) -> MemoryPeak:
     """The most a rank of any stage needs. No stage between the first and the last needs more than the first."""
     stages = [stage_memory(case, stage, constants) for stage in sorted({0, case.pipeline - 1})]
-    return Peak(
+    return MemoryPeak(
         first_bytes=max(stage.first_bytes for stage in stages),
         later_bytes=max(stage.later_bytes for stage in stages),
         of=max(stages, key=lambda stage: stage.later_bytes),
     )
 
 
-def known_factor(case: Dimensions, constants: MemoryConstants) -> float | None:
-    """The allocator's factor of a case; None where it was never fitted for its recomputation."""
+def fitted_factor(case: Dimensions, constants: MemoryConstants) -> float | None:
+    """The allocator's factor of a case; None where it was never fitted for such a recomputation."""
     with_it, without = constants.allocator_factor, constants.allocator_factor_without_recomputation
     return with_it if case.activation_checkpointing else without
 
 
 def _factor(case: Dimensions, constants: MemoryConstants) -> float:
-    """The same, that of the other recomputation where it is not known."""
-    known = known_factor(case, constants)
+    """The allocator's factor of a case, or that of the other recomputation where it was never fitted for this one."""
+    fitted = fitted_factor(case, constants)
     other = constants.allocator_factor or constants.allocator_factor_without_recomputation
-    return float(known or other or 1.0)
+    return float(fitted or other or 1.0)
 
 
 def stage_memory(case: Dimensions, stage: int, constants: MemoryConstants) -> StageMemory:
@@ -192,19 +197,19 @@ def _mask_bytes(case: Dimensions) -> int:
 
 
 def _hidden_bytes(case: Dimensions) -> float:
-    """One micro batch of hidden states."""
+    """Bytes of one micro batch of hidden states."""
     return case.sequence_length * case.micro_batch * case.hidden_size * _element_bytes(case)
 
 
 def _score_bytes(case: Dimensions) -> float:
-    """One sequence x sequence matrix of each head of a rank; none with flash attention."""
+    """Bytes of one sequence x sequence matrix of each head of a rank; none with flash attention."""
     if case.training.flash_attention:
         return 0.0
     return case.micro_batch * case.attention_heads / case.tensor * case.sequence_length**2 * _element_bytes(case)
 
 
 def _layer_bytes(case: Dimensions) -> tuple[float, float]:
-    """What the backward pass of a layer needs: outside the core of attention, and of it."""
+    """Bytes that the backward pass of a layer needs: outside the core of attention, and of the core."""
     size, mask = _element_bytes(case), _mask_bytes(case)
     tokens, tensor = case.sequence_length * case.micro_batch, case.tensor
     unsplit = tokens * case.hidden_size * (4 * size + 2 * mask)
@@ -214,7 +219,7 @@ def _layer_bytes(case: Dimensions) -> tuple[float, float]:
 
 
 def _in_flight(case: Dimensions, stage: int) -> float:
-    """Activations kept for the micro batches, or chunks of them, that a stage has under way."""
+    """Bytes of activations kept for the micro batches, or chunks of them, that a stage has under way."""
     training, stages, waiting = case.training, case.pipeline, case.micro_batches
     chunks = 1
     if training.pipeline_schedule == "gpipe":
@@ -231,6 +236,7 @@ def _in_flight(case: Dimensions, stage: int) -> float:
 
 
 def _kept_of_a_layer(case: Dimensions) -> float:
+    """Bytes of a layer and micro batch that are kept for the backward pass."""
     around, core = _layer_bytes(case)
     if not case.activation_checkpointing:
         return around + core
@@ -238,6 +244,7 @@ def _kept_of_a_layer(case: Dimensions) -> float:
 
 
 def _working(case: Dimensions) -> float:
+    """Bytes of working memory."""
     around, core = _layer_bytes(case)
     size, training = _element_bytes(case), case.training
     recomputed = 0.0
@@ -249,6 +256,6 @@ def _working(case: Dimensions) -> float:
 
 
 def _logits(case: Dimensions) -> float:
-    """Logits and what the loss makes of them in fp32, and the gradient of the hidden states."""
+    """Bytes of the logits, of what the loss makes of them in fp32, and of the gradient of the hidden states."""
     tokens = case.sequence_length * case.micro_batch
     return tokens * case.vocabulary / case.tensor * (_element_bytes(case) + _LOSS_BYTES) + _hidden_bytes(case)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodesweep.common.errors import ConfigError, NodesweepError
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.machine import peak_of
 from nodesweep.config.sweep import Block, Sweep
 from nodesweep.sweep.expand import Expansion, expand
@@ -14,16 +15,13 @@ from .calibration import Calibration
 from .cost import node_hours_per_billion_tokens, training_days
 from .forecast import Forecast, forecast
 
-AXES = (
-    *("nodes", "data", "tensor", "pipeline", "micro_batch", "global_batch", "sequence_length"),
-    *("activation_checkpointing", "frequency_ghz"),
-)
-"""Fields of a layout that can be asked about; DP follows from the others where it is not given."""
+AXES = tuple(name for name, row in LAYOUT_FIELDS.items() if row.axis)
+"""Fields of a layout that can be asked about; those that follow from others are worked out where not given."""
 
 
 @dataclass(frozen=True)
 class WhatIf:
-    """A layout, what is foreseen of it, and the tokens the model is to be trained on."""
+    """A layout, its forecast, and the tokens the model is to be trained on."""
 
     layout: Layout
     forecast: Forecast
@@ -31,25 +29,25 @@ class WhatIf:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Tokens of all nodes."""
+        """Tokens per second of all nodes together."""
         time = self.forecast.time
         return self.forecast.case.tokens / time.seconds if time else None
 
     @property
     def node_hours_per_billion_tokens(self) -> float | None:
-        """What 1e9 tokens cost."""
+        """Node-hours to train on 1e9 tokens."""
         case, time = self.forecast.case, self.forecast.time
         return node_hours_per_billion_tokens(time.seconds, case.nodes, case.tokens) if time else None
 
     @property
     def training_days(self) -> float | None:
-        """Days for all tokens."""
+        """Days to train on all tokens."""
         case, time, wanted = self.forecast.case, self.forecast.time, self.training_tokens
         return training_days(time.seconds, case.tokens, wanted) if time and wanted else None
 
     @property
     def mfu_percent(self) -> float | None:
-        """Model FLOPs utilization."""
+        """Model FLOPs utilization: recomputation not counted, of the peak of a node, in percent."""
         case, time = self.forecast.case, self.forecast.time
         peak = peak_of(self.layout.machine, self.layout.workload.precision, self.layout.frequency_ghz)
         if peak is None or time is None:
@@ -60,13 +58,13 @@ class WhatIf:
 def asked(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expansion:
     """The layouts that are like one, but for these axes; raises NodesweepError where none of them can be.
 
-    DP follows from the others. What the sweep excludes may be asked about all the same.
+    A field that follows from the others, such as DP, is worked out unless it is given. Layouts that the sweep excludes
+    may be asked about too.
     """
-    fields = {name: axes.get(name) or (like.fields()[name],) for name in AXES if name != "data"}
-    block = Block.model_validate(
-        {name: list(values) for name, values in fields.items() if values != (None,)}
-        | ({"data": list(axes["data"])} if axes.get("data") else {})
-    )
+    fields = like.fields()
+    kept = {name: [fields[name]] for name in AXES if not LAYOUT_FIELDS[name].follows and fields[name] is not None}
+    given = {name: list(values) for name, values in axes.items() if values}
+    block = Block.model_validate(kept | given)
     changes = {"layouts": (block,), "exclude": (), "variants": (like.variant,) if like.variant else ()}
     try:
         return expand(sweep.model_copy(update=changes))
@@ -78,7 +76,7 @@ def asked(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expa
 def foreseen(
     sweep: Sweep, layouts: Sequence[Layout], calibrations: Mapping[str, Calibration], campaign: str | None
 ) -> list[WhatIf]:
-    """What these layouts would take by the calibration of their campaign, or of the one that is named."""
+    """What layouts would take by the calibration of their campaign, or of the campaign that is named."""
     return [
         WhatIf(layout, forecast(layout, calibrations.get(campaign or layout.campaign)), sweep.training_tokens)
         for layout in layouts

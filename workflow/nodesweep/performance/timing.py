@@ -3,7 +3,7 @@
 T = a (m + (p - 1) / v) + c g(d), with m micro batches per replica, p pipeline stages, v model chunks per stage, d
 replicas.
 
-- a: seconds of one micro batch in one stage, forward and backward, what its tensor-parallel ranks say to each other
+- a: seconds of one micro batch in one stage, forward and backward, what its tensor-parallel ranks send each other
   included. a m is compute; a (p - 1) / v is the bubble, the time in which a stage waits for the pipeline to fill and to
   drain: Narayanan et al. 2021 (arXiv 2104.04473), section 2.2. GPipe and 1F1B have the same bubble.
 - Where ranks share the cores of one machine, and are more than these, they take turns: a m times the ranks over the
@@ -59,7 +59,7 @@ log2: the steps of a tree. slowest: the wait for the slowest of d with exponenti
 
 
 @dataclass(frozen=True)
-class Parts:
+class TimeParts:
     """Where the seconds of one iteration go; `sharing_seconds`: waiting for cores that other ranks have."""
 
     compute_seconds: float
@@ -69,7 +69,7 @@ class Parts:
 
     @property
     def total_seconds(self) -> float:
-        """All of it."""
+        """Seconds of the whole iteration."""
         return self.compute_seconds + self.bubble_seconds + self.sync_seconds + self.sharing_seconds
 
     @property
@@ -91,7 +91,7 @@ def passes(case: Dimensions) -> float:
 
 
 def _turns(case: Dimensions) -> float:
-    """Micro batches that each core works through."""
+    """Micro batches that each core works through where ranks share cores, else 0."""
     if case.shared_cores is None:
         return 0.0
     return case.micro_batches * case.data * case.tensor * case.pipeline / case.shared_cores
@@ -99,17 +99,17 @@ def _turns(case: Dimensions) -> float:
 
 def iteration_seconds(
     micro_batch_seconds: float, micro_batches: int, stages: int, chunks: int = 1, sync_seconds: float = 0.0
-) -> Parts:
+) -> TimeParts:
     """Compute, bubble and sync of an iteration, where a micro batch takes a stage `micro_batch_seconds`."""
-    return Parts(
+    return TimeParts(
         compute_seconds=micro_batch_seconds * micro_batches,
         bubble_seconds=micro_batch_seconds * (stages - 1) / chunks,
         sync_seconds=sync_seconds,
     )
 
 
-def parts(case: Dimensions, micro_batch_seconds: float, sync_seconds: float) -> Parts:
-    """The same of a case; ranks that take turns on shared cores have no bubble."""
+def time_parts(case: Dimensions, micro_batch_seconds: float, sync_seconds: float) -> TimeParts:
+    """Parts of an iteration of a case; ranks that take turns on shared cores have no bubble."""
     alone = iteration_seconds(micro_batch_seconds, case.micro_batches, case.pipeline, _chunks(case), sync_seconds)
     turns = micro_batch_seconds * _turns(case)
     if turns <= alone.compute_seconds + alone.bubble_seconds:
@@ -118,4 +118,5 @@ def parts(case: Dimensions, micro_batch_seconds: float, sync_seconds: float) -> 
 
 
 def _chunks(case: Dimensions) -> int:
+    """Model chunks of each stage."""
     return case.training.chunks_per_stage if case.training.pipeline_schedule == "interleaved" else 1

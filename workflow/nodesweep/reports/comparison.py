@@ -8,9 +8,10 @@ from typing import Any
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import UNKNOWN, rounded, word
 from nodesweep.config.layout_fields import COLUMNS
+from nodesweep.config.tidy_row import TidyRow as Row
 from nodesweep.reports.tables.cells import cell_of_field, varies
-from nodesweep.results.comparison.comparison import Compared, Comparison
-from nodesweep.results.comparison.matching import FIELDS, Row
+from nodesweep.results.comparison.comparison import ComparedLayout, Comparison
+from nodesweep.results.comparison.matching import FIELDS
 from nodesweep.results.comparison.noise import Interval
 
 MOST_HINTS = 5
@@ -77,7 +78,7 @@ def _summary(found: Comparison) -> list[str]:
         if named:
             first = named[0]
             more = f", and {len(named) - 1} more" if len(named) > 1 else ""
-            beside = " beside the others" if found.judged and found.judged.shift else ""
+            beside = " beside the others" if found.differences and found.differences.shift else ""
             sentences.append(
                 f"{_counted(len(named), 'is', 'are')} {verdict} beyond noise{beside}: "
                 f"{inert(first.after['slug'] or '?')} {ranged(first.own)}{more}."
@@ -99,7 +100,7 @@ def _summary(found: Comparison) -> list[str]:
 
 
 def _together(found: Comparison) -> Iterable[str]:
-    judged = found.judged
+    judged = found.differences
     if judged is None:
         return
     if judged.shift is None:
@@ -117,7 +118,7 @@ def _counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def _table(layouts: Sequence[Compared]) -> str:
+def _table(layouts: Sequence[ComparedLayout]) -> str:
     shown = _shown([one.after for one in layouts])
     memory = any(one.before["memory_mib"] != one.after["memory_mib"] for one in layouts)
     headings = [_HEADINGS[name][0] for name in shown] + [
@@ -135,18 +136,18 @@ def _table(layouts: Sequence[Compared]) -> str:
     return pipe_table(headings, rows, frozenset({"Verdict"}))
 
 
-def _verdict(one: Compared) -> str:
+def _verdict(one: ComparedLayout) -> str:
     reason = f": {inert(one.reason)}" if one.reason else ""
     return f"**{one.verdict}**{reason}" if one.regression else f"{one.verdict}{reason}"
 
 
-def _memory(one: Compared) -> float | None:
+def _memory(one: ComparedLayout) -> float | None:
     old, new = one.before["memory_mib"], one.after["memory_mib"]
     return 100 * (new / old - 1) if old and new and old > 0 else None
 
 
 def _legend(found: Comparison) -> str:
-    beside = ", beside what all others differ by" if found.judged and found.judged.shift else ""
+    beside = ", beside what all others differ by" if found.differences and found.differences.shift else ""
     return (
         f"Differences of the seconds per iteration; own difference: of the layout alone{beside}, with an interval. "
         "All intervals hold together with 95 %. **Bold**: a regression."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nodesweep.common.markdown import pipe_table
 from nodesweep.common.numbers import anything, four_figures
 from nodesweep.common.units import GIB, MIB
-from nodesweep.performance.forecast import Memory
+from nodesweep.performance.forecast import MemoryForecast
 from nodesweep.performance.predict import WhatIf
 
 _HEADINGS = {"nodes": "Nodes", "data": "DP", "tensor": "MP", "pipeline": "PP", "micro_batch": "MBS"}
@@ -44,7 +44,7 @@ def told(one: WhatIf) -> str:
     return "\n".join([one.layout.slug, *(f"  {line}" for line in (*_memory(one.forecast.memory), *_time(one)))])
 
 
-def _memory(memory: Memory) -> list[str]:
+def _memory(memory: MemoryForecast) -> list[str]:
     parts = memory.peak.of
     of = "" if memory.limit_bytes is None else f" of {_size(memory.limit_bytes)}"
     sizes = {

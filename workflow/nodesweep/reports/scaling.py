@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import rounded
-from nodesweep.results.scaling import SAME, Best, Loss, Row, _speed
+from nodesweep.config.tidy_row import TidyRow as Row
+from nodesweep.results.scaling import SAME, BestLayout, ScalingLoss, _speed
 
 _FIELDS = (
     *(("DP", "data"), ("MP", "tensor"), ("PP", "pipeline"), ("MBS", "micro_batch_samples")),
@@ -43,7 +44,7 @@ def named(row: Row, fields: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{label} {_WORDS[value] if label == 'AC' else value}".strip() for label, value in known)
 
 
-def sentence(loss: Loss, fields: Sequence[tuple[str, str]], campaigns: bool) -> str:
+def sentence(loss: ScalingLoss, fields: Sequence[tuple[str, str]], campaigns: bool) -> str:
     """A loss in words."""
     first, last = loss.first, loss.last
     same = [field for field in fields if first[field[1]] == last[field[1]] and field[1] != "data"]
@@ -64,7 +65,7 @@ def sentence(loss: Loss, fields: Sequence[tuple[str, str]], campaigns: bool) -> 
 
 
 def best_cells(
-    found: Sequence[Best], fields: Sequence[tuple[str, str]], campaigns: bool
+    found: Sequence[BestLayout], fields: Sequence[tuple[str, str]], campaigns: bool
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of a table of the best of each node count, in markdown."""
     headings = [*(["Campaign"] if campaigns else []), "Nodes", _LEFT[1], "Sec/it", "Tokens/s", "Measured", *_LEFT[2:]]

@@ -6,17 +6,17 @@ from typing import Any
 from nodesweep.common.outcomes import has_failed
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.calibration import Calibration
-from nodesweep.performance.calibration.observations import LeftOut, Observation, mib_of_a_rank, observations_of
+from nodesweep.performance.calibration.observations import ExcludedRun, Observation, mib_of_a_rank, observations_of
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
-from .table import Run
+from .table import LayoutRun
 
-Found = dict[str, tuple[list[Observation], list[LeftOut]]]
+Found = dict[str, tuple[list[Observation], list[ExcludedRun]]]
 
 
 def calibrations_of(
-    sweep: Sweep, runs: Iterable[Run], foreign: Mapping[str, Iterable[Mapping[str, Any]]]
+    sweep: Sweep, runs: Iterable[LayoutRun], foreign: Mapping[str, Iterable[Mapping[str, Any]]]
 ) -> dict[str, Calibration]:
     """What each campaign with a measured run says. `foreign`: rows taken in, in columns of results.csv, by campaign."""
     runs = list(runs)
@@ -46,13 +46,13 @@ def _targets(layouts: Iterable[Layout]) -> list[Dimensions]:
     return [Dimensions.of(layout) for layout in layouts]
 
 
-def _take(found: tuple[list[Observation], list[LeftOut]], run: Run) -> None:
+def _take(found: tuple[list[Observation], list[ExcludedRun]], run: LayoutRun) -> None:
     """Sort a run among the observations, or among what was left out."""
     measurement, outcome = run.measurement, (run.record or {}).get("outcome")
     statistics = measurement.statistics if measurement else None
     memory = measurement.memory if measurement else None
     if statistics is None and memory is None:
-        found[1].append(LeftOut(run.layout.slug, f"nothing was measured ({outcome})"))
+        found[1].append(ExcludedRun(run.layout.slug, f"nothing was measured ({outcome})"))
         return
     found[0].append(
         Observation(

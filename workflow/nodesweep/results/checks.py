@@ -18,7 +18,7 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout, sizes_of
 
 from . import checks as plausible
-from .measurement import Statistics
+from .measurement import IterationStatistics
 
 STAMPS_TOLERANCE = 0.1
 FEWEST_STAMPS = 3
@@ -114,7 +114,7 @@ def _tflops(work: int | None, seconds: float, parts: int | None) -> float | None
 
 
 def _flags(
-    shape: Dimensions, record: Mapping[str, Any], reading: LogReading, statistics: Statistics | None
+    shape: Dimensions, record: Mapping[str, Any], reading: LogReading, statistics: IterationStatistics | None
 ) -> tuple[str, ...]:
     flags = []
     if capped := (record.get("usage") or {}).get("power_capped"):
@@ -128,13 +128,13 @@ def _flags(
     return tuple(flags)
 
 
-def _few_records(records: tuple[Iteration, ...], statistics: Statistics) -> list[str]:
+def _few_records(records: tuple[Iteration, ...], statistics: IterationStatistics) -> list[str]:
     if len(records) == 1:
         return ["1 iteration only"]
     return [f"iteration {statistics.last_iteration} only"] if statistics.records_used == 1 else []
 
 
-def _above_peak(layout: Layout, statistics: Statistics | None) -> list[str]:
+def _above_peak(layout: Layout, statistics: IterationStatistics | None) -> list[str]:
     """A flag where the rates of a layout are above what its nodes can do."""
     if statistics is None or statistics.tflops_per_node is None or statistics.model_tflops_per_node is None:
         return []
@@ -142,7 +142,7 @@ def _above_peak(layout: Layout, statistics: Statistics | None) -> list[str]:
     return plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
 
 
-def _implausible(shape: Dimensions, reading: LogReading, statistics: Statistics | None) -> list[str]:
+def _implausible(shape: Dimensions, reading: LogReading, statistics: IterationStatistics | None) -> list[str]:
     """Flags of figures that contradict each other, or scatter too much."""
     if statistics is None:
         return []

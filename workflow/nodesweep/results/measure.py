@@ -12,10 +12,12 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
 from .checks import _above_peak, _arguments_differ, _flags, _implausible, _tflops
-from .measurement import Measurement, Memory, Series, Settings, Statistics
+from .measurement import IterationSeries, IterationStatistics, MeasuredMemory, Measurement, MeasurementSettings
 
 
-def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: Settings) -> Measurement:
+def measure(
+    layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: MeasurementSettings
+) -> Measurement:
     """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
     measured = measure_log(Dimensions.of(layout), layout.slug, record, reading, settings)
     return replace(
@@ -25,7 +27,7 @@ def measure(layout: Layout, record: Mapping[str, Any], reading: LogReading, sett
 
 
 def measure_log(
-    shape: Dimensions, slug: str, record: Mapping[str, Any], reading: LogReading, settings: Settings
+    shape: Dimensions, slug: str, record: Mapping[str, Any], reading: LogReading, settings: MeasurementSettings
 ) -> Measurement:
     """Measure a run of which no more than its shape is known, and that not wholly."""
     records = reading.iterations
@@ -50,7 +52,7 @@ def measure_log(
     )
 
 
-def _statistics(shape: Dimensions, reading: LogReading, settings: Settings) -> Statistics | None:
+def _statistics(shape: Dimensions, reading: LogReading, settings: MeasurementSettings) -> IterationStatistics | None:
     records = timed(reading)
     if not records:
         return None
@@ -60,7 +62,7 @@ def _statistics(shape: Dimensions, reading: LogReading, settings: Settings) -> S
     values = {"median": median(seconds), "mean": fmean(seconds)}
     chosen = values[settings.statistic]
     log_tflops = _log_tflops_per_node(shape.maybe("ranks_per_node"), used)
-    return Statistics(
+    return IterationStatistics(
         records_dropped=dropped,
         records_used=len(used),
         first_iteration=used[0].number,
@@ -99,8 +101,8 @@ def _half_interquartile_range(values: list[float]) -> float | None:
     return (high - low) / 2
 
 
-def _series(records: tuple[Iteration, ...]) -> Series:
-    return Series(
+def _series(records: tuple[Iteration, ...]) -> IterationSeries:
+    return IterationSeries(
         iteration=tuple(row.number for row in records),
         seconds=tuple(row.seconds for row in records),
         loss=tuple(row.loss for row in records),
@@ -109,13 +111,13 @@ def _series(records: tuple[Iteration, ...]) -> Series:
     )
 
 
-def memory_of(record: Mapping[str, Any], reading: LogReading, source: str) -> Memory | None:
+def memory_of(record: Mapping[str, Any], reading: LogReading, source: str) -> MeasuredMemory | None:
     """The figure of a source, None where it has none; `record` may be empty while a job runs."""
     usage = record.get("usage") or {}
     if source == "scheduler" and usage.get("memory_bytes"):
-        return Memory(usage["memory_bytes"] / 2**20, f"scheduler, of a {usage['memory_of']}", None, None)
+        return MeasuredMemory(usage["memory_bytes"] / 2**20, f"scheduler, of a {usage['memory_of']}", None, None)
     if source == "log-node-used" and reading.node_memory is not None:
-        return Memory(reading.node_memory.peak_used_mib, source, None, reading.node_memory.line)
+        return MeasuredMemory(reading.node_memory.peak_used_mib, source, None, reading.node_memory.line)
     figure = {"log-max-allocated": "peak_allocated_mib", "log-max-reserved": "peak_reserved_mib"}.get(source)
     rank = highest(reading.rank_memory, figure) if figure else None
-    return Memory(getattr(rank, str(figure)), source, rank.rank, rank.line) if rank else None
+    return MeasuredMemory(getattr(rank, str(figure)), source, rank.rank, rank.line) if rank else None

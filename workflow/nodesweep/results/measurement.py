@@ -18,7 +18,7 @@ SCHEMA = 3
 
 
 @dataclass(frozen=True)
-class Settings:
+class MeasurementSettings:
     """What a measurement depends on beside the log; `warmup` in iterations, None to go by the log's format alone."""
 
     warmup: int | None
@@ -27,7 +27,7 @@ class Settings:
     log_format: str
 
     @classmethod
-    def of(cls, layout: Layout, statistic: Literal["median", "mean"]) -> "Settings":
+    def of(cls, layout: Layout, statistic: Literal["median", "mean"]) -> "MeasurementSettings":
         """Those of a layout."""
         return cls(
             layout.iterations.warmup, statistic, layout.workload.memory_source, key_of(layout.workload.log_format)
@@ -35,7 +35,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MeasuredMemory:
     """The figure shown as memory: the highest over ranks and its line.
 
     `rank` is None for a node's or a job's own figure, `line` for one that the scheduler gives.
@@ -48,7 +48,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Series:
+class IterationSeries:
     """The records of a log, one entry each; None where the log has no such figure, or no finite one."""
 
     iteration: tuple[int, ...]
@@ -59,7 +59,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Statistics:
+class IterationStatistics:
     """What stands for the records `first_iteration` to `last_iteration`, the first `records_dropped` left out.
 
     `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
@@ -100,14 +100,14 @@ class Measurement:
 
     slug: str
     record: dict[str, Any]
-    settings: Settings
+    settings: MeasurementSettings
     reader_version: int
     log_name: str
     log_size_bytes: int
     log_modified_ns: int
-    series: Series
-    statistics: Statistics | None
-    memory: Memory | None
+    series: IterationSeries
+    statistics: IterationStatistics | None
+    memory: MeasuredMemory | None
     first_loss: float | None
     last_loss: float | None
     flags: tuple[str, ...]
@@ -115,7 +115,9 @@ class Measurement:
     left_out: LeftOut | None
     schema: int = SCHEMA
 
-    def made_from(self, record: Mapping[str, Any], settings: Settings, size_bytes: int, modified_ns: int) -> bool:
+    def made_from(
+        self, record: Mapping[str, Any], settings: MeasurementSettings, size_bytes: int, modified_ns: int
+    ) -> bool:
         """Whether measuring again would give the same: same reader, settings, record and unchanged log."""
         return (self.schema, self.reader_version, self.record, self.settings) == (
             SCHEMA,
@@ -135,10 +137,10 @@ class Measurement:
         values = json.loads(text)
         statistics, memory, dropped = (values.pop(name) for name in ("statistics", "memory", "left_out"))
         return cls(
-            settings=Settings(**values.pop("settings")),
-            series=Series(**{name: tuple(column) for name, column in values.pop("series").items()}),
-            statistics=Statistics(**statistics) if statistics else None,
-            memory=Memory(**memory) if memory else None,
+            settings=MeasurementSettings(**values.pop("settings")),
+            series=IterationSeries(**{name: tuple(column) for name, column in values.pop("series").items()}),
+            statistics=IterationStatistics(**statistics) if statistics else None,
+            memory=MeasuredMemory(**memory) if memory else None,
             flags=tuple(values.pop("flags")),
             left_out=LeftOut(**dropped) if dropped else None,
             **values,

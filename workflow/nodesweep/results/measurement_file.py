@@ -10,7 +10,7 @@ from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
 from .measure import measure
-from .measurement import Measurement, Settings
+from .measurement import Measurement, MeasurementSettings
 
 
 def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
@@ -18,7 +18,7 @@ def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Meas
     log, path = study.directory(layout.slug) / record["log"], study.directory(layout.slug) / "measurement.json"
     if not log.is_file():
         return None
-    settings, status = Settings.of(layout, study.sweep.statistic), log.stat()
+    settings, status = MeasurementSettings.of(layout, study.sweep.statistic), log.stat()
     try:
         known = Measurement.from_json(path.read_text())
         if known.made_from(record, settings, status.st_size, status.st_mtime_ns):
@@ -30,6 +30,6 @@ def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Meas
 
 def measured_from(study: Study, layout: Layout, record: dict[str, Any], reading: LogReading) -> Measurement:
     """The measurement of an ended run whose log has been read, kept on disk."""
-    measurement = measure(layout, record, reading, Settings.of(layout, study.sweep.statistic))
+    measurement = measure(layout, record, reading, MeasurementSettings.of(layout, study.sweep.statistic))
     write_atomic(study.directory(layout.slug) / "measurement.json", measurement.to_json())
     return measurement

@@ -6,33 +6,34 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from nodesweep.config.tidy_row import TidyRow
+
 from .metrics import bases
 
-Row = Mapping[str, Any]
 _SHARES = ("compute_percent", "bubble_percent", "sharing_percent")
 SAME = 0.01
 """A speed per node that differs by less is the same."""
 
 
 @dataclass(frozen=True)
-class Best:
+class BestLayout:
     """The fastest measured layout of a node count, those that may be as fast, and the unmeasured that may be faster."""
 
-    row: Row
+    row: TidyRow
     measured: int
-    ties: tuple[Row, ...]
-    unmeasured: tuple[Row, ...]
+    ties: tuple[TidyRow, ...]
+    unmeasured: tuple[TidyRow, ...]
 
 
 @dataclass(frozen=True)
-class Loss:
+class ScalingLoss:
     """Speed per node between two rows of one problem.
 
     `factors`: by how many times the node-seconds of an iteration grow by each cause; their product is 1 / efficiency.
     """
 
-    first: Row
-    last: Row
+    first: TidyRow
+    last: TidyRow
     factors: Mapping[str, float]
 
     @property
@@ -47,7 +48,7 @@ class Loss:
         return {name: math.log(factor) / whole for name, factor in self.factors.items()}
 
 
-def best_of_each(rows: Sequence[Row]) -> list[Best]:
+def best_of_each(rows: Sequence[TidyRow]) -> list[BestLayout]:
     """The best of each node count of a campaign, model and sequence length, by tokens per second.
 
     Two tie where the intervals of their times overlap.
@@ -66,13 +67,13 @@ def best_of_each(rows: Sequence[Row]) -> list[Best]:
             ties = tuple(sorted(close, key=_speed, reverse=True))
             rest = (row for row in group if row["outcome"] is None and row["predicted_seconds_low"])
             unmeasured = tuple(row for row in rest if _tokens(row) / row["predicted_seconds_low"] > _speed(best))
-            found.append(Best(best, len(timed), ties, unmeasured))
+            found.append(BestLayout(best, len(timed), ties, unmeasured))
     return found
 
 
-def losses(rows: Sequence[Row]) -> Iterator[Loss]:
+def losses(rows: Sequence[TidyRow]) -> Iterator[ScalingLoss]:
     """From the fewest nodes to the most, of each problem that several node counts have run."""
-    ends: dict[str, tuple[Row, Row]] = {}
+    ends: dict[str, tuple[TidyRow, TidyRow]] = {}
     for row, base in zip(rows, bases(rows), strict=True):
         if base is not None and row["outcome"] == "ok" and row["iteration_seconds"] and row["nodes"]:
             end = ends.get(base["slug"], (base, base))[1]
@@ -80,15 +81,15 @@ def losses(rows: Sequence[Row]) -> Iterator[Loss]:
                 ends[base["slug"]] = (base, row)
     for base, row in ends.values():
         if None not in [one[name] for one in (base, row) for name in _SHARES] and base["compute_percent"]:
-            yield Loss(base, row, _factors(base, row))
+            yield ScalingLoss(base, row, _factors(base, row))
 
 
-def _factors(base: Row, row: Row) -> dict[str, float]:
+def _factors(base: TidyRow, row: TidyRow) -> dict[str, float]:
     first, last = _split(base), _split(row)
     return {name: last[name] / first[name] for name in last}
 
 
-def _split(row: Row) -> dict[str, float]:
+def _split(row: TidyRow) -> dict[str, float]:
     """Node-seconds of computing; how many times as much with the bubble; how many times that with the sync."""
     compute, bubble, sharing = (row[name] / 100 for name in _SHARES)
     return {
@@ -99,24 +100,24 @@ def _split(row: Row) -> dict[str, float]:
     }
 
 
-def _group(row: Row) -> tuple[Any, ...]:
+def _group(row: TidyRow) -> tuple[Any, ...]:
     """What rows have in common among which the best is sought."""
     model = row["model_size"] or (row["layers"], row["hidden_size"])
     return row["campaign"], model, row["sequence_length_tokens"]
 
 
-def _tokens(row: Row) -> int:
+def _tokens(row: TidyRow) -> int:
     return row["global_batch_samples"] * row["sequence_length_tokens"]
 
 
-def _speed(row: Row) -> float:
+def _speed(row: TidyRow) -> float:
     """Tokens per second."""
     return _tokens(row) / row["iteration_seconds"]
 
 
-def _fastest(row: Row) -> float:
+def _fastest(row: TidyRow) -> float:
     return _tokens(row) / max(row["iteration_seconds"] - (row["iteration_seconds_error"] or 0.0), 1e-12)
 
 
-def _slowest(row: Row) -> float:
+def _slowest(row: TidyRow) -> float:
     return _tokens(row) / (row["iteration_seconds"] + (row["iteration_seconds_error"] or 0.0))

@@ -12,6 +12,7 @@ from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.model import Model
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.performance import flops
 from nodesweep.sweep.layout import Layout
 
@@ -25,7 +26,7 @@ _KINDS = {name: tidy.kind for name, tidy in TIDY.items()}
 CELL_CHARACTERS = 1000
 
 
-class Run(NamedTuple):
+class LayoutRun(NamedTuple):
     """What is known of one layout: `status` is pending, queued, running or ended; `record` is of its last job."""
 
     layout: Layout
@@ -34,7 +35,7 @@ class Run(NamedTuple):
     measurement: Measurement | None
 
 
-def build(runs: Iterable[Run], imported: Iterable[Mapping[str, Any]] = ()) -> pandas.DataFrame:
+def build(runs: Iterable[LayoutRun], imported: Iterable[TidyRow] = ()) -> pandas.DataFrame:
     """The tidy table of a sweep, in the order of its config; rows of hand-kept tables stand after it."""
     rows = [{**_layout(run.layout), **_state(run), **_measured(run), "source": "run"} for run in runs]
     rows += [dict(row) for row in imported]
@@ -49,7 +50,7 @@ def explained(table: pandas.DataFrame, basis: Basis) -> pandas.DataFrame:
     return table.assign(**{name: pandas.array(values, dtype="Float64") for name, values in found.items()})
 
 
-def records(table: pandas.DataFrame) -> list[dict[str, Any]]:
+def records(table: pandas.DataFrame) -> list[TidyRow]:
     """The rows of the tidy table, None for what is not known."""
     names = list(table.columns)
     columns = [table[name].to_numpy(dtype=object, na_value=None).tolist() for name in names]
@@ -155,7 +156,7 @@ def _layout(layout: Layout) -> dict[str, Any]:
     }
 
 
-def _state(run: Run) -> dict[str, Any]:
+def _state(run: LayoutRun) -> dict[str, Any]:
     """State and verdict; only an ended job has an outcome, whatever an earlier attempt came to."""
     record = run.record or {}
     ended = record if run.status == "ended" else {}
@@ -181,7 +182,7 @@ def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _measured(run: Run) -> dict[str, Any]:
+def _measured(run: LayoutRun) -> dict[str, Any]:
     """The figures of the measured run; none for a layout that is not ended, or whose job left no log."""
     measurement = run.measurement
     return figures(measurement, run.layout.nodes) if measurement and run.status == "ended" else {}

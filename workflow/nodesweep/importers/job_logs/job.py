@@ -14,7 +14,7 @@ from nodesweep.logs.reading import LogReading
 from nodesweep.logs.verdict import from_log
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measure import measure_log
-from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.table import figures, size_label
 
 from .constraints import broken_laws, completed, text_of
@@ -130,7 +130,7 @@ def ingest_job(job: Job, readings: list[LogReading], given: Given) -> IngestedLo
     words |= dict.fromkeys(given.set, Word("--set"))
     shape = _shape(known)
     form = whole.format.name if whole.format else "no known format"
-    settings = Settings(None, given.statistic, _memory_source(whole), form)
+    settings = MeasurementSettings(None, given.statistic, _memory_source(whole), form)
     return IngestedLog(
         sources=tuple(_source(of, reading) for of, reading in files),
         layout_text=text_of(known),

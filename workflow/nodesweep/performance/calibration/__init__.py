@@ -1,4 +1,4 @@
-"""What the runs of one campaign, one software stack, say of memory and time, and its file."""
+"""What the runs of one campaign, one software stack, determine of memory and time, and the file that keeps it."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,13 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.performance.dimensions import Dimensions
 
 from .memory_model import MemoryFit
-from .observations import LeftOut
+from .observations import ExcludedRun
 from .probe import Probe
-from .time_model import Estimate, Form, Run, TimeFit
+from .time_model import FittedRun, SyncForm, TimeEstimate, TimeFit
 
 SCHEMA = 2
 _LOADER, _DUMPER = (yaml.CSafeLoader, yaml.CSafeDumper) if yaml.__with_libyaml__ else (yaml.SafeLoader, yaml.SafeDumper)
@@ -19,58 +20,63 @@ _HEAD = (
     "What the runs of campaign {campaign} say of memory and time.",
     "Written by `nodesweep measure`, read by every plan and launcher.",
 )
+_RECOMPUTATION = LAYOUT_FIELDS["activation_checkpointing"]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted to the runs of a campaign. `probe`: the cheapest run that would tell what these do not."""
+    """What was fitted to the runs of a campaign; its attributes are the keys of its file.
+
+    `left_out`: runs that could not be used. `probe`: the cheapest run that would determine what these do not.
+    """
 
     campaign: str
     time: TimeFit
     memory: MemoryFit
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[ExcludedRun, ...] = ()
     probe: Probe | None = None
     schema_version: int = SCHEMA
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[FittedRun, ...]:
         """The runs with a time, and how far predictions are off them."""
         return self.time.runs
 
     def refusal(self, case: Dimensions) -> str:
-        """Why nothing is said of the time of a case; empty where `estimate` may be asked.
+        """Why the time of a case is not predicted; empty where `estimate` may be asked.
 
-        Runs that do not tell everything may still tell all that matters to one case.
+        Runs that do not determine everything may still determine all that matters to one case.
         """
         model = self.time.model
         if model is None or (self.time.refusal and model.rows == 1):
             return self.time.refusal
         return model.refusal(case)
 
-    def estimate(self, case: Dimensions) -> Estimate | None:
+    def estimate(self, case: Dimensions) -> TimeEstimate | None:
         """What an iteration of a case takes; None where that is refused."""
         return self.time.model.estimate(case) if self.time.model and not self.refusal(case) else None
 
-    def told(self) -> list[str]:
-        """What it says, in lines for people."""
+    def summary(self) -> list[str]:
+        """What the runs determine, in lines for people."""
         return [
             *(line.format(campaign=self.campaign) for line in _HEAD),
-            *_told_of_time(self.time),
+            *_summary_of_time(self.time),
             *([f"the cheapest run that would tell: {self.probe}"] if self.probe else []),
-            *_told_of_memory(self.memory),
+            *_summary_of_memory(self.memory),
             *(f"left out: {one.name}: {one.reason}" for one in self.left_out),
         ]
 
     def to_yaml(self) -> str:
         """The text of its file."""
         values = _adapter.dump_python(self, mode="json", exclude_none=True)
-        style = {"sort_keys": False, "allow_unicode": True, "width": 160, "default_flow_style": None}
-        text = yaml.dump(values, Dumper=_DUMPER, **style)
-        return "".join(f"# {line}".rstrip() + "\n" for line in self.told()) + text
+        text = yaml.dump(
+            values, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=160, default_flow_style=None
+        )
+        return "".join(f"# {line}".rstrip() + "\n" for line in self.summary()) + text
 
     @classmethod
     def from_yaml(cls, text: str) -> "Calibration":
-        """What `to_yaml` wrote; raises NodesweepError for any other text."""
+        """The calibration in the text of a file; raises NodesweepError for any text that `to_yaml` did not write."""
         try:
             found = _adapter.validate_python(yaml.load(text, Loader=_LOADER))
         except (ValidationError, yaml.YAMLError) as error:
@@ -84,42 +90,46 @@ class Calibration:
 _adapter = TypeAdapter(Calibration)
 
 
-def _told_of_time(found: TimeFit) -> list[str]:
+def _summary_of_time(found: TimeFit) -> list[str]:
     if found.model is None or (found.refusal and found.model.rows == 1):
         return [f"Time: no calibration: {found.refusal}"]
-    unknown = [f"Time that hangs on the DP sync is not predicted: {found.refusal}"] if found.refusal else []
-    errors = [100 * abs(run.left_out_error) for run in found.runs if run.left_out_error is not None]
-    told = (
-        f"each{f' of {len(errors)}' if len(errors) < len(found.runs) else ''} predicted by the others "
-        f"{sum(errors) / len(errors):.2g} % off in the mean, {max(errors):.2g} % at worst"
-        if errors
-        else "none is told by the others"
-    )
+    unknown = [f"Time that depends on the DP sync is not predicted: {found.refusal}"] if found.refusal else []
     best = max(found.model.forms, key=lambda form: form.weight)
+    by_weight = sorted(found.model.forms, key=lambda form: -form.weight)
     return [
         *unknown,
-        f"Time: {len(found.runs)} runs; {told}. Seconds of a micro batch in a stage:",
+        f"Time: {len(found.runs)} runs; {_accuracy(found)}. Seconds of a micro batch in a stage:",
         *(
             f"- {stage.kind}: {stage.micro_batch_seconds:.4g} s, give or take {100 * stage.variance**0.5:.2g} %"
             for stage in best.stages
         ),
-        "DP sync: " + "; ".join(_told_of_form(form) for form in sorted(found.model.forms, key=lambda one: -one.weight)),
+        "DP sync: " + "; ".join(_summary_of_form(form) for form in by_weight),
     ]
 
 
-def _told_of_form(form: Form) -> str:
+def _accuracy(found: TimeFit) -> str:
+    """How far the runs are off what the others predict of them, in words."""
+    errors = [100 * abs(run.left_out_error) for run in found.runs if run.left_out_error is not None]
+    if not errors:
+        return "none is told by the others"
+    some = f" of {len(errors)}" if len(errors) < len(found.runs) else ""
+    mean = f"{sum(errors) / len(errors):.2g} % off in the mean"
+    return f"each{some} predicted by the others {mean}, {max(errors):.2g} % at worst"
+
+
+def _summary_of_form(form: SyncForm) -> str:
     shape = {"constant": "", "ring": " x 2 (d - 1) / d", "log2": " x log2(d)", "slowest": " x (H(d) - 1)"}[form.name]
     return f"{form.sync_seconds:.3g} s, give or take {form.sync_error:.2g},{shape} (weight {form.weight:.2f})"
 
 
-def _told_of_memory(found: MemoryFit) -> list[str]:
+def _summary_of_memory(found: MemoryFit) -> list[str]:
     model = found.model
     if model is None:
         return [f"Memory: no calibration: {found.refusal}"]
     constants = model.constants
-    factors = {"AC": constants.allocator_factor, "no AC": constants.allocator_factor_without_recomputation}
-    told = ", ".join(f"{name}: {value:.3f}" for name, value in factors.items() if value is not None)
+    factors = {True: constants.allocator_factor, False: constants.allocator_factor_without_recomputation}
+    words = (f"{_RECOMPUTATION.phrase(key)}: {value:.3f}" for key, value in factors.items() if value is not None)
     return [
         f"Memory: {model.rows} runs, {100 * model.error:.2g} % off: a process takes {constants.process_mib:.0f} MiB, "
-        f"an allocator this factor over tensors, {told}"
+        f"an allocator this factor over tensors, {', '.join(words)}"
     ]

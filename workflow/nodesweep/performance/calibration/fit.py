@@ -8,24 +8,24 @@ from . import Calibration
 from . import memory_fit as memories
 from . import probe as probes
 from . import time_fit as times
-from .observations import LeftOut, Observation
+from .observations import ExcludedRun, Observation
 
 
 def calibrate(
     campaign: str,
     observations: Sequence[Observation],
-    left_out: Iterable[LeftOut] = (),
+    excluded: Iterable[ExcludedRun] = (),
     targets: Sequence[Dimensions] = (),
 ) -> Calibration:
-    """Fit what the runs of a campaign tell. `targets`: the cases that are to be predicted."""
+    """Fit time and memory of the runs of a campaign. `targets`: the cases that are to be predicted."""
     time = times.fit(observations, targets, each=True)
     probe = None
     if time.refusal and time.model is not None:
         probe = probes.cheapest(time.model, [*targets, *(one.case for one in observations)])
     return Calibration(
-        campaign,
-        time,
-        memories.fit(observations),
-        tuple(left_out),
-        probe,
+        campaign=campaign,
+        time=time,
+        memory=memories.fit(observations),
+        left_out=tuple(excluded),
+        probe=probe,
     )

@@ -13,7 +13,7 @@ from nodesweep.performance.memory import peak
 class MemoryModel:
     """Fitted constants; `covariance` of process MiB and the factors with and without recomputation, 0 where not fitted.
 
-    `error`: root mean square of the residuals, relative.
+    `error`: root mean square of the residuals, relative. `rows`: number of runs they were fitted to.
     """
 
     constants: MemoryConstants
@@ -31,8 +31,11 @@ class MemoryModel:
 
 
 @dataclass(frozen=True)
-class PeakRun:
-    """A run that was used: how far, relative, a prediction by the other runs alone is off its peak."""
+class FittedPeak:
+    """A run that the constants were fitted to.
+
+    `left_out_error`: how far, relative, a prediction by the other runs alone is off its peak.
+    """
 
     name: str
     mib: float
@@ -41,8 +44,8 @@ class PeakRun:
 
 @dataclass(frozen=True)
 class MemoryFit:
-    """What peaks say: a model, or the reason why there is none."""
+    """The constants of a campaign's peaks of memory, or the reason why there are none."""
 
     model: MemoryModel | None = None
     refusal: str = ""
-    runs: tuple[PeakRun, ...] = ()
+    runs: tuple[FittedPeak, ...] = ()

@@ -1,19 +1,20 @@
-"""What a calibration is made of: runs that were measured, each with its case, and those left out with the reason."""
+"""Measured runs that a calibration is fitted to, and runs that are excluded, each with the reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from nodesweep.common.outcomes import has_failed
 from nodesweep.common.units import TERA
 from nodesweep.config.columns import TIDY
+from nodesweep.config.memory_sources import unit_of
+from nodesweep.config.tidy_row import TidyRow, number_of, text_of
 from nodesweep.config.workload import Workload
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.flops import hardware_flops
 
 FEWEST_SECONDS = 1e-6
-_UNKNOWN = dict.fromkeys(TIDY)
+"""Seconds per iteration below this, or above its inverse, are taken for an error of the table."""
 FLOPS_TOLERANCE = 0.1
+_UNKNOWN: TidyRow = dict.fromkeys(TIDY)
 
 
 @dataclass(frozen=True)
@@ -33,43 +34,58 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A row that says nothing to a calibration, and why."""
+class ExcludedRun:
+    """A run that a calibration cannot use, and why."""
 
     name: str
     reason: str
 
 
 def observations_of(
-    rows: Iterable[Mapping[str, Any]], workload: Workload, vocab_size: int | None = None
-) -> tuple[list[Observation], list[LeftOut]]:
-    """Rows of results.csv, None for what is not known, as observations of one software stack.
+    rows: Iterable[TidyRow], workload: Workload, vocab_size: int | None = None
+) -> tuple[list[Observation], list[ExcludedRun]]:
+    """Rows of results.csv as observations of one software stack; columns that a row lacks count as not known.
 
-    `vocab_size`: that of rows which do not say theirs. Whether activations were recomputed follows from TFLOPs and time
-    where a row does not say it.
+    `vocab_size`: of the model of rows that do not say theirs. Whether activations were recomputed follows from TFLOPs
+    and time where a row does not say it.
     """
-    found, left_out = [], []
+    found: list[Observation] = []
+    excluded: list[ExcludedRun] = []
     for given in rows:
         row = {**_UNKNOWN, **given}
-        name = name_of(row)
-        case = case_of(row, workload, vocab_size)
-        if case is None:
-            left_out.append(LeftOut(name, "its layout is not wholly known, or does not add up"))
-        elif row["iteration_seconds"] is None and row["memory_mib"] is None:
-            left_out.append(LeftOut(name, f"nothing was measured ({row['outcome'] or row['state']})"))
+        one = _observation(row, workload, vocab_size)
+        if isinstance(one, ExcludedRun):
+            excluded.append(one)
         else:
-            limited = has_failed(row["outcome"])
-            seconds = row["iteration_seconds"]
-            if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:
-                seconds = None
-            spread = row["iteration_seconds_half_interquartile_range"]
-            scatter = spread / seconds if spread is not None and seconds else None
-            found.append(Observation(name, case, seconds, row["memory_mib"], limited, scatter))
-    return found, left_out
+            found.append(one)
+    return found, excluded
 
 
-def case_of(row: Mapping[str, Any], workload: Workload, vocab_size: int | None) -> Dimensions | None:
-    """The case of a row of results.csv, what it leaves to be concluded included; None where it is not wholly known."""
+def _observation(row: TidyRow, workload: Workload, vocab_size: int | None) -> Observation | ExcludedRun:
+    name, case = name_of(row), case_of(row, workload, vocab_size)
+    seconds, memory_mib = number_of(row, "iteration_seconds"), number_of(row, "memory_mib")
+    if case is None:
+        return ExcludedRun(name, "its layout is not wholly known, or does not add up")
+    if seconds is None and memory_mib is None:
+        return ExcludedRun(name, f"nothing was measured ({row['outcome'] or row['state']})")
+    if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:
+        seconds = None
+    spread = number_of(row, "iteration_seconds_half_interquartile_range")
+    return Observation(
+        name,
+        case,
+        seconds,
+        memory_mib,
+        limited=has_failed(text_of(row, "outcome")),
+        scatter=spread / seconds if spread is not None and seconds else None,
+    )
+
+
+def case_of(row: TidyRow, workload: Workload, vocab_size: int | None) -> Dimensions | None:
+    """The sizes of the run in a row of results.csv, None where they are not wholly known.
+
+    What the row leaves out is concluded from its other columns, the vocabulary is `vocab_size`.
+    """
     completed = {**row, "vocab_size": row["vocab_size"] or vocab_size}
     if row["activation_checkpointing"] is None:
         completed["activation_checkpointing"] = _recomputed(completed)
@@ -77,29 +93,27 @@ def case_of(row: Mapping[str, Any], workload: Workload, vocab_size: int | None) 
 
 
 def mib_of_a_rank(mib: float, source: str | None, ranks_per_node: int, ranks: int) -> float:
-    """MiB of one rank, where the figure is of a node or of the whole job."""
-    shared = {"scheduler, of a node": ranks_per_node, "scheduler, of a job": ranks, "log-node-used": ranks_per_node}
-    return mib / shared.get(source or "", 1)
+    """MiB of one rank, where the figure may be of a node or of the whole job, as its source says."""
+    return mib / {"rank": 1, "node": ranks_per_node, "job": ranks}[unit_of(source)]
 
 
-def _recomputed(row: Mapping[str, Any]) -> bool | None:
+def _recomputed(row: TidyRow) -> bool | None:
     """Whether the operations that a row's TFLOPs and time make are those with recomputation; None where unclear."""
-    names = ("layers", "hidden_size", "vocab_size", "tensor")
-    sizes = {name: row[name] for name in names}
-    sizes |= {"global_batch": row["global_batch_samples"], "sequence_length": row["sequence_length_tokens"]}
-    tflops = row["tflops_per_node"] or row["log_tflops_per_node"]
-    if None in (*sizes.values(), tflops, row["iteration_seconds"], row["nodes"]):
+    sizes = Dimensions.in_row(row)
+    tflops = number_of(row, "tflops_per_node") or number_of(row, "log_tflops_per_node")
+    seconds, nodes = number_of(row, "iteration_seconds"), number_of(row, "nodes")
+    if tflops is None or seconds is None or nodes is None:
         return None
-    done = tflops * row["iteration_seconds"] * row["nodes"] * TERA
-    near = [
-        recomputed
+    done = tflops * seconds * nodes * TERA
+    works = {
+        recomputed: sizes.changed(activation_checkpointing=recomputed).maybe("hardware_flops")
         for recomputed in (True, False)
-        if abs(done / hardware_flops(**sizes, activation_checkpointing=recomputed) - 1) < FLOPS_TOLERANCE
-    ]
+    }
+    near = [recomputed for recomputed, work in works.items() if work and abs(done / work - 1) < FLOPS_TOLERANCE]
     return near[0] if len(near) == 1 else None
 
 
-def name_of(row: Mapping[str, Any]) -> str:
-    """What a row is called in a calibration."""
+def name_of(row: TidyRow) -> str:
+    """What a calibration calls the run of a row: its slug, and file and line where it was imported."""
     place = f"{row['source_file']}:{row['source_line']}" if row["source_file"] else ""
-    return " ".join(part for part in (row["slug"], place) if part)
+    return " ".join(part for part in (text_of(row, "slug"), place) if part)

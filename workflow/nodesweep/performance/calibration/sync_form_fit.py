@@ -10,209 +10,227 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
-from scipy.optimize import least_squares
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, passes
 
-from .observations import Observation
-from .time_model import Base, Form, Stage, kind_of, reference
+from .least_squares import FloatArray, kept_digits, solve
+from .time_model import MicroBatchWork, StageKind, SyncForm, kind_of, reference
 
-PRIORS = {1: (0.1, 0.1), 2: (0.0, 0.3), 4: (0.0, 0.3)}
-"""Mean and standard deviation of rho, q and kappa, by their places among the parameters."""
-LOSS_SCALE = 2.0
-"""Residuals beyond so many times the noise count in proportion, not by their square."""
+IntArray = NDArray[numpy.intp]
+
 WORST_ERROR = 0.3
-BASE = 5
-"""Parameters before the deltas: log A, rho, q, seconds of the sync, kappa."""
-SYNC = 3
+"""Leave-one-out errors beyond this, relative, count as this."""
+LOG_RATE, RHO, SMALL, SYNC, KAPPA = range(5)
+"""Places of the parameters that all kinds of stage have in common: log A, rho, q, seconds of the sync, kappa."""
+COMMON = 5
+"""Number of the parameters in common, which stand before the deltas of the kinds."""
 MOST_DENSE_KINDS = 30
 UNKNOWN = 10.0
-"""Standard error of a parameter that no run tells, by its scale: a sync as long as the shortest iteration."""
+"""Standard error of a parameter that no run determines, by its scale: a sync as long as the shortest iteration."""
 NEXT_TO_NOTHING = 1e-6
-"""A parameter this near its floor, by its scale, is there."""
-DIGITS = 8
-"""Of what is kept: beyond them results differ from one machine to the next."""
+"""A parameter this near its floor, by its scale, is taken to be 0."""
+PRIORS = {RHO: (0.1, 0.1), SMALL: (0.0, 0.3), KAPPA: (0.0, 0.3)}
+"""Mean and standard deviation of rho, q and kappa, by their places among the parameters."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Runs as arrays, one entry each: `kind` numbers the labels; `work` in 1e12 operations, `small` is w0/w."""
+class RunArrays:
+    """Measured runs as arrays with one entry a run.
+
+    `labels`: the kinds of stage in words. `kind`: the number of each run's label. `work`: 1e12 operations of a micro
+    batch. `small`: the fewest tokens of a micro batch over its tokens, w0/w. `passes`: micro batches whose time passes.
+    """
 
     cases: tuple[Dimensions, ...]
     labels: tuple[str, ...]
-    kind: numpy.ndarray
-    work: numpy.ndarray
-    tensor: numpy.ndarray
-    small: numpy.ndarray
-    passes: numpy.ndarray
-    seconds: numpy.ndarray
+    kind: IntArray
+    work: FloatArray
+    tensor: FloatArray
+    small: FloatArray
+    passes: FloatArray
+    seconds: FloatArray
 
     @classmethod
-    def of(cls, timed: Sequence[Observation]) -> "Rows":
-        """Those of runs that have a time."""
-        cases = tuple(one.case for one in timed)
+    def of(cls, cases: Sequence[Dimensions], seconds: Sequence[float]) -> "RunArrays":
+        """The arrays of runs, at least one, with the seconds that an iteration of each took."""
         kinds = [kind_of(case) for case in cases]
         labels = tuple(sorted(set(kinds)))
         numbers = {label: number for number, label in enumerate(labels)}
         tokens, clock_ghz = reference(cases)
-        bases = [Base.of(case, tokens, clock_ghz) for case in cases]
+        works = [MicroBatchWork.of(case, tokens, clock_ghz) for case in cases]
         return cls(
-            cases=cases,
+            cases=tuple(cases),
             labels=labels,
             kind=numpy.array([numbers[kind] for kind in kinds]),
-            work=numpy.array([base.work for base in bases]),
+            work=numpy.array([one.work for one in works]),
             tensor=numpy.array([float(case.tensor) for case in cases]),
-            small=numpy.array([base.small for base in bases]),
+            small=numpy.array([one.small for one in works]),
             passes=numpy.array([passes(case) for case in cases]),
-            seconds=numpy.array([one.seconds for one in timed]),
+            seconds=numpy.array(seconds, dtype=float),
         )
 
     @property
-    def of_several(self) -> numpy.ndarray:
-        """Which of them are not the only one of their kind."""
+    def of_several(self) -> NDArray[numpy.bool_]:
+        """For each run, whether another has its kind of stage."""
         return numpy.bincount(self.kind)[self.kind] > 1
 
     @property
     def tell_noise(self) -> bool:
-        """Whether kinds that several are of leave more than their own parameters to be told."""
+        """Whether the runs determine more than their parameters, so that what is left is the noise of the times."""
         counts = numpy.bincount(self.kind)
         return bool((counts[counts > 1] - 1).sum() > 2)
 
 
-class FormFit:
-    """The fit: `leverage` and `left_out_errors` (relative, by e / (1 - h)) of each run."""
+class SyncFormFit:
+    """One form of the sync fitted to runs: `leverage` and `left_out_errors` (relative, by e / (1 - h)) of each run.
 
-    def __init__(self, rows: Rows, name: str, noise: float, spread: float) -> None:
-        self._rows, self._name = rows, name
-        self._noise, self._spread = noise, spread
-        self._sync = numpy.array([FORMS[name](case.data) for case in rows.cases])
+    `noise`: relative, of a measured time. `spread`: how far kinds of stage scatter about what they have in common.
+    """
+
+    def __init__(self, runs: RunArrays, name: str, noise: float, spread: float) -> None:
+        self._runs, self._name = runs, name
+        self._noise, self._prior_spread = noise, spread
+        self._sync = numpy.array([FORMS[name](case.data) for case in runs.cases])
         self._solve()
 
     @property
     def square_error(self) -> float:
         """Mean square of the leave-one-out errors: of the runs that are not alone, where there are enough."""
-        rows = self._rows
-        of_runs = self.left_out_errors[rows.of_several] if rows.tell_noise else self.left_out_errors
+        runs = self._runs
+        of_runs = self.left_out_errors[runs.of_several] if runs.tell_noise else self.left_out_errors
         return float(numpy.mean(of_runs**2))
 
     @property
     def spread(self) -> float:
-        """How far kinds of stage scatter about what they have in common."""
-        return math.sqrt(float(numpy.sum(self._x[BASE:] ** 2)) / max(len(self._rows.labels) - 1, 1))
+        """How far the fitted kinds of stage scatter about what they have in common, relative."""
+        return math.sqrt(float(numpy.sum(self._x[COMMON:] ** 2)) / max(len(self._runs.labels) - 1, 1))
 
     def _solve(self) -> None:
-        rows, kinds = self._rows, len(self._rows.labels)
-        rate = rows.seconds / rows.passes / rows.work / (1 / rows.tensor + PRIORS[1][0])
-        least = float(rows.seconds.min())
-        start = numpy.r_[numpy.log(numpy.median(rate)), 0.1, 0.01, 0.01 * least, 0.01, numpy.zeros(kinds)]
-        floor = numpy.r_[-numpy.inf, 0, 0, 0, 0, numpy.full(kinds, -numpy.inf)]
-        scale = numpy.r_[1, 0.1, 0.1, 0.1 * least, 0.1, numpy.full(kinds, 0.1)]
-        found = least_squares(
-            *(self._residuals, start, self._jacobian),
-            bounds=(floor, numpy.inf),
-            x_scale=scale,
-            loss="soft_l1",
-            f_scale=LOSS_SCALE,
-            tr_solver="lsmr" if kinds > MOST_DENSE_KINDS else "exact",
+        runs, kinds = self._runs, len(self._runs.labels)
+        rate = runs.seconds / runs.passes / runs.work / (1 / runs.tensor + PRIORS[RHO][0])
+        least = float(runs.seconds.min())
+        start = numpy.concatenate([[numpy.log(numpy.median(rate)), 0.1, 0.01, 0.01 * least, 0.01], numpy.zeros(kinds)])
+        floor = numpy.concatenate([[-numpy.inf, 0, 0, 0, 0], numpy.full(kinds, -numpy.inf)])
+        scale = numpy.concatenate([[1, 0.1, 0.1, 0.1 * least, 0.1], numpy.full(kinds, 0.1)])
+        found = solve(
+            self._residuals,
+            start,
+            bounds=(floor, numpy.full(COMMON + kinds, numpy.inf)),
+            scale=scale,
+            jacobian=self._jacobian,
+            solver="lsmr" if kinds > MOST_DENSE_KINDS else "exact",
         )
-        self._x = found.x
-        at_floor = found.x[1:BASE] < NEXT_TO_NOTHING * scale[1:BASE]
-        self._x[1:BASE] = numpy.where(at_floor, 0.0, found.x[1:BASE])
-        self._find_covariances(csr_array(found.jac), scale[:BASE])
-        errors = self._predicted(self._x) / rows.seconds - 1
+        x = found.parameters
+        at_floor = x[RHO:COMMON] < NEXT_TO_NOTHING * scale[RHO:COMMON]
+        x[RHO:COMMON] = numpy.where(at_floor, 0.0, x[RHO:COMMON])
+        self._x = x
+        self._find_covariances(csr_array(found.jacobian), scale[:COMMON])
+        errors = self._predicted(x) / runs.seconds - 1
         self.left_out_errors = numpy.clip(errors / numpy.maximum(1 - self.leverage, 1e-3), -WORST_ERROR, WORST_ERROR)
 
-    def _find_covariances(self, jacobian: csr_array, scale: numpy.ndarray) -> None:
-        """Of the parameters in common; of these with each delta; the variance of each delta; and the leverages."""
-        runs, kind = len(self._rows.seconds), self._rows.kind
-        common = jacobian[:, :BASE].toarray()
-        own = numpy.asarray(jacobian[numpy.arange(runs), BASE + kind]).ravel()
-        kinds = numpy.arange(len(self._rows.labels))
-        drawn = numpy.asarray(jacobian[runs + len(PRIORS) + kinds, BASE + kinds]).ravel()
-        normal = numpy.bincount(kind, own**2) + drawn**2
-        shared = numpy.stack([numpy.bincount(kind, common[:runs, place] * own) for place in range(BASE)])
+    def _find_covariances(self, jacobian: csr_array, scale: FloatArray) -> None:
+        """Find the covariances of common parameters and of these with deltas, variances of deltas, and leverages."""
+        runs, kind = len(self._runs.seconds), self._runs.kind
+        common = jacobian[:, :COMMON].toarray()
+        own = numpy.asarray(jacobian[numpy.arange(runs), COMMON + kind]).ravel()
+        kinds = numpy.arange(len(self._runs.labels))
+        of_priors = numpy.asarray(jacobian[runs + len(PRIORS) + kinds, COMMON + kinds]).ravel()
+        normal = numpy.bincount(kind, own**2) + of_priors**2
+        shared = numpy.stack([numpy.bincount(kind, common[:runs, place] * own) for place in range(COMMON)])
         schur = common.T @ common - shared / normal @ shared.T + numpy.diag(1 / (UNKNOWN * scale) ** 2)
         self._common = numpy.linalg.inv(schur * numpy.outer(scale, scale)) * numpy.outer(scale, scale)
         self._with_kind = -self._common @ shared / normal
         self._of_kind = 1 / normal - numpy.einsum("ik,ik->k", self._with_kind, shared) / normal
-        rows = common[:runs]
+        of_runs = common[:runs]
         self.leverage = (
-            numpy.einsum("ij,jk,ik->i", rows, self._common, rows)
-            + 2 * own * numpy.einsum("ij,ji->i", rows, self._with_kind[:, kind])
+            numpy.einsum("ij,jk,ik->i", of_runs, self._common, of_runs)
+            + 2 * own * numpy.einsum("ij,ji->i", of_runs, self._with_kind[:, kind])
             + own**2 * self._of_kind[kind]
         )
 
-    def _micro_batch(self, x: numpy.ndarray) -> numpy.ndarray:
-        rows = self._rows
-        return rows.work * numpy.exp(x[0] + x[BASE + rows.kind]) * self._split(x) * (1 + x[2] * rows.small)
+    def _micro_batch(self, x: FloatArray) -> FloatArray:
+        """Seconds of a micro batch of each run."""
+        runs = self._runs
+        common_and_own = numpy.exp(x[LOG_RATE] + x[COMMON + runs.kind])
+        seconds: FloatArray = runs.work * common_and_own * self._split(x) * (1 + x[SMALL] * runs.small)
+        return seconds
 
-    def _split(self, x: numpy.ndarray) -> numpy.ndarray:
-        return 1 / self._rows.tensor + x[1] + x[4] * (self._rows.tensor > 1)
+    def _split(self, x: FloatArray) -> FloatArray:
+        """The share of the work of a stage that each of its tensor-parallel ranks has."""
+        share: FloatArray = 1 / self._runs.tensor + x[RHO] + x[KAPPA] * (self._runs.tensor > 1)
+        return share
 
-    def _predicted(self, x: numpy.ndarray) -> numpy.ndarray:
-        return self._micro_batch(x) * self._rows.passes + x[SYNC] * self._sync
+    def _predicted(self, x: FloatArray) -> FloatArray:
+        """Seconds of an iteration of each run."""
+        seconds: FloatArray = self._micro_batch(x) * self._runs.passes + x[SYNC] * self._sync
+        return seconds
 
-    def _residuals(self, x: numpy.ndarray) -> numpy.ndarray:
-        drawn = [(x[number] - mean) / spread for number, (mean, spread) in PRIORS.items()]
-        return numpy.r_[(self._predicted(x) / self._rows.seconds - 1) / self._noise, drawn, x[BASE:] / self._spread]
+    def _residuals(self, x: FloatArray) -> FloatArray:
+        """Errors over the noise of the runs, then of the priors, then the deltas over their spread."""
+        of_priors = [(x[place] - mean) / spread for place, (mean, spread) in PRIORS.items()]
+        errors = (self._predicted(x) / self._runs.seconds - 1) / self._noise
+        return numpy.concatenate([errors, of_priors, x[COMMON:] / self._prior_spread])
 
-    def _jacobian(self, x: numpy.ndarray) -> numpy.ndarray | csr_array:
-        """Of the residuals: dense for few kinds."""
-        rows, kinds = self._rows, len(self._rows.labels)
-        runs = numpy.arange(len(rows.seconds))
-        spent = self._micro_batch(x) * rows.passes / rows.seconds / self._noise
-        slopes = self._slopes(x)
-        values = [*(spent * slope for slope in slopes), spent]
-        values[SYNC] = self._sync / rows.seconds / self._noise
-        places = [(runs, numpy.full(len(runs), number)) for number in range(BASE)] + [(runs, BASE + rows.kind)]
-        drawn = len(runs) + numpy.arange(len(PRIORS))
+    def _jacobian(self, x: FloatArray) -> FloatArray | csr_array:
+        """Derivatives of the residuals by the parameters, a dense array for few kinds."""
+        runs, kinds = self._runs, len(self._runs.labels)
+        numbers = numpy.arange(len(runs.seconds))
+        spent = self._micro_batch(x) * runs.passes / runs.seconds / self._noise
+        values = [*(spent * slope for slope in self._slopes(x)), spent]
+        values[SYNC] = self._sync / runs.seconds / self._noise
+        places = [(numbers, numpy.full(len(numbers), place)) for place in range(COMMON)]
+        places.append((numbers, COMMON + runs.kind))
+        of_priors = len(numbers) + numpy.arange(len(PRIORS))
         deltas = numpy.arange(kinds)
-        places += [(drawn, numpy.array(list(PRIORS))), (len(runs) + len(PRIORS) + deltas, BASE + deltas)]
-        values += [numpy.array([1 / spread for _, spread in PRIORS.values()]), numpy.full(kinds, 1 / self._spread)]
-        at = [numpy.concatenate(part) for part in zip(*places, strict=True)]
-        shape = (len(runs) + len(PRIORS) + kinds, BASE + kinds)
-        found = csr_array((numpy.concatenate(values), tuple(at)), shape=shape)
+        places += [(of_priors, numpy.array(list(PRIORS))), (len(numbers) + len(PRIORS) + deltas, COMMON + deltas)]
+        values += [
+            numpy.array([1 / spread for _, spread in PRIORS.values()]),
+            numpy.full(kinds, 1 / self._prior_spread),
+        ]
+        at = tuple(numpy.concatenate(part) for part in zip(*places, strict=True))
+        shape = (len(numbers) + len(PRIORS) + kinds, COMMON + kinds)
+        found = csr_array((numpy.concatenate(values), at), shape=shape)
         return found if kinds > MOST_DENSE_KINDS else found.toarray()
 
-    def _slopes(self, x: numpy.ndarray) -> numpy.ndarray:
-        """Derivatives of the logarithm of each run's micro-batch seconds by the parameters in common."""
-        rows, split = self._rows, self._split(x)
+    def _slopes(self, x: FloatArray) -> FloatArray:
+        """Derivatives of the logarithm of each run's micro-batch seconds by the parameters in common, one row each."""
+        runs, split = self._runs, self._split(x)
         none = numpy.zeros_like(split)
-        return numpy.stack([none + 1, 1 / split, rows.small / (1 + x[2] * rows.small), none, (rows.tensor > 1) / split])
+        by_small = runs.small / (1 + x[SMALL] * runs.small)
+        return numpy.stack([none + 1, 1 / split, by_small, none, (runs.tensor > 1) / split])
 
-    def form(self) -> Form:
-        """The parameters, and the covariances that predictions need."""
-        micro, slopes, stages = self._micro_batch(self._x), self._slopes(self._x), []
-        counts = numpy.bincount(self._rows.kind)
-        first = {int(kind): number for number, kind in reversed(list(enumerate(self._rows.kind)))}
-        for number, label in enumerate(self._rows.labels):
-            slope, shared = slopes[:, first[number]], self._with_kind[:, number]
-            stages.append(
-                Stage(
-                    kind=label,
-                    micro_batch_seconds=short(micro[first[number]]),
-                    variance=short(slope @ self._common @ slope + 2 * slope @ shared + self._of_kind[number]),
-                    sync_covariance=short(slope @ self._common[SYNC] + shared[SYNC]),
-                    rows=int(counts[number]),
-                )
-            )
-        return Form(
+    def form(self) -> SyncForm:
+        """The parameters, and the covariances that predictions need; its weight and error are set by the caller."""
+        return SyncForm(
             name=self._name,
             weight=0.0,
             left_out_error=0.0,
-            rate_seconds=short(numpy.exp(self._x[0])),
-            rho=short(self._x[1]),
-            kappa=short(self._x[4]),
-            small=short(self._x[2]),
-            sync_seconds=short(self._x[SYNC]),
-            covariance=tuple(tuple(short(value) for value in row) for row in self._common),
-            stages=tuple(stages),
-            kind_spread=short(self._spread),
+            rate_seconds=kept_digits(numpy.exp(self._x[LOG_RATE])),
+            rho=kept_digits(self._x[RHO]),
+            kappa=kept_digits(self._x[KAPPA]),
+            small=kept_digits(self._x[SMALL]),
+            sync_seconds=kept_digits(self._x[SYNC]),
+            covariance=tuple(tuple(kept_digits(value) for value in row) for row in self._common),
+            stages=self._stages(),
+            kind_spread=kept_digits(self._prior_spread),
         )
 
-
-def short(value: float) -> float:
-    """A number as it is kept."""
-    return float(f"{value:.{DIGITS}g}")
+    def _stages(self) -> tuple[StageKind, ...]:
+        micro, slopes, stages = self._micro_batch(self._x), self._slopes(self._x), []
+        counts = numpy.bincount(self._runs.kind)
+        first = {int(kind): number for number, kind in reversed(list(enumerate(self._runs.kind)))}
+        for number, label in enumerate(self._runs.labels):
+            slope, shared = slopes[:, first[number]], self._with_kind[:, number]
+            stages.append(
+                StageKind(
+                    kind=label,
+                    micro_batch_seconds=kept_digits(micro[first[number]]),
+                    variance=kept_digits(slope @ self._common @ slope + 2 * slope @ shared + self._of_kind[number]),
+                    sync_covariance=kept_digits(slope @ self._common[SYNC] + shared[SYNC]),
+                    rows=int(counts[number]),
+                )
+            )
+        return tuple(stages)

@@ -1,43 +1,48 @@
-"""The fitted time model: what it predicts of a case, how surely, and what it cannot tell."""
+"""The fitted time model: what it predicts of a case, how surely, and what it does not determine."""
 
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import compress
 
+from nodesweep.common.units import TERA
+from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.timing import FORMS, Parts, parts, passes
+from nodesweep.performance.timing import FORMS, TimeParts, passes, time_parts
 
-TERA = 1e12
 DELTA_SPREAD = 0.12
 """How far kinds of stage scatter about what they have in common, relative (one sigma), at least."""
 FIRST_NOISE = 0.01
-"""What is taken for the relative noise of a measured time until there are rows to tell."""
+"""Relative noise of a measured time where no runs tell it."""
 SIGMAS = 1.96
-"""Intervals hold 95 of 100."""
+"""Half the width of an interval that holds 95 of 100, in standard errors."""
 LEAST_SIGNIFICANCE = 1.5
-"""The sync counts as known from so many times its standard error on."""
+"""The sync counts as determined from so many times its standard error on."""
 MATTERS = 0.02
 MATTERS_NOISES = 3
 """What is unknown matters from this share of an iteration on, or from so many times the noise of the times."""
+_SYNC = 3
+"""Place of the sync's seconds among the parameters of a form's covariance."""
+_HOW_MANY = ("nodes", "data", "global_batch")
+"""Fields that change how many micro batches a stage works through, not how long it takes for one."""
+_OF_STAGE = tuple(row for row in LAYOUT_FIELDS.values() if row.axis and row.name not in _HOW_MANY)
+_SIZES_IN_ONE_WORD = ("layers", "hidden_size", "attention_heads", "ffn_hidden_size")
+_OTHER_SIZES = tuple(row for row in MODEL_FIELDS.values() if row.name not in _SIZES_IN_ONE_WORD)
 
 
 @lru_cache(maxsize=65536)
 def kind_of(case: Dimensions) -> str:
     """What makes two stages work through a micro batch in the same time, as words."""
     training = {name: value for name, value in case.training if value != type(case.training).model_fields[name].default}
+    fields = [(row, case.maybe(row.name)) for row in _OF_STAGE]
+    named = (row.in_tables == "always" or row.in_every_slug or not row.is_default(value) for row, value in fields)
     words = [
-        f"MP {case.tensor}",
-        f"PP {case.pipeline}",
-        f"MBS {case.micro_batch}",
-        f"sequence {case.sequence_length}",
-        "AC" if case.activation_checkpointing else "no AC",
-        f"{case.frequency_ghz:g} GHz" if case.frequency_ghz else "",
+        *(row.phrase(value) for row, value in compress(fields, named)),
         f"{case.layers} x {case.hidden_size} / {case.attention_heads}",
         f"FFN {case.ffn_width}" if case.ffn_width != 4 * case.hidden_size else "",
-        f"vocabulary {case.vocab_size}",
+        *(row.phrase(case.maybe(row.name)) for row in _OTHER_SIZES),
         case.precision,
         *(f"{name} {value}" for name, value in training.items()),
     ]
@@ -51,22 +56,29 @@ def reference(cases: Sequence[Dimensions]) -> tuple[int, float]:
 
 
 @dataclass(frozen=True)
-class Base:
-    """`work`: 1e12 operations of a micro batch in a stage, at the clock of reference; `small`: w0/w."""
+class MicroBatchWork:
+    """What a stage does for one micro batch.
+
+    `work`: 1e12 operations, at the clock of reference. `small`: the fewest tokens of a micro batch over those of this
+    one, w0/w.
+    """
 
     work: float
     small: float
 
     @classmethod
-    def of(cls, case: Dimensions, tokens: int, clock_ghz: float) -> "Base":
-        """That of a case."""
+    def of(cls, case: Dimensions, tokens: int, clock_ghz: float) -> "MicroBatchWork":
+        """The work of a case, against the fewest tokens of a micro batch and the clock of reference."""
         slower = clock_ghz / case.frequency_ghz if clock_ghz and case.frequency_ghz else 1.0
         return cls(case.stage_flops / TERA * slower, tokens / (case.micro_batch * case.sequence_length))
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A measured kind of stage: seconds of a micro batch, variance of their logarithm, its covariance with the sync."""
+class StageKind:
+    """A measured kind of stage: seconds of a micro batch, variance of their logarithm, its covariance with the sync.
+
+    `rows`: the number of its runs.
+    """
 
     kind: str
     micro_batch_seconds: float
@@ -76,11 +88,24 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Form:
+class MicroBatchEstimate:
+    """Seconds of a micro batch in a stage, variance of their logarithm, and its covariance with the sync.
+
+    `measured`: whether a run had this kind of stage.
+    """
+
+    seconds: float
+    variance: float
+    sync_covariance: float
+    measured: bool
+
+
+@dataclass(frozen=True)
+class SyncForm:
     """One form of the sync with its weight, and what was fitted under it.
 
     `covariance`: of (log rate_seconds, rho, small, sync_seconds, kappa). `left_out_error`: root mean square, relative.
-    `kind_spread`: how far a kind of stage that was never measured may be off what the others say of it, relative.
+    `kind_spread`: relative difference of a kind of stage that was never measured from what the others predict of it.
     """
 
     name: str
@@ -92,41 +117,49 @@ class Form:
     small: float
     sync_seconds: float
     covariance: tuple[tuple[float, ...], ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[StageKind, ...]
     kind_spread: float
 
-    def micro_batch(self, case: Dimensions, base: Base) -> tuple[float, float, float, bool]:
-        """Seconds of a micro batch in a stage, variance of their logarithm, its covariance with the sync; measured?"""
+    def micro_batch(self, case: Dimensions, work: MicroBatchWork) -> MicroBatchEstimate:
+        """Seconds of a micro batch: as measured for its kind of stage, else by what all kinds have in common."""
         kind = kind_of(case)
         for stage in self.stages:
             if stage.kind == kind:
-                return stage.micro_batch_seconds, stage.variance, stage.sync_covariance, True
-        says = float(case.tensor > 1)
-        split, fixed = 1 / case.tensor + self.rho + self.kappa * says, 1 + self.small * base.small
-        seconds = base.work * self.rate_seconds * split * fixed
-        slope = (1.0, 1 / split, base.small / fixed, 0.0, says / split)
+                return MicroBatchEstimate(stage.micro_batch_seconds, stage.variance, stage.sync_covariance, True)
+        is_split = float(case.tensor > 1)
+        split, fixed = 1 / case.tensor + self.rho + self.kappa * is_split, 1 + self.small * work.small
+        seconds = work.work * self.rate_seconds * split * fixed
+        slope = (1.0, 1 / split, work.small / fixed, 0.0, is_split / split)
         variance = sum(a * b * self.covariance[i][j] for i, a in enumerate(slope) for j, b in enumerate(slope))
-        shared = sum(a * self.covariance[i][3] for i, a in enumerate(slope))
-        return seconds, variance + self.kind_spread**2, shared, False
+        shared = sum(a * self.covariance[i][_SYNC] for i, a in enumerate(slope))
+        return MicroBatchEstimate(seconds, variance + self.kind_spread**2, shared, False)
+
+    def sync_factor(self, case: Dimensions) -> float:
+        """How many times `sync_seconds` the sync of a case takes."""
+        return FORMS[self.name](case.data)
+
+    @property
+    def sync_variance(self) -> float:
+        """Variance of the sync's seconds."""
+        return self.covariance[_SYNC][_SYNC]
 
     @property
     def sync_error(self) -> float:
         """Standard error of the sync's seconds."""
-        return math.sqrt(max(self.covariance[3][3], 0.0))
+        return math.sqrt(max(self.sync_variance, 0.0))
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TimeEstimate:
     """A predicted iteration: its parts, and an interval that holds the measured time 95 times of 100.
 
-    `by`: what makes the interval as wide as it is, in words. `measured_kind`: whether its kind of stage was measured.
+    `by`: what makes the interval as wide as it is, in words.
     """
 
-    parts: Parts
+    parts: TimeParts
     low_seconds: float
     high_seconds: float
     by: str
-    measured_kind: bool
 
     @property
     def seconds(self) -> float:
@@ -135,8 +168,19 @@ class Estimate:
 
     @property
     def sigma(self) -> float:
-        """Its relative standard error."""
+        """The relative standard error of the predicted time."""
         return math.log(self.high_seconds / self.seconds) / SIGMAS
+
+
+@dataclass(frozen=True)
+class _FormEstimate:
+    """An iteration by one form: variances of micro batches and of the sync and twice their covariance, all in s^2."""
+
+    parts: TimeParts
+    micro_batch_variance: float
+    sync_variance: float
+    shared_variance: float
+    measured: bool
 
 
 @dataclass(frozen=True)
@@ -146,7 +190,7 @@ class TimeModel:
     `noise`: relative, of a measured time. `fewest_tokens`, `clock_ghz`: of reference. `most_data`: the largest DP.
     """
 
-    forms: tuple[Form, ...]
+    forms: tuple[SyncForm, ...]
     noise: float
     rows: int
     fewest_tokens: int
@@ -156,27 +200,26 @@ class TimeModel:
     @property
     def sync_significance(self) -> float:
         """The sync over its standard error, the mean of the forms."""
-        ratios = [form.sync_seconds / form.sync_error if form.sync_error else 0.0 for form in self.forms]
-        return _mean([form.weight for form in self.forms], ratios)
+        return self._mean([form.sync_seconds / form.sync_error if form.sync_error else 0.0 for form in self.forms])
 
     def sync(self, case: Dimensions) -> tuple[float, float]:
         """Seconds of the sync of a case, and their standard error; the mean of the forms."""
-        weights, factors = [form.weight for form in self.forms], [FORMS[form.name](case.data) for form in self.forms]
+        factors = [form.sync_factor(case) for form in self.forms]
         seconds = [form.sync_seconds * factor for form, factor in zip(self.forms, factors, strict=True)]
         errors = [form.sync_error * factor for form, factor in zip(self.forms, factors, strict=True)]
-        return _mean(weights, seconds), _mean(weights, errors)
+        return self._mean(seconds), self._mean(errors)
 
     @property
     def matters(self) -> float:
         """From which share of an iteration on what is unknown matters."""
         return max(MATTERS, MATTERS_NOISES * self.noise)
 
-    def _as_measured(self, case: Dimensions) -> Dimensions:
-        """A case without its clock where no run tells its own."""
-        return case if self.clock_ghz else case.changed(frequency_ghz=None)
+    def work_of(self, case: Dimensions) -> MicroBatchWork:
+        """The work of a micro batch of a case, against what the measured runs have."""
+        return MicroBatchWork.of(case, self.fewest_tokens, self.clock_ghz)
 
     def refusal(self, case: Dimensions) -> str:
-        """Why nothing may be said of a case: it hangs on a sync that the runs do not tell; empty where it may."""
+        """Why the time of a case is not predicted: it depends on a sync that the runs do not determine; else empty."""
         case = self._as_measured(case)
         if case.data > 1 and self.most_data == 1:
             return f"all runs have DP 1: of the DP sync of DP {case.data} they tell nothing"
@@ -184,62 +227,72 @@ class TimeModel:
             return ""
         return f"the runs go up to DP {self.most_data} and do not tell the DP sync of DP {case.data}"
 
-    def _error_by_sync(self, case: Dimensions) -> float:
-        """The part of a prediction's relative standard error that would go if the sync were known."""
-        base = Base.of(case, self.fewest_tokens, self.clock_ghz)
-        variances = []
-        for form in self.forms:
-            micro, _, shared, _ = form.micro_batch(case, base)
-            factor, spent, variance = FORMS[form.name](case.data), micro * passes(case), form.covariance[3][3]
-            along = (spent * shared + factor * variance) / (spent + factor * form.sync_seconds)
-            variances.append(along**2 / variance if variance else 0.0)
-        return math.sqrt(_mean([form.weight for form in self.forms], variances))
-
-    def estimate(self, case: Dimensions) -> Estimate:
+    def estimate(self, case: Dimensions) -> TimeEstimate:
         """What an iteration of a case takes."""
         case = self._as_measured(case)
-        base = Base.of(case, self.fewest_tokens, self.clock_ghz)
-        of_forms = [self._of_form(form, case, base) for form in self.forms]
-        weights = [form.weight for form in self.forms]
-        mean = Parts(*(_mean(weights, values) for values in zip(*(found[0] for found in of_forms), strict=True)))
+        work = self.work_of(case)
+        of_forms = [self._by_form(form, case, work) for form in self.forms]
+        mean = self._mean_parts([found.parts for found in of_forms])
         seconds = mean.total_seconds
-        totals = [sum(found[0]) for found in of_forms]
         sources = {
             "the noise of the measured times": self.noise**2,
-            "the form of the DP sync": _mean(weights, [(total / seconds - 1) ** 2 for total in totals]),
-            "the time of a micro batch": _mean(weights, [found[1] for found in of_forms]) / seconds**2,
-            "the size of the DP sync": _mean(weights, [found[2] for found in of_forms]) / seconds**2,
+            "the form of the DP sync": self._mean(
+                [(found.parts.total_seconds / seconds - 1) ** 2 for found in of_forms]
+            ),
+            "the time of a micro batch": self._mean([found.micro_batch_variance for found in of_forms]) / seconds**2,
+            "the size of the DP sync": self._mean([found.sync_variance for found in of_forms]) / seconds**2,
         }
-        shared = _mean(weights, [found[3] for found in of_forms]) / seconds**2
+        shared = self._mean([found.shared_variance for found in of_forms]) / seconds**2
         sigma = math.sqrt(max(sum(sources.values()) + shared, self.noise**2))
-        measured = of_forms[0][4]
         by = max(sources, key=lambda name: sources[name])
-        if by == "the time of a micro batch" and not measured:
+        if by == "the time of a micro batch" and not of_forms[0].measured:
             by = "its kind of stage was never measured"
-        return Estimate(mean, seconds * math.exp(-SIGMAS * sigma), seconds * math.exp(SIGMAS * sigma), by, measured)
+        return TimeEstimate(mean, seconds * math.exp(-SIGMAS * sigma), seconds * math.exp(SIGMAS * sigma), by)
 
-    def _of_form(
-        self, form: Form, case: Dimensions, base: Base
-    ) -> tuple[tuple[float, float, float, float], float, float, float, bool]:
-        """Parts in seconds; variances of micro batches and of the sync and twice their covariance, in s^2; measured?"""
-        micro, variance, shared, measured = form.micro_batch(case, base)
-        factor = FORMS[form.name](case.data)
-        found = parts(case, micro, form.sync_seconds * factor)
-        spent = micro * passes(case)
-        return (
-            (found.compute_seconds, found.bubble_seconds, found.sync_seconds, found.sharing_seconds),
-            variance * spent**2,
-            form.covariance[3][3] * factor**2,
-            2 * spent * factor * shared,
-            measured,
+    def _as_measured(self, case: Dimensions) -> Dimensions:
+        """A case without its clock where no run tells its own."""
+        return case if self.clock_ghz else case.changed(frequency_ghz=None)
+
+    def _error_by_sync(self, case: Dimensions) -> float:
+        """The part of a prediction's relative standard error that would go if the sync were known."""
+        work, variances = self.work_of(case), []
+        for form in self.forms:
+            micro, factor, variance = form.micro_batch(case, work), form.sync_factor(case), form.sync_variance
+            spent = micro.seconds * passes(case)
+            along = (spent * micro.sync_covariance + factor * variance) / (spent + factor * form.sync_seconds)
+            variances.append(along**2 / variance if variance else 0.0)
+        return math.sqrt(self._mean(variances))
+
+    def _by_form(self, form: SyncForm, case: Dimensions, work: MicroBatchWork) -> _FormEstimate:
+        micro, factor = form.micro_batch(case, work), form.sync_factor(case)
+        spent = micro.seconds * passes(case)
+        return _FormEstimate(
+            parts=time_parts(case, micro.seconds, form.sync_seconds * factor),
+            micro_batch_variance=micro.variance * spent**2,
+            sync_variance=form.sync_variance * factor**2,
+            shared_variance=2 * spent * factor * micro.sync_covariance,
+            measured=micro.measured,
+        )
+
+    def _mean(self, values: Sequence[float]) -> float:
+        """The mean of values, one a form, by the weights of the forms."""
+        return math.fsum(form.weight * value for form, value in zip(self.forms, values, strict=True))
+
+    def _mean_parts(self, parts: Sequence[TimeParts]) -> TimeParts:
+        return TimeParts(
+            compute_seconds=self._mean([one.compute_seconds for one in parts]),
+            bubble_seconds=self._mean([one.bubble_seconds for one in parts]),
+            sync_seconds=self._mean([one.sync_seconds for one in parts]),
+            sharing_seconds=self._mean([one.sharing_seconds for one in parts]),
         )
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run that was used: how far, relative, the model is off it, and one of the other runs alone, if these tell.
+class FittedRun:
+    """A run that the model was fitted to: how far, relative, the model is off its time.
 
-    `left_out_sigma`: the relative standard error of what the others say.
+    `left_out_error`: how far a model of the other runs alone is off, None where these do not determine its time.
+    `left_out_sigma`: the relative standard error of what that model predicts.
     """
 
     name: str
@@ -251,15 +304,11 @@ class Run:
 
 @dataclass(frozen=True)
 class TimeFit:
-    """What runs say of time: a model, and the reason why nothing may be said by it, empty where it may.
+    """The time model of a campaign's runs; `refusal`: why nothing may be predicted by it, empty where it may.
 
     A model that is refused still orders what to run next: its intervals are as wide as what it does not know.
     """
 
     model: TimeModel | None = None
     refusal: str = ""
-    runs: tuple[Run, ...] = ()
-
-
-def _mean(weights: Sequence[float], values: Sequence[Any]) -> float:
-    return math.fsum(weight * value for weight, value in zip(weights, values, strict=True))
+    runs: tuple[FittedRun, ...] = ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.metrics import Basis
-from nodesweep.results.metrics.row import Known
+from nodesweep.results.metrics.row import RowContext
 from nodesweep.sweep.constraints import divisors
 
 from .figure import Row
@@ -56,7 +56,7 @@ def by_calibrations(basis: Basis) -> Curve:
 
 
 def _known(basis: Basis, rows: Sequence[Row]) -> tuple[Dimensions | None, Calibration | None]:
-    found = (Known(basis, row, None) for row in rows)
+    found = (RowContext(basis, row, None) for row in rows)
     return next(((one.case, one.calibration) for one in found if one.case and one.calibration), (None, None))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.results.measurement import Statistics
+from nodesweep.results.measurement import IterationStatistics
 from nodesweep.sweep.layout import Layout
 
 from . import formulas
@@ -103,7 +103,7 @@ def _state(facts: Facts) -> Trace:
     return Trace((facts.journal_place, facts.outlook))
 
 
-def formula(filled_in: Callable[[Dimensions, Statistics], tuple[str, ...]]) -> RunTracer:
+def formula(filled_in: Callable[[Dimensions, IterationStatistics], tuple[str, ...]]) -> RunTracer:
     """A formula with the statistics in it, which have traces of their own."""
     return statistic(lambda facts, measurement, statistics: Trace(filled_in(facts.shape, statistics)))
 

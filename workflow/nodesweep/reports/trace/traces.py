@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from nodesweep.config.loader import Key, dotted
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.results.measurement import Measurement, Statistics
+from nodesweep.results.measurement import IterationStatistics, Measurement
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.sweep.layout import Layout
 
@@ -120,7 +120,7 @@ def measured(trace: Callable[[Known, Measurement], Trace]) -> RunTracer:
     return lambda facts: trace(facts, facts.measurement) if facts.measurement else Trace((facts.missing,))
 
 
-def statistic(trace: Callable[[Known, Measurement, Statistics], Trace]) -> RunTracer:
+def statistic(trace: Callable[[Known, Measurement, IterationStatistics], Trace]) -> RunTracer:
     """A statistic of the records; where there is none, why."""
 
     def traced(facts: Known, measurement: Measurement) -> Trace:
@@ -151,7 +151,7 @@ def _listed(values: list[float]) -> str:
     return f"{' '.join(map(repr, values[:5]))} ... {' '.join(map(repr, values[-5:]))}"
 
 
-def _used_rows(measurement: Measurement, statistics: Statistics) -> list[tuple[float, float | None, int]]:
+def _used_rows(measurement: Measurement, statistics: IterationStatistics) -> list[tuple[float, float | None, int]]:
     """Seconds, log TFLOPs per rank and line of the records used."""
     series = measurement.series
     rows = zip(series.seconds, series.log_tflops_per_rank, series.line, strict=True)
@@ -175,13 +175,13 @@ def left_out(facts: Known, measurement: Measurement) -> str:
     return f"{found.records} left out as warm-up: {', '.join(reasons)}{most}{stays}"
 
 
-def last_record(facts: Known, measurement: Measurement, statistics: Statistics) -> Trace:
+def last_record(facts: Known, measurement: Measurement, statistics: IterationStatistics) -> Trace:
     """The last record of the log with a time."""
     *_, line = _used_rows(measurement, statistics)[-1]
     return Trace((f"{facts.log}:{line}",), (line,))
 
 
-def records(facts: Known, measurement: Measurement, statistics: Statistics) -> tuple[str, ...]:
+def records(facts: Known, measurement: Measurement, statistics: IterationStatistics) -> tuple[str, ...]:
     """The records used, and why others were not."""
     lines = [line for *_, line in _used_rows(measurement, statistics)]
     span = f"iterations {statistics.first_iteration} to {statistics.last_iteration}"
@@ -196,7 +196,7 @@ def _deciding(statistic: str, pairs: list[tuple[float, int]]) -> tuple[int, ...]
     return tuple(sorted({ordered[low][1], ordered[high][1]}))
 
 
-def seconds(fixed: str, facts: Known, measurement: Measurement, statistics: Statistics) -> Trace:
+def seconds(fixed: str, facts: Known, measurement: Measurement, statistics: IterationStatistics) -> Trace:
     """The `fixed` statistic of the seconds, or where empty the configured one."""
     rows = [(value, line) for value, _, line in _used_rows(measurement, statistics)]
     name = fixed or measurement.settings.statistic
@@ -205,7 +205,7 @@ def seconds(fixed: str, facts: Known, measurement: Measurement, statistics: Stat
     return Trace((values, *records(facts, measurement, statistics), *chosen), _deciding(name, rows))
 
 
-def spread(facts: Known, measurement: Measurement, statistics: Statistics) -> Trace:
+def spread(facts: Known, measurement: Measurement, statistics: IterationStatistics) -> Trace:
     """The half interquartile range."""
     if statistics.iteration_seconds_half_interquartile_range is None:
         return Trace(("a single record has no spread",))
@@ -214,7 +214,7 @@ def spread(facts: Known, measurement: Measurement, statistics: Statistics) -> Tr
     return Trace((said, *records(facts, measurement, statistics)))
 
 
-def log_tflops(fixed: str, facts: Known, measurement: Measurement, statistics: Statistics) -> Trace:
+def log_tflops(fixed: str, facts: Known, measurement: Measurement, statistics: IterationStatistics) -> Trace:
     """The log's own figure, by the `fixed` statistic or where empty the configured one."""
     rows = [(tflops, line) for _, tflops, line in _used_rows(measurement, statistics) if tflops is not None]
     if not rows:

@@ -25,9 +25,9 @@ from nodesweep.launch.journal import State
 from nodesweep.launch.records import needs_run, standing
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.calibration.files import read_calibrations
-from nodesweep.results.measurement import Measurement, Settings
+from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.metrics import EXPLAINED, Basis, bases, explain_row
-from nodesweep.results.table import Run, build, from_csv, records, to_csv
+from nodesweep.results.table import LayoutRun, build, from_csv, records, to_csv
 from nodesweep.sweep.expand import conditions
 from nodesweep.sweep.study import Study
 
@@ -107,7 +107,7 @@ def _layout(study: Study, origins: Origins, slug: str, columns: tuple[str, ...])
     """A row of a layout of the sweep."""
     facts = _facts(study, origins.where, slug)
     traces = {name: COLUMNS[name](facts) for name in columns}
-    run = Run(facts.layout, facts.status, facts.record, facts.measurement)
+    run = LayoutRun(facts.layout, facts.status, facts.record, facts.measurement)
     lines, doubts = _log_lines(study, facts, traces.values())
     head = [f"{study.directory(slug)}/", f"{facts.status}: {facts.outlook}", *doubts]
     return Row(study.folder, head, traces, _values(to_csv(build([run])), slug), lines)
@@ -288,7 +288,7 @@ def _log_lines(study: Study, facts: Facts, traces: Iterable[Trace]) -> tuple[dic
     lines = {line: f"line {line}: {text}" for line, text in lines.items()}
     if measurement is None:
         return lines, [facts.missing]
-    settings = Settings.of(facts.layout, study.sweep.statistic)
+    settings = MeasurementSettings.of(facts.layout, study.sweep.statistic)
     size, modified = status.st_size, status.st_mtime_ns
     if (size, modified) != (measurement.log_size_bytes, measurement.log_modified_ns):
         was = f"{measurement.log_size_bytes} bytes then, {size} now"

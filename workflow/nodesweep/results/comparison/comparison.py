@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .matching import Matched, match
-from .noise import Interval, Judged, Timed, judged
+from nodesweep.config.tidy_row import TidyRow
 
-Row = Mapping[str, Any]
-Verdict = Literal[
+from .matching import MatchedRows, match
+from .noise import Interval, MeasuredTime, TimeDifferences, time_differences
+
+DifferenceVerdict = Literal[
     "slower", "faster", "no difference beyond noise", "cannot say", "worse outcome", "better outcome", "other outcome"
 ]
-VERDICTS: tuple[Verdict, ...] = (
+VERDICTS: tuple[DifferenceVerdict, ...] = (
     *("worse outcome", "slower", "cannot say", "other outcome", "better outcome", "faster"),
     "no difference beyond noise",
 )
@@ -20,25 +21,25 @@ VERDICTS: tuple[Verdict, ...] = (
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedSweep:
     """One sweep: what it is called, its rows, and by slug the seconds of the iterations that stand for a run."""
 
     name: str
-    rows: Sequence[Row]
+    rows: Sequence[TidyRow]
     series: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedLayout:
     """One layout in two sweeps.
 
     `difference`: of the seconds per iteration, in percent. `own`: its interval beside the shift of all. `regression`:
     whether it is worse by more than noise and tolerance.
     """
 
-    before: Row
-    after: Row
-    verdict: Verdict
+    before: TidyRow
+    after: TidyRow
+    verdict: DifferenceVerdict
     seconds: tuple[float, float] | None = None
     difference: float | None = None
     own: Interval | None = None
@@ -53,9 +54,9 @@ class Comparison:
     before: str
     after: str
     tolerance: float
-    matched: Matched
-    layouts: tuple[Compared, ...]
-    judged: Judged | None
+    matched: MatchedRows
+    layouts: tuple[ComparedLayout, ...]
+    differences: TimeDifferences | None
     shift_regression: bool
 
     @property
@@ -64,7 +65,7 @@ class Comparison:
         return self.shift_regression or bool(self.matched.vanished) or any(one.regression for one in self.layouts)
 
 
-def compare(before: Side, after: Side, tolerance: float) -> Comparison:
+def compare(before: ComparedSweep, after: ComparedSweep, tolerance: float) -> Comparison:
     """Compare two sweeps; `tolerance` in percent of the time before."""
     matched = match(before.rows, after.rows)
     statistic = _statistic(matched)
@@ -76,7 +77,7 @@ def compare(before: Side, after: Side, tolerance: float) -> Comparison:
         )
         if None not in times and _outcome(pair[0]) == _outcome(pair[1]):
             timed[number] = times
-    found = judged(list(timed.values())) if timed else None
+    found = time_differences(list(timed.values())) if timed else None
     own = dict(zip(timed, found.own, strict=True)) if found else {}
     layouts = [
         _compared(pair, timed.get(number), own.get(number), tolerance) for number, pair in enumerate(matched.pairs)
@@ -87,42 +88,42 @@ def compare(before: Side, after: Side, tolerance: float) -> Comparison:
     return Comparison(before.name, after.name, tolerance, matched, tuple(layouts), found, slower)
 
 
-def _statistic(matched: Matched) -> str | None:
+def _statistic(matched: MatchedRows) -> str | None:
     """The statistic all rows have in common as their time; the median where they differ."""
     used = {row["statistic"] for pair in matched.pairs for row in pair if row["iteration_seconds"] is not None}
     return None if len(used) <= 1 else "median"
 
 
-def _timed(row: Row, series: Sequence[float], statistic: str | None) -> Timed | None:
+def _timed(row: TidyRow, series: Sequence[float], statistic: str | None) -> MeasuredTime | None:
     known = (row["iteration_seconds_median"] if statistic else None) or row["iteration_seconds"]
     if known is None or not 0 < known < math.inf:
         return None
     good = [value for value in series if 0 < value < math.inf]
     if len(good) > 1:
-        return Timed.of_series(known, good)
+        return MeasuredTime.of_series(known, good)
     spread = row["iteration_seconds_half_interquartile_range"]
     known_spread = spread if spread is not None and 0 <= spread < math.inf else None
-    return Timed.of_spread(known, known_spread, row["records_used"] or 1)
+    return MeasuredTime.of_spread(known, known_spread, row["records_used"] or 1)
 
 
-def _compared(pair: tuple[Row, Row], timed: Any, own: Interval | None, tolerance: float) -> Compared:
+def _compared(pair: tuple[TidyRow, TidyRow], timed: Any, own: Interval | None, tolerance: float) -> ComparedLayout:
     outcomes = tuple(_outcome(row) for row in pair)
     seconds = (timed[0].seconds, timed[1].seconds) if timed else None
     difference = 100 * (seconds[1] / seconds[0] - 1) if seconds else None
     if outcomes[0] != outcomes[1]:
         better, worse = outcomes[1] == "ok", outcomes[0] == "ok"
-        verdict: Verdict = "better outcome" if better else "worse outcome" if worse else "other outcome"
-        return Compared(*pair, verdict, seconds, difference, None, worse, f"{outcomes[0]}, then {outcomes[1]}")
+        verdict: DifferenceVerdict = "better outcome" if better else "worse outcome" if worse else "other outcome"
+        return ComparedLayout(*pair, verdict, seconds, difference, None, worse, f"{outcomes[0]}, then {outcomes[1]}")
     if own is None or difference is None:
         missing = "never measured" if not any(row["iteration_seconds"] for row in pair) else "measured only once"
-        return Compared(*pair, "cannot say", seconds, difference, None, False, f"{outcomes[0]}, {missing}")
+        return ComparedLayout(*pair, "cannot say", seconds, difference, None, False, f"{outcomes[0]}, {missing}")
     if not own.sure:
-        return Compared(*pair, "no difference beyond noise", seconds, difference, own)
+        return ComparedLayout(*pair, "no difference beyond noise", seconds, difference, own)
     if own.value < 0:
-        return Compared(*pair, "faster", seconds, difference, own)
-    return Compared(*pair, "slower", seconds, difference, own, max(difference, own.percents[0]) > tolerance)
+        return ComparedLayout(*pair, "faster", seconds, difference, own)
+    return ComparedLayout(*pair, "slower", seconds, difference, own, max(difference, own.percents[0]) > tolerance)
 
 
-def _outcome(row: Row) -> str:
+def _outcome(row: TidyRow) -> str:
     """How it ended, or where it stands."""
     return (row["outcome"] or row["source"] if row["state"] == "ended" else row["state"]) or "unknown"

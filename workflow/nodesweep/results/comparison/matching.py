@@ -1,11 +1,12 @@
 """Two tidy tables -> which rows are of the same layout, which appeared, which vanished."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Row = Mapping[str, Any]
+from nodesweep.config.tidy_row import TidyRow
+
 FIELDS = (
     *("nodes", "ranks_per_node", "ranks", "data", "tensor", "pipeline"),
     *("micro_batch_samples", "global_batch_samples", "sequence_length_tokens", "activation_checkpointing"),
@@ -15,23 +16,23 @@ FIELDS = (
 
 
 @dataclass(frozen=True)
-class Matched:
+class MatchedRows:
     """Rows of one layout before and after; what one side alone has; and rows alike that cannot be told apart."""
 
-    pairs: tuple[tuple[Row, Row], ...]
-    appeared: tuple[Row, ...]
-    vanished: tuple[Row, ...]
-    unclear: tuple[tuple[tuple[Row, ...], tuple[Row, ...]], ...]
+    pairs: tuple[tuple[TidyRow, TidyRow], ...]
+    appeared: tuple[TidyRow, ...]
+    vanished: tuple[TidyRow, ...]
+    unclear: tuple[tuple[tuple[TidyRow, ...], tuple[TidyRow, ...]], ...]
 
 
-def layout_of(row: Row) -> tuple[Any, ...]:
+def layout_of(row: TidyRow) -> tuple[Any, ...]:
     """The fields by which rows are matched."""
     return tuple(row[name] for name in FIELDS)
 
 
-def match(before: Sequence[Row], after: Sequence[Row]) -> Matched:
+def match(before: Sequence[TidyRow], after: Sequence[TidyRow]) -> MatchedRows:
     """Match the rows of two tables; several rows of one layout by their slugs, and the last that is left by itself."""
-    sides: dict[tuple[Any, ...], tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
+    sides: dict[tuple[Any, ...], tuple[list[TidyRow], list[TidyRow]]] = defaultdict(lambda: ([], []))
     for number, rows in enumerate((before, after)):
         for row in rows:
             sides[layout_of(row)][number].append(row)
@@ -50,4 +51,4 @@ def match(before: Sequence[Row], after: Sequence[Row]) -> Matched:
         else:
             vanished += old
             appeared += new
-    return Matched(tuple(pairs), tuple(appeared), tuple(vanished), tuple(unclear))
+    return MatchedRows(tuple(pairs), tuple(appeared), tuple(vanished), tuple(unclear))

@@ -44,7 +44,7 @@ _CLIPPED = 3.0
 
 
 @dataclass(frozen=True)
-class Timed:
+class MeasuredTime:
     """The time of one run: seconds per iteration, relative scatter of single iterations, relative error of the time."""
 
     seconds: float
@@ -52,13 +52,13 @@ class Timed:
     error: float
 
     @classmethod
-    def of_series(cls, seconds: float, series: Sequence[float]) -> "Timed":
+    def of_series(cls, seconds: float, series: Sequence[float]) -> "MeasuredTime":
         """From all iterations the time stands for, at least two; `seconds` is their median or near it."""
         scatter, looks = _scatter(series), independent(series)
         return cls(seconds, scatter, _MEDIAN * scatter / math.sqrt(looks))
 
     @classmethod
-    def of_spread(cls, seconds: float, half_interquartile_range: float | None, records: int) -> "Timed":
+    def of_spread(cls, seconds: float, half_interquartile_range: float | None, records: int) -> "MeasuredTime":
         """From what a table says of them: of their order nothing is known, so half of them count as independent."""
         if half_interquartile_range is None:
             return cls(seconds, UNKNOWN_SCATTER, UNKNOWN_SCATTER)
@@ -119,19 +119,18 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Judged:
+class TimeDifferences:
     """What is to be said of all layouts that were measured both times.
 
     `shift`: what all have in common, None where there are too few to tell. `own`: of each layout, what it differs by
-    beside the shift, or in all where there is none. `told_by`: layouts that do not stand out.
+    beside the shift, or in all where there is none.
     """
 
     shift: Interval | None
     own: tuple[Interval, ...]
-    told_by: int
 
 
-def judged(pairs: Sequence[tuple[Timed, Timed]]) -> Judged:
+def time_differences(pairs: Sequence[tuple[MeasuredTime, MeasuredTime]]) -> TimeDifferences:
     """Judge the times of layouts before and after, at least one."""
     values = numpy.array([math.log(after.seconds / before.seconds) for before, after in pairs])
     within = numpy.array([before.error**2 + after.error**2 for before, after in pairs])
@@ -141,7 +140,7 @@ def judged(pairs: Sequence[tuple[Timed, Timed]]) -> Judged:
     drift = _normal(level) * math.hypot(DRIFT, scatter)
     if len(values) < FEWEST:
         widths = numpy.hypot(_student(level, PRIOR_LAYOUTS) * numpy.sqrt(within + between), drift)
-        return Judged(None, tuple(map(_around, values, widths)), len(values))
+        return TimeDifferences(None, tuple(map(_around, values, widths)))
     sound = _sound(values, within, between)
     told = _Reference(values[sound], within[sound], between)
     own = []
@@ -152,7 +151,7 @@ def judged(pairs: Sequence[tuple[Timed, Timed]]) -> Judged:
             else told
         )
         own.append(_around(value - others.mean, others.half_width(within[index], level)))
-    return Judged(_around(told.mean, math.hypot(told.half_width(None, level), drift)), tuple(own), len(sound))
+    return TimeDifferences(_around(told.mean, math.hypot(told.half_width(None, level), drift)), tuple(own))
 
 
 def _around(value: float, width: float) -> Interval:

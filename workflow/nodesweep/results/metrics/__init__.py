@@ -5,22 +5,24 @@ Each figure comes with its formula and the numbers in it, for `nodesweep why`.
 
 from collections.abc import Sequence
 
+from nodesweep.config.tidy_row import TidyRow
+
 from .predictions import PREDICTIONS
-from .row import Basis, Figure, Known, Row, bases, efficiency_percent
+from .row import Basis, ExplainedFigure, RowContext, bases, efficiency_percent
 from .utilization import FIGURES
 
-__all__ = ["EXPLAINED", "Basis", "Figure", "Row", "bases", "efficiency_percent", "explain", "explain_row"]
+__all__ = ["EXPLAINED", "Basis", "ExplainedFigure", "bases", "efficiency_percent", "explain", "explain_row"]
 
 EXPLAINED = (*FIGURES, *PREDICTIONS)
 """The columns of results.csv that explain."""
 
 
-def explain(basis: Basis, rows: Sequence[Row]) -> list[dict[str, Figure]]:
+def explain(basis: Basis, rows: Sequence[TidyRow]) -> list[dict[str, ExplainedFigure]]:
     """The figures of all rows, by column."""
     return [explain_row(basis, row, base) for row, base in zip(rows, bases(rows), strict=True)]
 
 
-def explain_row(basis: Basis, row: Row, base: Row | None) -> dict[str, Figure]:
+def explain_row(basis: Basis, row: TidyRow, base: TidyRow | None) -> dict[str, ExplainedFigure]:
     """Those of one row, against its base."""
-    known = Known(basis, row, base)
+    known = RowContext(basis, row, base)
     return {name: figure(known) for name, figure in {**FIGURES, **PREDICTIONS}.items()}

@@ -9,7 +9,7 @@ from nodesweep.performance.calibration.observations import mib_of_a_rank, name_o
 from nodesweep.performance.calibration.time_model import SIGMAS
 from nodesweep.performance.forecast import memory_of
 
-from .row import Figure, Known
+from .row import ExplainedFigure, RowContext
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class _Prediction:
     said: tuple[str, ...]
 
 
-def _prediction(known: Known) -> _Prediction:
+def _prediction(known: RowContext) -> _Prediction:
     """By the other runs of its campaign alone."""
     found, calibration = known.estimate, known.calibration
     if found is None or calibration is None:
@@ -39,64 +39,66 @@ def _prediction(known: Known) -> _Prediction:
     )
 
 
-def _predicted(known: Known) -> Figure:
+def _predicted(known: RowContext) -> ExplainedFigure:
     found = _prediction(known)
-    return Figure(found.seconds, found.said)
+    return ExplainedFigure(found.seconds, found.said)
 
 
-def _bound(sign: int) -> Callable[[Known], Figure]:
-    def figure(known: Known) -> Figure:
+def _bound(sign: int) -> Callable[[RowContext], ExplainedFigure]:
+    def figure(known: RowContext) -> ExplainedFigure:
         found = _prediction(known)
         if found.seconds is None:
-            return Figure(None, found.said)
+            return ExplainedFigure(None, found.said)
         value = found.seconds * math.exp(sign * SIGMAS * found.sigma)
         formula = "predicted_seconds x e^(1.96 x its relative standard error), or over it"
-        return Figure.worked_out(value, formula, f"{found.seconds!r} x e^({sign * SIGMAS:g} x {found.sigma!r})")
+        return ExplainedFigure.worked_out(
+            value, formula, f"{found.seconds!r} x e^({sign * SIGMAS:g} x {found.sigma!r})"
+        )
 
     return figure
 
 
-def _prediction_error(known: Known) -> Figure:
+def _prediction_error(known: RowContext) -> ExplainedFigure:
     found, seconds = _prediction(known), known["iteration_seconds"]
     if found.seconds is None or not seconds:
-        return Figure(None, found.said if found.seconds is None else ("no iteration was measured",))
+        return ExplainedFigure(None, found.said if found.seconds is None else ("no iteration was measured",))
     value = 100 * (found.seconds / seconds - 1)
     numbers = f"100 x ({found.seconds!r} / {seconds!r} - 1)"
-    return Figure.worked_out(value, "predicted_seconds / sec/it - 1, in %", numbers)
+    return ExplainedFigure.worked_out(value, "predicted_seconds / sec/it - 1, in %", numbers)
 
 
-def _memory(known: Known) -> Figure:
+def _memory(known: RowContext) -> ExplainedFigure:
     if known.case is None or known.machine is None or known.workload is None:
-        return Figure(None, (known.no_estimate,))
+        return ExplainedFigure(None, (known.no_estimate,))
     peaks = known.basis.peaks.get(known.row["campaign"] or "", {})
     run = peaks.get(name_of(known.row))
     if run is not None:
         value = run.mib * (1 + run.left_out_error)
         others = f"{known.place}: memory: by the {len(peaks) - 1} other runs"
-        return Figure.worked_out(value, others, f"{run.mib!r} x (1 + {run.left_out_error!r})")
+        return ExplainedFigure.worked_out(value, others, f"{run.mib!r} x (1 + {run.left_out_error!r})")
     memory = memory_of(known.case, known.machine, known.workload, known.calibration)
     if not memory.sure:
-        return Figure(None, (f"only {memory.source}",))
+        return ExplainedFigure(None, (f"only {memory.source}",))
     parts = memory.peak.of
     said = (
         f"by {memory.source}, stage {memory.peak.stage}: process {parts.process / MIB:.0f} MiB, weights, gradients and "
         f"optimizer {parts.state_bytes / MIB:.0f}, {parts.factor:.4g} x {parts.tensor_bytes / MIB:.0f} of activations"
     )
-    return Figure(memory.bytes / MIB, (said,))
+    return ExplainedFigure(memory.bytes / MIB, (said,))
 
 
-def _memory_error(known: Known) -> Figure:
+def _memory_error(known: RowContext) -> ExplainedFigure:
     predicted, mib = _memory(known), known["memory_mib"]
     if predicted.value is None or mib is None or known["outcome"] != "ok" or known.case is None:
-        return Figure(None, ("no prediction, or no peak of what it needed",))
+        return ExplainedFigure(None, ("no prediction, or no peak of what it needed",))
     case = known.case
     measured = mib_of_a_rank(mib, known["memory_source"], case.ranks_per_node, case.nodes * case.ranks_per_node)
     value = 100 * (predicted.value / measured - 1)
     formula = "predicted_memory_mib over the measured peak of a rank - 1, in %"
-    return Figure.worked_out(value, formula, f"100 x ({predicted.value!r} / {measured!r} - 1)")
+    return ExplainedFigure.worked_out(value, formula, f"100 x ({predicted.value!r} / {measured!r} - 1)")
 
 
-PREDICTIONS: dict[str, Callable[[Known], Figure]] = {
+PREDICTIONS: dict[str, Callable[[RowContext], ExplainedFigure]] = {
     "predicted_seconds": _predicted,
     "predicted_seconds_low": _bound(-1),
     "predicted_seconds_high": _bound(1),

@@ -7,15 +7,15 @@ from typing import Any
 
 from nodesweep.config.machine import Machine, PeakTflops, peak_of
 from nodesweep.config.sweep import Sweep
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.config.workload import Workload
 from nodesweep.performance.calibration import Calibration
-from nodesweep.performance.calibration.memory_model import PeakRun
+from nodesweep.performance.calibration.memory_model import FittedPeak
 from nodesweep.performance.calibration.observations import case_of
-from nodesweep.performance.calibration.time_model import Estimate, Run
+from nodesweep.performance.calibration.time_model import FittedRun, TimeEstimate
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
-Row = Mapping[str, Any]
 _PROBLEM = (
     *("campaign", "variant", "model", "model_size", "layers", "hidden_size", "attention_heads", "vocab_size"),
     *("tensor", "global_batch_samples", "sequence_length_tokens", "frequency_ghz"),
@@ -24,14 +24,14 @@ _PROBLEM = (
 
 
 @dataclass(frozen=True)
-class Figure:
+class ExplainedFigure:
     """A value, None where there is none, and where it comes from or why there is none, one sentence a line."""
 
     value: float | None
     said: tuple[str, ...]
 
     @classmethod
-    def worked_out(cls, value: float, formula: str, numbers: str, *more: str) -> "Figure":
+    def worked_out(cls, value: float, formula: str, numbers: str, *more: str) -> "ExplainedFigure":
         """A value by a formula, with the numbers in it."""
         return cls(value, (formula, *more, f"= {numbers} = {value!r}"))
 
@@ -48,22 +48,22 @@ class Basis:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     @cached_property
-    def runs(self) -> dict[str, dict[str, Run]]:
+    def runs(self) -> dict[str, dict[str, FittedRun]]:
         """Of each campaign the runs that its times were fitted to, by name."""
         return {name: {run.name: run for run in found.runs} for name, found in self.calibrations.items()}
 
     @cached_property
-    def peaks(self) -> dict[str, dict[str, PeakRun]]:
+    def peaks(self) -> dict[str, dict[str, FittedPeak]]:
         """Those that its peaks of memory were fitted to."""
         return {name: {run.name: run for run in found.memory.runs} for name, found in self.calibrations.items()}
 
 
-def bases(rows: Sequence[Row]) -> list[Row | None]:
+def bases(rows: Sequence[TidyRow]) -> list[TidyRow | None]:
     """For each row the fastest that ended well on the fewest nodes, of the same campaign, model, MP and global batch.
 
     None where no other node count was measured.
     """
-    groups: dict[tuple[Any, ...], list[Row]] = {}
+    groups: dict[tuple[Any, ...], list[TidyRow]] = {}
     for row in rows:
         if row["iteration_seconds"] and row["nodes"] and row["outcome"] == "ok" and _comparable(row):
             groups.setdefault(_problem(row), []).append(row)
@@ -75,7 +75,7 @@ def bases(rows: Sequence[Row]) -> list[Row | None]:
     return [found.get(_problem(row)) for row in rows]
 
 
-def efficiency_percent(row: Row, base: Row | None) -> float | None:
+def efficiency_percent(row: TidyRow, base: TidyRow | None) -> float | None:
     """Speed per node of a row against its base, for the same work an iteration.
 
     >>> efficiency_percent({"iteration_seconds": 60.0, "nodes": 4}, {"iteration_seconds": 100.0, "nodes": 2})
@@ -86,23 +86,23 @@ def efficiency_percent(row: Row, base: Row | None) -> float | None:
     return 100 * base["iteration_seconds"] * base["nodes"] / (row["iteration_seconds"] * row["nodes"])
 
 
-def _comparable(row: Row) -> bool:
+def _comparable(row: TidyRow) -> bool:
     """Whether it is known what the row computes."""
     work = ("tensor", "global_batch_samples", "sequence_length_tokens")
     return None not in [row[name] for name in work] and not (row["layers"] is None and row["model_size"] is None)
 
 
-def _problem(row: Row) -> tuple[Any, ...]:
+def _problem(row: TidyRow) -> tuple[Any, ...]:
     return tuple(row[name] for name in _PROBLEM)
 
 
 @dataclass(frozen=True)
-class Known:
+class RowContext:
     """A row with all that its figures follow from."""
 
     basis: Basis
-    row: Row
-    base: Row | None
+    row: TidyRow
+    base: TidyRow | None
 
     def __getitem__(self, name: str) -> Any:
         return self.row[name]
@@ -140,7 +140,7 @@ class Known:
         return peak_of(self.machine, self.workload.precision, self.row["frequency_ghz"])
 
     @cached_property
-    def estimate(self) -> Estimate | None:
+    def estimate(self) -> TimeEstimate | None:
         """What the fit of its campaign says of its time."""
         return self.calibration.estimate(self.case) if self.calibration and self.case else None
 
