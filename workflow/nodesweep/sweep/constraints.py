@@ -243,7 +243,8 @@ def _split(law: str, whole: str, parts: str) -> _LawRow:
             return None
         symbol = FIELDS[parts].symbol
         near = nearest(divisors(size), over)
-        return BrokenLaw(law, f"{size} {law} do not split over {symbol} {over}", symbol, near)
+        numbers = f"{size} {law} do not" if law.endswith("s") else f"{law} {size} does not"
+        return BrokenLaw(law, f"{numbers} split over {symbol} {over}", symbol, near)
 
     return (whole, parts), check
 
