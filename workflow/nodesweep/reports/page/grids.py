@@ -138,9 +138,7 @@ def all_layouts(rows: Sequence[TidyRow]) -> DataGrid:
     view = TableView(
         (
             replace(figure_column("Layout", "slug"), left=True),
-            ShownColumn(
-                OUTCOME, ("outcome", "state"), lambda outcome, state: word(_status_word(outcome, state)), left=True
-            ),
+            ShownColumn(OUTCOME, ("outcome", "state"), _outcome_cell, left=True),
             *(_needed(COLUMN_OF_HEADING[name]) for name in (*_FIRST, *rest)),
             *(replace(figure_column(heading, name), shown=known(name)) for heading, name in _MORE.items()),
             COLUMN_OF_HEADING["Notes"],
