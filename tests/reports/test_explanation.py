@@ -230,5 +230,5 @@ def test_rows_that_lack_figures(june, data):
         row["source"] = data.draw(st.sampled_from(["run", "import"]))
     for found in explain(Basis(sweep), rows):
         assert list(found) == list(EXPLAINED)
-        assert all(figure.said for figure in found.values())
+        assert all(figure.sentences for figure in found.values())
     explanation(sweep, pandas.DataFrame(rows, columns=list(frame.columns)).astype(frame.dtypes))

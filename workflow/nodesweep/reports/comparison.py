@@ -10,8 +10,8 @@ from nodesweep.common.numbers import UNKNOWN, rounded, word
 from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.tidy_row import TidyRow as Row
 from nodesweep.reports.tables.cells import cell_of_field, varies
+from nodesweep.results.comparable import LAYOUT_COLUMNS
 from nodesweep.results.comparison.comparison import ComparedLayout, Comparison
-from nodesweep.results.comparison.matching import FIELDS
 from nodesweep.results.comparison.noise import Interval
 
 MOST_HINTS = 5
@@ -20,7 +20,7 @@ _HEADINGS = {column: (row.symbol, cell_of_field(row)) for column, row in COLUMNS
 _ALWAYS = ("nodes", "data", "tensor", "pipeline", "micro_batch_samples", "global_batch_samples")
 _MEASURED = ("slug", "outcome", "iteration_seconds", "tokens_per_second", "memory_mib")
 _WORDS = ("difference_percent", "own_percent", "own_low_percent", "own_high_percent", "verdict", "regression")
-CSV_COLUMNS = (*FIELDS, *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")), *_WORDS)
+CSV_COLUMNS = (*LAYOUT_COLUMNS, *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")), *_WORDS)
 """Of the CSV; `own` is the difference beside that of all layouts together, `difference_percent` that of the seconds."""
 
 
@@ -195,6 +195,6 @@ def to_csv(found: Comparison) -> str:
 
 
 def _sides(before: Row | None, after: Row | None) -> dict[str, Any]:
-    fields = {name: (after or before or {})[name] for name in FIELDS}
+    fields = {name: (after or before or {})[name] for name in LAYOUT_COLUMNS}
     sides = (("before", before), ("after", after))
     return fields | {f"{name}_{side}": row[name] for side, row in sides if row for name in _MEASURED}

@@ -13,7 +13,7 @@ from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.text import without_escapes
-from nodesweep.results.comparison.matching import FIELDS
+from nodesweep.results.comparable import LAYOUT_COLUMNS
 from nodesweep.results.environment import SECTIONS, Fact
 
 MOST_SCRIPT_LINES, MOST_ROWS, MOST_COLUMNS = 200, 100, 200
@@ -105,7 +105,7 @@ def _cut(text: str) -> str:
 
 def _rows(before: Noted, after: Noted) -> list[Difference]:
     """What the rows of results.csv say of the layouts, and of how the runs ended."""
-    pairs = ((name, before.row.get(name), after.row.get(name)) for name in (*FIELDS, *_OF_ROW))
+    pairs = ((name, before.row.get(name), after.row.get(name)) for name in (*LAYOUT_COLUMNS, *_OF_ROW))
     return [
         Difference(name, *(None if value is None else str(value) for value in pair))
         for name, *pair in pairs

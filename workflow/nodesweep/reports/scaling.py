@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import rounded
 from nodesweep.config.tidy_row import TidyRow as Row
-from nodesweep.results.scaling import SAME, BestLayout, ScalingLoss, _speed
+from nodesweep.results.scaling import SAME, BestLayout, ScalingLoss, tokens_per_second
 
 _FIELDS = (
     *(("DP", "data"), ("MP", "tensor"), ("PP", "pipeline"), ("MBS", "micro_batch_samples")),
@@ -75,7 +75,7 @@ def best_cells(
             str(best.row["nodes"]),
             inert(named(best.row, fields)) or "-",
             _seconds(best.row),
-            f"{_speed(best.row):.0f}",
+            f"{tokens_per_second(best.row):.0f}",
             str(best.measured),
             inert(_first([f"{named(row, fields)}: {_seconds(row)} s" for row in best.ties])) or "-",
             inert(_first([_unmeasured(row, fields) for row in best.unmeasured])) or "-",
