@@ -25,9 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Before pytest-xdist reads the marks, in its own hook of this name.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses a cluster or the browser runs where that is."""
+    """A test that uses a cluster or the browser runs where that is, also where it is a parameter that names it."""
     for item in items:
-        for fixture in GROUPS.keys() & set(getattr(item, "fixturenames", ())):
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        named = {name for name in parameters if isinstance(name, str)}
+        for fixture in GROUPS.keys() & {*getattr(item, "fixturenames", ()), *named}:
             item.add_marker(pytest.mark.xdist_group(GROUPS[fixture]))
 
 

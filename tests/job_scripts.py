@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeps import write
 
-from nodesweep.schedulers.job_script import PROVENANCE, render
+from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
 from nodesweep.sweep.study import Study
 
 
@@ -18,7 +18,7 @@ def script(folder: Path, sweep: dict[str, Any], number: int = 0) -> Path:
     slug = list(study.layouts)[number]
     path = study.script(slug)
     path.parent.mkdir(parents=True)
-    (study.folder / PROVENANCE.name).write_text(PROVENANCE.read_text())
+    (study.folder / PROVENANCE).write_text(provenance_script())
     path.write_text(render(study.layouts[slug], study.sweep.sweep, study.folder))
     return path
 

@@ -14,7 +14,7 @@ from paths import REPOSITORY
 
 from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Scheduler
-from nodesweep.schedulers.job_script import PROVENANCE, render
+from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
 from nodesweep.schedulers.local import Local
 from nodesweep.sweep.study import Study
 
@@ -53,7 +53,7 @@ def study_in(folder: Path, **changes: Any) -> Study:
     """A sweep with its scripts written, below `folder`/results."""
     study = Study.load([write(folder / "sweep.yaml", toy(**changes))], results=folder / "results")
     study.folder.mkdir(parents=True, exist_ok=True)
-    (study.folder / PROVENANCE.name).write_text(PROVENANCE.read_text())
+    (study.folder / PROVENANCE).write_text(provenance_script())
     for slug, layout in study.layouts.items():
         study.directory(slug).mkdir(parents=True, exist_ok=True)
         study.script(slug).write_text(render(layout, study.sweep.sweep, study.folder))

@@ -425,6 +425,8 @@ def _job_environment(folder: Path, job: dict[str, Any]) -> dict[str, str]:
     """What a job sees: nothing of the shell it was submitted from but what -x hands on."""
     given = dict(part.split("=", 1) for part in job["options"].get("-x", "").split(",") if "=" in part)
     nodes = _nodes(job["options"])
+    node_file = folder / f"{job['id']}.nodes"
+    node_file.write_text("".join(f"192.0.2.{number}\n" for number in range(1, nodes + 1)))
     return {
         "PATH": job["path"],
         "HOME": os.environ.get("HOME", "/"),
@@ -433,6 +435,7 @@ def _job_environment(folder: Path, job: dict[str, Any]) -> dict[str, str]:
         "PJM_JOBID": job["id"],
         "PJM_JOBNAME": job["name"],
         "PJM_O_WORKDIR": job["directory"],
+        "PJM_O_NODEINF": str(node_file),
         "PJM_RSCGRP": job["options"]["-L"].get("rscgrp", "small"),
         "PJM_NODE": str(nodes),
         "PJM_MPI_PROC": job["options"]["--mpi"].get("proc", str(nodes)),

@@ -18,7 +18,7 @@ from nodesweep.logs.trainers.custom import format_of
 from nodesweep.results.outcome import decide
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.job_script import key_of
-from nodesweep.schedulers.pjm_files import gather, read_statistics
+from nodesweep.schedulers.pjm.files import gather, read_statistics
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 

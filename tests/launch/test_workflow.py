@@ -85,7 +85,7 @@ def test_edited_templates_modules_and_comments_run_nothing_again(tmp_path: Path)
     assert run_snakemake(tmp_path, config, repository=repository).returncode == 0
     scripts = {path: path.read_text() for path in tmp_path.glob("results/toy/layouts/*/job.sh")}
     for name, old, new in (
-        ("workflow/nodesweep/schedulers/templates/base.sh.j2", "set -euo pipefail", "set -euo pipefail # edited"),
+        ("workflow/nodesweep/schedulers/templates/job.sh.j2", "set -euo pipefail", "set -euo pipefail # edited"),
         ("workflow/rules/run.smk", "layouts are run by", "layouts are only run by"),
         ("workflow/nodesweep/schedulers/job_script.py", '"""Layout + machine', '"""Edited: layout + machine'),
         ("workflow/nodesweep/launch/runner.py", '"""The queue', '"""Edited: the queue'),

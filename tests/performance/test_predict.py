@@ -71,7 +71,7 @@ def test_twice_the_nodes(study, capsys):
 
 def test_what_is_predicted_is_what_was_measured(study):
     """Asked for what June ran, the interval holds what June measured; memory is foreseen for each."""
-    like = study.begun("n6144")
+    like = study.layout_beginning("n6144")
     calibrations = calibrations_of(study.sweep, (), {"june": rows("june")})
     for nodes, _, tensor, seconds in JUNE:
         (one,) = foreseen(

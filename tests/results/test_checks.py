@@ -6,7 +6,7 @@ import pytest
 from measuring import STARTED, layouts_of, measurement_of, record_line, sweep_of
 from paths import EXAMPLES, name_of_example
 
-from nodesweep.config.machine import Machine, Peak, peak_of
+from nodesweep.config.machine import Machine, PeakTflops, peak_of
 from nodesweep.logs.reader import scan
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.trainers.formats import FORMATS
@@ -17,9 +17,9 @@ from nodesweep.results.measure import _half_interquartile_range
 A64FX = Machine(
     scheduler="pjm",
     peak_tflops=(
-        Peak(precision="fp32", frequency_ghz=2.0, tflops_per_node=6.144),
-        Peak(precision="fp32", frequency_ghz=2.2, tflops_per_node=6.7584),
-        Peak(precision="fp16", frequency_ghz=2.0, tflops_per_node=12.288),
+        PeakTflops(precision="fp32", frequency_ghz=2.0, tflops_per_node=6.144),
+        PeakTflops(precision="fp32", frequency_ghz=2.2, tflops_per_node=6.7584),
+        PeakTflops(precision="fp16", frequency_ghz=2.0, tflops_per_node=12.288),
     ),
 )
 

@@ -14,6 +14,7 @@ from job_scripts import marker, run, script
 from sweeps import toy, write
 
 from nodesweep.results.environment import LEFT_OUT, MOST_CHARACTERS, SECTIONS, Fact, facts_of
+from nodesweep.schedulers import SCHEDULERS
 from nodesweep.sweep.study import Study
 
 
@@ -44,19 +45,18 @@ def test_host_and_hardware(tmp_path: Path) -> None:
 
 
 def test_nodes_are_those_of_the_scheduler(tmp_path: Path) -> None:
-    """Slurm's list as it is; of the files of PBS and PJM each name once."""
+    """A list such as Slurm's as it is; of a file such as that of PBS the first word of each line, each once."""
     names = tmp_path / "names"
-    names.write_text("a01\na01\na02\n$(touch here)]\n")
+    names.write_text("a01\na01 4 all.q\na02\t4\n$(touch${IFS}here)]\n")
     path = script(tmp_path, noting())
-    for number, (given_by, nodes) in enumerate(
-        (
-            ({"SLURM_JOB_NODELIST": "n[1-3]"}, "n[1-3]"),
-            ({"PBS_NODEFILE": str(names)}, "a01 a02 $(touch here)]"),
-            ({"PJM_O_NODEINF": str(names)}, "a01 a02 $(touch here)]"),
-        )
-    ):
-        assert run(path, NODESWEEP_KEY=f"k{number}", **given_by).returncode == 0
-        assert noted(path, "host", f"k{number}")["nodes"] == nodes
+    rows = SCHEDULERS.values()
+    lists = [(row.nodes_variable, "n[1-3] (x)", "n[1-3] (x)") for row in rows if row.nodes_variable]
+    in_file = "a01 a02 $(touch${IFS}here)]"
+    files = [(row.node_file_variable, str(names), in_file) for row in rows if row.node_file_variable]
+    assert len(lists) >= 1 and len(files) >= 2
+    for variable, value, nodes in lists + files:
+        assert run(path, NODESWEEP_KEY=variable, **{variable: value}).returncode == 0
+        assert noted(path, "host", variable)["nodes"] == nodes
 
 
 def test_gpus_by_what_nvidia_smi_says(tmp_path: Path) -> None:

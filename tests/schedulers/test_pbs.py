@@ -18,7 +18,7 @@ from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, 
 from nodesweep.logs.reader import scan
 from nodesweep.logs.trainers.formats import FORMATS
 from nodesweep.results.outcome import decide
-from nodesweep.schedulers import OPTION
+from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers.base import End, Job, Sighting
 from nodesweep.schedulers.job_script import key_of
@@ -63,7 +63,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
         text = text or json.dumps({"Jobs": {"7.srv": {"Job_Name": "k-a1", "job_state": "F", **attributes}}})
         (tmp_path / "k-a1.log").touch()
         monkeypatch.setattr(
-            "nodesweep.schedulers.pbs.ask", lambda *words: commands.Reply("qstat", code, text, complaint)
+            "nodesweep.schedulers.pbs.run_command", lambda *words: commands.Reply("qstat", code, text, complaint)
         )
         return Pbs().poll([Job("k-a1", "7.srv", tmp_path), Job("k-a2", "8.srv", tmp_path)])
 
@@ -454,11 +454,11 @@ def test_select_and_place_may_be_given_whole(tmp_path: Path) -> None:
 
 def test_one_letter_is_an_option_and_a_word_a_resource() -> None:
     """A value with a comma or a blank is in quotes of its own, which qsub leaves to the server."""
-    assert OPTION["pbs"]("A", "lab") == "-A lab"
-    assert OPTION["pbs"]("h", None) == "-h"
-    assert OPTION["pbs"]("A", "a b") == "-A 'a b'"
-    assert OPTION["pbs"]("filesystems", "home:eagle") == "-l filesystems=home:eagle"
-    assert OPTION["pbs"]("software", "a,b") == "-l 'software=\"a,b\"'"
+    assert SCHEDULERS["pbs"].directive("A", "lab") == "-A lab"
+    assert SCHEDULERS["pbs"].directive("h", None) == "-h"
+    assert SCHEDULERS["pbs"].directive("A", "a b") == "-A 'a b'"
+    assert SCHEDULERS["pbs"].directive("filesystems", "home:eagle") == "-l filesystems=home:eagle"
+    assert SCHEDULERS["pbs"].directive("software", "a,b") == "-l 'software=\"a,b\"'"
 
 
 def test_the_script_runs_by_hand(pbs: FakePbs, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from nodesweep.schedulers import pjm
 from nodesweep.schedulers.base import End, Job, Sighting, Usage
 from nodesweep.schedulers.job_script import render
 from nodesweep.schedulers.pjm import Pjm
-from nodesweep.schedulers.pjm_files import gather, rank_files, read_statistics
-from nodesweep.schedulers.pjm_listing import Listed, parse
+from nodesweep.schedulers.pjm.files import gather, rank_files, read_statistics
+from nodesweep.schedulers.pjm.listing import ListedJob, parse
 from nodesweep.sweep.study import Study
 
 HEADER = "H,JOB_ID,JOB_NAME,ST,EC,PC,SN,REASON\n"
@@ -71,7 +71,7 @@ def ended(scheduler: Pjm, job: Job) -> End:
     return until(lambda: (sighting := scheduler.poll([job]).get(job.key)) and sighting.end)
 
 
-def one(row: str, name: str = "k-a1") -> Listed:
+def one(row: str, name: str = "k-a1") -> ListedJob:
     """The one job of a listing with one record."""
     return parse(f"{HEADER}{row}\n", {name})[name]
 
@@ -165,7 +165,7 @@ def test_real_records() -> None:
         ("49047939", "EXT, PJM code 11, ELAPSE LIMIT EXC"),
     ]
     text = "H,JOB_ID,ACCEPT,RSC_GRP,ST,JOB_NAME\n,34716160,10/11 10:21:35,small,QUE,k\n"
-    assert parse(text, {"k"})["k"] == Listed("34716160", "k", "queued", "QUE", None)
+    assert parse(text, {"k"})["k"] == ListedJob("34716160", "k", "queued", "QUE", None)
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ def test_cancel(tmp_path: Path, fake: FakePjm) -> None:
 
 
 def test_a_job_in_error_is_an_end_and_is_deleted_once(tmp_path: Path, fake: FakePjm) -> None:
-    """It would stay listed for ever; a pjdel that fails is not tried again with every look."""
+    """A job in state ERR would stay listed for ever; a pjdel that fails is not tried again with every look."""
     fake.set(ends={"*": {"st": "ERR", "pc": 21, "runs": False}})
     fake.fail("pjdel", NO_DAEMON["pjdel"])
     scheduler = Pjm()
@@ -565,7 +565,7 @@ def test_by_hand(tmp_path: Path, fake: FakePjm) -> None:
     """`pjsub job.sh` makes a run of its own name, with a log of its own."""
     study = a_study(tmp_path)
     folder = next(tmp_path.glob("results/toy/layouts/*"))
-    reply = commands.ask(["pjsub", "job.sh"], directory=folder)
+    reply = commands.run_command(["pjsub", "job.sh"], directory=folder)
     assert reply.code == 0, reply
     until(lambda: fake.jobs()[0]["ended"])
     log = next(folder.glob("*-byhand-*.log"))

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,32 +16,29 @@ from nodesweep.results.environment import facts_of
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import End, Job, Sighting
 from nodesweep.schedulers.job_script import key_of
-from nodesweep.schedulers.markers import revoke
+from nodesweep.schedulers.markers import CAUSES, revoke
 
-# Every scheduler; all but the local one have a fixture of their name, which puts its commands on PATH.
-PLACES = [
-    "local",
-    pytest.param("slurm", marks=pytest.mark.xdist_group("slurm")),
-    pytest.param("slurm_without_accounting", marks=pytest.mark.xdist_group("slurm-plain")),
-    "pbs",
-    "pjm",
-]
+# Every scheduler; each batch scheduler has a fixture of its name in tests/conftest.py, which puts its commands on PATH,
+# and may have more, `<name>_<what is different>`, for sites that differ. What a site asks of every job stands in the
+# attribute `options` of the fixture's value, as in a machine file.
+PLACES = [*SCHEDULERS, "slurm_without_accounting"]
 SECONDS = 30
 
 
 class Place:
     """A scheduler under test, with a folder for its jobs."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, options: Mapping[str, str]) -> None:
         self.name = name
+        self.options = options
         self.folder = folder
-        self.scheduler = SCHEDULERS[name]()
+        self.scheduler = SCHEDULERS[name].connect()
         self.submitted: list[Job] = []
 
     def script(self, seconds: float = 0.05, ending: str = "ok", folder: str = "here", hold: str = "") -> Path:
         """The job script of a run of three iterations, each of so many seconds, in a folder of its own."""
         (self.folder / folder).mkdir()
-        machine = {"name": "test", "scheduler": self.name, "elapse_limit_seconds": 120}
+        machine = {"name": "test", "scheduler": self.name, "elapse_limit_seconds": 120, "options": dict(self.options)}
         return script(self.folder / folder, toy(seconds, ending, hold, machine=machine))
 
     def submit(self, path: Path, attempt: int = 1) -> Job:
@@ -53,11 +50,11 @@ class Place:
 
     def look(self, *jobs: Job) -> dict[str, Sighting]:
         """One bulk look, by a launcher started anew."""
-        return SCHEDULERS[self.name]().poll(list(jobs))
+        return SCHEDULERS[self.name].connect().poll(list(jobs))
 
     def cancel(self, *jobs: Job) -> None:
         """Ask for the end of jobs, from a launcher started anew."""
-        SCHEDULERS[self.name]().cancel(list(jobs))
+        SCHEDULERS[self.name].connect().cancel(list(jobs))
 
     def log(self, job: Job) -> str:
         """All output of an ended job; collecting it twice changes nothing."""
@@ -75,6 +72,8 @@ class Place:
             return len(ends) == len(jobs)
 
         wait(all_ended)
+        causes = {None, *CAUSES, *SCHEDULERS[self.name].causes}
+        assert {end.cause for end in ends.values()} <= causes, "the scheduler's row has all causes it gives"
         return [ends[job.key] for job in jobs]
 
 
@@ -101,12 +100,13 @@ def gone(process: psutil.Process) -> bool:
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """Each scheduler in turn; jobs that a test leaves are ended with it."""
-    name = request.param.partition("_")[0]
-    if name != "local":
+    name, options = request.param.partition("_")[0], {}
+    if SCHEDULERS[name].is_batch:
         system = request.getfixturevalue(request.param)
+        options = getattr(system, "options", {})
         if name == "slurm":  # which all tests of a session share, so that only some speak to it
             monkeypatch.setenv("SLURM_CONF", system.environment["SLURM_CONF"])
-    place = Place(name, tmp_path)
+    place = Place(name, tmp_path, options)
     yield place
     place.cancel(*place.submitted)
 
@@ -120,7 +120,7 @@ def test_a_job_runs_to_its_end(place: Place) -> None:
     assert (end.exit_code, end.cause) == (0, None) and end.state.strip()
     facts = facts_of((job.directory / f"{job.key}.provenance").read_text())
     assert [fact.value for fact in facts if (fact.section, fact.name) == ("environment", "NODESWEEP_KEY")] == [job.key]
-    assert any(fact.name == "nodes" for fact in facts) == (place.name in ("slurm", "pbs"))
+    assert any(fact.name == "nodes" for fact in facts) == SCHEDULERS[place.name].is_batch
     assert end.started is not None and end.ended is not None
     assert before - 1 < end.started < end.ended < time.time() + 1
     log = place.log(job)
@@ -138,7 +138,7 @@ def test_jobs_are_seen_together(place: Place) -> None:
 
 
 def test_cancel_ends_a_job(place: Place) -> None:
-    """Its trainer ends too, its cause is that somebody cancelled it, and cancelling twice is no error."""
+    """The trainer ends too, the cause is that somebody cancelled the job, and cancelling twice is no error."""
     job = place.submit(place.script(seconds=30))
     process = trainer(job)
     assert place.look(job)[job.key].state == "running"
@@ -175,8 +175,9 @@ def test_a_key_alone_can_be_cancelled(place: Place) -> None:
 def test_by_hand(place: Place) -> None:
     """The script runs without a launcher too: a key and a log of its own, and the same marker."""
     path = place.script(0.01)
-    command = {"local": "bash", "slurm": "sbatch", "pbs": "qsub", "pjm": "pjsub"}[place.name]
-    subprocess.run([command, path.name], cwd=path.parent, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [SCHEDULERS[place.name].commands[0], path.name], cwd=path.parent, stdout=subprocess.DEVNULL, check=True
+    )
     wait(lambda: bool(list(path.parent.glob("*-byhand-*.exit"))))
     (marker,) = path.parent.glob("*-byhand-*.exit")
     assert json.loads(marker.read_text())["exit_code"] == 0

@@ -22,7 +22,7 @@ def predict(options: argparse.Namespace) -> None:
     study = study_of(options)
     calibrations = read_calibrations(study)
     _check_campaign(options.campaign, calibrations)
-    like = study.begun(options.like) if options.like else _fastest(study)
+    like = study.layout_beginning(options.like) if options.like else _fastest(study)
     axes = {name: values for name in AXES if (values := getattr(options, name)) is not None}
     expansion = asked(study.sweep, like, axes)
     found = foreseen(study.sweep, expansion.layouts, calibrations, options.campaign)
@@ -38,7 +38,7 @@ def explain(options: argparse.Namespace) -> None:
     if options.slug:
         decisions, outcomes = decisions_of(study), ended(study)
         for slug in options.slug:
-            layout = study.begun(slug)
+            layout = study.layout_beginning(slug)
             known = decisions.calibrations.get(layout.campaign)
             print(told(WhatIf(layout, forecast(layout, known), study.sweep.training_tokens)))
             why_not = decisions.not_run(layout.slug)

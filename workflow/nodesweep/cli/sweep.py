@@ -15,7 +15,7 @@ from nodesweep.launch.records import ended, standing
 from nodesweep.launch.reruns import request_rerun
 from nodesweep.reports.plan import plan_csv, plan_markdown
 from nodesweep.results.measurement_file import measurement_of
-from nodesweep.schedulers.job_script import PROVENANCE, render
+from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .common import limited_study_of, study_of, written
@@ -45,7 +45,7 @@ def scripts(options: argparse.Namespace) -> None:
     """Render the job scripts of all layouts that do not run and have not finished."""
     study = limited_study_of(options)
     study.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(study.folder / PROVENANCE.name, PROVENANCE.read_text())
+    write_atomic(study.folder / PROVENANCE, provenance_script())
     rendered, digests = 0, []
     for slug, layout in study.layouts.items():
         path = study.script(slug)

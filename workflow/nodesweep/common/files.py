@@ -11,7 +11,7 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_atomic_bytes(path: Path, content: bytes) -> None:
-    """The same for any file."""
+    """Write bytes so that a reader sees the old file or the whole new one."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:

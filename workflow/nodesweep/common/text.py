@@ -22,10 +22,8 @@ def plain(text: str, limit: int = 300) -> str:
     """
     text = without_escapes(text)
     if text.isprintable():
-        if (
-            len(text) <= limit and "  " not in text and text.strip(" ") == text
-        ):  # as most texts are, and tables hold many
-            return text
+        if len(text) <= limit and "  " not in text and text.strip(" ") == text:
+            return text  # most texts are so, and tables hold many
     else:
         text = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(text.split())

@@ -1,9 +1,8 @@
 """Factors between units."""
 
-GIB = 2**30
-
-
 MIB = 2**20
-
-
+"""Bytes of a MiB."""
+GIB = 2**30
+"""Bytes of a GiB."""
 TERA = 1e12
+"""Operations of a TFLOP."""

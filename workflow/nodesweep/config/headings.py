@@ -1,6 +1,6 @@
 """The standard columns of tables by their headings: which columns of results.csv each shows, when, and what it means.
 
-How their values become cells is said in reports/tables/cells.py.
+reports/tables/cells.py turns their values into cells.
 """
 
 from collections.abc import Iterable, Iterator

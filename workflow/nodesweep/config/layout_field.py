@@ -1,4 +1,4 @@
-"""What is said of a field of a layout: the kind of one row of layout_fields."""
+"""The type of a row of layout_fields: the facts of one field of a layout."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -2,11 +2,11 @@
 
 import math
 import os
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .registries import scheduler_names
+from .registries import batch_scheduler_names, keys_of_schedulers, scheduler_meanings, scheduler_names
 from .types import (
     Cores,
     Count,
@@ -26,7 +26,7 @@ from .types import (
 )
 
 
-class Peak(StrictModel):
+class PeakTflops(StrictModel):
     """What a node could do at best."""
 
     precision: Precision
@@ -38,10 +38,10 @@ class Peak(StrictModel):
 
 
 class Queue(StrictModel):
-    """A queue of the batch system: a partition of Slurm, a resource group of PJM, a queue of PBS."""
+    """A queue of the batch system, also where it has another word for it: a partition, a resource group."""
 
     name: Name
-    """Its name there."""
+    """Name that the batch system knows it by."""
     min_nodes: Count = 1
     """Smallest node count it takes."""
     max_nodes: Count | None = None
@@ -65,6 +65,12 @@ class Queue(StrictModel):
         return None
 
 
+def _name_schedulers(schema: dict[str, Any]) -> None:
+    """Add what each scheduler stands for to the description of the key."""
+    meanings = "; ".join(f"`{name}`: {meaning}" for name, meaning in scheduler_meanings().items())
+    schema["description"] = f"{schema['description']} {meanings}."
+
+
 class Machine(StrictModel):
     """Where jobs run and how ranks are started there."""
 
@@ -72,8 +78,8 @@ class Machine(StrictModel):
     """Label; the file's name where the machine has a file of its own."""
     description: Text = ""
     """What a node of the sweep is on this machine; printed with the tables."""
-    scheduler: Annotated[str, OneOf(scheduler_names, "scheduler")]
-    """Who runs the jobs: `local` runs them on the launcher's own machine, the others through their batch system."""
+    scheduler: Annotated[str, OneOf(scheduler_names, "scheduler"), Field(json_schema_extra=_name_schedulers)]
+    """Who runs the jobs."""
     ranks_per_node: Count = 1
     """Ranks started on each node."""
     min_nodes: Count = 1
@@ -92,7 +98,7 @@ class Machine(StrictModel):
     """Time limit of a job, in seconds; where left out, iterations.expected_seconds, earlier runs or the queue tell."""
     queues: tuple[Queue, ...] = ()
     """Queues in order of preference; a job goes to the first that takes its nodes and its time."""
-    peak_tflops: tuple[Peak, ...] = ()
+    peak_tflops: tuple[PeakTflops, ...] = ()
     """Peak FLOP/s of a node per precision and clock."""
     launcher: tuple[Word, ...] = ()
     """Words put before the workload's command to start all ranks."""
@@ -117,12 +123,7 @@ class Machine(StrictModel):
             raise ValueError(f"max_nodes {self.max_nodes} is below min_nodes {self.min_nodes}; raise it")
         if self.enforce_memory and self.memory_mib_per_node is None:
             raise ValueError("enforce_memory needs memory_mib_per_node; give the node's memory in MiB")
-        if self.scheduler == "local" and (self.options or self.queues):
-            raise ValueError("options and queues are for a batch scheduler; 'local' takes none: leave them out")
-        if self.scheduler != "local" and self.shared_cores == "host":
-            raise ValueError(f"shared_cores 'host' is for scheduler local; with {self.scheduler} give their number")
-        if self.scheduler != "pjm" and (self.node_shapes or self.node_allocation):
-            raise ValueError("node_shapes and node_allocation are for scheduler pjm; leave them out")
+        self._check_scheduler()
         for nodes, shape in self.node_shapes.items():
             if math.prod(int(side) for side in shape.split("x")) != nodes:
                 raise ValueError(
@@ -130,13 +131,30 @@ class Machine(StrictModel):
                 )
         return self
 
+    def _check_scheduler(self) -> None:
+        """Raise ValueError for keys that are not for this machine's scheduler."""
+        batch = batch_scheduler_names()
+        if self.scheduler not in batch and (self.options or self.queues):
+            raise ValueError(
+                f"options and queues are for a batch scheduler; '{self.scheduler}' takes none: leave them out"
+            )
+        if self.scheduler in batch and self.shared_cores == "host":
+            here = " or ".join(name for name in scheduler_names() if name not in batch)
+            raise ValueError(f"shared_cores 'host' is for scheduler {here}; with {self.scheduler} give their number")
+        for name, keys in keys_of_schedulers().items():
+            if name != self.scheduler and any(getattr(self, key) for key in keys):
+                verb = "is" if len(keys) == 1 else "are"
+                raise ValueError(
+                    f"{' and '.join(keys)} {verb} for scheduler {name}; leave {'it' if verb == 'is' else 'them'} out"
+                )
+
     @property
     def cores_shared_by_ranks(self) -> int | None:
         """Ranks that run at full speed at once; None where each node has cores of its own."""
         return len(os.sched_getaffinity(0)) if isinstance(self.shared_cores, str) else self.shared_cores
 
 
-def peak_of(machine: Machine, precision: Precision, frequency_ghz: float | None) -> Peak | None:
+def peak_of(machine: Machine, precision: Precision, frequency_ghz: float | None) -> PeakTflops | None:
     """The highest peak that a node has in this precision at this clock, or at any where the layout names none."""
     fitting = [
         peak

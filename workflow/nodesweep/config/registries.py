@@ -12,6 +12,21 @@ def scheduler_names() -> tuple[str, ...]:
     return tuple(import_module("nodesweep.schedulers").SCHEDULERS)
 
 
+def scheduler_meanings() -> dict[str, str]:
+    """What each scheduler stands for in a machine file, by its name."""
+    return {name: str(row.meaning) for name, row in import_module("nodesweep.schedulers").SCHEDULERS.items()}
+
+
+def batch_scheduler_names() -> tuple[str, ...]:
+    """The schedulers that have queues and options and run jobs on nodes of their own."""
+    return tuple(name for name, row in import_module("nodesweep.schedulers").SCHEDULERS.items() if row.is_batch)
+
+
+def keys_of_schedulers() -> dict[str, tuple[str, ...]]:
+    """Keys of a machine file that only one scheduler takes, by its name."""
+    return {name: tuple(row.machine_keys) for name, row in import_module("nodesweep.schedulers").SCHEDULERS.items()}
+
+
 def log_format_names() -> tuple[str, ...]:
     """The log formats a workload may name; `auto` recognises them."""
     return ("auto", *import_module("nodesweep.logs.trainers.formats").FORMATS)

@@ -10,7 +10,7 @@ from .expressions import LAYOUT_NAMES, WORD_NAMES
 from .headings import HEADINGS
 from .loader import REPOSITORY
 from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
-from .machine import Machine, Peak, Queue
+from .machine import Machine, PeakTflops, Queue
 from .model import Model
 from .sweep import Block, Iterations, Sweep, Variant, When
 from .tables import Annotation, Table, TableColumn
@@ -63,7 +63,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Model", Model),
     ("Machine", Machine),
     ("Machine: an entry of `queues`", Queue),
-    ("Machine: an entry of `peak_tflops`", Peak),
+    ("Machine: an entry of `peak_tflops`", PeakTflops),
     ("Workload", Workload),
     ("Workload: `training`", Training),
     ("Workload: `memory_constants`", MemoryConstants),
@@ -114,7 +114,7 @@ def _row(name: str, schema: dict[str, Any], kind: type[BaseModel]) -> str:
         default = [{key: value for key, value in one.items() if value not in (None, "", [], {})} for one in default]
     text = "required" if required else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
     field = next(field for key, field in kind.model_fields.items() if name in (key, field.alias))
-    meaning = " ".join((field.description or "").split())
+    meaning = " ".join((schema.get("description") or field.description or "").split())
     return f"| `{name}` | {_type(schema)} | {text} | {meaning} |\n"
 
 

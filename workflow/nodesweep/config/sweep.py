@@ -104,7 +104,7 @@ class Variant(StrictModel):
     """A named environment every layout is run with once."""
 
     name: Name
-    """Its name, part of the layout's slug."""
+    """Name of the variant, part of the layout's slug."""
     env: dict[VariableName, Setting] = {}
     """Environment variables over the workload's."""
 
@@ -141,7 +141,7 @@ class Sweep(StrictModel):
     campaign: Setting = "{{ variant or 'runs' }}"
     """Name of the software stack a layout runs on; times and memory of one are never used to predict another's."""
     prune: Literal["memory", "never"] = "memory"
-    """Whether layouts that cannot fit are left out: by prediction, or since one that needs less ran out of memory."""
+    """Whether layouts that cannot fit are left out: by prediction, or because a smaller layout ran out of memory."""
     budget_node_hours: Positive | None = None
     """Node-hours the sweep may use; no layout is submitted that could pass it."""
     training_tokens: Positive | None = None

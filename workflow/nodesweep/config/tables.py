@@ -63,7 +63,7 @@ class TableColumn(StrictModel):
     """A column of a table; a standard heading alone stands for that column as it is."""
 
     heading: Annotated[Text, Field(min_length=1)]
-    """Its heading."""
+    """Heading of the column."""
     value: Annotated[str, AfterValidator(_check_value), _VALUE_SCHEMA] = ""
     """What it shows: a column of results.csv, or the standard column of a heading; that of `heading` where left out."""
     format: Annotated[str, AfterValidator(_check_format), WithJsonSchema({"type": "string", "pattern": _FORMAT})] = ""
@@ -100,7 +100,7 @@ class Table(StrictModel):
     text: Annotated[Text, Field(max_length=CELL_CHARACTERS)] = ""
     """A paragraph over it."""
     columns: tuple[Annotated[TableColumn, BeforeValidator(_heading_as_mapping), _HeadingOrMapping()], ...] = ()
-    """Its columns in order: standard headings, or mappings; where left out, the standard ones that its rows need."""
+    """Columns in order: standard headings, or mappings; where left out, the standard ones that its rows need."""
     statistic: Statistic | None = None
     """What stands for the iterations of a run in this table; the sweep's where left out."""
     where: RowCondition | None = None

@@ -194,7 +194,7 @@ class Looks:
         name = standing.scheduler or standing.layout.machine.scheduler
         if name not in SCHEDULERS:
             return [log]
-        scheduler = self._schedulers.setdefault(name, SCHEDULERS[name]())
+        scheduler = self._schedulers.setdefault(name, SCHEDULERS[name].connect())
         outputs = scheduler.outputs(Job(standing.key, standing.job_id, folder))
         return outputs if len(outputs) <= MOST_OUTPUTS else [*outputs[:2], *outputs[-2:]]
 

@@ -6,6 +6,7 @@ from nodesweep.common.errors import LayoutError
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import forecast
+from nodesweep.schedulers import SCHEDULERS
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
@@ -16,7 +17,7 @@ def with_limits(study: Study) -> Study:
         layout
         for layout in study.layouts.values()
         if (layout.expected_seconds, layout.machine.elapse_limit_seconds) == (None, None)
-        and layout.machine.scheduler != "local"
+        and SCHEDULERS[layout.machine.scheduler].is_batch
     ]
     known = read_calibrations(study) if unsaid else {}
     if not known:

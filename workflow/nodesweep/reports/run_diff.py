@@ -15,6 +15,7 @@ from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.text import without_escapes
 from nodesweep.results.comparable import LAYOUT_COLUMNS
 from nodesweep.results.environment import SECTIONS, Fact
+from nodesweep.schedulers import SCHEDULERS
 
 MOST_SCRIPT_LINES, MOST_ROWS, MOST_COLUMNS = 200, 100, 200
 _OF_ROW = (
@@ -30,8 +31,11 @@ _ORDER = ("software", "module", "repository", "hardware", "host", "environment")
 _TITLES = dict(
     zip(_ORDER, ("Versions", "Modules", "Commits", "Hardware and clocks", "Hosts", "Environment"), strict=True)
 )
+_SCHEDULER_VARIABLES = "|".join(
+    f"{name}.*" if name.endswith("_") else name for row in SCHEDULERS.values() for name in row.variables
+)
 _OF_THE_JOB = re.compile(
-    r"environment\t(SLURM|PJM|PBS|PMI|PMIX|OMPI|SSH|XDG|SBATCH|SRUN)_.*|environment\t(NODESWEEP_KEY|SHLVL|TMPDIR|OLDPWD|_)"
+    rf"environment\t({_SCHEDULER_VARIABLES}|(PMI|PMIX|OMPI|SSH|XDG)_.*|NODESWEEP_KEY|SHLVL|TMPDIR|OLDPWD|_)"
     r"|host\tload|hardware\t(clock MHz of thread 0|clock cur_kHz|gpu \d+ clocks.current.*)"
 )
 _LONG, _KEPT = 60, 20

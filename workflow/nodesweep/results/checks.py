@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from nodesweep.config.layout_fields import FIELDS
-from nodesweep.config.machine import Peak, peak_of
+from nodesweep.config.machine import PeakTflops, peak_of
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.trainers.formats import Format
 from nodesweep.logs.warmup import timed
@@ -31,7 +31,7 @@ PRINTED_SAMPLES_STEP = 0.001
 PRINTED_TOKENS_STEP = 1.0
 
 
-def above_peak(peak: Peak | None, hardware_tflops: float, model_tflops: float) -> list[str]:
+def above_peak(peak: PeakTflops | None, hardware_tflops: float, model_tflops: float) -> list[str]:
     """Rates of a node, recomputation counted (HFU) and not (MFU), that are above what it can do at best."""
     if peak is None or hardware_tflops <= peak.tflops_per_node:
         return []

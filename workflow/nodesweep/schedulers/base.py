@@ -1,10 +1,20 @@
-"""What every scheduler can do, in nodesweep's words."""
+"""What nodesweep knows of every scheduler: its row, the interface of a live one, and what that says of jobs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from nodesweep.common.outcomes import Cause
+from nodesweep.common.errors import ConfigError
+from nodesweep.common.outcomes import Cause, known_cause
+from nodesweep.sweep.layout import Layout
+
+Directive = tuple[str, str | None]
+"""An option of a machine, its holes filled: name and value, None for a bare flag."""
+JobState = Literal["queued", "held", "running", "ended"]
+"""What a job does now; "held" stands for a job that will not start unless somebody acts."""
+MemoryScope = Literal["rank", "node", "job"]
+"""What a scheduler's figure of memory is the highest use of."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +29,7 @@ class Usage:
 
     nodes: str = ""
     memory_bytes: int | None = None
-    memory_of: Literal["rank", "node", "job"] | None = None
+    memory_of: MemoryScope | None = None
     energy_joules: float | None = None
     power_watts: float | None = None
     power_capped: str = ""
@@ -57,12 +67,11 @@ class Job:
 class Sighting:
     """A job as its scheduler knows it now.
 
-    `state`: "held" stands for a job that will not start unless somebody acts. `word`: the scheduler's own word.
-    `end`: how it ended, None for all other states.
+    `word`: the scheduler's own word for its state. `end`: how it ended, None for all other states.
     """
 
     id: str
-    state: Literal["queued", "held", "running", "ended"]
+    state: JobState
     word: str = ""
     end: End | None = None
 
@@ -71,7 +80,7 @@ class Sighting:
 class Patience:
     """How long a job may be missing from all of a scheduler's listings before that means something.
 
-    `polls` answered looks and `seconds` must both have passed. `unclear_seconds`: for a submission of which nobody
+    `polls` answered polls and the seconds must both have passed. `unclear_seconds`: for a submission of which nobody
     knows whether it made a job; `lost_seconds`: for a job that had an id.
     """
 
@@ -81,12 +90,10 @@ class Patience:
 
 
 class Scheduler(Protocol):
-    """The one interface of all schedulers; a job is an idempotent submission under a unique key."""
+    """A live scheduler: the one interface of all; a job is an idempotent submission under a unique key."""
 
-    commands: tuple[str, ...]
-    """What must be on PATH."""
     poll_at_will: bool
-    """Whether looking costs nobody anything; else there is one look a cycle."""
+    """Whether a poll costs nobody anything; else there is one a cycle."""
     patience: Patience
 
     def submit(self, script: Path, key: str) -> str:
@@ -97,7 +104,9 @@ class Scheduler(Protocol):
         """
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
-        """One bulk look, by id or, for a job without one, by key; a key left out is in none of the listings.
+        """What the scheduler knows of all these jobs, by key, asked by id or, for a job without one, by key.
+
+        A key left out is in none of the listings.
 
         Raises SchedulerAway when the scheduler does not answer, which is no news of any job.
         """
@@ -116,3 +125,66 @@ class Scheduler(Protocol):
 
     def cancel(self, jobs: list[Job]) -> None:
         """Ask for the end of these jobs; ended ones are no error. Raises SchedulerAway."""
+
+
+def _no_directive(name: str, value: str | None) -> str:
+    """Refuse every option; raises ConfigError."""
+    raise ConfigError(f"machine.options.{name}: this scheduler takes no options; leave it out")
+
+
+def _as_they_are(options: list[Directive], layout: Layout) -> list[Directive]:
+    """Change nothing."""
+    return options
+
+
+def _unchecked(script: str) -> None:
+    """Accept every script."""
+
+
+@dataclass(frozen=True)
+class SchedulerRow:
+    """All that nodesweep knows of a scheduler beside its job template: the row `SCHEDULER` of its module."""
+
+    title: str
+    """Name that people call it by."""
+    meaning: str
+    """Who runs the jobs where a machine file names it, for the reference of config keys."""
+    connect: Callable[[], Scheduler]
+    """Makes the live scheduler."""
+    commands: tuple[str, ...]
+    """What must be on PATH; the first one submits a job script by hand."""
+    causes: frozenset[Cause]
+    """Causes that it gives to ends of jobs, beside those of the jobs' own end markers (`markers.CAUSES`)."""
+    is_batch: bool = True
+    """Whether it has queues and options, runs jobs on nodes of its own, and ends them at their time limits."""
+    time_limit_command: tuple[str, ...] = ()
+    """Words before a launch that end it after so many seconds, which follow; for a scheduler that keeps no limit."""
+    machine_keys: tuple[str, ...] = ()
+    """Keys of a machine file that no other scheduler takes."""
+
+    directive: Callable[[str, str | None], str] = _no_directive
+    """An option as it stands behind the mark of a directive line; raises ConfigError."""
+    arrange: Callable[[list[Directive], Layout], list[Directive]] = _as_they_are
+    """The options of a layout's script, from those of its machine; raises ConfigError."""
+    check_script: Callable[[str], None] = _unchecked
+    """Raises ConfigError for a script that the scheduler would not take, or not read to the end."""
+
+    variables: tuple[str, ...] = ()
+    """Environment variables that say something else in each of its jobs; `NAME_` stands for all that begin so."""
+    nodes_variable: str = ""
+    """Environment variable that holds the list of a job's nodes; empty where there is none."""
+    node_file_variable: str = ""
+    """Environment variable that names a file whose lines begin with a node each; empty where there is none."""
+
+    memory_of: MemoryScope | None = None
+    """What the memory in its accounts is the highest use of; None where they have none."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """Fields of `Usage` that it fills, and where in its accounts each of them stands."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a cause or an account that is none."""
+        for cause in self.causes:
+            known_cause(cause)
+        unknown = self.accounts.keys() - Usage.__dataclass_fields__.keys()
+        if unknown:
+            raise ValueError(f"{self.title}: {', '.join(sorted(unknown))} is no field of Usage")

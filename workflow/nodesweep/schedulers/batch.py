@@ -1,4 +1,4 @@
-"""What the batch schedulers share: their commands, run with care, and the wait between two looks."""
+"""What the batch schedulers share: their commands, run with care, and the wait between two polls."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.errors import SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.common.text import plain
 
 from .base import Job
@@ -27,15 +27,17 @@ class Reply:
     stderr: str
 
     @property
-    def said(self) -> str:
-        """Its complaint in one line, under its name: what it wrote to stderr, else to stdout, else its exit code."""
+    def complaint(self) -> str:
+        """What the command wrote to stderr, else to stdout, else its exit code: one line that begins with its name."""
         if self.code is None:
             return f"{self.command}: no answer within {COMMAND_SECONDS:.0f} s"
         text = plain(self.stderr, _SHOWN) or plain(self.stdout, _SHOWN) or f"exit code {self.code}"
         return text if text.startswith(self.command) else f"{self.command}: {text}"
 
 
-def ask(words: Sequence[str], environment: Mapping[str, str] = os.environ, directory: Path | None = None) -> Reply:
+def run_command(
+    words: Sequence[str], environment: Mapping[str, str] = os.environ, directory: Path | None = None
+) -> Reply:
     """Run a command of the scheduler to its end, at most COMMAND_SECONDS.
 
     Raises SchedulerError where there is no such command here.
@@ -101,12 +103,7 @@ def job_id_of(reply: Reply, found: Sequence[str], refused: re.Pattern[str], crow
         return found[-1]
     is_crowded = bool(crowded.search(reply.stderr))
     if reply.code and is_crowded:
-        raise Throttled(reply.said)
+        raise Throttled(reply.complaint)
     if reply.code and refused.search(reply.stderr):
-        raise SchedulerError(f"refused: {reply.said}")
-    raise SubmissionUnclear(reply.said, is_crowded)
-
-
-def away(reply: Reply) -> SchedulerAway:
-    """The error of a query that failed."""
-    return SchedulerAway(reply.said)
+        raise SchedulerError(f"refused: {reply.complaint}")
+    raise SubmissionUnclear(reply.complaint, is_crowded)

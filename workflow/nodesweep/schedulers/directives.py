@@ -1,4 +1,4 @@
-"""Values and options in the words of each batch scheduler's directives."""
+"""Words that the directives of several schedulers are made of."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import compile_template
 from nodesweep.config.machine import Machine
 from nodesweep.config.types import check_filled
+
+from .base import Directive
 
 _PLAIN = re.compile(r"[A-Za-z0-9_=:,./+@%\[\]-]+")
 
@@ -32,8 +34,8 @@ def clock(seconds: int) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
-def options(machine: Machine, context: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    """A machine's options as pairs of name and value, None for a bare flag, holes filled; raises ConfigError."""
+def options(machine: Machine, context: Mapping[str, Any]) -> list[Directive]:
+    """A machine's options with their holes filled; raises ConfigError."""
     return [(name, _filled(name, one, context) or None) for name, values in machine.options.items() for one in values]
 
 

@@ -4,25 +4,23 @@ import hashlib
 import re
 import shlex
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import compile_template
 from nodesweep.config.loader import REPOSITORY
+from nodesweep.schedulers import SCHEDULERS, TEMPLATES
 from nodesweep.sweep.layout import Layout
 
-from . import OPTION
+from .base import SchedulerRow
 from .directives import clock, in_quotes, options, quoted
-from .pbs import with_select
-from .pjm import check_directives
 
-TEMPLATES = Path(__file__).parent / "templates"
-PROVENANCE = TEMPLATES / "provenance.sh"
-"""What every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
+PROVENANCE = "provenance.sh"
+"""The script that every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
 
 
@@ -54,6 +52,7 @@ def render(layout: Layout, sweep: str, folder: Path) -> str:
     if not str(directory).isprintable():
         raise ConfigError(f"{str(directory)!r} holds a character that cannot stand in a job script; rename the folder")
     machine, workload = layout.machine, layout.workload
+    scheduler = SCHEDULERS[machine.scheduler]
     context = {
         **layout.fields(),
         "model": layout.model,
@@ -65,35 +64,46 @@ def render(layout: Layout, sweep: str, folder: Path) -> str:
         "directory": str(directory),
     }
     environment = machine.environment | workload.environment | (layout.variant.env if layout.variant else {})
-    text = _template(machine.scheduler).render(
+    text = _template(f"{machine.scheduler}.sh.j2").render(
         sweep=sweep,
         layout=layout,
         machine=machine,
         key=key_of(folder, layout.slug),
         directory=str(directory),
-        provenance=str((folder / PROVENANCE.name).absolute()),
+        provenance=str((folder / PROVENANCE).absolute()),
         working_directory=str(Path.cwd()),
         setup=[_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
         environment={name: compile_template(value)(context) for name, value in sorted(environment.items())},
-        command=_command(layout, context),
+        command=_command(layout, scheduler, context),
         versions={
             name: _shell_line(line, context) for name, line in sorted((machine.versions | workload.versions).items())
         },
         repositories=[compile_template(path)(context) for path in workload.repositories],
-        options=options(machine, context),
+        options=scheduler.arrange(options(machine, context), layout),
+        directive=scheduler.directive,
         queue=layout.queue.name if layout.queue else None,
         elapse_limit_seconds=layout.elapse_limit_seconds,
     )
-    check_directives(machine.scheduler, text)
+    scheduler.check_script(text)
     return text
 
 
-def _command(layout: Layout, context: dict[str, Any]) -> list[str]:
+def provenance_script() -> str:
+    """The text of the script PROVENANCE, which knows where each scheduler names a job's nodes."""
+    rows = SCHEDULERS.values()
+    return _template(f"{PROVENANCE}.j2").render(
+        node_file_variables=[row.node_file_variable for row in rows if row.node_file_variable],
+        nodes_variables=[row.nodes_variable for row in rows if row.nodes_variable],
+    )
+
+
+def _command(layout: Layout, scheduler: SchedulerRow, context: dict[str, Any]) -> list[str]:
     """The words of the launch: time limit where no scheduler keeps one, launcher, memory limit, workload's command."""
     machine = layout.machine
-    limits, each_rank = [], []
-    if machine.scheduler == "local" and layout.elapse_limit_seconds is not None:
-        limits = ["timeout", "--kill-after=10", str(layout.elapse_limit_seconds)]
+    limits: list[str] = []
+    each_rank: list[str] = []
+    if scheduler.time_limit_command and layout.elapse_limit_seconds is not None:
+        limits = [*scheduler.time_limit_command, str(layout.elapse_limit_seconds)]
     if machine.enforce_memory:  # around each rank: a launcher does not hand its own limits to other nodes
         each_rank = ["bash", "-c", 'ulimit -d "$0" && exec "$@"', str(rank_memory_kib(layout))]
     launcher, command = (
@@ -119,18 +129,20 @@ def _quoted(value: Any) -> Any:
 
 
 def job_templates() -> list[Path]:
-    """What scripts are rendered from, and what they call."""
-    return [*sorted(TEMPLATES.glob("*.j2")), PROVENANCE]
+    """Templates of all scripts that a sweep's folder gets."""
+    return sorted(TEMPLATES.glob("*.j2"))
 
 
-@lru_cache
-def _template(scheduler: str) -> Any:
+@cache
+def _template(name: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        comment_start_string="{##",  # not {#, by which Bash asks for a length: ${#names[@]}
+        comment_end_string="##}",
         autoescape=False,  # shell, not HTML: every value goes through quote or quote_word
     )
     environment.filters["quote"] = lambda value: shlex.quote(str(value))
@@ -138,6 +150,4 @@ def _template(scheduler: str) -> Any:
     environment.filters["directive"] = quoted
     environment.filters["in_quotes"] = in_quotes
     environment.filters["clock"] = clock
-    environment.filters["with_select"] = with_select
-    environment.filters["option"] = lambda pair: OPTION[scheduler](*pair)
-    return environment.get_template(f"{scheduler}.sh.j2")
+    return environment.get_template(name)

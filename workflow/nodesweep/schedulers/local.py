@@ -12,7 +12,7 @@ import psutil
 
 from nodesweep.common.errors import SchedulerError
 
-from .base import End, Job, Patience, Sighting
+from .base import End, Job, Patience, SchedulerRow, Sighting
 from .markers import end_marker, has_started
 
 _VARIABLE = "NODESWEEP_KEY"
@@ -24,7 +24,6 @@ _MOST_BYTES = 2**22
 class Local:
     """Runs `bash job.sh`; a job's id is its process id and start time, its key stands in its environment."""
 
-    commands = ("bash",)
     poll_at_will = True
     patience = Patience(polls=1, unclear_seconds=0, lost_seconds=0)
 
@@ -53,7 +52,7 @@ class Local:
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """Each job's process while it lives, else what it left in its folder; left out where it never started."""
-        seen = {job.key: self._look(job) for job in jobs}
+        seen = {job.key: self._sighting(job) for job in jobs}
         return {key: sighting for key, sighting in seen.items() if sighting is not None}
 
     def outputs(self, job: Job) -> list[Path]:
@@ -87,7 +86,7 @@ class Local:
         """Terminate each job with all it started, and kill what does not go."""
         _end_all([process for job in jobs for process in _processes_of(job.key)])
 
-    def _look(self, job: Job) -> Sighting | None:
+    def _sighting(self, job: Job) -> Sighting | None:
         if job.id or job.key in self._children:
             return Sighting(job.id, "running") if self._alive(job) else Sighting(job.id, "ended", end=self._end(job))
         leader = min((process.pid for process in _processes_of(job.key)), key=_start, default=None)
@@ -180,3 +179,14 @@ def _end_all(processes: list[psutil.Process]) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
+
+
+SCHEDULER = SchedulerRow(
+    title="this machine",
+    meaning="nobody, they are processes of the launcher's own machine",
+    connect=Local,
+    commands=("bash",),
+    causes=frozenset({"lost"}),
+    is_batch=False,
+    time_limit_command=("timeout", "--kill-after=10"),
+)

@@ -12,11 +12,14 @@ import tempfile
 from pathlib import Path
 
 from nodesweep.common.files import sync_folder
+from nodesweep.common.outcomes import Cause
 
 from .base import End
 
 _SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 _REVOKED = "revoked"
+CAUSES: frozenset[Cause] = frozenset({"time_limit", "cancelled", "lost"})
+"""Causes that an end marker may give, whoever runs the job."""
 
 
 def revoke(directory: Path, key: str) -> bool:
@@ -64,8 +67,8 @@ def end_marker(directory: Path, key: str) -> End | None:
             cause = "time_limit"
         elif exit_code in _SIGNALLED and marker["returned"] is None:  # the script itself, not its launch
             cause = "cancelled"
-        said = f"exit code {exit_code}" + (f", {cause.replace('_', ' ')}" if cause else "")
-        return End(exit_code, cause, said, float(marker["started"]), float(marker["ended"]))
+        state = f"exit code {exit_code}" + (f", {cause.replace('_', ' ')}" if cause else "")
+        return End(exit_code, cause, state, float(marker["started"]), float(marker["ended"]))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):

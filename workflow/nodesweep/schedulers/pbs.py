@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep.common.errors import ConfigError, SchedulerAway
+from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
+from nodesweep.sweep.layout import Layout
 
-from .base import Cause, End, Job, Patience, Sighting, Usage
-from .batch import Batch, Reply, ask, away, environment_without, job_id_of
+from .base import Directive, End, Job, Patience, SchedulerRow, Sighting, Usage
+from .batch import Batch, Reply, environment_without, job_id_of, run_command
 from .markers import end_marker
 
 Attributes = dict[str, str]
@@ -22,7 +24,7 @@ _KEPT = ("PBS_CONF_FILE", "PBS_DEFAULT", "PBS_SERVER", "PBS_EXEC", "PBS_HOME", "
 _QUEUED = {"Q", "W", "T", "M"}
 _ENDED = {"F", "X"}
 _NEVER = re.compile(r"Can Never Run")
-_SECOND_START = 75  # how a job script ends that finds its mark: see templates/job/base.sh.j2
+_SECOND_START = 75  # how a job script ends that finds its mark: see templates/job.sh.j2
 _ABORTED: dict[int, Cause] = {
     **dict.fromkeys((-28, -29), "time_limit"),
     **dict.fromkeys((-26, -27), "out_of_memory"),
@@ -51,6 +53,8 @@ _CROWDED = re.compile(r"Maximum number of jobs|would exceed .{1,100} limit")
 _UNKNOWN = {153: "Unknown Job Id", 35: "has finished"}
 """qstat's exit codes when all went well but for jobs that it does not know, with what it says of them."""
 _NO_HISTORY = "not configured to maintain job history"
+_CHUNK = {"ncpus", "ngpus", "naccelerators", "mem", "vmem", "ompthreads", "arch", "model", "vntype", "aoe"}
+"""Resources of a node, which stand in its chunk of `select`."""
 _GONE = re.compile(r"Unknown Job Id|has finished|Request invalid for state of job|Delete already in progress")
 _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
 
@@ -58,7 +62,6 @@ _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
 class Pbs(Batch):
     """Submits by qsub; a job's name is its key."""
 
-    commands = ("qsub", "qstat", "qselect", "qdel")
     patience = Patience(polls=3, unclear_seconds=60, lost_seconds=900)
     log_seconds = 30.0
     """How long the end of a job may wait for its log, which PBS may copy only afterwards."""
@@ -72,7 +75,7 @@ class Pbs(Batch):
     def submit(self, script: Path, key: str) -> str:
         """Submit by qsub; what it says decides whether there can be a job."""
         # By bare names: qsub refuses a path with other letters than ASCII's, but not such a folder that it runs in.
-        reply = ask(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
+        reply = run_command(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
         found = re.findall(r"^(\d{1,20}(?:\[\])?\.\S+)\s*$", reply.stdout, re.MULTILINE)
         return job_id_of(reply, found, _REFUSED, _CROWDED)
 
@@ -88,33 +91,33 @@ class Pbs(Batch):
         ids = [found for job in jobs for found in ([job.id] if job.id else self._named(job.key))]
         if not ids:
             return
-        reply = ask(["qdel", *ids], self._environment)
+        reply = run_command(["qdel", *ids], self._environment)
         complaints = [line for line in reply.stderr.splitlines() if line.strip() and not _GONE.search(line)]
         if reply.code is None or (reply.code and (complaints or not reply.stderr.strip())):
-            raise away(reply)
+            raise SchedulerAway(reply.complaint)
 
     def _ask(self, command: str, *words: str) -> Reply:
         """Ask for jobs that have ended too, as long as the server does not say that it keeps none."""
-        reply = ask([command, *self._history, *words], self._environment)
+        reply = run_command([command, *self._history, *words], self._environment)
         if self._history and _NO_HISTORY in reply.stderr:
             self._history = []
-            reply = ask([command, *words], self._environment)
+            reply = run_command([command, *words], self._environment)
         return reply
 
     def _named(self, key: str) -> list[str]:
         """The ids of the jobs of a name; raises SchedulerAway."""
         reply = self._ask("qselect", "-N", key)
         if reply.code != 0:
-            raise away(reply)
+            raise SchedulerAway(reply.complaint)
         return reply.stdout.split()
 
     def _qstat(self, ids: list[str]) -> dict[str, Attributes]:
-        """Those of the jobs that the server knows, by id; raises SchedulerAway."""
+        """The jobs among these that the server knows, by id; raises SchedulerAway."""
         for form, parse in (("json", _from_json), ("dsv", _from_dsv)):  # its JSON is not always valid
             reply = self._ask("qstat", "-f", "-F", form, *ids)
             some_unknown = reply.code in _UNKNOWN and _UNKNOWN[reply.code] in reply.stderr
             if reply.code != 0 and not some_unknown:
-                raise away(reply)
+                raise SchedulerAway(reply.complaint)
             listed = {} if some_unknown and not reply.stdout.strip() else parse(reply.stdout)
             if listed is not None:
                 return listed
@@ -173,7 +176,7 @@ def _usage(attributes: Attributes, restarts: int) -> Usage:
     return Usage(
         nodes=plain(",".join(dict.fromkeys(hosts))),
         memory_bytes=memory_bytes or None,
-        memory_of="job" if memory_bytes else None,
+        memory_of=SCHEDULER.memory_of if memory_bytes else None,
         restarts=restarts,
     )
 
@@ -202,7 +205,7 @@ def _from_json(text: str) -> dict[str, Attributes] | None:
 
 
 def _flat(attributes: dict[str, Any]) -> Attributes:
-    flat = {}
+    flat: Attributes = {}
     for name, value in attributes.items():
         if isinstance(value, dict):
             flat |= {f"{name}.{inner}": str(one) for inner, one in value.items()}
@@ -223,7 +226,7 @@ def _from_dsv(text: str) -> dict[str, Attributes] | None:
     return jobs or None
 
 
-def _pbs(name: str, value: str | None) -> str:
+def _directive(name: str, value: str | None) -> str:
     """`-n value` for a name of one letter, else the resource `-l name=value`; in quotes where qsub would split it."""
     if len(name) == 1:
         return f"-{name}" if value is None else f"-{name} {shlex.quote(value)}"
@@ -231,11 +234,12 @@ def _pbs(name: str, value: str | None) -> str:
     return f"-l {shlex.quote(f'{name}={resource}')}"
 
 
-_CHUNK = {"ncpus", "ngpus", "naccelerators", "mem", "vmem", "ompthreads", "arch", "model", "vntype", "aoe"}
+def _arranged(options: list[Directive], layout: Layout) -> list[Directive]:
+    return with_select(options, layout.nodes, layout.ranks_per_node)
 
 
-def with_select(pairs: list[tuple[str, str | None]], nodes: int, ranks_per_node: int) -> list[tuple[str, str | None]]:
-    """PBS: a node's resources gathered into one `select`, and one job on a node, unless the options say otherwise.
+def with_select(pairs: list[Directive], nodes: int, ranks_per_node: int) -> list[Directive]:
+    """A node's resources gathered into one `select`, and one job on a node, unless the options say otherwise.
 
     Raises ConfigError.
 
@@ -249,6 +253,24 @@ def with_select(pairs: list[tuple[str, str | None]], nodes: int, ranks_per_node:
     chunk = [f"{name}={'True' if value is None else value}" for name, value in pairs if name in _CHUNK - {"ncpus"}]
     cores = next((value for name, value in pairs if name == "ncpus"), ranks_per_node)
     select = ":".join([f"{nodes}:ncpus={cores}:mpiprocs={ranks_per_node}", *chunk])
-    defaults: list[tuple[str, str | None]] = [("select", select), ("place", "scatter:excl")]
+    defaults: list[Directive] = [("select", select), ("place", "scatter:excl")]
     rest = [(name, value) for name, value in pairs if name not in _CHUNK]
     return [(name, value) for name, value in defaults if name not in names] + rest
+
+
+SCHEDULER = SchedulerRow(
+    title="PBS",
+    meaning="PBS Pro or OpenPBS",
+    connect=Pbs,
+    commands=("qsub", "qstat", "qselect", "qdel"),
+    causes=frozenset({*_ABORTED.values(), *(cause for _, cause in _COMMENTS)}),
+    directive=_directive,
+    arrange=_arranged,
+    variables=("PBS_",),
+    node_file_variable="PBS_NODEFILE",
+    memory_of="job",
+    accounts={
+        "memory_bytes": "resources_used.mem of qstat -f",
+        "nodes": "the hosts in exec_host of qstat -f",
+    },
+)

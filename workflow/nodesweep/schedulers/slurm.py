@@ -5,16 +5,48 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
+from nodesweep.common.errors import SchedulerAway
+from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
 
-from .base import Cause, End, Job, Patience, Sighting, Usage
-from .batch import Batch, Reply, ask, away, environment_without, job_id_of
+from .base import End, Job, JobState, Patience, SchedulerRow, Sighting, Usage
+from .batch import Batch, environment_without, job_id_of, run_command
 from .directives import quoted
 from .markers import end_marker
 
 ACCOUNTING_SECONDS = 60.0
 """How long the end of a job may wait for the accounts of it."""
+
+
+class _QueueRow(NamedTuple):
+    """A line of squeue as `_FIELDS` names its columns; `exit_status` as wait() gives it: exit code x 256 + signal."""
+
+    job_id: str
+    state: str
+    exit_status: str
+    started: str
+    ended: str
+    restarts: str
+    nodes: str
+    reason: str
+    name: str
+
+
+class _AccountRow(NamedTuple):
+    """A line of sacct, of a job or a step, as `_ACCOUNTS` names its columns."""
+
+    job_id: str
+    state: str
+    exit_code: str
+    started: str
+    ended: str
+    memory_bytes: str
+    energy_joules: str
+    nodes: str
+    name: str
+
 
 _FIELDS = ("JobID", "State", "exit_code", "StartTime", "EndTime", "RestartCnt", "NodeList", "Reason", "Name")
 _ACCOUNTS = "JobIDRaw,State,ExitCode,Start,End,MaxRSS,ConsumedEnergyRaw,NodeList,JobName"
@@ -63,7 +95,6 @@ class _Listed:
 class Slurm(Batch):
     """Submits by sbatch; a job's name is its key."""
 
-    commands = ("sbatch", "squeue", "scancel")
     patience = Patience(polls=2, unclear_seconds=5, lost_seconds=900)
 
     def __init__(self) -> None:
@@ -75,7 +106,8 @@ class Slurm(Batch):
 
     def submit(self, script: Path, key: str) -> str:
         """Submit by sbatch; what it says decides whether there can be a job."""
-        reply = ask(["sbatch", "--parsable", f"--job-name={key}", script.name], self._environment, script.parent)
+        words = ["sbatch", "--parsable", f"--job-name={key}", script.name]
+        reply = run_command(words, self._environment, script.parent)
         found = re.findall(r"^(\d{1,20})(?:;.*)?$", reply.stdout, re.MULTILINE)
         return job_id_of(reply, found, _REFUSED, _CROWDED)
 
@@ -96,18 +128,18 @@ class Slurm(Batch):
         listed = self._squeue() if any(not job.id for job in jobs) else {}
         ids = [job.id or listed[job.key].id for job in jobs if job.id or job.key in listed]
         if ids:
-            reply = ask(["scancel", *ids], self._environment)
+            reply = run_command(["scancel", *ids], self._environment)
             if reply.code != 0 and "Invalid job id" not in reply.stderr:
-                raise away(reply)
+                raise SchedulerAway(reply.complaint)
 
     def _squeue(self) -> dict[str, _Listed]:
         """All of the user's jobs, and those that ended a short while ago; raises SchedulerAway."""
         form = ",".join(f"{name}:|" for name in _FIELDS[:-1]) + f",{_FIELDS[-1]}:200"
-        reply = ask(["squeue", "--noheader", "--me", "--states=all", f"--Format={form}"], self._queries)
+        reply = run_command(["squeue", "--noheader", "--me", "--states=all", f"--Format={form}"], self._queries)
         if reply.code != 0 or (not reply.stdout.strip() and "error:" in reply.stderr):
-            raise away(reply)
-        rows = [line.split("|") for line in reply.stdout.splitlines() if _ROW.match(line)]
-        return _indexed(_from_squeue(*(value.strip() for value in [*row[:8], "|".join(row[8:])])) for row in rows)
+            raise SchedulerAway(reply.complaint)
+        rows = [map(str.strip, line.split("|", 8)) for line in reply.stdout.splitlines() if _ROW.match(line)]
+        return _indexed(_from_squeue(_QueueRow._make(row)) for row in rows)
 
     def _sacct(self, jobs: list[Job]) -> dict[str, _Listed]:
         """The accounts of these jobs; none where the site keeps none or they cannot be had now."""
@@ -117,18 +149,18 @@ class Slurm(Batch):
         for words in ([f"--jobs={','.join(ids)}"], [f"--name={','.join(names)}", "--starttime=now-30days"]):
             if words[0].endswith("="):
                 continue  # nobody to ask for in this way
-            reply = ask([*_SACCT, *words], self._queries)
+            reply = run_command([*_SACCT, *words], self._queries)
             if "accounting storage is disabled" in reply.stderr:
                 self._accounting = False
                 return {}
-            listed += _from_sacct(reply) if reply.code == 0 else []
+            listed += _from_sacct(reply.stdout) if reply.code == 0 else []
         return _indexed(listed)
 
     def _sighting(self, job: Job, listed: _Listed | None, account: _Listed | None) -> Sighting | None:
         """What the two listings say together; an end waits for its accounts a while."""
         if account is not None and account.end is not None and (listed is None or listed.end is not None):
             self._ended_since.pop(job.key, None)
-            return _ended(account.id, _together(account.end, listed, job))
+            return _ended(account.id, _combined(account.end, listed, job))
         if listed is None:
             return None
         if listed.end is None:
@@ -137,10 +169,10 @@ class Slurm(Batch):
         if self._accounting and time.monotonic() - since < ACCOUNTING_SECONDS:
             return Sighting(listed.id, "running", listed.state)
         self._ended_since.pop(job.key, None)
-        return _ended(listed.id, _together(listed.end, listed, job))
+        return _ended(listed.id, _combined(listed.end, listed, job))
 
 
-def _state(listed: _Listed) -> str:
+def _state(listed: _Listed) -> JobState:
     if listed.state in _HELD or (listed.state == "PENDING" and _HELD_REASON.search(listed.reason)):
         return "held"
     return "queued" if listed.state in _QUEUED else "running"
@@ -150,7 +182,7 @@ def _ended(job_id: str, end: End) -> Sighting:
     return Sighting(job_id, "ended", end.state, end)
 
 
-def _together(end: End, listed: _Listed | None, job: Job) -> End:
+def _combined(end: End, listed: _Listed | None, job: Job) -> End:
     """An end with what only squeue and the job itself know: restarts, and the times to less than a second."""
     restarts = listed.end.usage.restarts if listed is not None and listed.end is not None else end.usage.restarts
     marker = end_marker(job.directory, job.key)
@@ -169,55 +201,75 @@ def _indexed(listed: Iterable[_Listed]) -> dict[str, _Listed]:
     return {one.name: one for one in listed}
 
 
-def _from_squeue(
-    job_id: str, state: str, status: str, started: str, ended: str, restarts: str, nodes: str, reason: str, name: str
-) -> _Listed:
-    """A row of squeue; `status` is the exit status as wait() gives it: exit code x 256 + signal."""
+def _from_squeue(row: _QueueRow) -> _Listed:
+    """A job as squeue lists it."""
     end = None
-    if state in _ENDED:
-        number = int(status) if status.isdigit() else None
+    if row.state in _ENDED:
+        number = int(row.exit_status) if row.exit_status.isdigit() else None
         exit_code = None if number is None else _exit_code(number >> 8, number & 0x7F)
-        usage = Usage(nodes=plain(nodes), restarts=int(restarts) if restarts.isdigit() else None)
-        end = _end(state, state, exit_code, started, ended, usage)
-    return _Listed(job_id, plain(state), plain(reason), name, end)
+        usage = Usage(nodes=plain(row.nodes), restarts=int(row.restarts) if row.restarts.isdigit() else None)
+        end = End(exit_code, _ENDED[row.state], row.state, _seconds(row.started), _seconds(row.ended), usage)
+    return _Listed(row.job_id, plain(row.state), plain(row.reason), row.name, end)
 
 
-def _from_sacct(reply: Reply) -> list[_Listed]:
-    """Jobs of sacct's rows; those of a job's steps give its memory and energy."""
-    rows = [line.split("|", 8) for line in reply.stdout.splitlines() if _ROW.match(line)]
-    listed = []
-    for job_id, said, code, started, ended, _, _, nodes, name in rows:
-        if "." in job_id or not said.split():
-            continue  # a step: read with its job
-        steps = [row for row in rows if row[0].split(".")[0] == job_id]
-        state, end = said.split()[0].rstrip("+"), None
-        if state == "FAILED" and any(row[1].startswith("OUT_OF_MEMORY") for row in steps):
-            state, said = "OUT_OF_MEMORY", f"{said}, a step OUT_OF_MEMORY"
-        if state in _ENDED:
-            memory = max((int(row[5]) for row in steps if row[5].isdigit()), default=0)
-            energy = max((int(row[6]) for row in steps if row[6].isdigit()), default=0)
-            usage = Usage(
-                nodes=plain(nodes),
-                memory_bytes=memory or None,
-                memory_of="rank" if memory else None,
-                energy_joules=float(energy) if energy else None,
-            )
-            end = _end(state, plain(said), _exit_code(*(int(part) for part in code.split(":"))), started, ended, usage)
-        listed.append(_Listed(job_id, plain(said), "", name, end))
-    return listed
+def _from_sacct(text: str) -> list[_Listed]:
+    """Jobs of sacct's rows; the rows of a job's steps give its memory and energy."""
+    rows = [_AccountRow._make(line.split("|", 8)) for line in text.splitlines() if _ROW.match(line)]
+    steps: dict[str, list[_AccountRow]] = {}
+    for row in rows:
+        steps.setdefault(row.job_id.split(".")[0], []).append(row)
+    jobs = [row for row in rows if "." not in row.job_id and row.state.split()]
+    return [_from_account(row, steps[row.job_id]) for row in jobs]
+
+
+def _from_account(row: _AccountRow, steps: list[_AccountRow]) -> _Listed:
+    """A job by its own row and by all rows of its id."""
+    words, state, end = row.state, row.state.split()[0].rstrip("+"), None
+    if state == "FAILED" and any(step.state.startswith("OUT_OF_MEMORY") for step in steps):
+        state, words = "OUT_OF_MEMORY", f"{words}, a step OUT_OF_MEMORY"
+    if state in _ENDED:
+        memory = max((int(step.memory_bytes) for step in steps if step.memory_bytes.isdigit()), default=0)
+        energy = max((int(step.energy_joules) for step in steps if step.energy_joules.isdigit()), default=0)
+        usage = Usage(
+            nodes=plain(row.nodes),
+            memory_bytes=memory or None,
+            memory_of=SCHEDULER.memory_of if memory else None,
+            energy_joules=float(energy) if energy else None,
+        )
+        code, signal = (int(part) for part in row.exit_code.split(":"))
+        started, ended = _seconds(row.started), _seconds(row.ended)
+        end = End(_exit_code(code, signal), _ENDED[state], plain(words), started, ended, usage)
+    return _Listed(row.job_id, plain(words), "", row.name, end)
 
 
 def _exit_code(code: int, signal: int) -> int:
     return 128 + signal if signal else code
 
 
-def _end(state: str, said: str, exit_code: int | None, started: str, ended: str, usage: Usage) -> End:
-    times = (float(text) if text.isdigit() else None for text in (started, ended))
-    return End(exit_code, _ENDED[state], said, *times, usage)
+def _seconds(text: str) -> float | None:
+    return float(text) if text.isdigit() else None
 
 
-def _slurm(name: str, value: str | None) -> str:
+def _directive(name: str, value: str | None) -> str:
     """`--name=value`, or `-n value` for a name of one letter."""
     if len(name) == 1:
         return f"-{name}" if value is None else f"-{name} {quoted(value)}"
     return f"--{name}" if value is None else f"--{name}={quoted(value)}"
+
+
+SCHEDULER = SchedulerRow(
+    title="Slurm",
+    meaning="Slurm",
+    connect=Slurm,
+    commands=("sbatch", "squeue", "scancel"),
+    causes=frozenset(cause for cause in _ENDED.values() if cause),
+    directive=_directive,
+    variables=("SLURM_", "SBATCH_", "SRUN_"),
+    nodes_variable="SLURM_JOB_NODELIST",
+    memory_of="rank",
+    accounts={
+        "memory_bytes": "sacct's MaxRSS, the highest of all steps",
+        "energy_joules": "sacct's ConsumedEnergyRaw, the highest of all steps",
+        "nodes": "sacct's NodeList",
+    },
+)

@@ -118,8 +118,10 @@ def _product(values: Values, names: Sequence[str]) -> str:
     >>> _product({"data": 2, "tensor": 4, "context": 1}, ("data", "tensor", "context"))
     'DP 2 x MP 4'
     """
-    said = [name for name in names if not PARALLEL[name].absent_means_default or values[name] != PARALLEL[name].default]
-    return " x ".join(f"{PARALLEL[name].symbol} {values[name]}" for name in said)
+    named = [
+        name for name in names if not PARALLEL[name].absent_means_default or values[name] != PARALLEL[name].default
+    ]
+    return " x ".join(f"{PARALLEL[name].symbol} {values[name]}" for name in named)
 
 
 def _ranks(values: Values) -> str:

@@ -46,13 +46,14 @@ class Layout(LayoutValues):
 
     @cached_property
     def queue(self) -> Queue | None:
-        """The first queue that takes its nodes and time; None on machines without queues."""
+        """The first queue that takes the layout's nodes and time; None on machines without queues."""
         return next((queue for queue in self.machine.queues if not self._refusal(queue)), None)
 
     @property
     def elapse_limit_seconds(self) -> int | None:
-        """Its job's time limit: the machine's, else the expected time with a margin up to the queue's, or the queue's.
+        """The time limit of the job, in seconds.
 
+        The machine's; else the expected time with a margin, up to the limit of the queue; else the limit of the queue.
         Whole minutes where it follows from the expected time; None where nothing says how long the job may take.
         """
         if self.machine.elapse_limit_seconds is not None:

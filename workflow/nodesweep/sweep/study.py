@@ -62,7 +62,7 @@ class Study:
 
     @property
     def calibrations(self) -> list[Path]:
-        """All of these."""
+        """All calibration files."""
         return sorted((self.folder / "calibration").glob("*.yaml"))
 
     @property
@@ -80,18 +80,18 @@ class Study:
         return self.folder / "layouts" / slug
 
     def script(self, slug: str) -> Path:
-        """Its job script."""
+        """The job script of a layout."""
         return self.directory(slug) / "job.sh"
 
     def journal(self, slug: str) -> Path:
-        """Its journal of submissions."""
+        """The journal of a layout's submissions."""
         return self.directory(slug) / "journal.jsonl"
 
     def record(self, slug: str) -> Path:
-        """Its terminal record; exists only when the layout needs no more runs."""
+        """The terminal record of a layout; exists only when the layout needs no more runs."""
         return self.directory(slug) / "job.json"
 
-    def begun(self, start: str) -> Layout:
+    def layout_beginning(self, start: str) -> Layout:
         """The one layout whose slug is, or begins, so; raises NodesweepError where none or several do."""
         meant = [slug for slug in self.layouts if slug.startswith(start)]
         if len(meant) > 1 and start not in meant:

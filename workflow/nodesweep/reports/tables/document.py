@@ -18,15 +18,26 @@ from nodesweep.config.headings import MARKS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
 from nodesweep.results.table import records, restated, size_label
+from nodesweep.schedulers import SCHEDULERS
 
 from .cells import COLUMN_OF_HEADING, STANDARD, Column, Row, figure, formatted
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+
+def _scheduler_memory() -> str:
+    """What the schedulers' figures of memory are the highest use of, with the schedulers of each."""
+    words = {"rank": "a rank", "node": "a node", "job": "the whole job"}
+    titles = {scope: [row.title for row in SCHEDULERS.values() if row.memory_of == scope] for scope in words}
+    named = [f"{word} ({', '.join(titles[scope])})" for scope, word in words.items() if titles[scope]]
+    return " or ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+
+
 MEMORY_MEANING = {
     "log-max-allocated": "peak memory of a rank, the highest of all ranks (max allocated, from the log)",
     "log-max-reserved": "peak memory of a rank, the highest of all ranks (max reserved, from the log)",
     "log-node-used": "memory in use on a node, the highest report (from the log)",
-    "scheduler": "peak memory by the scheduler's accounts: of a rank (Slurm), a node (PJM) or the whole job (PBS)",
+    "scheduler": f"peak memory by the scheduler's accounts: of {_scheduler_memory()}",
     "none": "not measured",
 }
 

@@ -8,20 +8,10 @@ from nodesweep.config.loader import Key, dotted
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import IterationStatistics, Measurement
+from nodesweep.schedulers import SCHEDULERS
 from nodesweep.sweep.layout import Layout
 
 MOST_VALUES = 12
-SCHEDULER_FIELDS = {
-    ("slurm", "memory_bytes"): "sacct's MaxRSS, the highest of all steps",
-    ("slurm", "energy_joules"): "sacct's ConsumedEnergyRaw, the highest of all steps",
-    ("slurm", "nodes"): "sacct's NodeList",
-    ("pjm", "memory_bytes"): "MAX MEMORY SIZE (USE) of the job's statistics",
-    ("pjm", "energy_joules"): "ENERGY CONSUMPTION OF NODE of the job's statistics, in Wh, x 3600",
-    ("pjm", "power_watts"): "AVG POWER CONSUMPTION OF NODE of the job's statistics",
-    ("pjm", "nodes"): "NODE NUM (ALLOC) of the job's statistics",
-    ("pbs", "memory_bytes"): "resources_used.mem of qstat -f",
-    ("pbs", "nodes"): "the hosts in exec_host of qstat -f",
-}
 MEMORY_FIGURES = {
     "log-max-allocated": "the highest 'max allocated' of all ranks",
     "log-max-reserved": "the highest 'max reserved' of all ranks",
@@ -120,7 +110,8 @@ def usage(name: str, facts: Known) -> Trace:
     if (facts.record.get("usage") or {}).get(name) in (None, ""):
         return Trace((f"{facts.record_place}: usage.{name}: the scheduler's accounts do not say",))
     scheduler = facts.record.get("scheduler")
-    field = SCHEDULER_FIELDS.get((scheduler, name), f"the accounts of {scheduler}")
+    accounts = SCHEDULERS[scheduler].accounts if scheduler in SCHEDULERS else {}
+    field = accounts.get(name, f"the accounts of {scheduler}")
     return Trace((f"{facts.record_place}: usage.{name}, from {field}",))
 
 

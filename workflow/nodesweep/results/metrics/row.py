@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nodesweep.common.outcomes import is_result
-from nodesweep.config.machine import Machine, Peak, peak_of
+from nodesweep.config.machine import Machine, PeakTflops, peak_of
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import (
     TidyRow,
@@ -153,7 +153,7 @@ class RowContext:
         return self.basis.calibrations.get(self.campaign)
 
     @property
-    def peak(self) -> Peak | None:
+    def peak(self) -> PeakTflops | None:
         """What one node of the run can do at best."""
         if self.machine is None or self.workload is None:
             return None

@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 from nodesweep.common.files import sync_folder
 from nodesweep.common.text import plain
+from nodesweep.schedulers.base import MemoryScope, Usage
 
-from .base import Usage
-
+MEMORY_OF: MemoryScope = "node"
 STATISTICS_BYTES = 4 * 2**20
 """How much of a statistics file is read; of 12288 nodes, each named twice, the job's part has half a MiB."""
 
@@ -25,7 +25,7 @@ _DATE = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d")
 
 
 @dataclass(frozen=True)
-class Statistics:
+class JobStatistics:
     """What the statistics of a job say; times in seconds since the epoch, None where they are not given."""
 
     started: float | None = None
@@ -79,7 +79,7 @@ def gather(directory: Path, key: str) -> None:
     sync_folder(directory)
 
 
-def read_statistics(path: Path) -> Statistics | None:
+def read_statistics(path: Path) -> JobStatistics | None:
     """The job's own part of a statistics file; None while there is no whole one."""
     try:
         with path.open("rb") as file:
@@ -97,7 +97,7 @@ def read_statistics(path: Path) -> Statistics | None:
         match = _ITEM.match(line)
         if match:
             items.setdefault(match[1], match[2].strip())
-    return Statistics(_time(items, "JOB START DATE"), _time(items, "JOB END DATE"), _usage(items))
+    return JobStatistics(_time(items, "JOB START DATE"), _time(items, "JOB END DATE"), _usage(items))
 
 
 def _usage(items: dict[str, str]) -> Usage:
@@ -109,7 +109,7 @@ def _usage(items: dict[str, str]) -> Usage:
     return Usage(
         nodes="" if nodes == "-" else nodes,
         memory_bytes=int(memory[1]) if memory else None,
-        memory_of="node" if memory else None,
+        memory_of=MEMORY_OF if memory else None,
         energy_joules=None if watt_hours is None else watt_hours * 3600,
         power_watts=_measured(items, "AVG POWER CONSUMPTION OF NODE"),
         power_capped="" if capped == "-" else capped,

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
+from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
-
-from .base import Cause, End
+from nodesweep.schedulers.base import End, JobState
 
 COLUMNS = {
     "jid": "JOB_ID",
@@ -26,7 +25,7 @@ _ENDED = {"EXT", "CCL", "RJT", "ERR"}
 _STARTS_NOT = re.compile(
     r"INSUFF |(?:RSCGRP|RSCUNIT) STOP|IMPOSSIBLE SCHED|NOT EXIS|INVALID HOSTFILE|NO CURRENT DIR|INTERNAL ERROR"
 )
-_CAUSES: dict[int, Cause] = {
+_CAUSE_OF_CODE: dict[int, Cause] = {
     **dict.fromkeys((1,), "cancelled"),
     **dict.fromkeys((10, 11), "time_limit"),
     **dict.fromkeys((12, 23), "out_of_memory"),
@@ -40,28 +39,29 @@ _CAUSE_OF_STATE: dict[str, Cause | None] = {
     "RJT": "launch_failed",
     "ERR": "launch_failed",
 }
+CAUSES = frozenset(cause for cause in (*_CAUSE_OF_CODE.values(), *_CAUSE_OF_STATE.values()) if cause)
 _JOB_ID = re.compile(r"\d{1,20}(?:_\d{1,10}|\[\d{1,10}\])?")
 _STATE = re.compile(r"[A-Z]{2,8}")
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedJob:
     """A job as pjstat lists it; `word` is its state and reason, `end` how it ended, None while it has not."""
 
     id: str
     name: str
-    state: Literal["queued", "held", "running", "ended"]
+    state: JobState
     word: str
     end: End | None
 
 
-def parse(text: str, names: Collection[str]) -> dict[str, Listed]:
+def parse(text: str, names: Collection[str]) -> dict[str, ListedJob]:
     """The jobs of these names. What is no record is passed over: notices, progress dots, lines of a site's wrapper.
 
     Raises ValueError for records that cannot be told apart, which is no answer at all.
     """
     header: list[str] = []
-    listed: dict[str, Listed] = {}
+    listed: dict[str, ListedJob] = {}
     for line in text.splitlines():
         line = line.lstrip(". ")  # the dots of `Data loading...` may stand before the first record
         if line.startswith("H,"):
@@ -89,7 +89,7 @@ def _by_header(header: list[str], line: str) -> dict[str, str]:
     return dict(zip(names, [*values[:last], ",".join(values[last:])], strict=False))
 
 
-def _job(values: dict[str, str]) -> Listed | None:
+def _job(values: dict[str, str]) -> ListedJob | None:
     """A record as a job; None where it makes no sense, such as one of another job with a comma in its name."""
     job_id, name, state, code, pjm_code, signal, reason = (
         values.get(column, "").strip() for column in COLUMNS.values()
@@ -99,12 +99,12 @@ def _job(values: dict[str, str]) -> Listed | None:
     reason = "" if reason in ("", "-") else plain(reason, 100)
     word = ", ".join(filter(None, (state, reason)))
     if state not in _ENDED:
-        return Listed(job_id, name, _alive(state, reason), word, None)
+        return ListedJob(job_id, name, _alive(state, reason), word, None)
     end = _end(state, _number(code), _number(pjm_code) or 0, _number(signal) or 0, reason)
-    return Listed(job_id, name, "ended", end.state, end)
+    return ListedJob(job_id, name, "ended", end.state, end)
 
 
-def _alive(state: str, reason: str) -> Literal["queued", "held", "running"]:
+def _alive(state: str, reason: str) -> JobState:
     if state in _HELD or (state == "QUE" and _STARTS_NOT.search(reason)):
         return "held"
     return "queued" if state in _QUEUED else "running"
@@ -112,12 +112,12 @@ def _alive(state: str, reason: str) -> Literal["queued", "held", "running"]:
 
 def _end(state: str, code: int | None, pjm_code: int, signal: int, reason: str) -> End:
     """How a job ended: PJM's code decides; without one, the script's exit code or the signal that ended it."""
-    cause = _CAUSES.get(pjm_code, _CAUSE_OF_STATE[state])
+    cause = _CAUSE_OF_CODE.get(pjm_code, _CAUSE_OF_STATE[state])
     exit_code = 128 + signal if signal and not code else code
     if pjm_code and not exit_code:
         exit_code = None  # of a job that PJM itself ended: 0 says nothing
-    said = (state, f"PJM code {pjm_code}" if pjm_code else "", reason)
-    return End(exit_code, cause, ", ".join(filter(None, said)))
+    words = (state, f"PJM code {pjm_code}" if pjm_code else "", reason)
+    return End(exit_code, cause, ", ".join(filter(None, words)))
 
 
 def _number(text: str) -> int | None:

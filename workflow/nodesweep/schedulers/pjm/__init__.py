@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting
+from nodesweep.schedulers.batch import Batch, Reply, environment_without, run_command
+from nodesweep.schedulers.directives import in_quotes
+from nodesweep.schedulers.markers import end_marker, has_started
 
-from .base import End, Job, Patience, Sighting
-from .batch import Batch, Reply, ask, away, environment_without
-from .directives import in_quotes
-from .markers import end_marker, has_started
-from .pjm_files import Statistics, gather, rank_files, read_statistics
-from .pjm_listing import COLUMNS, Listed, parse
+from .files import MEMORY_OF, JobStatistics, gather, rank_files, read_statistics
+from .listing import CAUSES, COLUMNS, ListedJob, parse
 
 STATISTICS_SECONDS = 120.0
 """How long the end of a job may wait for the statistics of it."""
@@ -28,12 +28,15 @@ _REFUSED = re.compile(r"00(?:0[123489]|1[28]|2[0-35-8]|4[1569]|5[46-9]|6[039]|7[
 _REFUSED_BY_SITE = re.compile(r"is not a data area|--no-check-directory|PJM_LLIO_GFSCACHE")
 _CROWDED = {"0072"}
 _NOT_THERE = {"0112", "0113", "0119"}
+_PLAIN = re.compile(r"[A-Za-z0-9_:./+@%-]+")
+_MOST_DIRECTIVES = 64
+_LONG_OPTIONS = {"appname", "at", "comment", "llio", "mail-list", "mpi", "net-route", "rsc-list", "sparam", "spath"}
+_COMMAND_LINE_ONLY = {"all-mount-gfscache", "dir-prefix", "no-check-directory", "no-check-gfscache"}
 
 
 class Pjm(Batch):
     """Submits by pjsub; a job's name is its key."""
 
-    commands = ("pjsub", "pjstat", "pjdel")
     patience = Patience(polls=10, unclear_seconds=120, lost_seconds=900)
 
     def __init__(self) -> None:
@@ -45,18 +48,18 @@ class Pjm(Batch):
     def submit(self, script: Path, key: str) -> str:
         """Submit by pjsub, which takes no path but a plain one; what it says decides whether there can be a job."""
         words = ["pjsub", "-N", key, "-o", f"{key}.out", "--spath", f"{key}.stats", script.name]
-        reply = ask(words, self._environment, script.parent)
-        found = _SUBMITTED.findall(reply.stdout)
+        reply = run_command(words, self._environment, script.parent)
+        found: list[str] = _SUBMITTED.findall(reply.stdout)
         if reply.code == 0 and found:
             return found[-1]
         errors = set(_ERROR.findall(reply.stderr))
         if reply.code and not found and errors and errors <= _CROWDED:
-            raise Throttled(reply.said)
+            raise Throttled(reply.complaint)
         by_site = not errors and _REFUSED_BY_SITE.search(reply.stderr + reply.stdout)
         by_pjm = reply.code and errors and all(_REFUSED.fullmatch(error) for error in errors)
         if not found and (by_site or by_pjm):
-            raise SchedulerError(f"refused: {reply.said}")
-        raise SubmissionUnclear(reply.said, bool(errors & _CROWDED))
+            raise SchedulerError(f"refused: {reply.complaint}")
+        raise SubmissionUnclear(reply.complaint, bool(errors & _CROWDED))
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One pjstat for all jobs, and one of the history for those of them that are no longer listed.
@@ -83,34 +86,34 @@ class Pjm(Batch):
         listed = self._pjstat(_PJSTAT, jobs) if any(not job.id for job in jobs) else {}
         ids = [job.id or listed[job.key].id for job in jobs if job.id or job.key in listed]
         if ids:
-            reply = ask(["pjdel", *ids], self._environment)
+            reply = run_command(["pjdel", *ids], self._environment)
             errors = set(_ERROR.findall(reply.stderr))
             if reply.code != 0 and not (errors and errors <= _NOT_THERE):
-                raise away(reply)
+                raise SchedulerAway(reply.complaint)
 
-    def _pjstat(self, words: Sequence[str], jobs: list[Job]) -> dict[str, Listed]:
+    def _pjstat(self, words: Sequence[str], jobs: list[Job]) -> dict[str, ListedJob]:
         """What one call says of these jobs, by name; raises SchedulerAway."""
-        reply: Reply = ask(words, self._environment)
+        reply: Reply = run_command(words, self._environment)
         if reply.code != 0 or _ERROR.search(reply.stderr):
-            raise away(reply)
+            raise SchedulerAway(reply.complaint)
         try:
             return parse(reply.stdout, {job.key for job in jobs})
         except ValueError as error:
             raise SchedulerAway(f"pjstat: {error}") from None
 
-    def _history(self, jobs: list[Job]) -> dict[str, Listed]:
+    def _history(self, jobs: list[Job]) -> dict[str, ListedJob]:
         """What has become of these jobs: by id, and by name those whose id nobody knows."""
         ids = [job.id for job in jobs if job.id]
         names = [job.key for job in jobs if not job.id]
         asked = [ids[start : start + _ASKED] for start in range(0, len(ids), _ASKED)]
         for start in range(0, len(names), _ASKED):
             asked.append(["--filter", f"jnam={'+'.join(names[start : start + _ASKED])}"])
-        listed: dict[str, Listed] = {}
+        listed: dict[str, ListedJob] = {}
         for words in asked:
             listed |= self._pjstat((*_HISTORY, *words), jobs)
         return listed
 
-    def _sighting(self, job: Job, listed: Listed) -> Sighting:
+    def _sighting(self, job: Job, listed: ListedJob) -> Sighting:
         """A job as it is listed; the end of one that has run waits for its statistics a while."""
         if listed.end is None:
             return Sighting(listed.id, listed.state, listed.word)
@@ -120,18 +123,18 @@ class Pjm(Batch):
             if time.monotonic() - since < STATISTICS_SECONDS:
                 return Sighting(listed.id, "running", "waiting for its statistics")
         self._ended_since.pop(job.key, None)
-        end = _together(listed.end, statistics or Statistics(), job)
+        end = _combined(listed.end, statistics or JobStatistics(), job)
         return Sighting(listed.id, "ended", end.state, end)
 
-    def _delete_failed(self, listed: list[Listed]) -> None:
+    def _delete_failed(self, listed: list[ListedJob]) -> None:
         """Delete what is in state ERROR, each once; a pjdel that fails changes nothing about the end."""
         ids = [one.id for one in listed if one.word.startswith("ERR") and one.id not in self._deleted]
         if ids:
             self._deleted |= set(ids)
-            ask(["pjdel", *ids], self._environment)
+            run_command(["pjdel", *ids], self._environment)
 
 
-def _together(end: End, statistics: Statistics, job: Job) -> End:
+def _combined(end: End, statistics: JobStatistics, job: Job) -> End:
     """An end with what only the statistics and the job itself know."""
     restarts = statistics.usage.restarts
     end = replace(end, started=statistics.started, ended=statistics.ended, usage=statistics.usage)
@@ -143,32 +146,44 @@ def _together(end: End, statistics: Statistics, job: Job) -> End:
     return end
 
 
-_PJM_PLAIN = re.compile(r"[A-Za-z0-9_:./+@%-]+")
-
-_PJM_MOST_OPTIONS = 64
-
-_PJSUB_OPTIONS = {"appname", "at", "comment", "llio", "mail-list", "mpi", "net-route", "rsc-list", "sparam", "spath"}
-
-_PJSUB_COMMAND_LINE = {"all-mount-gfscache", "dir-prefix", "no-check-directory", "no-check-gfscache"}
-
-
-def _pjm(name: str, value: str | None) -> str:
+def _directive(name: str, value: str | None) -> str:
     """`-n value`, `--name value` for the long options of pjsub, `-L "name=value"` for everything else, resources."""
-    if name in _PJSUB_COMMAND_LINE:
+    if name in _COMMAND_LINE_ONLY:
         raise ConfigError(f"machine.options.{name}: pjsub takes it on its command line only; leave it out")
     dashed = f"-{name}" if len(name) == 1 else f"--{name}"
     if value is None:
         return dashed
-    if len(name) > 1 and name not in _PJSUB_OPTIONS:
+    if len(name) > 1 and name not in _LONG_OPTIONS:
         return f"-L {in_quotes(f'{name}={value}')}"
-    return f"{dashed} {value if _PJM_PLAIN.fullmatch(value) else in_quotes(value)}"
+    return f"{dashed} {value if _PLAIN.fullmatch(value) else in_quotes(value)}"
 
 
-def check_directives(scheduler: str, script: str) -> None:
-    """Raise ConfigError where a script holds more than its scheduler reads, which would be lost without a word."""
-    lines = [line for line in script.splitlines() if line.startswith("#PJM")] if scheduler == "pjm" else []
-    if len(lines) > _PJM_MOST_OPTIONS:
+def _check_script(script: str) -> None:
+    """Raise ConfigError where a script holds more directives than pjsub reads, which passes over the others."""
+    lines = [line for line in script.splitlines() if line.startswith("#PJM")]
+    if len(lines) > _MOST_DIRECTIVES:
         raise ConfigError(
-            f"machine.options: make {len(lines)} #PJM lines with nodesweep's own; pjsub reads {_PJM_MOST_OPTIONS}: "
+            f"machine.options: make {len(lines)} #PJM lines with nodesweep's own; pjsub reads {_MOST_DIRECTIVES}: "
             "take some out"
         )
+
+
+SCHEDULER = SchedulerRow(
+    title="PJM",
+    meaning="PJM of Fujitsu's Technical Computing Suite",
+    connect=Pjm,
+    commands=("pjsub", "pjstat", "pjdel"),
+    causes=CAUSES,
+    machine_keys=("node_shapes", "node_allocation"),
+    directive=_directive,
+    check_script=_check_script,
+    variables=("PJM_",),
+    node_file_variable="PJM_O_NODEINF",
+    memory_of=MEMORY_OF,
+    accounts={
+        "memory_bytes": "MAX MEMORY SIZE (USE) of the job's statistics",
+        "energy_joules": "ENERGY CONSUMPTION OF NODE of the job's statistics, in Wh, x 3600",
+        "power_watts": "AVG POWER CONSUMPTION OF NODE of the job's statistics",
+        "nodes": "NODE NUM (ALLOC) of the job's statistics",
+    },
+)
