@@ -1,6 +1,5 @@
 """Measurements and states of all layouts -> one tidy table, one row per layout, units in the column names."""
 
-import csv
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -11,23 +10,29 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
+from nodesweep.config.layout_field import Kind
+from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.model import Model
-from nodesweep.config.tidy_row import TidyRow
+from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.performance import flops
-from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.layout import Layout, sizes_of
 
 from .measurement import Measurement
 from .metrics import EXPLAINED, Basis, bases, efficiency_percent, explain
 
-_PANDAS = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
-_PARSE = {"word": str, "count": int, "number": float, "yes_no": lambda text: text == "True"}
-_KINDS = {name: tidy.kind for name, tidy in TIDY.items()}
+_TYPE_OF_KIND: dict[Kind, str] = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
+_TYPES = {name: _TYPE_OF_KIND[column.kind] for name, column in TIDY.items()}
+_TYPES_IN_CSV = {name: dtype if dtype == "boolean" else "string" for name, dtype in _TYPES.items()}
+"""Types as a CSV is read: numbers become text first, whose conversion is exact to the last digit."""
+_WORDS = tuple(name for name, column in TIDY.items() if column.kind == "word")
+_OTHER_COLUMNS = "results.csv has other columns than this version writes; run `nodesweep measure` again"
 
 CELL_CHARACTERS = 1000
+"""Characters of a text in the table at most."""
 
 
 class LayoutRun(NamedTuple):
-    """What is known of one layout: `status` is pending, queued, running or ended; `record` is of its last job."""
+    """A layout and its run: `status` is pending, queued, running or ended; `record` is of its last job."""
 
     layout: Layout
     status: str
@@ -37,24 +42,26 @@ class LayoutRun(NamedTuple):
 
 def build(runs: Iterable[LayoutRun], imported: Iterable[TidyRow] = ()) -> pandas.DataFrame:
     """The tidy table of a sweep, in the order of its config; rows of hand-kept tables stand after it."""
-    rows = [{**_layout(run.layout), **_state(run), **_measured(run), "source": "run"} for run in runs]
-    rows += [dict(row) for row in imported]
-    words = [name for name, kind in _KINDS.items() if kind == "word"]
-    return _typed([row | {name: _one_line(row.get(name)) for name in words} for row in rows])
+    rows: list[TidyRow] = [{**_layout(run.layout), **_state(run), **_measured(run), "source": "run"} for run in runs]
+    rows += imported
+    one_line = [{**row, **{name: _one_line(row.get(name)) for name in _WORDS}} for row in rows]
+    return pandas.DataFrame(one_line, columns=list(TIDY)).astype(_TYPES)
 
 
 def explained(table: pandas.DataFrame, basis: Basis) -> pandas.DataFrame:
-    """The tidy table with what explains its rows."""
-    figures = explain(basis, records(table))
-    found = {name: [row[name].value for row in figures] for name in EXPLAINED}
-    return table.assign(**{name: pandas.array(values, dtype="Float64") for name, values in found.items()})
+    """The tidy table with the columns that explain its rows."""
+    found = explain(basis, records(table))
+    table = table.copy()
+    for name in EXPLAINED:
+        table[name] = pandas.array([row[name].value for row in found], dtype="Float64")
+    return table
 
 
 def records(table: pandas.DataFrame) -> list[TidyRow]:
     """The rows of the tidy table, None for what is not known."""
-    names = list(table.columns)
-    columns = [table[name].to_numpy(dtype=object, na_value=None).tolist() for name in names]
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    names = [str(name) for name in table.columns]
+    values = table.astype(object).where(table.notna(), None)
+    return [dict(zip(names, row, strict=True)) for row in values.itertuples(index=False, name=None)]
 
 
 def to_csv(table: pandas.DataFrame) -> str:
@@ -63,17 +70,18 @@ def to_csv(table: pandas.DataFrame) -> str:
 
 
 def from_csv(text: str) -> pandas.DataFrame:
-    """The tidy table again, exactly as `to_csv` wrote it; raises NodesweepError for any other text."""
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if reader.fieldnames != list(TIDY):
-        raise NodesweepError("results.csv has other columns than this version writes; run `nodesweep measure` again")
+    """The table that `to_csv` made a text of, exactly; raises NodesweepError for any other text."""
     try:
-        rows = [
-            {name: _PARSE[kind](row[name]) if row[name] else None for name, kind in _KINDS.items()} for row in reader
-        ]
-    except ValueError as error:
+        table = pandas.read_csv(
+            io.StringIO(text), dtype=_TYPES_IN_CSV, index_col=False, keep_default_na=False, na_values=[""]
+        )
+        if list(table.columns) != list(TIDY):
+            raise NodesweepError(_OTHER_COLUMNS)
+        return table.astype(_TYPES)
+    except pandas.errors.EmptyDataError:
+        raise NodesweepError(_OTHER_COLUMNS) from None
+    except (ValueError, OverflowError) as error:
         raise NodesweepError(f"results.csv: {error}; run `nodesweep measure` again") from None
-    return _typed(rows)
 
 
 def restated(table: pandas.DataFrame, statistic: str) -> pandas.DataFrame:
@@ -119,37 +127,19 @@ def size_label(model: Model) -> str:
     return f"{value:.1f}{suffix}" if value < 9.95 else f"{value:.0f}{suffix}"
 
 
-def _typed(rows: list[dict[str, Any]]) -> pandas.DataFrame:
-    return pandas.DataFrame(rows, columns=list(TIDY)).astype({name: _PANDAS[kind] for name, kind in _KINDS.items()})
-
-
-def _one_line(value: Any) -> str | None:
+def _one_line(value: TidyValue) -> str | None:
     """Text as it may stand in a table; None for an empty one."""
     return (plain(str(value), CELL_CHARACTERS) or None) if value is not None else None
 
 
-def _layout(layout: Layout) -> dict[str, Any]:
+def _layout(layout: Layout) -> dict[str, TidyValue]:
+    values = {**layout.fields(), **sizes_of(layout.model)}
     return {
         "slug": layout.slug,
-        "nodes": layout.nodes,
-        "ranks_per_node": layout.ranks_per_node,
-        "ranks": layout.ranks,
-        "data": layout.data,
-        "tensor": layout.tensor,
-        "pipeline": layout.pipeline,
-        "micro_batch_samples": layout.micro_batch,
-        "global_batch_samples": layout.global_batch,
-        "sequence_length_tokens": layout.sequence_length,
-        "activation_checkpointing": layout.activation_checkpointing,
-        "frequency_ghz": layout.frequency_ghz,
-        "variant": layout.variant.name if layout.variant else None,
+        **{column: values[row.name] for column, row in COLUMNS.items()},
         "campaign": layout.campaign,
         "model": layout.model.name,
         "model_size": size_label(layout.model),
-        "layers": layout.model.layers,
-        "hidden_size": layout.model.hidden_size,
-        "attention_heads": layout.model.attention_heads,
-        "vocab_size": layout.model.vocab_size,
         "note": layout.note,
         "iterations_requested": layout.iterations.total,
         "warmup_iterations": layout.iterations.warmup,
@@ -182,16 +172,16 @@ def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _measured(run: LayoutRun) -> dict[str, Any]:
+def _measured(run: LayoutRun) -> dict[str, TidyValue]:
     """The figures of the measured run; none for a layout that is not ended, or whose job left no log."""
     measurement = run.measurement
     return figures(measurement, run.layout.nodes) if measurement and run.status == "ended" else {}
 
 
-def figures(measurement: Measurement, nodes: int | None) -> dict[str, Any]:
+def figures(measurement: Measurement, nodes: int | None) -> dict[str, TidyValue]:
     """The figures of a measurement in columns of the tidy table."""
     memory, statistics = measurement.memory, measurement.statistics
-    row: dict[str, Any] = {
+    row: dict[str, TidyValue] = {
         "flags": "; ".join(measurement.flags),
         "first_loss": measurement.first_loss,
         "last_loss": measurement.last_loss,
@@ -200,7 +190,7 @@ def figures(measurement: Measurement, nodes: int | None) -> dict[str, Any]:
     if memory is not None:
         row |= {"memory_mib": memory.peak_mib, "memory_rank": memory.rank, "memory_source": memory.source}
     if statistics is not None:
-        row |= {name: getattr(statistics, name) for name in TIDY if hasattr(statistics, name)}
+        row |= {name: value for name, value in vars(statistics).items() if name in TIDY}
         row["iterations"] = statistics.last_iteration
         if nodes and statistics.tflops_per_node is not None:
             row["aggregate_petaflops"] = flops.aggregate_petaflops(statistics.tflops_per_node, nodes)
