@@ -7,50 +7,27 @@ MemoryUnit = Literal["rank", "node", "job"]
 """What a figure of memory is of."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MemorySource:
     """A source of peak memory.
 
-    `meaning`: of the figure, as the notations of tables have it. `unit`: what it is of, None where each scheduler says
-    for itself. `figure`: the figure of a log that it is, in words. `of_rank`: the attribute that a rank's report has it
-    in, empty where ranks report none.
+    `unit`: what its figure is of, None where the scheduler says that with each figure, or where there is no figure.
+    `of_rank`: the attribute of a rank's report in a log that holds the figure, empty where ranks do not report it.
     """
 
     name: str
-    meaning: str
     unit: MemoryUnit | None = None
-    figure: str = ""
     of_rank: str = ""
 
 
 MEMORY_SOURCES: dict[str, MemorySource] = {
     row.name: row
     for row in (
-        MemorySource(
-            name="log-max-allocated",
-            meaning="peak memory of a rank, the highest of all ranks (max allocated, from the log)",
-            unit="rank",
-            figure="the highest 'max allocated' of all ranks",
-            of_rank="peak_allocated_mib",
-        ),
-        MemorySource(
-            name="log-max-reserved",
-            meaning="peak memory of a rank, the highest of all ranks (max reserved, from the log)",
-            unit="rank",
-            figure="the highest 'max reserved' of all ranks",
-            of_rank="peak_reserved_mib",
-        ),
-        MemorySource(
-            name="log-node-used",
-            meaning="memory in use on a node, the highest report (from the log)",
-            unit="node",
-            figure="the highest report of a node's memory in use",
-        ),
-        MemorySource(
-            name="scheduler",
-            meaning="peak memory by the scheduler's accounts: of a rank (Slurm), a node (PJM) or the whole job (PBS)",
-        ),
-        MemorySource(name="none", meaning="not measured"),
+        MemorySource("log-max-allocated", unit="rank", of_rank="peak_allocated_mib"),
+        MemorySource("log-max-reserved", unit="rank", of_rank="peak_reserved_mib"),
+        MemorySource("log-node-used", unit="node"),
+        MemorySource("scheduler"),
+        MemorySource("none"),
     )
 }
 """Every source by name."""
