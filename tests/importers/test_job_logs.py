@@ -17,10 +17,17 @@ from sweeps import toy, write
 from nodesweep.cli.main import main
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY
-from nodesweep.importers.job_logs import Given, Ingested, Template, files, find, ingest
-from nodesweep.importers.job_logs import given as given_fields
+from nodesweep.importers.job_logs import (
+    Ingested,
+    IngestOptions,
+    PathTemplate,
+    files,
+    find_logs,
+    ingest,
+    values_of_settings,
+)
 from nodesweep.importers.job_logs.constraints import broken_laws, completed
-from nodesweep.importers.job_logs.fields import FIELDS
+from nodesweep.importers.layout_values import READ_FIELDS
 from nodesweep.logs.trainers.common_settings import SETTINGS
 from nodesweep.results.measurement import IterationStatistics
 from nodesweep.results.table import from_csv
@@ -67,9 +74,9 @@ def command(capsys, *words: object) -> tuple[int, str]:
 
 def ingested(*paths: Path, templates: tuple[str, ...] = (), **fields: object) -> Ingested:
     """What is ingested of paths."""
-    search = find(paths)
-    said = Given(fields, tuple(map(Template.of, templates)))
-    return ingest("name", search, ((job, job.readings([None])) for job in search.jobs), said)
+    logs = find_logs(paths)
+    options = IngestOptions(fields, tuple(map(PathTemplate.of, templates)))
+    return ingest("name", logs, ((job, job.readings([None])) for job in logs.jobs), options)
 
 
 def lines_in(folder: Path, **logs: list[str]) -> Path:
@@ -83,15 +90,15 @@ def lines_in(folder: Path, **logs: list[str]) -> Path:
 def test_folder_of_old_logs(old, capsys, golden):
     """Layouts, outcomes and figures of ten examples, as text, tables and rows; a second run gives the same bytes."""
     words = ("old", "--set", "vocab_size=50257", "--pattern", "n{nodes}-mp{tensor}.")
-    code, said = command(capsys, *words)
+    code, report = command(capsys, *words)
     assert code == 0
     folder = old / "results" / "old"
-    golden("ingest.report.txt", said)
+    golden("ingest.report.txt", report)
     golden("ingest.tables.md", (folder / "tables.md").read_text())
     golden("ingest.results.csv", (folder / "results.csv").read_text())
     before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
     assert len(before) == 3
-    assert command(capsys, *words, "--check") == (1, said)
+    assert command(capsys, *words, "--check") == (1, report)
     assert before == {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
 
 
@@ -117,7 +124,7 @@ def test_same_figures_as_a_run_of_the_sweep(tmp_path):
     (layout,) = layouts_of(sweep)
     run = run_of(sweep, layout, tmp_path, [record_line(number, 3, 3720.0) for number in (1, 2, 3)])
     given = {name: BIG_MODEL[name] for name in ("layers", "hidden_size", "attention_heads", "vocab_size")}
-    fields = {name: value for name, value in layout.fields().items() if name in FIELDS and value is not None}
+    fields = {name: value for name, value in layout.fields().items() if name in READ_FIELDS and value is not None}
     (log,) = ingested(tmp_path, **fields, **given).logs
     compared = [name for name in IterationStatistics.__dataclass_fields__ if "second" in name or "flops" in name]
     assert len(compared) == 10
@@ -191,7 +198,7 @@ def test_standard_error_without_output_is_read_alone(tmp_path):
     assert log.measurement.record["outcome"] == "timeout"
 
 
-def test_what_is_no_log_is_said(tmp_path):
+def test_what_is_no_log_is_named(tmp_path):
     """Binary, empty, linked twice, a pipe, a link to nothing, a loop of folders, a long name, a hostile name."""
     folder = tmp_path / "logs"
     folder.mkdir()
@@ -251,14 +258,14 @@ def test_ten_thousand_files(tmp_path, monkeypatch):
     for number in range(10_000):
         (tmp_path / f"{number}.log").write_text(record_line(1, 1, 1.0) + "\n")
     begin = time.monotonic()
-    search = find([tmp_path])
-    assert len(search.jobs) == 10_000 and time.monotonic() - begin < 10
+    logs = find_logs([tmp_path])
+    assert len(logs.jobs) == 10_000 and time.monotonic() - begin < 10
     monkeypatch.setattr(files, "MOST_LOGS", 9_999)
     with pytest.raises(NodesweepError, match="over 9999 logs; ingest its folders one by one"):
-        find([tmp_path])
+        find_logs([tmp_path])
     monkeypatch.setattr(files, "MOST_ENTRIES", 9_999)
     with pytest.raises(NodesweepError, match="over 9999 files"):
-        find([tmp_path])
+        find_logs([tmp_path])
 
 
 MEGATRON = {
@@ -332,12 +339,22 @@ def test_layout_of_any_arguments(tmp_path_factory, layout, neox, label):
     assert log.measurement.statistics.tokens_per_second == layout["global_batch"] * layout["sequence_length"] / 2.0
 
 
-SAID = {
+LAYOUTS_BY_LINE = {
     "using world size: 16, data-parallel-size: 2, tensor-model-parallel size: 4, pipeline-model-parallel size: 2 ": {
-        **{"ranks": 16, "data": 2, "tensor": 4, "pipeline": 2, "nodes": 16, "ranks_per_node": 1}
+        "ranks": 16,
+        "data": 2,
+        "tensor": 4,
+        "pipeline": 2,
+        "nodes": 16,
+        "ranks_per_node": 1,
     },
     "[titan] Building device mesh with parallelism: pp=2, dp_replicate=2, dp_shard=4, cp=1, tp=2, ep=1": {
-        **{"ranks": 32, "data": 8, "tensor": 2, "pipeline": 2, "nodes": 32, "ranks_per_node": 1}
+        "ranks": 32,
+        "data": 8,
+        "tensor": 2,
+        "pipeline": 2,
+        "nodes": 32,
+        "ranks_per_node": 1,
     },
     "Trainer is initialized with local batch size 5, global batch size 40, gradient accumulation steps 1, "
     "sequence length 4096, total steps 10 (warmup 600)": {"global_batch": 40, "sequence_length": 4096},
@@ -345,7 +362,9 @@ SAID = {
     "Applied selective activation checkpointing to the model": {},
     " > padded vocab (size: 50257) with 943 dummy tokens (new size: 51200)": {"vocab_size": 50257},
     "[2026-01-02 03:04:05,678] [INFO] [launch.py:163:main] nnodes=2, num_local_procs=8, node_rank=0": {
-        **{"nodes": 2, "ranks_per_node": 8, "ranks": 16}
+        "nodes": 2,
+        "ranks_per_node": 8,
+        "ranks": 16,
     },
     "+ torchrun --nnodes 4 --nproc-per-node=8 train.py": {"nodes": 4, "ranks_per_node": 8, "ranks": 32},
     "  nproc_per_node   : 8": {"ranks_per_node": 8},
@@ -355,44 +374,63 @@ SAID = {
     "O^O/ \\_/ \\    Batch size per device = 2 | Total steps = 5,000": {},
     "DLL 2025-01-15 01:59:59.000001 - PARAMETER world_size : 64 ": {"ranks": 64, "nodes": 64, "ranks_per_node": 1},
     "05/11 07:10:44 [INFO|DP=0|TP=0|n1]: mbs: 2 | grad_accum: 4 | cp: 1 | sequence_length: 8192 | z: 1": {
-        **{"micro_batch": 2, "sequence_length": 8192}
+        "micro_batch": 2,
+        "sequence_length": 8192,
     },
     "x: Parallelism: dp=2 pp=4 tp=1": {
-        **{"data": 2, "pipeline": 4, "tensor": 1, "ranks": 8, "nodes": 8, "ranks_per_node": 1}
+        "data": 2,
+        "pipeline": 4,
+        "tensor": 1,
+        "ranks": 8,
+        "nodes": 8,
+        "ranks_per_node": 1,
     },
 }
 
 
-@pytest.mark.parametrize("line", SAID)
+@pytest.mark.parametrize("line", LAYOUTS_BY_LINE)
 def test_lines_that_tell_of_the_layout(tmp_path, line):
     """Each line that trainers print of their layout is understood."""
     (log,) = ingested(lines_in(tmp_path / "logs", a_log=[line, record_line(1, 1, 1.0)])).logs
-    assert {name: value for name, value in log.layout.items() if value is not None} == SAID[line]
+    assert {name: value for name, value in log.layout.items() if value is not None} == LAYOUTS_BY_LINE[line]
 
 
 def test_all_kinds_of_such_lines_are_tested():
     """Every row of the table of such lines has a line above."""
-    assert [row.line.markers for row in SETTINGS if not any(list(row.pairs(line)) for line in SAID)] == []
+    assert [row.line.markers for row in SETTINGS if not any(list(row.pairs(line)) for line in LAYOUTS_BY_LINE)] == []
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"ranks": 1152, "data": 8, "tensor": 4, "pipeline": 48}, "1152 ranks, but DP 8 x MP 4 x PP 48 = 1536"),
+        (
+            {"ranks": 1152, "data": 8, "tensor": 4, "pipeline": 48},
+            "1152 ranks, but DP 8 x MP 4 x PP 48 = 1536; nearest DP: 6",
+        ),
         (
             {"ranks": 8, "data": 8, "tensor": 1, "pipeline": 1, "context": 2},
-            "8 ranks, but DP 8 x MP 1 x PP 1 x CP 2 = 16",
+            "8 ranks, but DP 8 x MP 1 x PP 1 x CP 2 = 16; nearest DP: 4",
         ),
-        ({"ranks": 16, "nodes": 3, "ranks_per_node": 4}, "16 ranks, but 3 nodes x 4 ranks = 12"),
-        ({"ranks": 6, "ranks_per_node": 4}, "6 ranks do not fill nodes of 4"),
-        ({"global_batch": 100, "data": 8, "micro_batch": 2}, "GBS 100 does not split over DP 8 x MBS 2"),
-        ({"hidden_size": 100, "attention_heads": 8}, "hidden size 100 does not split over 8 heads"),
-        ({"attention_heads": 6, "tensor": 4}, "6 heads do not split over MP 4"),
-        ({"layers": 94, "pipeline": 8}, "94 layers do not split over PP 8"),
+        ({"ranks": 16, "nodes": 3, "ranks_per_node": 4}, "16 ranks, but 3 nodes x 4 ranks = 12; nearest nodes: 4"),
+        ({"ranks": 6, "ranks_per_node": 4}, "6 ranks do not fill nodes of 4; nearest ranks: 4 or 8"),
+        (
+            {"global_batch": 100, "data": 8, "micro_batch": 2},
+            "GBS 100 does not split over DP 8 x MBS 2; nearest GBS: 96 or 112",
+        ),
+        (
+            {"hidden_size": 100, "attention_heads": 8},
+            "hidden size 100 does not split over 8 heads; nearest hidden size: 96 or 104",
+        ),
+        ({"attention_heads": 6, "tensor": 4}, "6 attention heads do not split over MP 4; nearest MP: 3 or 6"),
+        (
+            {"ranks": 6, "tensor": 4, "pipeline": 1},
+            "6 ranks do not hold whole replicas of MP 4 x PP 1 = 4; nearest ranks: 4 or 8",
+        ),
+        ({"layers": 94, "pipeline": 8}, "94 layers do not split over PP 8; nearest PP: 2 or 47"),
     ],
 )
 def test_laws(values, sentence):
-    """Each law that does not hold is one sentence with its numbers."""
+    """Each law that does not hold is one sentence with its numbers and the nearest value that obeys it."""
     assert broken_laws(values) == [sentence]
 
 
@@ -426,21 +464,26 @@ def test_flags_over_the_log_over_the_path(tmp_path):
     [
         ("n{nodes}-mp{tensor}", "runs/n16-mp4-x.log", {"nodes": 16, "tensor": 4}),
         ("n{nodes}", "open4/train.log", None),
-        ("gbs{global_batch}*ac{activation_checkpointing}.", "gbs64_s2_acyes.log", {
-            **{"global_batch": 64, "activation_checkpointing": True}
-        }),
+        (
+            "gbs{global_batch}*ac{activation_checkpointing}.",
+            "gbs64_s2_acyes.log",
+            {
+                "global_batch": 64,
+                "activation_checkpointing": True,
+            },
+        ),
         ("{frequency_ghz}ghz/", "2.2ghz/a.log", {"frequency_ghz": 2.2}),
         ("{nodes}/{tensor}.log", "8/x/2.log", None),
         ("a.c{nodes}", "abc8.log", None),
     ],
-)  # fmt: skip
+)
 def test_templates_of_paths(template, path, fields):
     """Fields stand between literal text; `*` is any text within one name."""
-    assert Template.of(template).fields(path) == fields
+    assert PathTemplate.of(template).fields(path) == fields
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--set", "tensor=0"], "--set: tensor '0' is not a whole number from 1 to 1000000000"),
         (["--set", "tensor=x"], "--set: tensor 'x' is not a whole number"),
@@ -456,18 +499,18 @@ def test_templates_of_paths(template, path, fields):
         (["nowhere"], "nowhere: no such file or folder"),
     ],
 )
-def test_wrong_words(old, capsys, words, said):
+def test_wrong_words(old, capsys, words, message):
     """What cannot be is refused in one message, and nothing is written."""
     code, output = command(capsys, "old", *words)
-    assert code == 1 and output.startswith("nodesweep: ") and said in output
+    assert code == 1 and output.startswith("nodesweep: ") and message in output
     assert not (old / "results").exists()
 
 
 def test_values_that_paths_cannot_have():
     """A count of ten digits in a path is refused with the path."""
     with pytest.raises(NodesweepError, match="n9999999999: nodes '9999999999' is not a whole number"):
-        Template.of("n{nodes}").fields("n9999999999")
-    assert given_fields(["tensor=2", "tensor= 4 "]) == {"tensor": 4}
+        PathTemplate.of("n{nodes}").fields("n9999999999")
+    assert values_of_settings(["tensor=2", "tensor= 4 "]) == {"tensor": 4}
 
 
 def test_no_log_at_all(old, capsys):
@@ -528,3 +571,30 @@ def test_text_of_another_version(old):
     for other in (text.replace('"schema_version": 2', '"schema_version": 1'), json.dumps({"name": 1}), ""):
         with pytest.raises(NodesweepError, match="ingest again"):
             Ingested.from_json(other)
+
+
+SETTINGS_OF_A_MODEL = {"layers": 4, "hidden_size": 64, "attention_heads": 4, "vocab_size": 1024, "sequence_length": 128}
+
+
+def test_peak_of_a_crashed_job_is_not_taken_for_all_it_needed(tmp_path, monkeypatch):
+    """Two jobs that finished calibrate memory; a third, as large as one of them, crashed with a tenth of its peak."""
+    monkeypatch.chdir(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy())
+    crash = "Traceback (most recent call last):\nValueError: wrong shape"
+    for name, micro_batch, peak, last in (("a", 1, 500.0, ""), ("b", 2, 900.0, ""), ("c", 2, 90.0, crash)):
+        memory = f"[Rank 0] (after 1 iterations) memory (MB) | allocated: 1.0 | max allocated: {peak} "
+        memory += "| reserved: 1.0 | max reserved: 1.0"
+        dump = [f"  micro_batch_size {'.' * 16} {micro_batch}", f"  world_size {'.' * 22} 1"]
+        lines = ["-" * 20 + " arguments " + "-" * 20, *dump, "-" * 16 + " end of arguments " + "-" * 16]
+        records = [record_line(1, 2, 1.0), memory, last or record_line(2, 2, 1.0)]
+        lines_in(tmp_path / "old", **{f"{name}_log": lines + records})
+    values = {**SETTINGS_OF_A_MODEL, "tensor": 1, "pipeline": 1, "global_batch": 4, "activation_checkpointing": "no"}
+    words = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    for arguments in (["plan"], ["ingest", "old", *words], ["measure"]):
+        assert main([*arguments, "--configfile", str(config)]) == 0
+    table = from_csv((tmp_path / "results" / "toy" / "results.csv").read_text())
+    rows = table[table["source"] == "ingest"]
+    assert list(rows["outcome"]) == ["ok", "ok", "crash"]
+    assert list(rows["memory_mib"]) == [500.0, 900.0, 90.0]
+    calibration = (tmp_path / "results" / "toy" / "calibration" / "old.yaml").read_text()
+    assert "# Memory: 2 runs, " in calibration

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.importers.markdown import Imported, import_markdown
-from nodesweep.importers.markdown.cells import number_cell, visible
+from nodesweep.importers.markdown.cells import cell_text, number_cell
 from nodesweep.importers.markdown.columns import column_of
 
 ROWS = [(192, 1, 3534.9, 1.16), (384, 2, 1841.6, 1.115), (768, 4, 982.8, 1.045), (1536, 8, 558.7, 0.92)]
@@ -382,7 +382,7 @@ def test_any_text(text):
 @given(st.text(max_size=60))
 def test_any_cell_and_heading(text):
     """Any cell and any heading is read."""
-    assert column_of(text).heading == visible(text).shown
+    assert column_of(text).heading == cell_text(text).shown
     value = number_cell(text, 1, {"s"})
     assert value.number is None or value.number >= 0
 

@@ -1,11 +1,18 @@
-"""Rooms of results that come from elsewhere: hand-kept tables and the logs of old jobs."""
+"""Commands that take in results from elsewhere: hand-kept tables and the logs of old jobs."""
 
 import argparse
 from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
-from nodesweep.importers.job_logs import Given, Template, find, given, ingest, name_of
+from nodesweep.importers.job_logs import (
+    IngestOptions,
+    PathTemplate,
+    find_logs,
+    folder_name,
+    ingest,
+    values_of_settings,
+)
 from nodesweep.importers.markdown import import_markdown
 from nodesweep.logs.trainers.custom import format_of
 from nodesweep.reports.tables.document import document_of_logs, render
@@ -15,11 +22,11 @@ from nodesweep.results.table import build, explained, to_csv
 from .common import named_study
 
 MOST_BYTES = 4_000_000
-"""Of a markdown file to import."""
+"""Size that a markdown file to import may have."""
 
 
 def import_tables(options: argparse.Namespace) -> int:
-    """Into the sweep's folder where a sweep is named, else into a folder of each file's own."""
+    """Import hand-kept tables: into the sweep's folder where one is named, else into a folder for each file."""
     stems = [path.stem for path in options.file]
     if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
         raise NodesweepError(f"two files named {twice}: they would share a folder; rename one")
@@ -45,15 +52,16 @@ def import_tables(options: argparse.Namespace) -> int:
 
 
 def ingest_logs(options: argparse.Namespace) -> int:
-    """Into the sweep's folder where a sweep is named, else into a folder of its own."""
+    """Ingest logs of old jobs: into the sweep's folder where one is named, else into a folder of their own."""
     study = named_study(options)
-    name = name_of(options.name or options.path[0].resolve().stem)
+    name = folder_name(options.name or options.path[0].resolve().stem)
     statistic = study.sweep.statistic if study else "median"
-    said = Given(given(options.set), tuple(map(Template.of, options.pattern)), statistic)
+    templates = tuple(map(PathTemplate.of, options.pattern))
+    beside = IngestOptions(values_of_settings(options.set), templates, statistic)
     folder = study.folder if study else _own_folder(name, "imported", "ingest into it, or give another --name")
     forms = (format_of(study.sweep.workload.log_format), None) if study else (None,)
-    search = find(options.path)
-    ingested = ingest(name, search, ((job, job.readings(forms)) for job in search.jobs), said)
+    logs = find_logs(options.path)
+    ingested = ingest(name, logs, ((job, job.readings(forms)) for job in logs.jobs), beside)
     target = folder / "ingested" / f"{name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, ingested.to_json())
@@ -68,7 +76,7 @@ def ingest_logs(options: argparse.Namespace) -> int:
 
 
 def _own_folder(name: str, other: str, way_out: str) -> Path:
-    """A folder below results for what belongs to no sweep; raises NodesweepError where another room's results lie."""
+    """A folder below results for what belongs to no sweep; raises NodesweepError where other results lie."""
     folder = Path("results") / name
     if any((folder / made).exists() for made in ("plan.csv", "layouts")):
         raise NodesweepError(f"{folder} holds the results of a sweep; name the sweep with --configfile to {way_out}")

@@ -18,19 +18,64 @@ _OTHERS = tuple(name for name in PARALLEL if name != "data")
 
 @dataclass(frozen=True)
 class BrokenLaw:
-    """A law that values break: its name, the numbers that show it, and the nearest values that obey it.
+    """A law that values break: its name, the numbers that show it, and what would mend it.
 
-    `way_out` is empty where no single value mends it.
+    `size`: what to change, as tables call it, and `nearest`: values of it that obey the law; both are empty where no
+    single value mends it. `in_config`: what to do about it in a config, where that is simpler.
     """
 
     law: str
     numbers: str
-    way_out: str = ""
+    size: str = ""
+    nearest: str = ""
+    in_config: str = ""
+
+    @property
+    def mending(self) -> str:
+        """The size to change and its nearest values in words, empty where no single value mends it."""
+        return f"nearest {self.size}: {self.nearest}" if self.size else ""
+
+    @property
+    def way_out(self) -> str:
+        """What whoever writes a config can do."""
+        return self.in_config or self.mending
 
     @property
     def sentence(self) -> str:
-        """The numbers and the way out."""
+        """The numbers and the way out of whoever writes a config."""
         return f"{self.numbers}; {self.way_out}" if self.way_out else self.numbers
+
+
+@dataclass(frozen=True)
+class Product:
+    """A size, `whole`, that is the product of others."""
+
+    whole: str
+    parts: tuple[str, ...]
+
+    def solved(self, name: str, values: Values) -> int | None:
+        """The size `name`, as the others have it; None where one of them is unknown or no whole number fits.
+
+        >>> Product("ranks", ("nodes", "ranks_per_node")).solved("nodes", {"ranks": 8, "ranks_per_node": 4})
+        2
+        """
+        product: int = 1
+        for part in self.parts:
+            if part != name:
+                if values.get(part) is None:
+                    return None
+                product *= values[part]
+        if name == self.whole:
+            return product
+        whole: int | None = values.get(self.whole)
+        if whole is None or whole % product or whole < product:
+            return None
+        return whole // product
+
+
+RANKS_OF_NODES = Product("ranks", ("nodes", "ranks_per_node"))
+WORLD_SIZE = Product("ranks", tuple(PARALLEL))
+_BATCHES = Product("global_batch", ("data", "micro_batch", "micro_batches"))
 
 
 _LawRow = tuple[tuple[str, ...], Callable[[Values], BrokenLaw | None]]
@@ -73,19 +118,17 @@ def completed(values: Values) -> dict[str, Any]:
     ...     "micro_batches"]
     2
     """
-    found = {name: value for name, value in values.items() if value is not None}
-    for name, row in PARALLEL.items():
-        if row.absent_means_default:
-            found.setdefault(name, row.default)
-    if "ranks" not in found and _known(found, "nodes", "ranks_per_node"):
-        found["ranks"] = found["nodes"] * found["ranks_per_node"]
-    if "data" not in found and _known(found, "ranks", *_OTHERS) and found["ranks"] % replica_ranks(found) == 0:
-        found["data"] = found["ranks"] // replica_ranks(found)
-    if _known(found, "global_batch", "data", "micro_batch"):
-        batches, rest = divmod(found["global_batch"], found["data"] * found["micro_batch"])
-        if batches and not rest:
-            found.setdefault("micro_batches", batches)
+    found = with_defaults(values)
+    for name, product in (("ranks", RANKS_OF_NODES), ("data", WORLD_SIZE), ("micro_batches", _BATCHES)):
+        if name not in found and (number := product.solved(name, found)) is not None:
+            found[name] = number
     return found
+
+
+def with_defaults(values: Values) -> dict[str, Any]:
+    """The values that are known, and the defaults of sizes that are named only where they have another value."""
+    absent = {name: row.default for name, row in PARALLEL.items() if row.absent_means_default}
+    return {**absent, **{name: value for name, value in values.items() if value is not None}}
 
 
 def replica_ranks(values: Values) -> int:
@@ -99,12 +142,9 @@ def broken_laws(values: Values) -> list[BrokenLaw]:
     >>> [broken.sentence for broken in broken_laws({"layers": 94, "pipeline": 8})]
     ['94 layers do not split over PP 8; nearest PP: 2 or 47']
     """
-    known = {name: value for name, value in values.items() if value is not None}
-    for name, row in PARALLEL.items():
-        if row.absent_means_default:
-            known.setdefault(name, row.default)
-    if "ranks" not in known and _known(known, "nodes", "ranks_per_node"):
-        known["ranks"] = known["nodes"] * known["ranks_per_node"]
+    known = with_defaults(values)
+    if "ranks" not in known and (ranks := RANKS_OF_NODES.solved("ranks", known)) is not None:
+        known["ranks"] = ranks
     return [broken for needed, law in _LAWS if _known(known, *needed) and (broken := law(known)) is not None]
 
 
@@ -125,6 +165,9 @@ def _product(values: Values, names: Sequence[str]) -> str:
 
 
 def _ranks(values: Values) -> str:
+    """The ranks in words, with the nodes they are on; as nodes where nothing says that ranks are something else."""
+    if values.get("nodes") == values["ranks"] and not _known(values, "ranks_per_node"):
+        return f"{values['nodes']} nodes"
     if _known(values, "nodes", "ranks_per_node") and values["nodes"] * values["ranks_per_node"] == values["ranks"]:
         return f"{values['nodes']} nodes x {values['ranks_per_node']} ranks = {values['ranks']} ranks"
     return f"{values['ranks']} ranks"
@@ -137,7 +180,11 @@ def _world_size(values: Values) -> BrokenLaw | None:
     if product == values["ranks"]:
         return None
     numbers = f"{_ranks(values)}, but {_product(values, tuple(PARALLEL))} = {product}"
-    return BrokenLaw("world size", numbers, "leave data out and it follows")
+    data = WORLD_SIZE.solved("data", {**values, "data": None})
+    advice = "leave data out and it follows"
+    if data is None:
+        return BrokenLaw("world size", numbers, in_config=advice)
+    return BrokenLaw("world size", numbers, PARALLEL["data"].symbol, str(data), in_config=advice)
 
 
 def _whole_replicas(values: Values) -> BrokenLaw | None:
@@ -146,10 +193,10 @@ def _whole_replicas(values: Values) -> BrokenLaw | None:
         return None
     numbers = f"{_ranks(values)} do not hold whole replicas of {_product(values, _OTHERS)} = {replica}"
     if not _known(values, "nodes", "ranks_per_node"):
-        return BrokenLaw("world size", numbers, f"nearest ranks: {nearest(multiples(replica, ranks), ranks)}")
+        return BrokenLaw("world size", numbers, "ranks", nearest(multiples(replica, ranks), ranks))
     step = replica // math.gcd(replica, values["ranks_per_node"])
     near = nearest(multiples(step, values["nodes"]), values["nodes"])
-    return BrokenLaw("world size", numbers, f"nearest nodes: {near}")
+    return BrokenLaw("world size", numbers, "nodes", near)
 
 
 def _nodes(values: Values) -> BrokenLaw | None:
@@ -159,7 +206,8 @@ def _nodes(values: Values) -> BrokenLaw | None:
     if ranks == product:
         return None
     numbers = f"{ranks} ranks, but {values['nodes']} nodes x {values['ranks_per_node']} ranks = {product}"
-    return BrokenLaw("nodes", numbers)
+    nodes = RANKS_OF_NODES.solved("nodes", {**values, "nodes": None})
+    return BrokenLaw("nodes", numbers) if nodes is None else BrokenLaw("nodes", numbers, "nodes", str(nodes))
 
 
 def _batch(values: Values) -> BrokenLaw | None:
@@ -167,7 +215,7 @@ def _batch(values: Values) -> BrokenLaw | None:
     if batch % step == 0:
         return None
     numbers = f"GBS {batch} does not split over DP {values['data']} x MBS {values['micro_batch']}"
-    return BrokenLaw("batch", numbers, f"nearest GBS: {nearest(multiples(step, batch), batch)}")
+    return BrokenLaw("batch", numbers, FIELDS["global_batch"].symbol, nearest(multiples(step, batch), batch))
 
 
 def _full_nodes(values: Values) -> BrokenLaw | None:
@@ -175,7 +223,7 @@ def _full_nodes(values: Values) -> BrokenLaw | None:
     if ranks % step == 0:
         return None
     numbers = f"{ranks} ranks do not fill nodes of {step}"
-    return BrokenLaw("nodes", numbers, f"nearest ranks: {nearest(multiples(step, ranks), ranks)}")
+    return BrokenLaw("nodes", numbers, "ranks", nearest(multiples(step, ranks), ranks))
 
 
 def _hidden_size(values: Values) -> BrokenLaw | None:
@@ -183,7 +231,7 @@ def _hidden_size(values: Values) -> BrokenLaw | None:
     if hidden % heads == 0:
         return None
     numbers = f"hidden size {hidden} does not split over {heads} heads"
-    return BrokenLaw("hidden size", numbers, f"nearest hidden size: {nearest(multiples(heads, hidden), hidden)}")
+    return BrokenLaw("hidden size", numbers, "hidden size", nearest(multiples(heads, hidden), hidden))
 
 
 def _split(law: str, whole: str, parts: str) -> _LawRow:
@@ -195,7 +243,8 @@ def _split(law: str, whole: str, parts: str) -> _LawRow:
             return None
         symbol = FIELDS[parts].symbol
         near = nearest(divisors(size), over)
-        return BrokenLaw(law, f"{size} {law} do not split over {symbol} {over}", f"nearest {symbol}: {near}")
+        numbers = f"{size} {law} do not" if law.endswith("s") else f"{law} {size} does not"
+        return BrokenLaw(law, f"{numbers} split over {symbol} {over}", symbol, near)
 
     return (whole, parts), check
 

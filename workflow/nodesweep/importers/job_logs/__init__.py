@@ -1,31 +1,43 @@
 """Logs of old jobs -> measurements, and what in them does not fit together: `nodesweep ingest`."""
 
+import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.config.tidy_row import TidyValue
 from nodesweep.config.types import Name
+from nodesweep.importers.layout_values import READ_FIELDS
 from nodesweep.logs.reading import LogReading
+from nodesweep.performance.flops import hardware_flops
 
-from .fields import given
-from .files import Job, LeftAlone, Search, find
-from .job import Given, IngestedLog, ingest_job
-from .path_template import Template
+from .fields import values_of_settings
+from .files import FoundLogs, LeftAlone, OldJob, find_logs
+from .job import IngestedLog, IngestOptions, ingest_job
+from .path_template import PathTemplate
 
-__all__ = ["Given", "Ingested", "Template", "find", "given", "ingest", "name_of"]
+__all__ = [
+    "IngestOptions",
+    "Ingested",
+    "PathTemplate",
+    "find_logs",
+    "folder_name",
+    "ingest",
+    "values_of_settings",
+]
 
 SCHEMA_VERSION = 2
-_SIZES = ("layers", "hidden_size", "vocab_size", "tensor", "global_batch", "sequence_length")
+_OF_FORMULA = [name for name in inspect.signature(hardware_flops).parameters if name in READ_FIELDS]
+"""Sizes without which there is no rate by the formula."""
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What logs say: jobs in the order of their paths, and files that hold none."""
+    """Logs of old jobs as they were read, in the order of their paths, and files that hold none."""
 
     schema_version: int
     name: str
@@ -37,7 +49,7 @@ class Ingested:
         """All findings."""
         return [finding for log in self.logs for finding in log.findings]
 
-    def figures(self) -> Iterator[dict[str, Any]]:
+    def figures(self) -> Iterator[dict[str, TidyValue]]:
         """Rows for the tidy table; logs that are ingested together are taken to be of one campaign."""
         return ({**log.figures(), "campaign": self.name} for log in self.logs)
 
@@ -45,7 +57,7 @@ class Ingested:
         """What was read and found, in lines for a terminal."""
         return "\n".join(
             [
-                *(log.told() for log in self.logs),
+                *(log.summary() for log in self.logs),
                 *(f"left alone: {left.file}: {left.why}" for left in self.left_alone),
                 f"{self.name}: {_of(len(self.logs))}, {_of(len(self.findings), 'finding')}",
                 *(f"  note: {note}" for note in self._notes()),
@@ -53,19 +65,19 @@ class Ingested:
         )
 
     def _notes(self) -> Iterator[str]:
-        """What is unknown in some logs, and how to say it."""
+        """What is unknown in some logs, and how a user can give it."""
         if assumed := sum(log.one_rank_is_a_node for log in self.logs):
             yield f"{_of(assumed)} of unknown nodes: each rank is one there; --set ranks_per_node=N says otherwise"
         for template, number in Counter(template for log in self.logs for template in log.unfit).items():
             yield f"{_of(number)} with paths that do not fit --pattern {template}"
-        for name in (*_SIZES, "activation_checkpointing"):
+        for name in _OF_FORMULA:
             if number := sum(log.layout[name] is None for log in self.logs):
                 missing = "no TFLOPs with recomputation" if name == "activation_checkpointing" else "no TFLOPs"
                 yield f"{_of(number)} of unknown {name}: {missing} by the formula there; --set {name}=... gives it"
 
     def to_json(self) -> str:
         """The text of ingested/<name>.json."""
-        return _adapter().dump_json(self, indent=1).decode() + "\n"
+        return _adapter().dump_json(self, indent=1, by_alias=True).decode() + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Ingested":
@@ -80,7 +92,7 @@ class Ingested:
         return ingested
 
 
-def name_of(text: str) -> str:
+def folder_name(text: str) -> str:
     """The name of a folder; raises NodesweepError for what cannot be one."""
     try:
         return TypeAdapter(Name).validate_python(text)
@@ -90,21 +102,23 @@ def name_of(text: str) -> str:
         ) from None
 
 
-def ingest(name: str, search: Search, readings: Iterable[tuple[Job, list[LogReading] | str]], given: Given) -> Ingested:
+def ingest(
+    name: str, found_logs: FoundLogs, readings: Iterable[tuple[OldJob, list[LogReading] | str]], options: IngestOptions
+) -> Ingested:
     """Measure the jobs of a search whose files gave `readings`, or could not be read for a reason.
 
     Raises NodesweepError where no log of a training is among them.
     """
-    logs, left = [], list(search.left_alone)
+    logs, left = [], list(found_logs.left_alone)
     for job, read in readings:
-        result = read if isinstance(read, str) else ingest_job(job, read, given)
+        result = read if isinstance(read, str) else ingest_job(job, read, options)
         if isinstance(result, str):
             left.append(LeftAlone(job.output.shown, result))
         else:
             logs.append(result)
     if not logs:
-        said = "; ".join(f"{one.file}: {one.why}" for one in left[:5])
-        raise NodesweepError(f"no log of a training found ({said or 'no file there is named like a log'})")
+        found = "; ".join(f"{one.file}: {one.why}" for one in left[:5])
+        raise NodesweepError(f"no log of a training found ({found or 'no file there is named like a log'})")
     return Ingested(SCHEMA_VERSION, name, tuple(logs), tuple(left))
 
 

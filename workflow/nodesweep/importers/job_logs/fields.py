@@ -1,150 +1,150 @@
-"""The fields of a layout: what users may give, and where logs hold it."""
+"""The fields of a job's layout, as users give them and as logs name them."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.config.columns import Kind
+from nodesweep.common.text import plain
+from nodesweep.config.layout_field import Kind
+from nodesweep.config.layout_fields import PARALLEL
+from nodesweep.importers.layout_values import MOST_COUNT, READ_FIELDS, LayoutValue
 from nodesweep.logs.reading import LogReading
 
-Values = dict[str, Any]
-"""Fields by name; one that is unknown is absent."""
+JobValues = dict[str, LayoutValue]
+"""Fields of a job by name, and settings that are no field and yet matter; one that is unknown is absent."""
 
 
 @dataclass(frozen=True)
-class Word:
-    """Where the value of a field comes from; `line`: of the job's files, read as one."""
+class ValueOrigin:
+    """Where the value of a field comes from, in words; `line`: of the job's files, read as one."""
 
-    said: str
+    text: Annotated[str, Field(alias="said")]
     line: int | None = None
 
 
-Words = dict[str, Word]
-"""Where fields come from, by name."""
-MOST = 10**9
+ValueOrigins = dict[str, ValueOrigin]
+"""Where the values of fields come from, by name."""
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+MOST_NUMBER = 100
+MOST_CHARACTERS = 80
 _RECOMPUTES = "Activation Checkpointing Information"
 """What DeepSpeed prints when it first recomputes activations."""
 
 
-@dataclass(frozen=True)
-class Field:
-    """A field: the kind of its values, its column in the tidy table, and the settings that hold it, best first."""
-
-    kind: Kind
-    column: str
-    settings: tuple[str, ...] = ()
-
-
-FIELDS = {
-    "nodes": Field("count", "nodes", ("nnodes",)),
-    "ranks_per_node": Field("count", "ranks_per_node", ("num_local_procs", "nproc_per_node")),
-    "ranks": Field("count", "ranks", ("world_size", "global_num_gpus")),
-    "data": Field("count", "data", ("data_parallel_size", "dp")),
-    "tensor": Field("count", "tensor", ("tensor_model_parallel_size", "model_parallel_size", "tp")),
-    "pipeline": Field("count", "pipeline", ("pipeline_model_parallel_size", "pipe_parallel_size", "pp")),
-    "micro_batch": Field(
-        *("count", "micro_batch_samples"),
-        settings=("micro_batch_size", "train_micro_batch_size_per_gpu", "mbs", "batch_size"),
-    ),
-    "global_batch": Field("count", "global_batch_samples", ("global_batch_size", "train_batch_size")),
-    "sequence_length": Field("count", "sequence_length_tokens", ("seq_length", "sequence_length")),
-    "activation_checkpointing": Field("yes_no", "activation_checkpointing"),
-    "frequency_ghz": Field("number", "frequency_ghz"),
-    "layers": Field("count", "layers", ("num_layers",)),
-    "hidden_size": Field("count", "hidden_size", ("hidden_size",)),
-    "attention_heads": Field("count", "attention_heads", ("num_attention_heads",)),
-    "ffn_hidden_size": Field("count", "", ("ffn_hidden_size",)),
-    "vocab_size": Field("count", "vocab_size", ("vocab_size", "padded_vocab_size")),
+_OF_FIELDS: dict[str, tuple[Kind, tuple[str, ...]]] = {
+    name: (row.kind, row.logged_as or (name,))
+    for name, row in {**READ_FIELDS, **PARALLEL}.items()
+    if row.logged_as or row.kind == "count"
 }
-"""What --set and --pattern may give; ffn_hidden_size has no column, the size of the model follows from it."""
-_BESIDE = {
-    "context": ("context_parallel_size", "cp", "ds_sequence_parallel_size", "sequence_parallel_size"),
-    "accumulation": ("gradient_accumulation_steps", "grad_accum", "gas"),
-    "local_batch": ("local_batch_size",),
-    "replicas": ("dp_replicate",),
-    "shards": ("dp_shard",),
-    "experts": ("num_experts", "num_moe_experts"),
+"""Kinds of fields and the settings that hold them, best first; a count that trainers call nothing else has its name."""
+_BESIDE: dict[str, tuple[Kind, tuple[str, ...]]] = {
+    "accumulation": ("count", ("gradient_accumulation_steps", "grad_accum", "gas")),
+    "local_batch": ("count", ("local_batch_size",)),
+    "replicas": ("count", ("dp_replicate",)),
+    "shards": ("count", ("dp_shard",)),
+    "experts": ("count", ("num_experts", "num_moe_experts")),
 }
-"""What is no column and yet matters."""
+"""Settings that are no field and yet matter."""
 
 
-def parsed(name: str, text: str, place: str) -> Any:
-    """A value as a user writes it; raises NodesweepError for one the field cannot have."""
-    kind, word = FIELDS[name].kind, text.strip().casefold()
-    if kind == "yes_no" and word in YES + NO:
-        return word in YES
-    if kind == "count" and word.isascii() and word.isdecimal() and len(word) <= 10 and 1 <= int(word) <= MOST:
-        return int(word)
-    if kind == "number":
-        try:
-            value = float(word)
-        except ValueError:
-            value = math.nan
-        if 0 < value <= 100:
-            return value
-    wanted = {"yes_no": "yes or no", "count": f"a whole number from 1 to {MOST}", "number": "a number from 0 to 100"}
-    raise NodesweepError(f"{place}: {name} {text!r:.40} is not {wanted[kind]}")
+_WANTED: dict[Kind, str] = {
+    "yes_no": "yes or no",
+    "count": f"a whole number from 1 to {MOST_COUNT}",
+    "number": f"a number from 0 to {MOST_NUMBER}",
+    "word": f"text of at most {MOST_CHARACTERS} characters",
+}
 
 
-def given(settings: list[str]) -> Values:
+def parsed(name: str, text: str, place: str) -> LayoutValue:
+    """A value as a user writes it; raises NodesweepError for one that the field cannot have."""
+    value = value_of(READ_FIELDS[name].kind, text)
+    if value is None:
+        raise NodesweepError(f"{place}: {name} {text!r:.40} is not {_WANTED[READ_FIELDS[name].kind]}")
+    return value
+
+
+def value_of(kind: Kind, text: str) -> LayoutValue | None:
+    """A value of a kind as people and logs write it; None for one that is not of the kind.
+
+    >>> value_of("count", " 8 "), value_of("count", "0"), value_of("yes_no", "on"), value_of("number", "2.2")
+    (8, None, True, 2.2)
+    """
+    word = text.strip()
+    if kind == "yes_no":
+        return {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False)}.get(word.casefold())
+    if kind == "count":
+        is_whole = word.isascii() and word.isdecimal() and len(word) <= len(str(MOST_COUNT))
+        return int(word) if is_whole and 1 <= int(word) <= MOST_COUNT else None
+    if kind == "word":
+        return plain(word, MOST_CHARACTERS) or None
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    return number if 0 < number <= MOST_NUMBER else None
+
+
+def values_of_settings(settings: list[str]) -> JobValues:
     """The values of `--set NAME=VALUE`, later ones over earlier; raises NodesweepError."""
-    values: Values = {}
+    values: JobValues = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
-        if not equals or name not in FIELDS:
-            raise NodesweepError(f"--set {setting!r:.80}: write NAME=VALUE with one of {', '.join(FIELDS)}")
+        if not equals or name not in READ_FIELDS:
+            raise NodesweepError(f"--set {setting!r:.80}: write NAME=VALUE with one of {', '.join(READ_FIELDS)}")
         values[name] = parsed(name, text, "--set")
     return values
 
 
-def told(reading: LogReading) -> tuple[Values, Words, list[str]]:
-    """What a log says of its layout, where it says so, and what of that a reader must know."""
+def layout_in_log(reading: LogReading) -> tuple[JobValues, ValueOrigins, list[str]]:
+    """The fields that a log names, where it names them, and remarks on what of that a reader must know."""
     settings = dict(reading.arguments)
     if reading.world_size is not None:
         settings.setdefault("world_size", str(reading.world_size))
-    values, words = Values(), Words()
-    for name, choice in ({name: field.settings for name, field in FIELDS.items()} | _BESIDE).items():
-        setting, value = _count(settings, choice)
+    values, origins = JobValues(), ValueOrigins()
+    for name, (kind, choice) in (_OF_FIELDS | _BESIDE).items():
+        setting, value = _first(settings, kind, choice)
         if value is not None:
-            values[name], words[name] = value, Word(setting, reading.argument_at.get(setting))
-    batches = {row.global_batch_samples: row.line for row in reading.iterations if row.global_batch_samples}
+            values[name], origins[name] = value, ValueOrigin(setting, reading.argument_at.get(setting))
     remarks = []
+    batches = {row.global_batch_samples: row.line for row in reading.iterations if row.global_batch_samples}
     if batches:
-        values["global_batch"], line = list(batches.items())[-1]
-        words["global_batch"] = Word("the batch of its last iteration", line)
-    if len(batches) > 1:
-        remarks.append(f"GBS goes from {next(iter(batches))} to {values['global_batch']}: rates are of the last")
-    if values.get("experts", 1) > 1:
+        batch, line = list(batches.items())[-1]
+        values["global_batch"], origins["global_batch"] = batch, ValueOrigin("the batch of its last iteration", line)
+        if len(batches) > 1:
+            remarks.append(f"GBS goes from {next(iter(batches))} to {batch}: rates are of the last")
+    if not is_dense(values):
         remarks.append(f"a mixture of {values['experts']} experts: no TFLOPs by the formula, which is of dense models")
     recomputes, partly, setting = _recomputation(settings, reading.matched)
     if recomputes is not None:
         values["activation_checkpointing"] = recomputes
-        words["activation_checkpointing"] = Word(setting, reading.argument_at.get(setting))
+        origins["activation_checkpointing"] = ValueOrigin(setting, reading.argument_at.get(setting))
     if partly:
         remarks.append(f"{partly} recomputation: neither with nor without AC, no TFLOPs with recomputation")
-    return values, words, remarks
+    return values, origins, remarks
+
+
+def is_dense(values: JobValues) -> bool:
+    """Whether the model is no mixture of experts."""
+    return values.get("experts", 1) == 1
 
 
 def precision(reading: LogReading) -> str | None:
-    """The number format of matrix products, None where the log does not tell."""
+    """The number format of matrix products, None where the log does not name it."""
     settings = dict(reading.arguments)
-    said = settings.get("precision", "")
+    named = settings.get("precision", "")
     for name in ("bf16", "fp16"):
-        if settings.get(name) == "True" or {"bfloat16": "bf16"}.get(said, said) == name:
+        if settings.get(name) == "True" or {"bfloat16": "bf16"}.get(named, named) == name:
             return name
     return "fp32" if settings.get("bf16") == settings.get("fp16") == "False" else None
 
 
-def _count(settings: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, int | None]:
-    """The first of some settings that is a whole number, and that; of a list with one entry, that entry."""
-    for name in names:
-        word = settings.get(name, "").strip("[]")
-        if word.isascii() and word.isdecimal() and len(word) <= 10 and 1 <= int(word) <= MOST:
-            return name, int(word)
-    return "", None
+def _first(settings: Mapping[str, str], kind: Kind, names: tuple[str, ...]) -> tuple[str, LayoutValue | None]:
+    """The first of some settings that holds a value of a kind, and that value; of a list with one entry, that entry."""
+    values = ((name, value_of(kind, settings[name].strip("[]"))) for name in names if name in settings)
+    return next(((name, value) for name, value in values if value is not None), ("", None))
 
 
 def _recomputation(settings: Mapping[str, str], matched: Mapping[str, int]) -> tuple[bool | None, str, str]:
@@ -159,10 +159,10 @@ def _recomputation(settings: Mapping[str, str], matched: Mapping[str, int]) -> t
         _RECOMPUTES: bool(matched.get(_RECOMPUTES)),
     }
     if any(full.values()):
-        return True, "", next(name for name, said in full.items() if said)
+        return True, "", next(name for name, is_so in full.items() if is_so)
     if granularity not in ("", "None", "none"):
         return None, granularity, how
     if settings.get("recompute_activations") == "True":
         return None, "selective", "recompute_activations"
     off = {asked: settings.get(asked) == "False", how: bool(granularity), method: method in settings}
-    return next(((False, "", name) for name, said in off.items() if said), (None, "", ""))
+    return next(((False, "", name) for name, is_so in off.items() if is_so), (None, "", ""))

@@ -31,7 +31,7 @@ _ERROR_NUMBER = re.compile(r"\.e(?=\d{1,12}(?:[.-]\d{1,6}){0,2}$)")
 
 @dataclass(frozen=True)
 class LogFile:
-    """A log to read: `shown` is its path as given, `relative` the part of it below the folder that was given."""
+    """A log to read: `shown` is the path as the user wrote it, `relative` the part below the folder that was named."""
 
     path: Path
     shown: str
@@ -39,14 +39,14 @@ class LogFile:
 
 
 @dataclass(frozen=True)
-class Job:
+class OldJob:
     """The log of one job, and what it wrote to standard error where that is another file."""
 
     output: LogFile
     error: LogFile | None = None
 
     def readings(self, forms: Iterable[Format | None]) -> list[LogReading] | str:
-        """What its files hold, by the first format that finds iterations; or why they cannot be read."""
+        """Readings of the job's files, by the first format that finds iterations; or why they cannot be read."""
         paths = [log.path for log in (self.output, self.error) if log]
         readings: list[LogReading] = []
         try:
@@ -68,14 +68,14 @@ class LeftAlone:
 
 
 @dataclass(frozen=True)
-class Search:
-    """The logs of jobs in the order of their paths, and what is none."""
+class FoundLogs:
+    """The logs of jobs in the order of their paths, and the files that are no log."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[OldJob, ...]
     left_alone: tuple[LeftAlone, ...]
 
 
-def find(paths: Iterable[Path]) -> Search:
+def find_logs(paths: Iterable[Path]) -> FoundLogs:
     """All logs below folders and among files; raises NodesweepError for a path that is not there or holds too much."""
     seen: dict[tuple[int, int], str] = {}
     logs: list[LogFile] = []
@@ -91,7 +91,7 @@ def find(paths: Iterable[Path]) -> Search:
                 logs.append(found)
             if len(logs) > MOST_LOGS:
                 raise NodesweepError(f"{path}: over {MOST_LOGS} logs; ingest its folders one by one, each with --name")
-    return Search(tuple(_paired(logs)), tuple(left))
+    return FoundLogs(tuple(_paired(logs)), tuple(left))
 
 
 def _file(path: Path, relative: str) -> LogFile:
@@ -144,7 +144,7 @@ def _unfit(log: LogFile, seen: dict[tuple[int, int], str]) -> str | None:
     return None if first is log.shown else f"the same file as {first}"
 
 
-def _paired(logs: list[LogFile]) -> Iterator[Job]:
+def _paired(logs: list[LogFile]) -> Iterator[OldJob]:
     """Each log with the standard error of the same job."""
     by_path = {log.path: log for log in logs}
     errors: dict[Path, LogFile] = {}
@@ -153,7 +153,7 @@ def _paired(logs: list[LogFile]) -> Iterator[Job]:
         if output is not None:
             errors[output] = log
     beside = {error.path for error in errors.values()}
-    return (Job(log, errors.get(log.path)) for log in logs if log.path not in beside)
+    return (OldJob(log, errors.get(log.path)) for log in logs if log.path not in beside)
 
 
 def _outputs(path: Path) -> Iterator[Path]:

@@ -1,14 +1,19 @@
-"""One job: the readings of its files -> its layout, its measurement, and what does not fit together."""
+"""One job: the readings of its files -> a layout, a measurement, and what does not fit together."""
 
 import hashlib
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from nodesweep.common.text import plain
+from nodesweep.config.layout_fields import MODEL_FIELDS
 from nodesweep.config.model import Model
+from nodesweep.config.tidy_row import TidyValue
+from nodesweep.importers.layout_values import READ_FIELDS, LayoutValue, columns_of
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.verdict import from_log
@@ -18,27 +23,27 @@ from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.table import figures, size_label
 
 from .constraints import broken_laws, completed, text_of
-from .fields import FIELDS, Values, Word, precision, told
-from .files import Job, LogFile
+from .fields import JobValues, ValueOrigin, ValueOrigins, is_dense, layout_in_log, precision
+from .files import LogFile, OldJob
 from .join import joined, leads, placed
-from .path_template import Template
+from .path_template import PathTemplate
 
 _SLUG_CHARACTERS = 60
 _NOT_OF_SLUGS = re.compile(r"[^A-Za-z0-9]+")
 
 
 @dataclass(frozen=True)
-class Given:
-    """What the command says beside the logs; what is `set` stands over what logs and paths say."""
+class IngestOptions:
+    """What a user gives beside the logs; values that are `set` stand over those of logs and paths."""
 
-    set: Mapping[str, Any]
-    templates: tuple[Template, ...] = ()
+    set: JobValues
+    templates: tuple[PathTemplate, ...] = ()
     statistic: Literal["median", "mean"] = "median"
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file that was read: its path as given, and what it was then."""
+class SourceFile:
+    """A log that was read: path as the user wrote it, and lines, bytes and time of the file then."""
 
     file: str
     lines: int
@@ -48,18 +53,18 @@ class Source:
 
 @dataclass(frozen=True)
 class IngestedLog:
-    """A job as its log tells it.
+    """A job by its log.
 
-    `sources`: its files, the one with the iterations first. `layout`: fields by name, None for what is unknown;
-    `words`: where they come from; `shape`: what its rates follow from.
+    `sources`: the files, the one with the iterations first. `layout`: fields by name, None for what is unknown;
+    `origins`: where they come from; `shape`: the sizes that rates follow from.
     `findings`: what does not fit together; `remarks`: what else a reader must know;
-    `unfit`: the templates that its path does not fit.
+    `unfit`: the templates that the path does not fit.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
     layout_text: str
-    layout: dict[str, int | float | bool | None]
-    words: dict[str, Word]
+    layout: dict[str, LayoutValue | None]
+    origins: Annotated[ValueOrigins, Field(alias="words")]
     shape: Dimensions
     precision: str | None
     one_rank_is_a_node: bool
@@ -73,15 +78,21 @@ class IngestedLog:
         """The path of its first file."""
         return self.sources[0].file
 
-    def figures(self) -> dict[str, Any]:
-        """Its row of the tidy table."""
+    @property
+    def nodes(self) -> int | None:
+        """The nodes that it ran on."""
+        nodes = self.layout["nodes"]
+        return nodes if isinstance(nodes, int) else None
+
+    def figures(self) -> dict[str, TidyValue]:
+        """The job as a row of the tidy table."""
         record, measured = self.measurement.record, self.measurement
         notes = (f"ingested, {self.file}", record["note"])
         return {
-            **{field.column: self.layout[name] for name, field in FIELDS.items() if field.column},
+            **columns_of(self.layout),
             "model_size": size_label(model) if (model := model_of(self.layout)) else None,
             **{name: record[name] for name in ("outcome", "where", "evidence")},
-            **figures(measured, self.layout["nodes"]),
+            **figures(measured, self.nodes),
             "slug": measured.slug,
             "state": "ended",
             "outcome_note": "; ".join(note for note in notes if note),
@@ -97,7 +108,7 @@ class IngestedLog:
         series, statistics = self.measurement.series, self.measurement.statistics
         return series.line[series.iteration.index(statistics.first_iteration)] if statistics else None
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """The log in one line, findings below it."""
         measured = self.measurement
         seconds = f", {measured.statistics.iteration_seconds:.4g} s/it" if measured.statistics else ""
@@ -106,11 +117,11 @@ class IngestedLog:
         files = " + ".join(source.file for source in self.sources)
         form, outcome = measured.settings.log_format, measured.record["outcome"]
         head = f"{files}: {form}, {self.layout_text}, {outcome}, {counted}{seconds}"
-        said = (*self.findings, *self.remarks, *measured.flags)
-        return "\n".join([head, *(f"  {sentence}" for sentence in said)])
+        sentences = (*self.findings, *self.remarks, *measured.flags)
+        return "\n".join([head, *(f"  {sentence}" for sentence in sentences)])
 
 
-def ingest_job(job: Job, readings: list[LogReading], given: Given) -> IngestedLog | str:
+def ingest_job(job: OldJob, readings: list[LogReading], options: IngestOptions) -> IngestedLog | str:
     """Measure one job by the readings of its files, or say why its files are no log of a training."""
     files = [(file, reading) for file, reading in zip((job.output, job.error), readings, strict=False) if file]
     if len(files) > 1 and not leads(readings[0], readings[1]):
@@ -120,47 +131,48 @@ def ingest_job(job: Job, readings: list[LogReading], given: Given) -> IngestedLo
     if not whole.iterations and not whole.signatures:
         done = whole.training_finished_line is not None
         return "training ended without an iteration" if done else "neither iterations nor failures in it"
-    in_log, words, remarks = told(whole)
-    in_path = [template.fields(file.relative) for template in given.templates]
-    values, findings = _layers(
-        in_log, {name: value for fields in in_path for name, value in (fields or {}).items()}, given.set
+    in_log, origins, remarks = layout_in_log(whole)
+    in_path = [template.fields(file.relative) for template in options.templates]
+    values, findings = _combined(
+        in_log, {name: value for fields in in_path for name, value in (fields or {}).items()}, options.set
     )
     known, follow = completed(values)
-    words = {**follow, **dict.fromkeys(values, Word("its path, by --pattern")), **words}
-    words |= dict.fromkeys(given.set, Word("--set"))
+    origins = {**follow, **dict.fromkeys(values, ValueOrigin("its path, by --pattern")), **origins}
+    origins |= dict.fromkeys(options.set, ValueOrigin("--set"))
     shape = _shape(known)
     form = whole.format.name if whole.format else "no known format"
-    settings = MeasurementSettings(None, given.statistic, _memory_source(whole), form)
+    settings = MeasurementSettings(None, options.statistic, _memory_source(whole), form)
     return IngestedLog(
         sources=tuple(_source(of, reading) for of, reading in files),
         layout_text=text_of(known),
-        layout={name: known.get(name) for name in FIELDS},
-        words={name: words[name] for name in FIELDS if name in known},
+        layout={name: known.get(name) for name in READ_FIELDS},
+        origins={name: origins[name] for name in READ_FIELDS if name in known},
         precision=precision(whole),
         one_rank_is_a_node="ranks" in known and not values.keys() & {"nodes", "ranks_per_node"},
         findings=(*findings, *broken_laws(known)),
         remarks=tuple(remarks),
-        unfit=tuple(template.text for template, fields in zip(given.templates, in_path, strict=True) if fields is None),
+        unfit=tuple(
+            template.text for template, fields in zip(options.templates, in_path, strict=True) if fields is None
+        ),
         shape=shape,
         measurement=measure_log(shape, _slug(file), _record(files, whole), whole, settings),
     )
 
 
-def _layers(in_log: Values, in_path: Values, given: Mapping[str, Any]) -> tuple[Values, list[str]]:
-    """What the command says over what the log says over what the path says, and where they differ."""
-    differ = [(name, value, "its path", "the log counts") for name, value in in_path.items() if name not in given] + [
-        (name, value, "--set", "--set counts") for name, value in given.items()
-    ]
+def _combined(in_log: JobValues, in_path: JobValues, in_options: JobValues) -> tuple[JobValues, list[str]]:
+    """Values that a user sets over those in the log over those in the path, and where they differ."""
+    differ = [(name, value, "its path", "the log counts") for name, value in in_path.items() if name not in in_options]
+    differ += [(name, value, "--set", "--set counts") for name, value in in_options.items()]
     findings = [
         f"{name} is {in_log[name]} by the log, {value} by {source}: {verdict}"
         for name, value, source, verdict in differ
         if in_log.get(name, value) != value
     ]
-    return {**in_path, **in_log, **given}, findings
+    return {**in_path, **in_log, **in_options}, findings
 
 
-def _record(files: list[tuple[LogFile, LogReading]], whole: LogReading) -> dict[str, Any]:
-    """What a job's terminal record holds, as far as its log tells."""
+def _record(files: list[tuple[LogFile, LogReading]], whole: LogReading) -> dict[str, str | None]:
+    """The terminal record of a job, as far as its log holds it."""
     verdict = from_log(whole)
     first, beside = files[0][1], files[-1][0]
     evidence, note = (placed(text, first, plain(beside.path.name)) for text in (verdict.evidence, verdict.note))
@@ -183,22 +195,22 @@ def _memory_source(reading: LogReading) -> str:
     return "log-node-used" if reading.node_memory else "none"
 
 
-def _shape(known: Values) -> Dimensions:
-    """What rates follow from; the formula is one of dense models."""
-    names = ("nodes", "ranks_per_node", "tensor", "global_batch", "sequence_length", "activation_checkpointing")
-    sizes = ("layers", "hidden_size", "vocab_size")
-    dense = known.get("experts", 1) == 1
-    return Dimensions(
-        **{name: known.get(name) for name in names}, **{name: known.get(name) if dense else None for name in sizes}
-    )
+def _shape(known: JobValues) -> Dimensions:
+    """The sizes that rates follow from; the formula is one of dense models."""
+    fields = (row for row in READ_FIELDS.values() if is_dense(known) or not row.of_model)
+    return Dimensions().changed(**{row.name: known.get(row.name) for row in fields})
 
 
-def model_of(layout: Mapping[str, Any]) -> Model | None:
-    """The model, where all its sizes are known."""
-    names = ("layers", "hidden_size", "attention_heads", "vocab_size")
-    if any(layout[name] is None for name in names):
+def model_of(layout: Mapping[str, LayoutValue | None]) -> Model | None:
+    """The model of a layout, where all its sizes are known; the inner width of its feed-forward blocks may be left out.
+
+    >>> model_of(dict.fromkeys(MODEL_FIELDS)) is None
+    True
+    """
+    sizes = {name: layout[name] for name in MODEL_FIELDS}
+    if any(value is None for name, value in sizes.items() if Model.model_fields[name].is_required()):
         return None
-    return Model(**{name: layout[name] for name in names}, ffn_hidden_size=layout["ffn_hidden_size"])
+    return Model.model_validate(sizes)
 
 
 def _slug(file: LogFile) -> str:
@@ -207,5 +219,5 @@ def _slug(file: LogFile) -> str:
     return f"ingested-{words}-{hashlib.sha256(os.fsencode(file.path)).hexdigest()[:6]}"
 
 
-def _source(file: LogFile, reading: LogReading) -> Source:
-    return Source(file.shown, reading.lines, reading.size_bytes, reading.modified_ns)
+def _source(file: LogFile, reading: LogReading) -> SourceFile:
+    return SourceFile(file.shown, reading.lines, reading.size_bytes, reading.modified_ns)

@@ -1,64 +1,67 @@
 """Hand-kept markdown tables of benchmark results -> measurements and findings: `nodesweep import`."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
+from nodesweep.config.tidy_row import TidyValue
 
-from .checks import Checks, check
-from .corrected import Numbered, corrected_cells, document_of
-from .findings import Finding
-from .measurements import Figures, figures_of
-from .tables import Reading, Remark, read_tables
+from .checks import TableChecks, check
+from .corrected import CorrectedTable, NumberedFindings, corrected_cells, document_of
+from .findings import TableFinding
+from .measurements import ImportedMeasurement, measurement_of
+from .tables import HandKeptTables, ImportRemark, read_tables
 
 SCHEMA_VERSION = 1
+_OLDER_NAMES = {"frequency": "frequency_ghz"}
+"""Quantities as version 0.1 wrote them, and what they are called since."""
+Quantity = Annotated[str, BeforeValidator(lambda name: _OLDER_NAMES.get(name, name))]
+"""A field of a layout, or another quantity that columns.py names."""
 
 
 @dataclass(frozen=True)
 class ImportedRow:
-    """A row: its cells as in the file, without markup and as corrected, and what they say as a measurement."""
+    """A row: its cells as in the file, without markup and as corrected, and the measurement they make."""
 
     line: int
     raw: tuple[str, ...]
     corrected: tuple[str, ...]
-    figures: Figures
+    figures: ImportedMeasurement
 
 
 @dataclass(frozen=True)
 class ImportedTable:
-    """A table under its headings (levels and texts); `fields` are the quantities its columns were read as."""
+    """A table under its headings (levels and texts); `fields` are the quantities that its columns were read as."""
 
     line: int
     path: tuple[tuple[int, str], ...]
     headings: tuple[str, ...]
-    fields: tuple[str, ...]
+    fields: tuple[Quantity, ...]
     rows: tuple[ImportedRow, ...]
     footnotes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What a markdown file says: its tables of results, findings in the order of lines, remarks on the rest."""
+    """A markdown file as it was read: its tables of results, findings in the order of lines, remarks on the rest."""
 
     schema_version: int
     file: str
     tables: tuple[ImportedTable, ...]
-    findings: tuple[Finding, ...]
-    remarks: tuple[Remark, ...]
+    findings: tuple[TableFinding, ...]
+    remarks: tuple[ImportRemark, ...]
 
-    def figures(self) -> Iterator[dict[str, Any]]:
+    def figures(self) -> Iterator[dict[str, TidyValue]]:
         """Rows for the tidy table.
 
         Each table is a campaign of its own: nobody knows whether two were made with one software stack.
         """
-        return (
-            {**asdict(row.figures), "campaign": self.campaign(table)} for table in self.tables for row in table.rows
-        )
+        return ({**row.figures.row(), "campaign": self.campaign(table)} for table in self.tables for row in table.rows)
 
     def campaign(self, table: ImportedTable) -> str:
         """The campaign of a table: the name of the file, with the table's number where there are several."""
@@ -68,10 +71,10 @@ class Imported:
     def document(self) -> str:
         """The corrected tables as markdown."""
         tables = [
-            (table.path, table.headings, [row.corrected for row in table.rows], table.footnotes)
+            CorrectedTable(table.path, table.headings, [row.corrected for row in table.rows], table.footnotes)
             for table in self.tables
         ]
-        return document_of(self.file, tables, [self._told(finding) for finding in self.findings])
+        return document_of(self.file, tables, [self._line(finding) for finding in self.findings])
 
     def report(self) -> str:
         """What was read and found, in lines for a terminal."""
@@ -79,7 +82,7 @@ class Imported:
         lines = [
             f"{self.file}: {_counted(rows, 'row')} in {_counted(len(self.tables), 'table')}, "
             f"{_counted(len(self.findings), 'finding')}",
-            *(f"  {number}. {self._told(finding)}" for number, finding in enumerate(self.findings, 1)),
+            *(f"  {number}. {self._line(finding)}" for number, finding in enumerate(self.findings, 1)),
             *(f"  note: line {remark.line}: {plain(remark.text, 600)}" for remark in self.remarks),
         ]
         return "\n".join(lines)
@@ -101,7 +104,7 @@ class Imported:
         return imported
 
     @staticmethod
-    def _told(finding: Finding) -> str:
+    def _line(finding: TableFinding) -> str:
         return f"line {finding.line}: {plain(finding.sentence(), 600)}"
 
 
@@ -112,15 +115,15 @@ def import_markdown(text: str, file: str) -> Imported:
     """
     reading = read_tables(text)
     if not any(table.rows for table in reading.tables):
-        said = "; ".join(f"line {remark.line}: {remark.text}" for remark in reading.remarks[:3]) or "it has no tables"
+        found = "; ".join(f"line {remark.line}: {remark.text}" for remark in reading.remarks[:3]) or "it has no tables"
         raise NodesweepError(
-            f"no table of results ({said}); one has a column of nodes, GPUs, DP, MP or PP beside others, "
+            f"no table of results ({found}); one has a column of nodes, GPUs, DP, MP or PP beside others, "
             "and a line of dashes under its headings"
         )
     file, checked = plain(file, 120), list(check(reading))
     # A setting that several tables inherit is wrong once.
-    told = {(one.line, one.where, one.text): one for checks in reversed(checked) for one in checks.findings}
-    findings = tuple(sorted(told.values(), key=lambda one: one.line))
+    once = {(one.line, one.where, one.text): one for checks in reversed(checked) for one in checks.findings}
+    findings = tuple(sorted(once.values(), key=lambda one: one.line))
     remarks = (*reading.remarks, *(remark for checks in checked for remark in checks.remarks))
     return Imported(
         SCHEMA_VERSION,
@@ -131,9 +134,11 @@ def import_markdown(text: str, file: str) -> Imported:
     )
 
 
-def _table(checks: Checks, reading: Reading, findings: tuple[Finding, ...], file: str) -> ImportedTable:
+def _table(
+    checks: TableChecks, reading: HandKeptTables, findings: tuple[TableFinding, ...], file: str
+) -> ImportedTable:
     table, footnotes = checks.table, dict(reading.footnotes)
-    by_line: dict[int, Numbered] = {}
+    by_line: dict[int, NumberedFindings] = {}
     for number, finding in enumerate(findings, 1):
         by_line.setdefault(finding.line, []).append((number, finding))
     column_wide = [(number, finding) for number, finding in by_line.get(table.line, []) if finding.scale is not None]
@@ -141,7 +146,7 @@ def _table(checks: Checks, reading: Reading, findings: tuple[Finding, ...], file
     for row in table.rows:
         own = by_line.get(row.line, [])
         flags = [finding.sentence() for _, finding in own]
-        figures = figures_of(checks, row, file, footnotes, flags)
+        figures = measurement_of(checks, row, file, footnotes, flags)
         rows.append(ImportedRow(row.line, row.raw, corrected_cells(row, own + column_wide), figures))
     marks = dict.fromkeys(mark for row in table.rows for value in row.cells for mark in value.marks)
     return ImportedTable(

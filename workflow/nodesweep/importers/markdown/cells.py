@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from nodesweep.common.text import plain
+from nodesweep.config.layout_field import Kind
+from nodesweep.importers.layout_values import MOST_COUNT
 
 CELL_CHARACTERS = 400
 
@@ -105,8 +107,8 @@ _NO = frozenset(["no", "n", "off", "false", "none", "0", "✗", "✘", "❌", "�
 
 
 @dataclass(frozen=True)
-class Visible:
-    """A cell without its markup: `shown` as a reader sees it, `read` normalised and without its footnote `marks`."""
+class CellText:
+    """A cell without markup: `shown` as a reader sees it, `read` normalised and without its footnote `marks`."""
 
     shown: str
     read: str
@@ -114,8 +116,8 @@ class Visible:
 
 
 @dataclass(frozen=True)
-class Value:
-    """What a cell says.
+class CellValue:
+    """The value of a cell of a hand-kept table.
 
     `number` is as printed, in the unit `unit` where the cell names one; `half` is half a unit in its last place. `word`
     is the text of a cell that holds no number, a yes or no as "yes" and "no". `approximate`: printed as `~3700`.
@@ -136,24 +138,24 @@ class Value:
     known: bool = True
 
 
-def visible(raw: str) -> Visible:
+def cell_text(raw: str) -> CellText:
     """A cell without its markup.
 
-    >>> visible("**3,720.0**[^1]").read, visible("３７２０¹").read, visible("[a](b) `c`").read
+    >>> cell_text("**3,720.0**[^1]").read, cell_text("３７２０¹").read, cell_text("[a](b) `c`").read
     ('3,720.0', '3720', 'a c')
     """
     text = _EMPHASIS.sub(lambda match: match[match.lastindex or 0], _LINK.sub(r"\1", raw[: 10 * CELL_CHARACTERS]))
     marks = tuple(_TAG.sub("", match[0]).strip() for match in _MARKS.finditer(text))
     shown, read = (_ESCAPE.sub(r"\1", _TAG.sub(" ", one)).replace("`", "") for one in (text, _MARKS.sub("", text)))
-    return Visible(plain(shown, CELL_CHARACTERS), plain(unicodedata.normalize("NFKC", read), CELL_CHARACTERS), marks)
+    return CellText(plain(shown, CELL_CHARACTERS), plain(unicodedata.normalize("NFKC", read), CELL_CHARACTERS), marks)
 
 
 def is_ditto(raw: str) -> bool:
     """Whether a cell means the one above it."""
-    return visible(raw).read.casefold() in _DITTO or raw.strip() in _DITTO
+    return cell_text(raw).read.casefold() in _DITTO or raw.strip() in _DITTO
 
 
-def number_cell(raw: str, line: int, units: Container[str], whole: bool = False) -> Value:
+def number_cell(raw: str, line: int, units: Container[str], whole: bool = False) -> CellValue:
     """A cell that should hold a number, in one of `units` or in that of its heading; `whole`: a positive count.
 
     >>> value = number_cell("3534883.3(1itrのみ実行)", 40, {"ms"})
@@ -162,42 +164,55 @@ def number_cell(raw: str, line: int, units: Container[str], whole: bool = False)
     >>> number_cell("16-32", 40, ()).known, number_cell("1,536", 40, (), whole=True).number
     (False, Decimal('1536'))
     """
-    cell = visible(raw)
-    common = {"line": line, "shown": cell.shown, "marks": cell.marks, "out_of_memory": says_oom(cell.read)}
+    cell = cell_text(raw)
+    out_of_memory = says_oom(cell.read)
     match = _NUMBER.fullmatch(cell.read)
     unit, remark = _rest(match["rest"], _COUNTED if whole else units, whole) if match else ("", None)
     if match is None or remark is None:
         token = re.split(r"[(\[;,]", cell.read, maxsplit=1)[0].strip().casefold()
-        known = token in _UNKNOWN or common["out_of_memory"]
-        return Value(**common, remark="" if token == cell.read.casefold() and known else cell.read, known=known)
+        known = token in _UNKNOWN or out_of_memory
+        remark = "" if token == cell.read.casefold() and known else cell.read
+        return CellValue(line, cell.shown, remark=remark, marks=cell.marks, out_of_memory=out_of_memory, known=known)
     number = Decimal(re.sub(r"[, ']", "", match["number"]))
-    if number < 0 or (whole and (number != number.to_integral_value() or not 0 < number <= 10**9)):
-        return Value(**common, remark=cell.read, known=False)
-    return Value(
-        **common,
+    if number < 0 or (whole and (number != number.to_integral_value() or not 0 < number <= MOST_COUNT)):
+        return CellValue(line, cell.shown, remark=cell.read, marks=cell.marks, out_of_memory=out_of_memory, known=False)
+    return CellValue(
+        line,
+        cell.shown,
         number=number.quantize(Decimal(1)) if whole else number,
         half=Decimal(0) if whole else Decimal((0, (5,), int(number.as_tuple().exponent) - 1)),
         digits=match["number"],
         unit="" if whole else unit,
         remark=remark,
+        marks=cell.marks,
         approximate=bool(match["approximate"]),
+        out_of_memory=out_of_memory,
     )
 
 
-def yes_no_cell(raw: str, line: int) -> Value:
-    """A cell that says whether something is on."""
-    cell = visible(raw)
+def yes_no_cell(raw: str, line: int) -> CellValue:
+    """A cell with a yes or a no."""
+    cell = cell_text(raw)
     token = re.split(r"[\s(\[]", cell.read, maxsplit=1)[0].casefold()
     word = "yes" if token in _YES else "no" if token in _NO else ""
     known = bool(word) or cell.read.casefold() in _UNKNOWN or token == "selective"
     remark = cell.read[len(token) :].strip(" ()[]") if word else cell.read
-    return Value(line, cell.shown, word=word, marks=cell.marks, known=known, remark=remark if known else "")
+    return CellValue(line, cell.shown, word=word, marks=cell.marks, known=known, remark=remark if known else "")
 
 
-def text_cell(raw: str, line: int) -> Value:
+def value_cell(raw: str, line: int, kind: Kind, units: Container[str]) -> CellValue:
+    """A cell under a heading whose values are of a kind, numbers in one of `units` or in that of the heading."""
+    if kind == "yes_no":
+        return yes_no_cell(raw, line)
+    if kind == "word":
+        return text_cell(raw, line)
+    return number_cell(raw, line, () if kind == "count" else units, whole=kind == "count")
+
+
+def text_cell(raw: str, line: int) -> CellValue:
     """A cell of words."""
-    cell = visible(raw)
-    return Value(line, cell.shown, word=cell.read, marks=cell.marks, out_of_memory=says_oom(cell.read))
+    cell = cell_text(raw)
+    return CellValue(line, cell.shown, word=cell.read, marks=cell.marks, out_of_memory=says_oom(cell.read))
 
 
 def says_oom(text: str) -> bool:

@@ -1,61 +1,29 @@
-"""Headings of hand-kept tables -> the quantities they name and their units; the wordings are rows of tables."""
+"""Headings of hand-kept tables -> the quantities they name and their units.
+
+A quantity is a field of a layout by its name, or one of those below.
+"""
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .cells import visible
+from nodesweep.config.layout_field import Kind, LayoutField
+from nodesweep.importers.layout_values import READ_FIELDS
 
-COUNTS = (
-    "nodes",
-    "ranks",
-    "ranks_per_node",
-    "data",
-    "tensor",
-    "pipeline",
-    "micro_batch",
-    "global_batch",
-    "sequence_length",
-    "layers",
-    "hidden_size",
-    "ffn_hidden_size",
-    "attention_heads",
-    "vocab_size",
-)
+from .cells import cell_text
+
 MEASURED = ("seconds", "memory", "tflops", "aggregate", "tokens_per_second", "samples_per_second")
-PLACED = frozenset({"nodes", "ranks", "data", "tensor", "pipeline"})
+PLACED = frozenset({"nodes", "ranks", *(name for name, row in READ_FIELDS.items() if row.parallel)})
 """Quantities of which a table of results names at least one."""
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(MEASURED, "number"),
+    **{name: row.kind for name, row in READ_FIELDS.items()},
+}
+"""Kinds of the values of quantities; any other quantity is text."""
 
 _PER_NODE = r"/(?:gpu|node|rank|process|device|ノード)"
-_DEGREE = r"(?: (?:size|degree|ways?|ranks))?"
-_NUMBER_OF = r"(?:(?:number|num|no|n|total|count)(?: of)? )?"
-
-WORDINGS = {
-    "nodes": rf"{_NUMBER_OF}(?:compute )?nodes?(?: count)?|nnodes|(?:計算)?ノード数?|台数",
-    "ranks": rf"{_NUMBER_OF}(?:mpi )?(?:gpus?|gcds?|ranks?|process(?:es)?|procs|accelerators?|devices?|chips?)"
-    r"(?: count)?|ngpus|world size|gpu数|(?:mpi)?プロセス数|ランク数",
-    "ranks_per_node": rf"{_NUMBER_OF}(?:mpi )?(?:gpus?|gcds?|ranks?|process(?:es)?|procs|tasks|devices?)/node|ppn"
-    r"|(?:1 ?)?ノード(?:あたり|当たり|毎)の?(?:gpu|プロセス|ランク)数",
-    "data": rf"dp{_DEGREE}|data parallel(?:ism)?{_DEGREE}|データ並列(?:数|度|サイズ)?",
-    "tensor": rf"(?:mp|tp|tmp|mp/tp|tp/mp){_DEGREE}|(?:tensor )?model parallel(?:ism)?{_DEGREE}"
-    rf"|tensor parallel(?:ism)?{_DEGREE}|(?:テンソル|モデル|テンソルモデル)並列(?:数|度|サイズ)?",
-    "pipeline": rf"pp{_DEGREE}|pipeline(?: model)? parallel(?:ism)?{_DEGREE}|(?:pipeline )?stages|pipeline depth"
-    r"|パイプライン並列(?:数|度|サイズ)?|パイプライン段数",
-    "micro_batch": r"mbs|micro ?bs|micro ?batch(?: ?size)?|マイクロバッチ(?:サイズ|数)?",
-    "global_batch": r"gbs|(?:global|total) ?batch(?: ?size)?|global bsz?|グローバルバッチ(?:サイズ)?|全体バッチサイズ",
-    "sequence_length": r"(?:max )?seq(?:uence)?(?: ?len(?:gth)?)?|seqlen|(?:max )?context(?: len(?:gth)?)?"
-    r"|(?:最大)?(?:系列|シーケンス|文脈)長",
-    "layers": rf"{_NUMBER_OF}(?:transformer )?layers|nlayers|(?:レイヤー?|層)数",
-    "hidden_size": r"hidden(?: ?(?:size|dim(?:ension)?))?|d model|model dim(?:ension)?"
-    r"|embedding (?:size|dim(?:ension)?)|隠れ(?:層|状態)?(?:の)?(?:次元|サイズ)数?|隠れ層|埋め込み次元数?",
-    "ffn_hidden_size": r"ffn(?: hidden)?(?: (?:size|dim))?|intermediate size|feed ?forward (?:size|width)",
-    "attention_heads": rf"{_NUMBER_OF}(?:attention |attn )?heads|nheads|(?:アテンション|注意)?ヘッド数",
-    "vocab_size": r"(?:padded )?vocab(?:ulary)?(?: size)?|語彙(?:数|サイズ)",
-    "activation_checkpointing": r"ac|(?:full )?(?:activations? )?recompute|(?:activations? )?recomputation"
-    r"|(?:activations?|gradient) (?:checkpointing|ckpt)|act ckpt|checkpoint(?:ed)? activations|(?:活性化?の?)?再計算"
-    r"|(?:活性化|勾配)?チェックポイン(?:ト|ティング)",
-    "frequency": r"(?:cpu |gpu |core |clock )?(?:freq|frequency|clock)|周波数|(?:動作)?クロック(?:周波数)?",
+_WORDINGS = {
     "size": r"(?:model )?size|model|(?:model )?param(?:eter)?s|#? ?params|モデル(?:サイズ|規模)?|パラメー?タ(?:ー)?数",
     "memory": r"(?:(?:peak|max|maximum|gpu|host|node|device|avg) ){0,3}mem(?:ory)?"
     rf"(?: (?:usage|used|allocated|reserved|footprint|consumption|peak)){{0,2}}(?:{_PER_NODE})?"
@@ -65,7 +33,15 @@ WORDINGS = {
     "note": r"notes?|remarks?|comments?|備考|メモ|コメント|注記?|特記事項",
     "status": r"status|outcome|results?|結果|状態|状況",
 }
-_WORDINGS = {field: re.compile(pattern) for field, pattern in WORDINGS.items()}
+"""Headings of the other quantities."""
+
+
+def _units_of(row: LayoutField) -> dict[str, Decimal]:
+    """Units of a field's numbers, as people write them, in the field's own unit."""
+    if row.unit == "GHz":
+        return {"ghz": Decimal(1), "mhz": Decimal("0.001")}
+    return {row.unit.casefold(): Decimal(1)}
+
 
 UNITS: dict[str, dict[str, Decimal]] = {
     "seconds": {
@@ -85,12 +61,13 @@ UNITS: dict[str, dict[str, Decimal]] = {
         "gb": Decimal(10**9) / 2**20,
         "tb": Decimal(10**12) / 2**20,
     },
-    "frequency": {"ghz": Decimal(1), "mhz": Decimal("0.001")},
+    **{row.name: _units_of(row) for row in READ_FIELDS.values() if row.kind == "number" and row.unit},
 }
-"""Units a heading or a cell may name -> seconds, MiB, GHz; a GB is 10^9 bytes."""
+"""Units that a heading or a cell may name -> seconds, MiB or the unit of a layout field; a GB is 10^9 bytes."""
+WITH_A_UNIT = frozenset({"memory", *(set(UNITS) & set(READ_FIELDS))})
+"""Quantities that are unknown where neither heading nor cell names a unit."""
 
 _ITERATION = r"(?:it|iter|iters|itr|iteration|iterations|step|steps|イテレーション|反復|ステップ)"
-_SECOND_UNITS = "|".join(UNITS["seconds"])
 _SECONDS = re.compile(
     rf"(?:(?:avg|average|mean|median|elapsed) )?(?:(?P<unit>{'|'.join(UNITS['seconds'])})/{_ITERATION}"
     rf"|(?:elapsed )?time/{_ITERATION}|{_ITERATION} ?(?:time|latency)|時間/{_ITERATION}|(?:1 ?)?{_ITERATION}(?:の)?時間"
@@ -107,12 +84,12 @@ _TERA = {"g": Decimal("0.001"), "t": Decimal(1), "p": Decimal(1000)}
 
 
 @dataclass(frozen=True)
-class Column:
-    """A heading as written and what it names.
+class HandKeptColumn:
+    """A heading as written and the quantity that it names.
 
-    `field` is "text" where that is not known. `scale`: from the printed unit to seconds, MiB, GHz or TFLOPs; None where
-    the heading names none. `rate`: iterations per second. `basis`: whose TFLOPs, "rank" or "node"; empty where unsaid.
-    `model_flops`: the heading says that recomputation is not counted.
+    `field` is the quantity, "text" where it is not known. `scale`: from the printed unit to seconds, MiB, GHz or
+    TFLOPs; None where the heading names none. `rate`: iterations per second. `basis`: whose TFLOPs, "rank" or "node";
+    empty where the heading does not say. `model_flops`: the heading says that recomputation is not counted.
     """
 
     heading: str
@@ -123,7 +100,7 @@ class Column:
     model_flops: bool = False
 
 
-def column_of(heading: str) -> Column:
+def column_of(heading: str) -> HandKeptColumn:
     """What a heading names.
 
     >>> [column_of(text).field for text in ("#Nodes", "tensor-parallel size", "データ並列（DP）", "Sec/it", "Colour")]
@@ -131,15 +108,15 @@ def column_of(heading: str) -> Column:
     >>> column_of("Time per iteration [ms]").scale, column_of("TFLOP/s/GPU").basis
     (Decimal('0.001'), 'rank')
     """
-    shown = visible(heading).shown
-    base, brackets = _split(visible(heading).read)
+    shown = cell_text(heading).shown
+    base, brackets = _split(cell_text(heading).read)
     for label in (base, *(f"{base} {one}" for one in brackets), *brackets):
         column = _named(shown, normal(label))
         if column:
             units = UNITS.get(column.field, {})
             scales = [units[unit] for unit in map(normal, brackets) if unit in units]
-            return column if not scales else Column(shown, column.field, scales[0], column.rate)
-    return Column(shown, "text")
+            return column if not scales else HandKeptColumn(shown, column.field, scales[0], column.rate)
+    return HandKeptColumn(shown, "text")
 
 
 def normal(label: str) -> str:
@@ -153,20 +130,31 @@ def normal(label: str) -> str:
     return re.sub(r" ?(?:/| per ) ?", "/", re.sub(r"^per ", "/", text))
 
 
+def _pattern_of(row: LayoutField) -> str:
+    """Headings of a field; its symbol and its name where its row gives no pattern."""
+    return row.headings or "|".join(re.escape(normal(name)) for name in (row.symbol, row.name))
+
+
 def _split(label: str) -> tuple[str, list[str]]:
     """A label without its brackets, and what stands in them."""
     brackets = re.findall(r"[(\[]([^()\[\]]{1,60})[)\]]", label)
     return re.sub(r"[(\[][^()\[\]]{0,60}[)\]]", " ", label), brackets
 
 
-def _named(shown: str, label: str) -> Column | None:
-    for field, pattern in _WORDINGS.items():
+_PATTERNS = {name: re.compile(_pattern_of(row)) for name, row in READ_FIELDS.items()} | {
+    name: re.compile(pattern) for name, pattern in _WORDINGS.items()
+}
+"""Patterns of the headings of quantities that name no unit and no rate."""
+
+
+def _named(shown: str, label: str) -> HandKeptColumn | None:
+    for field, pattern in _PATTERNS.items():
         if pattern.fullmatch(label):
-            return Column(shown, field)
+            return HandKeptColumn(shown, field)
     if match := _SECONDS.fullmatch(label):
         rate = bool(match["rate"])
         unit = "s" if rate else match["unit"]
-        return Column(shown, "seconds", UNITS["seconds"][unit] if unit else None, rate)
+        return HandKeptColumn(shown, "seconds", UNITS["seconds"][unit] if unit else None, rate)
     if match := _FLOPS.fullmatch(label):
         return _flops(shown, match)
     head, _, last = label.rpartition(" ")
@@ -174,12 +162,12 @@ def _named(shown: str, label: str) -> Column | None:
         if head and last in units:
             column = _named(shown, head)
             if column and column.field == field:
-                return Column(shown, field, units[last], column.rate)
+                return HandKeptColumn(shown, field, units[last], column.rate)
     return None
 
 
-def _flops(shown: str, match: re.Match[str]) -> Column:
+def _flops(shown: str, match: re.Match[str]) -> HandKeptColumn:
     scale, words = _TERA[match["prefix"][0]], match["words"]
     whole = any(word in words for word in _WHOLE) or (match["prefix"][0] == "p" and not match["basis"])
     basis = "" if not match["basis"] else "node" if match["basis"] in ("node", "ノード") else "rank"
-    return Column(shown, "aggregate" if whole else "tflops", scale, False, basis, "model" in words)
+    return HandKeptColumn(shown, "aggregate" if whole else "tflops", scale, False, basis, "model" in words)

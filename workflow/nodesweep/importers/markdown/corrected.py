@@ -2,20 +2,30 @@
 
 import re
 from decimal import Decimal, localcontext
+from typing import NamedTuple
 
 from nodesweep.common.markdown import inert, pipe_table
 
-from .cells import Value
-from .findings import Finding
-from .tables import Row
+from .cells import CellValue
+from .findings import TableFinding
+from .tables import HandKeptRow
 
-Headings = tuple[tuple[int, str], ...]
-"""Levels and texts of the headings a table stands under."""
-Numbered = list[tuple[int, Finding]]
+HeadingTexts = tuple[tuple[int, str], ...]
+"""Levels and texts of the headings that a table stands under."""
+NumberedFindings = list[tuple[int, TableFinding]]
 """Findings with their numbers in the list of them all."""
 
 
-def corrected_cells(row: Row, findings: Numbered) -> tuple[str, ...]:
+class CorrectedTable(NamedTuple):
+    """A table as it should read: the `path` of headings it stands under, columns, cells, and their footnotes."""
+
+    path: HeadingTexts
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    footnotes: tuple[str, ...]
+
+
+def corrected_cells(row: HandKeptRow, findings: NumberedFindings) -> tuple[str, ...]:
     """The cells of a row as they should read, by the findings about it and its columns; those in doubt name theirs."""
     texts = [value.shown for value in row.cells]
     for number, finding in findings:
@@ -32,7 +42,7 @@ def corrected_cells(row: Row, findings: Numbered) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def with_number(value: Value, number: str) -> str:
+def with_number(value: CellValue, number: str) -> str:
     """A cell with another number, its remark kept."""
     if value.digits and value.digits in value.shown:
         return value.shown.replace(value.digits, number, 1)
@@ -52,15 +62,12 @@ def product(number: Decimal, factor: Decimal) -> str:
 
 def document_of(
     file: str,
-    tables: list[tuple[Headings, tuple[str, ...], list[tuple[str, ...]], tuple[str, ...]]],
+    tables: list[CorrectedTable],
     findings: list[str],
 ) -> str:
-    """The markdown of all tables under their headings, and of the findings.
-
-    A table is the headings it stands under, its columns, its cells, and the footnotes they refer to.
-    """
+    """The markdown of all tables under their headings, and of the findings."""
     parts: list[str] = []
-    last: Headings = ()
+    last: HeadingTexts = ()
     for path, columns, rows, footnotes in tables:
         shared = next((depth for depth, pair in enumerate(zip(path, last, strict=False)) if pair[0] != pair[1]), None)
         shared = min(len(path), len(last)) if shared is None else shared

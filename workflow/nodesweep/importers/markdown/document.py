@@ -28,15 +28,15 @@ _PIPE = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True)
-class Heading:
-    """A heading; `level` 7 is a line of bold text that stands for one."""
+class SectionHeading:
+    """A heading of a section; `level` 7 is a line of bold text that stands for one."""
 
     level: int
     text: str
     line: int
 
 
-Path = tuple[Heading, ...]
+HeadingPath = tuple[SectionHeading, ...]
 """The headings something stands under, outermost first."""
 
 
@@ -46,7 +46,7 @@ class TextLine:
 
     line: int
     text: str
-    path: Path
+    path: HeadingPath
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class RawTable:
     """A pipe table; `line` is that of its headings."""
 
     line: int
-    path: Path
+    path: HeadingPath
     headings: tuple[str, ...]
     rows: tuple[RawRow, ...]
 
 
 @dataclass(frozen=True)
-class Document:
+class MarkdownText:
     """What a markdown file holds; `loose` are lines where rows with pipes start that have no line of dashes."""
 
     tables: tuple[RawTable, ...]
@@ -90,11 +90,11 @@ def cells_of(line: str) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def read_document(text: str) -> Document:
+def read_document(text: str) -> MarkdownText:
     """Read a markdown file; raises NodesweepError where it is larger than any hand-kept one."""
     if len(text) > MOST_CHARACTERS:
         raise NodesweepError(f"it has over {MOST_CHARACTERS} characters; give it in parts")
-    return _Reader(list(_open_lines(text))).document()
+    return _MarkdownReader(list(_open_lines(text))).document()
 
 
 def _open_lines(text: str) -> Iterator[tuple[int, str, bool]]:
@@ -121,21 +121,21 @@ def _open_lines(text: str) -> Iterator[tuple[int, str, bool]]:
             yield number, line, indented and not in_list
 
 
-class _Reader:
-    """Goes through the open lines once."""
+class _MarkdownReader:
+    """Reads the open lines of a markdown file once, from top to bottom."""
 
     def __init__(self, lines: list[tuple[int, str, bool]]):
         self._lines = lines
-        self._path: Path = ()
+        self._path: HeadingPath = ()
         self._tables: list[RawTable] = []
         self._texts: list[TextLine] = []
         self._loose: list[int] = []
 
-    def document(self) -> Document:
+    def document(self) -> MarkdownText:
         index = 0
         while index < len(self._lines):
             index += self._take(index)
-        return Document(tuple(self._tables), tuple(self._texts), tuple(self._loose))
+        return MarkdownText(tuple(self._tables), tuple(self._texts), tuple(self._loose))
 
     def _take(self, index: int) -> int:
         """Take what starts at a line; gives the number of lines it has."""
@@ -167,13 +167,13 @@ class _Reader:
         return line if not code and number == self._lines[index][0] + 1 else ""
 
     @staticmethod
-    def _heading(line: str, number: int, following: str) -> Heading | None:
+    def _heading(line: str, number: int, following: str) -> SectionHeading | None:
         if match := _HEADING.fullmatch(line):
-            return Heading(len(match[1]), match[2].rstrip(" \t#"), number)
+            return SectionHeading(len(match[1]), match[2].rstrip(" \t#"), number)
         if _UNDERLINE.fullmatch(following) and line.strip() and "|" not in line and not _LIST_ITEM.match(line):
-            return Heading(1 if "=" in following else 2, line.strip(), number)
+            return SectionHeading(1 if "=" in following else 2, line.strip(), number)
         if match := _BOLD_LINE.fullmatch(line.strip()):
-            return Heading(7, match[1].strip(), number)
+            return SectionHeading(7, match[1].strip(), number)
         return None
 
     def _rows(self, index: int) -> list[tuple[int, str]]:

@@ -2,22 +2,15 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
-from .tables import Row, Table
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
 
-SHORT = {
-    "nodes": "Nodes",
-    "ranks": "Ranks",
-    "data": "DP",
-    "tensor": "MP",
-    "pipeline": "PP",
-    "micro_batch": "MBS",
-    "global_batch": "GBS",
-}
+from .tables import HandKeptRow, HandKeptTable
 
 
 @dataclass(frozen=True)
-class Finding:
+class TableFinding:
     """One thing that cannot be right.
 
     `line` is where it stands; `table` the line of its table; `field` the quantity, empty for the whole row; `where` its
@@ -45,16 +38,31 @@ class Finding:
         return f"{self.where}: {self.text}{likely}{' (corrected)' if self.sure else ' (left as it is)'}"
 
 
-Found = tuple[Finding, list[int], set[str]]
-"""A finding, the lines of the rows it concerns, and the quantities of theirs that are in doubt."""
+class Doubt(NamedTuple):
+    """A finding, the lines of the rows that it concerns, and their quantities that are in doubt for it."""
+
+    finding: TableFinding
+    lines: list[int]
+    fields: set[str]
 
 
-def heading_of(table: Table, name: str) -> str:
+def heading_of(table: HandKeptTable, name: str) -> str:
     """How a table calls a quantity."""
     column = table.column(name)
-    return column.heading if column else SHORT.get(name, name.replace("_", " "))
+    return column.heading if column else symbol_of(name)
 
 
-def at(table: Table, row: Row, name: str, text: str, likely: str = "", value: Decimal | None = None) -> Finding:
+def symbol_of(name: str) -> str:
+    """How findings call a quantity: the symbol of a layout's field, else the words of its name.
+
+    >>> symbol_of("data"), symbol_of("attention_heads")
+    ('DP', 'attention heads')
+    """
+    return LAYOUT_FIELDS[name].symbol if name in LAYOUT_FIELDS else name.replace("_", " ")
+
+
+def finding_at(
+    table: HandKeptTable, row: HandKeptRow, name: str, text: str, likely: str = "", value: Decimal | None = None
+) -> TableFinding:
     """A finding about one cell."""
-    return Finding(row.line, table.line, name, heading_of(table, name), text, likely, value)
+    return TableFinding(row.line, table.line, name, heading_of(table, name), text, likely, value)

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .cells import Value, number_cell, size_word, text_cell, visible, yes_no_cell
-from .columns import COUNTS, UNITS, column_of
-from .document import Document, Heading, Path, RawTable
+from nodesweep.importers.layout_values import READ_FIELDS
 
-_HEADINGS_ONLY = frozenset({"nodes", "ranks", "data"})
-"""In a list, `Nodes: 158976` is more likely to describe the machine."""
+from .cells import CellValue, cell_text, number_cell, size_word, text_cell, value_cell, yes_no_cell
+from .columns import KINDS, UNITS, column_of
+from .document import HeadingPath, MarkdownText, RawTable, SectionHeading
+
+_HEADINGS_ONLY = frozenset({"nodes", "ranks", *(name for name, row in READ_FIELDS.items() if row.follows)})
+"""Sizes that a list does not give: `Nodes: 158976` there is more likely to describe the machine."""
 _OPTION = re.compile(r"--([A-Za-z][A-Za-z0-9_-]{1,40})[ =]([^\s-][^\s]{0,40})")
 _MARKER = re.compile(r"\A\s{0,12}(?:[-*+]|\d{1,3}[.)])\s{1,4}(?:\[[ xX]\] )?")
 _SEPARATOR = re.compile(r"[;、]|[,，](?!\d)|\s[-–—|/]\s|[()（）\[\]]")
@@ -22,15 +24,15 @@ _SEQUENCE = re.compile(
 
 
 @dataclass(frozen=True)
-class Setting:
+class InheritedSetting:
     """A value that holds for the tables below its line under `scope`, unless they give their own."""
 
     field: str
-    value: Value
-    scope: Path
+    value: CellValue
+    scope: HeadingPath
 
 
-def settings_of(document: Document, tables: Iterable[RawTable]) -> tuple[Setting, ...]:
+def settings_of(document: MarkdownText, tables: Iterable[RawTable]) -> tuple[InheritedSetting, ...]:
     """All settings of a document whose tables of results are `tables`, the weaker ones first.
 
     A heading speaks for its own section. A list speaks for the smallest section around it that holds a table: a section
@@ -38,16 +40,16 @@ def settings_of(document: Document, tables: Iterable[RawTable]) -> tuple[Setting
     """
     holding = {path[:depth] for path in (table.path for table in tables) for depth in range(len(path) + 1)}
     found = [
-        Setting(field, value, next(path for path in _upwards(text.path) if path in holding or not path))
+        InheritedSetting(field, value, next(path for path in _upwards(text.path) if path in holding or not path))
         for text in document.texts
         for field, value in _in_text(text.text, text.line)
     ]
     for path in holding:
-        found += [Setting(field, value, path) for field, value in (_in_heading(path[-1]) if path else ())]
+        found += [InheritedSetting(field, value, path) for field, value in (_in_heading(path[-1]) if path else ())]
     return tuple(sorted(found, key=lambda one: (len(one.scope), one.value.line)))
 
 
-def inherited(settings: Iterable[Setting], table: RawTable) -> dict[str, Value]:
+def inherited(settings: Iterable[InheritedSetting], table: RawTable) -> dict[str, CellValue]:
     """What holds for a table, by quantity."""
     return {
         one.field: one.value
@@ -56,11 +58,11 @@ def inherited(settings: Iterable[Setting], table: RawTable) -> dict[str, Value]:
     }
 
 
-def _upwards(path: Path) -> Iterator[Path]:
+def _upwards(path: HeadingPath) -> Iterator[HeadingPath]:
     return (path[:depth] for depth in range(len(path), -1, -1))
 
 
-def _in_text(line: str, number: int) -> Iterator[tuple[str, Value]]:
+def _in_text(line: str, number: int) -> Iterator[tuple[str, CellValue]]:
     """Settings of a line of a list, of code or of text."""
     text = _MARKER.sub("", line[:2000], count=1)
     options = _OPTION.findall(text)
@@ -69,18 +71,20 @@ def _in_text(line: str, number: int) -> Iterator[tuple[str, Value]]:
             yield found
 
 
-def _in_heading(heading: Heading) -> Iterator[tuple[str, Value]]:
+def _in_heading(heading: SectionHeading) -> Iterator[tuple[str, CellValue]]:
     """Settings of a heading: `Sequence Length=2048`, `30B model, MBS 2`, `without recomputation`."""
-    if size := size_word(visible(heading.text).read):
+    if size := size_word(cell_text(heading.text).read):
         yield "size", text_cell(size, heading.line)
-    if match := _SEQUENCE.search(visible(heading.text).read):
+    if match := _SEQUENCE.search(cell_text(heading.text).read):
         yield "sequence_length", number_cell(match[1], heading.line, (), whole=True)
     for part in _parts(heading.text):
         switch = _SWITCHED.fullmatch(part) or _SWITCHED_BEHIND.fullmatch(part)
-        if switch and column_of(switch["label"]).field == "activation_checkpointing":
+        switched = column_of(switch["label"]).field if switch else ""
+        label, value = _split(part)
+        if switch and KINDS.get(switched) == "yes_no":
             on = any(word.casefold() in ("with", "w/", "あり", "有", "有り") for word in switch.groups())
-            yield "activation_checkpointing", yes_no_cell("yes" if on else "no", heading.line)
-        elif found := _setting(*_split(part), heading.line):
+            yield switched, yes_no_cell("yes" if on else "no", heading.line)
+        elif found := _setting(label, value, heading.line):
             yield found
 
 
@@ -90,7 +94,7 @@ def _parts(text: str) -> list[str]:
 
 def _split(part: str) -> tuple[str, str]:
     """Label and value of `label = value`, `label: value` or `label value`."""
-    text = visible(part.split(" #")[0].rstrip("\\, ")).read
+    text = cell_text(part.split(" #")[0].rstrip("\\, ")).read
     for sign in ("=", ":"):
         if sign in text:
             label, _, value = text.partition(sign)
@@ -99,18 +103,16 @@ def _split(part: str) -> tuple[str, str]:
     return label, value
 
 
-def _setting(label: str, text: str, line: int) -> tuple[str, Value] | None:
+def _setting(label: str, text: str, line: int) -> tuple[str, CellValue] | None:
     """The quantity a label names and its value; None where one of them is neither."""
     if not label or not text or len(label) > 60:
         return None
     field = column_of(label).field
-    if field in COUNTS:
-        value = number_cell(text, line, (), whole=True)
-        return (field, value) if value.number is not None else None
-    if field == "frequency":
-        value = number_cell(text, line, UNITS["frequency"])
-        return (field, value) if value.number is not None and value.unit else None
-    if field == "activation_checkpointing":
-        value = yes_no_cell(text, line)
-        return (field, value) if value.word else None
-    return (field, text_cell(size_word(text), line)) if field == "size" and size_word(text) else None
+    if field == "size":
+        return (field, text_cell(size_word(text), line)) if size_word(text) else None
+    if field not in READ_FIELDS:
+        return None
+    units = UNITS.get(field, {})
+    value = value_cell(text, line, READ_FIELDS[field].kind, units)
+    is_number = value.number is not None and (bool(value.unit) or not units)
+    return (field, value) if is_number or value.word else None

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 
 from nodesweep.performance.flops import parameter_count
-from nodesweep.sweep.constraints import multiples, nearest
+from nodesweep.sweep.constraints import BrokenLaw, broken_laws
 
 from .cells import size_in
-from .findings import Finding, Found
+from .findings import Doubt, TableFinding, symbol_of
 from .rates import ASSUMED_VOCABULARY
-from .tables import Row, Table
+from .tables import HandKeptRow, HandKeptTable
 
 NAME_TOLERANCE = 1.25
-"""People round: 30B is said of 28 to 33 billion parameters."""
+"""People round: they call models of 28 to 33 billion parameters 30B."""
 
 
-def parameters_of(row: Row) -> int | None:
+def parameters_of(row: HandKeptRow) -> int | None:
     """Parameters by the row's hyperparameters."""
     layers, hidden = row.count("layers"), row.count("hidden_size")
     if not layers or not hidden:
@@ -38,9 +38,9 @@ def size_words(parameters: int) -> str:
     return f"{value:.1f}{suffix}" if value < 9.95 else f"{value:.0f}{suffix}"
 
 
-def size_findings(table: Table) -> Iterator[Found]:
+def size_findings(table: HandKeptTable) -> Iterator[Doubt]:
     """Models named for another size than their hyperparameters give; one finding for all rows of one model."""
-    groups: dict[tuple[int, str, int], list[Row]] = {}
+    groups: dict[tuple[int, str, int], list[HandKeptRow]] = {}
     for row in table.rows:
         size, parameters = row.values.get("size"), parameters_of(row)
         named = size_in(size.word) if size else None
@@ -54,35 +54,36 @@ def size_findings(table: Table) -> Iterator[Found]:
         layers, hidden = rows[0].count("layers"), rows[0].count("hidden_size")
         likely = size_words(parameters)
         text = f"'{word[:60]}', but {layers} layers of hidden size {hidden} make {likely}{_more(rows)}"
-        finding = Finding(line or rows[0].line, table.line, "size", "Size", text, likely)
-        yield finding, [row.line for row in rows], {"size", "layers", "hidden_size"}
+        finding = TableFinding(line or rows[0].line, table.line, "size", "Size", text, likely)
+        yield Doubt(finding, [row.line for row in rows], {"size", "layers", "hidden_size"})
 
 
-def hidden_size_findings(table: Table) -> Iterator[Found]:
+def hidden_size_findings(table: HandKeptTable) -> Iterator[Doubt]:
     """Hidden sizes that do not split over their heads; one finding for all rows of one model.
 
     A hidden size of the row's own is not held against heads it inherits: those belong to another.
     """
-    groups: dict[tuple[int, int, int], list[Row]] = {}
+    names = ("hidden_size", "attention_heads")
+    groups: dict[tuple[int, BrokenLaw], list[HandKeptRow]] = {}
     for row in table.rows:
-        hidden, heads = row.count("hidden_size"), row.count("attention_heads")
-        if hidden and heads and hidden % heads:
-            lines = [row.values[name].line for name in ("hidden_size", "attention_heads")]
+        for broken in broken_laws({name: row.count(name) for name in names}):
+            lines = [row.values[name].line for name in names]
             if lines.count(row.line) != 1:
-                groups.setdefault((0 if row.line in lines else max(lines), hidden, heads), []).append(row)
-    for (line, hidden, heads), rows in groups.items():
-        text = f"hidden size {hidden} does not split over {heads} heads{_more(rows)}"
-        likely = f"hidden size {nearest(multiples(heads, hidden), hidden)}, or other heads"
-        finding = Finding(line or rows[0].line, table.line, "hidden_size", "hidden size", text, likely)
-        yield finding, [row.line for row in rows], {"hidden_size", "attention_heads"}
+                groups.setdefault((0 if row.line in lines else max(lines), broken), []).append(row)
+    for (line, broken), rows in groups.items():
+        text = f"{broken.numbers}{_more(rows)}"
+        likely = f"{broken.size} {broken.nearest}, or other heads"
+        where = symbol_of("hidden_size")
+        finding = TableFinding(line or rows[0].line, table.line, "hidden_size", where, text, likely)
+        yield Doubt(finding, [row.line for row in rows], set(names))
 
 
-def _names_another(table: Table, row: Row) -> bool:
+def _names_another(table: HandKeptTable, row: HandKeptRow) -> bool:
     """Whether a size inherited from afar need not be that of a row with hyperparameters of its own."""
     own = row.line in (row.values[name].line for name in ("layers", "hidden_size"))
     near = table.path[-1].line if table.path else 0
     return own and row.values["size"].line not in (row.line, near)
 
 
-def _more(rows: list[Row]) -> str:
+def _more(rows: list[HandKeptRow]) -> str:
     return f" (so in {len(rows)} rows)" if len(rows) > 1 else ""

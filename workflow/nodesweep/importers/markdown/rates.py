@@ -10,7 +10,7 @@ from statistics import median
 from nodesweep.performance import flops
 
 from .columns import UNITS
-from .tables import Row, Table, scaled
+from .tables import HandKeptRow, HandKeptTable, scaled
 
 ASSUMED_VOCABULARY = 50257
 TOLERANCE = 0.02
@@ -20,18 +20,18 @@ SECOND_UNITS = {"s": Decimal(1), "ms": UNITS["seconds"]["ms"], "us": UNITS["seco
 
 
 @dataclass(frozen=True)
-class Convention:
-    """What a printed TFLOPs is: of a "node" or "rank"; with recomputation or without; times read times `factor`."""
+class RateConvention:
+    """What a printed rate is: of a "node" or "rank", without recomputation or with it; `factor`: of printed times."""
 
     basis: str
     model_flops: bool
     factor: Decimal
 
 
-class Rates:
+class TableRates:
     """Time and TFLOPs of one table against the formula; `ranks_per_node` as the table has it."""
 
-    def __init__(self, table: Table, ranks_per_node: int):
+    def __init__(self, table: HandKeptTable, ranks_per_node: int):
         self.table = table
         self.ranks_per_node = ranks_per_node
         self._seconds, self._tflops = table.column("seconds"), table.column("tflops")
@@ -44,14 +44,16 @@ class Rates:
         if rows and not self.resolved:
             self.convention = self._nearest(rows)
 
-    def parts(self, row: Row, basis: str, nodes: int | None = None) -> int | None:
+    def parts(self, row: HandKeptRow, basis: str, nodes: int | None = None) -> int | None:
         """Nodes or ranks of a row; `nodes` in place of the printed ones."""
         known, ranks = nodes or row.count("nodes"), row.count("ranks")
         if basis == "node":
             return known or (ranks // self.ranks_per_node if ranks else None)
         return (None if nodes else ranks) or (known * self.ranks_per_node if known else None)
 
-    def ratios(self, row: Row, convention: Convention, nodes: int | None = None) -> list[tuple[float, float]]:
+    def ratios(
+        self, row: HandKeptRow, convention: RateConvention, nodes: int | None = None
+    ) -> list[tuple[float, float]]:
         """TFLOPs by the formula over those printed, and its tolerance, for each way to count; none where unknown."""
         tflops, seconds = self.printed_tflops(row), self.printed_seconds(row)
         parts = self.parts(row, convention.basis, nodes)
@@ -65,20 +67,27 @@ class Rates:
             for operations in self.operations(row, convention.model_flops)
         ]
 
-    def fits(self, row: Row, convention: Convention | None = None, nodes: int | None = None) -> bool | None:
-        """Whether time and TFLOPs of a row agree; None where that cannot be told."""
+    def fits(self, row: HandKeptRow, convention: RateConvention | None = None, nodes: int | None = None) -> bool | None:
+        """Whether time and TFLOPs of a row agree; None where that is unknown."""
         ratios = self.ratios(row, convention or self.convention, nodes)
         return any(abs(ratio - 1) <= tolerance for ratio, tolerance in ratios) if ratios else None
 
-    def printed_tflops(self, row: Row) -> tuple[Decimal, Decimal] | None:
+    def printed_tflops(self, row: HandKeptRow) -> tuple[Decimal, Decimal] | None:
         """TFLOPs as printed."""
         return self._printed(row, "tflops")
 
-    def printed_seconds(self, row: Row) -> tuple[Decimal, Decimal] | None:
+    def by_formula(self, row: HandKeptRow, name: str, convention: RateConvention) -> float:
+        """The "seconds" or "tflops" of a row as the formula has it by the other; raises ValueError where it has not."""
+        ratios, printed = self.ratios(row, convention), self._printed(row, name)
+        if not ratios or printed is None:
+            raise ValueError(f"line {row.line} does not say enough for the formula")
+        return float(printed[0]) * ratios[0][0]
+
+    def printed_seconds(self, row: HandKeptRow) -> tuple[Decimal, Decimal] | None:
         """Time as printed, in the unit the heading or the cell names."""
         return self._printed(row, "seconds")
 
-    def operations(self, row: Row, model_flops: bool) -> list[int]:
+    def operations(self, row: HandKeptRow, model_flops: bool) -> list[int]:
         """Operations of one iteration, for each way to count them; none where the row does not say enough."""
         layers, hidden, sequence = (row.count(name) for name in ("layers", "hidden_size", "sequence_length"))
         batch, ffn = row.count("global_batch"), row.count("ffn_hidden_size")
@@ -103,25 +112,25 @@ class Rates:
         """Whether a row was judged by an assumed vocabulary."""
         return any(row.count("vocab_size") is None and self.fits(row) is not None for row in self.table.rows)
 
-    def _printed(self, row: Row, name: str) -> tuple[Decimal, Decimal] | None:
+    def _printed(self, row: HandKeptRow, name: str) -> tuple[Decimal, Decimal] | None:
         value = row.values.get(name)
         column = self._tflops if name == "tflops" else self._seconds
         return None if value is None or value.approximate else scaled(value, column, name)
 
-    def _conventions(self) -> list[Convention]:
+    def _conventions(self) -> list[RateConvention]:
         """All readings of the columns, the more likely ones first."""
         if self._seconds is None or self._tflops is None:
-            return [Convention("node", False, Decimal(1))]
+            return [RateConvention("node", False, Decimal(1))]
         declared = self._seconds.scale or Decimal(1)
         factors = [Decimal(1), *(scale / declared for scale in SECOND_UNITS.values() if scale != declared)]
         bases = [self._tflops.basis] if self._tflops.basis else ["node", "rank"][: 1 + (self.ranks_per_node > 1)]
         counts = [True] if self._tflops.model_flops else [False, True]
         return [
-            Convention(basis, model_flops, factor)
+            RateConvention(basis, model_flops, factor)
             for factor, basis, model_flops in product(factors[: 1 if self._seconds.rate else None], bases, counts)
         ]
 
-    def _nearest(self, rows: Iterable[Row]) -> Convention:
+    def _nearest(self, rows: Iterable[HandKeptRow]) -> RateConvention:
         """Where no convention fits: the first, in the unit of time that comes within a factor of two, if one does."""
         conventions = self._conventions()
         ratio = median(self.ratios(row, conventions[0])[0][0] for row in rows)

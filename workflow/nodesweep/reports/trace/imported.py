@@ -1,24 +1,11 @@
 """A figure of an imported row -> the cells and findings it comes from."""
 
+from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.importers.markdown import Imported, ImportedRow, ImportedTable
 
 FIELDS = {
-    "nodes": "nodes",
-    "ranks_per_node": "ranks_per_node",
-    "ranks": "ranks",
-    "data": "data",
-    "tensor": "tensor",
-    "pipeline": "pipeline",
-    "micro_batch_samples": "micro_batch",
-    "global_batch_samples": "global_batch",
-    "sequence_length_tokens": "sequence_length",
-    "activation_checkpointing": "activation_checkpointing",
-    "frequency_ghz": "frequency",
+    **{column: row.name for column, row in COLUMNS.items()},
     "model_size": "size",
-    "layers": "layers",
-    "hidden_size": "hidden_size",
-    "attention_heads": "attention_heads",
-    "vocab_size": "vocab_size",
     "note": "note",
     "outcome": "status",
     "memory_mib": "memory",
@@ -59,7 +46,7 @@ def trace(imported: Imported, table: ImportedTable, row: ImportedRow, name: str)
     said += [f"{imported.file}:{one.line}: {one.sentence()}" for one in found]
     if said:
         return tuple(said)
-    if getattr(row.figures, name, None) is None and name != "campaign":
+    if row.figures.row().get(name) is None and name != "campaign":
         return (f"{place}: says nothing of it",)
     return (
         f"{place}: {FOLLOWS.get(name, 'no cell of its own: from lists or headings above its table, or other cells')}",

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep.config.columns import TIDY
+from nodesweep.config.layout_fields import COLUMNS as LAYOUT_COLUMNS
 from nodesweep.config.loader import Key
-from nodesweep.importers.job_logs.fields import FIELDS
 from nodesweep.importers.job_logs.job import IngestedLog, model_of
+from nodesweep.importers.layout_values import READ_FIELDS
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
@@ -67,12 +68,12 @@ class JobFacts:
 
 def _field(name: str) -> Callable[[JobFacts], Trace]:
     def trace(facts: JobFacts) -> Trace:
-        word = facts.job.words.get(name)
-        if word is None:
+        origin = facts.job.origins.get(name)
+        if origin is None:
             return Trace((f"{facts.log} does not tell",))
-        if word.line is None:
-            return Trace((word.said,))
-        return Trace((f"{place_of(facts.job, word.line)}: {word.said}",), (word.line,))
+        if origin.line is None:
+            return Trace((origin.text,))
+        return Trace((f"{place_of(facts.job, origin.line)}: {origin.text}",), (origin.line,))
 
     return trace
 
@@ -91,7 +92,7 @@ def _flags(facts: JobFacts) -> Trace:
 
 
 _KNOWN: dict[str, Callable[[JobFacts], Trace]] = {
-    **{field.column: _field(name) for name, field in FIELDS.items() if field.column},
+    **{column: _field(row.name) for column, row in LAYOUT_COLUMNS.items() if row.name in READ_FIELDS},
     **MEASURED,
     "slug": _says("the path of the log, and a hash of it"),
     "model_size": _size,

@@ -4,7 +4,7 @@ import csv
 import difflib
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
@@ -137,7 +137,7 @@ def _imported(path: Path) -> dict[str, Callable[[tuple[str, ...]], Row]]:
     def traced(table: ImportedTable, row: ImportedRow, columns: tuple[str, ...]) -> Row:
         head = [f"{path}: imported from {document.file}, line {row.line}"]
         traces = {name: Trace(imported_rows.trace(document, table, row, name)) for name in columns}
-        figures = {**asdict(row.figures), "campaign": document.campaign(table)}
+        figures = {**row.figures.row(), "campaign": document.campaign(table)}
         values = _values(to_csv(build((), [figures])), row.figures.slug)
         return Row(path.parent.parent, head, traces, values, {})
 
