@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-MemoryUnit = Literal["rank", "node", "job"]
-"""What a figure of memory is of."""
+MemoryScope = Literal["rank", "node", "job"]
+"""What a figure of memory is the highest use of."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class MemorySource:
     """
 
     name: str
-    unit: MemoryUnit | None = None
+    unit: MemoryScope | None = None
     of_rank: str = ""
 
 
@@ -33,7 +33,7 @@ MEMORY_SOURCES: dict[str, MemorySource] = {
 """Every source by name."""
 
 
-def by_scheduler(unit: MemoryUnit | None) -> str:
+def by_scheduler(unit: MemoryScope | None) -> str:
     """The column memory_source of a figure that a scheduler gives.
 
     >>> by_scheduler("node")
@@ -42,13 +42,13 @@ def by_scheduler(unit: MemoryUnit | None) -> str:
     return f"scheduler, of a {unit}"
 
 
-_UNITS: dict[str, MemoryUnit] = {
+_UNITS: dict[str, MemoryScope] = {
     **{row.name: row.unit for row in MEMORY_SOURCES.values() if row.unit},
-    **{by_scheduler(unit): unit for unit in get_args(MemoryUnit)},
+    **{by_scheduler(unit): unit for unit in get_args(MemoryScope)},
 }
 
 
-def unit_of(source: str | None) -> MemoryUnit:
+def unit_of(source: str | None) -> MemoryScope:
     """What a figure is of, by its column memory_source; a rank for figures of hand-kept tables.
 
     >>> unit_of("scheduler, of a job"), unit_of("log-node-used"), unit_of(None)
