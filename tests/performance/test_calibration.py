@@ -92,7 +92,7 @@ def test_too_few_rows_are_refused(chosen: list[int], refusal: str) -> None:
     assert (refusal in found) if refusal else not found
 
 
-def test_a_refusal_is_for_what_hangs_on_it() -> None:
+def test_a_refusal_is_for_what_depends_on_it() -> None:
     """After 192 and 384 nodes alone DP 1 and 2 may be predicted, of MP 6 too; of more replicas nothing is said."""
     found = calibrate("june", june()[:2], targets=[one.case for one in june()])
     assert [found.estimate(one.case) is not None for one in june()] == [one.case.data <= 2 for one in june()]
@@ -170,7 +170,7 @@ def test_memory_that_is_not_told(chosen: list[int], refusal: str) -> None:
 
 
 def test_the_file_of_a_calibration() -> None:
-    """It is YAML that people can read, it is read back as it was, and anything else is refused."""
+    """A calibration file is YAML that people can read, it is read back as it was, and anything else is refused."""
     found = calibrate("june", [*june(), *april()[4:]])
     text = found.to_yaml()
     assert Calibration.from_yaml(text) == found
@@ -182,13 +182,25 @@ def test_the_file_of_a_calibration() -> None:
 
 
 def test_rows_of_the_table_as_observations() -> None:
-    """A row with all sizes is one; without a size, against the laws or without a figure it is left out and told of."""
+    """A row with all sizes is one; without a size, against the laws or without a figure it is excluded, and why."""
     empty = dict.fromkeys(TIDY)
     whole = {
         **empty,
-        **{"slug": "a", "nodes": 8, "ranks_per_node": 1, "data": 2, "tensor": 2, "pipeline": 2, "layers": 4},
-        **{"micro_batch_samples": 1, "global_batch_samples": 8, "sequence_length_tokens": 16, "hidden_size": 8},
-        **{"activation_checkpointing": True, "attention_heads": 2, "vocab_size": 128, "iteration_seconds": 1.5},
+        "slug": "a",
+        "nodes": 8,
+        "ranks_per_node": 1,
+        "data": 2,
+        "tensor": 2,
+        "pipeline": 2,
+        "layers": 4,
+        "micro_batch_samples": 1,
+        "global_batch_samples": 8,
+        "sequence_length_tokens": 16,
+        "hidden_size": 8,
+        "activation_checkpointing": True,
+        "attention_heads": 2,
+        "vocab_size": 128,
+        "iteration_seconds": 1.5,
     }
     rows = [
         whole,
@@ -197,9 +209,9 @@ def test_rows_of_the_table_as_observations() -> None:
         {**whole, "slug": "d", "iteration_seconds": None, "outcome": "crash"},
         {**whole, "slug": "e", "outcome": "oom", "memory_mib": 100.0, "source_file": "kept.md", "source_line": 7},
     ]
-    found, left_out = observations_of(rows, Workload(command=("train",)))
+    found, excluded = observations_of(rows, Workload(command=("train",)))
     assert [(one.name, one.seconds, one.limited) for one in found] == [("a", 1.5, False), ("e kept.md:7", 1.5, True)]
-    assert [(one.name, one.reason) for one in left_out] == [
+    assert [(one.name, one.reason) for one in excluded] == [
         ("b", "its layout is not wholly known, or does not add up"),
         ("c", "its layout is not wholly known, or does not add up"),
         ("d", "nothing was measured (crash)"),
@@ -214,7 +226,9 @@ def of_many_kinds() -> list[Observation]:
     ):
         data = 1 + (tensor * pipeline + micro_batch) % 4
         case = case_of(data * tensor * pipeline, data, tensor, bool(recomputed)).changed(
-            **{"pipeline": pipeline, "micro_batch": micro_batch, "sequence_length": 1024 * sequence},
+            pipeline=pipeline,
+            micro_batch=micro_batch,
+            sequence_length=1024 * sequence,
             global_batch=data * micro_batch * 32,
         )
         seconds = case.stage_flops / 1e12 * 0.05 * (1 / tensor + 0.1) * (32 + pipeline - 1) + 0.5 * math.log2(data)

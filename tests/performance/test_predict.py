@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from study_rows import JUNE
@@ -10,6 +9,7 @@ from sweeps import REPOSITORY, write
 
 from nodesweep.cli.main import main
 from nodesweep.config.sweep import Sweep
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.performance.predict import asked, foreseen
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.sweep.study import Study
@@ -17,21 +17,28 @@ from nodesweep.sweep.study import Study
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
 
 
-def rows(campaign: str) -> list[dict[str, Any]]:
+def rows(campaign: str) -> list[TidyRow]:
     """The runs of June as rows that were taken in from a file of that name."""
     return [
         {
-            **{
-                "slug": f"n{nodes}-{tensor}",
-                "campaign": campaign,
-                "source": "import",
-                "state": "ended",
-                "outcome": "ok",
-            },
-            **{"nodes": nodes, "ranks_per_node": 1, "data": data, "tensor": tensor, "pipeline": 48},
-            **{"micro_batch_samples": 1, "global_batch_samples": 1536, "sequence_length_tokens": 2048},
-            **{"activation_checkpointing": True, "layers": 48, "hidden_size": 7176 if tensor == 6 else 7168},
-            **{"attention_heads": 78 if tensor == 6 else 56, "iteration_seconds": seconds},
+            "slug": f"n{nodes}-{tensor}",
+            "campaign": campaign,
+            "source": "import",
+            "state": "ended",
+            "outcome": "ok",
+            "nodes": nodes,
+            "ranks_per_node": 1,
+            "data": data,
+            "tensor": tensor,
+            "pipeline": 48,
+            "micro_batch_samples": 1,
+            "global_batch_samples": 1536,
+            "sequence_length_tokens": 2048,
+            "activation_checkpointing": True,
+            "layers": 48,
+            "hidden_size": 7176 if tensor == 6 else 7168,
+            "attention_heads": 78 if tensor == 6 else 56,
+            "iteration_seconds": seconds,
         }
         for nodes, data, tensor, seconds in JUNE
     ]
@@ -143,8 +150,12 @@ def test_a_sweep_explained(tmp_path, monkeypatch, capsys):
     machine = {"name": "m", "scheduler": "local"}
     model = {"layers": 48, "hidden_size": 7168, "attention_heads": 56, "vocab_size": 50257}
     sweep = {
-        **{"sweep": "toy", "model": model, "machine": machine, "workload": {"command": ["train"]}},
-        **{"iterations": {"total": 3}, "layouts": [{"nodes": 192, "tensor": 4, **POINT}]},
+        "sweep": "toy",
+        "model": model,
+        "machine": machine,
+        "workload": {"command": ["train"]},
+        "iterations": {"total": 3},
+        "layouts": [{"nodes": 192, "tensor": 4, **POINT}],
     }
     words = ("--configfile", str(write(tmp_path / "sweep.yaml", sweep)))
     assert main(["explain", *words]) == 1

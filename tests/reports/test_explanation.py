@@ -16,8 +16,9 @@ from nodesweep.reports.scaling import sentence
 from nodesweep.reports.tables.explanation import explanation
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.results.metrics import EXPLAINED, Basis, explain
+from nodesweep.results.rows import LayoutRun
 from nodesweep.results.scaling import ScalingLoss, best_of_each, losses
-from nodesweep.results.table import LayoutRun, build, explained, from_csv, records, restated, to_csv
+from nodesweep.results.table import build, explained, from_csv, records, restated, to_csv
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
 MACHINE = {

@@ -11,8 +11,9 @@ from measuring import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, reco
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
-from nodesweep.results import table as results
-from nodesweep.results.table import LayoutRun, build, from_csv, size_label, to_csv
+from nodesweep.results import rows as rows_of_runs
+from nodesweep.results.rows import LayoutRun, size_label
+from nodesweep.results.table import build, from_csv, to_csv
 from nodesweep.schedulers.base import End
 
 POINT = {"pipeline": 48, "tensor": 4, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
@@ -43,7 +44,7 @@ def runs(tmp_path):
 
 def test_doctests():
     """The example of a size label holds."""
-    assert doctest.testmod(results).failed == 0
+    assert doctest.testmod(rows_of_runs).failed == 0
 
 
 def test_rows_by_hand(runs):

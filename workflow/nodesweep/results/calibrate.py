@@ -16,7 +16,7 @@ from nodesweep.performance.calibration.observations import (
 )
 from nodesweep.performance.dimensions import Dimensions
 
-from .table import LayoutRun
+from .rows import LayoutRun
 
 
 @dataclass

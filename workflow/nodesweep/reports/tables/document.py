@@ -17,7 +17,8 @@ from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.headings import MARKS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
-from nodesweep.results.table import records, restated, size_label
+from nodesweep.results.rows import size_label
+from nodesweep.results.table import records, restated
 from nodesweep.schedulers import SCHEDULERS
 
 from .cells import COLUMN_OF_HEADING, STANDARD, Column, Row, figure, formatted

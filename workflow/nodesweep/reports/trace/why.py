@@ -27,7 +27,8 @@ from nodesweep.logs.lines import lines_at
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.metrics import EXPLAINED, Basis, bases, explain_row
-from nodesweep.results.table import LayoutRun, build, from_csv, records, to_csv
+from nodesweep.results.rows import LayoutRun
+from nodesweep.results.table import build, from_csv, records, to_csv
 from nodesweep.sweep.expand import conditions
 from nodesweep.sweep.study import Study
 
