@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from paths import LOGS
 
-from nodesweep.logs.reader import scan
+from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.summary import Summary, summary
-from nodesweep.logs.verdict import from_log
+from nodesweep.results.outcome import decide_from_log
 
 EXAMPLES = LOGS
 FOLDERS = [EXAMPLES, *(Path(folder) for folder in [os.environ.get("NODESWEEP_LOG_CORPUS")] if folder)]
@@ -71,9 +71,9 @@ def logs(folder: Path) -> list[Path]:
 def rows(log: Path) -> Iterator[Row]:
     """Compare what is read of a log with every figure of its reading that is read at all."""
     expected = json.loads(log.with_suffix(".json").read_text())["expected"]
-    reading = scan(log)
+    reading = read_log(log)
     short = summary(reading)
-    cause = from_log(reading).cause
+    cause = decide_from_log(reading).cause
     accepted = [expected["outcome"], *expected.get("acceptable_outcomes", ())]
     yield Row(log.stem, "outcome", expected["outcome"], cause, cause in accepted)
     for name, value in expected.get("args", {}).items():

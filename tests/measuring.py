@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep.config.sweep import Sweep
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.custom import format_of
+from nodesweep.logs.custom_format import format_of
+from nodesweep.logs.reader import read_log
 from nodesweep.reports.tables.document import document_of, render
 from nodesweep.results.measure import measure
 from nodesweep.results.measurement import Measurement, MeasurementSettings
@@ -65,7 +65,7 @@ def run_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end
     """A layout whose job wrote `lines` and ended so, recorded and measured."""
     log = folder / f"{layout.slug}.log"
     log.write_text("".join(f"{line}\n" for line in lines))
-    reading = scan(log, format_of(sweep.workload.log_format))
+    reading = read_log(log, format_of(sweep.workload.log_format))
     verdict = decide(end, reading, layout.iterations.total)
     record = {"schema": 1, "slug": layout.slug, "attempt": 1, "job_id": "77", **asdict(verdict), "log": log.name}
     measured = measure(layout, record, reading, MeasurementSettings.of(layout, sweep.statistic))

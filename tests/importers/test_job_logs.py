@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from measuring import BIG_MODEL, layouts_of, record_line, run_of, sweep_of
-from paths import LOGS
+from paths import EXAMPLES, LOGS
 from sweeps import toy, write
 
 from nodesweep.cli.main import main
@@ -28,7 +28,7 @@ from nodesweep.importers.job_logs import (
 )
 from nodesweep.importers.job_logs.constraints import broken_laws, completed
 from nodesweep.importers.layout_values import READ_FIELDS
-from nodesweep.logs.trainers.common_settings import SETTINGS
+from nodesweep.logs.trainers import TRAINERS
 from nodesweep.results.measurement import IterationStatistics
 from nodesweep.results.table import from_csv
 
@@ -242,10 +242,10 @@ def test_unreadable_file(tmp_path, monkeypatch):
     def refused(path, form=None):
         if path.name == "b.log":
             raise PermissionError(13, "Permission denied", str(path))
-        return files_scan(path, form)
+        return files_read_log(path, form)
 
-    files_scan = files.scan
-    monkeypatch.setattr(files, "scan", refused)
+    files_read_log = files.read_log
+    monkeypatch.setattr(files, "read_log", refused)
     shutil.copyfile(example("megatron-lm/core_2025_time_limit"), tmp_path / "a.log")
     shutil.copyfile(example("megatron-lm/core_2025_time_limit"), tmp_path / "b.log")
     found = ingested(tmp_path)
@@ -396,8 +396,11 @@ def test_lines_that_tell_of_the_layout(tmp_path, line):
 
 
 def test_all_kinds_of_such_lines_are_tested():
-    """Every row of the table of such lines has a line above."""
-    assert [row.line.markers for row in SETTINGS if not any(list(row.pairs(line)) for line in LAYOUTS_BY_LINE)] == []
+    """Every row that reads settings has a line above, or one in an example log of its trainer."""
+    examples = (line for path in EXAMPLES for line in path.read_text(errors="replace").splitlines(keepends=True))
+    lines = [*LAYOUTS_BY_LINE, *examples]
+    rows = [row for trainer in TRAINERS.values() for row in trainer.settings]
+    assert [row.line.markers for row in rows if not any(list(row.pairs(line)) for line in lines)] == []
 
 
 @pytest.mark.parametrize(

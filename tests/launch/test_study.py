@@ -13,8 +13,8 @@ from sweeps import REPOSITORY
 from nodesweep.cli.main import main
 from nodesweep.launch import journal
 from nodesweep.launch.records import terminal_record
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.custom import format_of
+from nodesweep.logs.custom_format import format_of
+from nodesweep.logs.reader import read_log
 from nodesweep.results.outcome import decide
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.job_script import key_of
@@ -129,7 +129,7 @@ def leave(study: Study, layout: Layout, left: Left) -> None:
     path = study.journal(layout.slug)
     journal.append(path, "intent", key=key, attempt=1, script_sha256="", scheduler="pjm", elapse_limit_seconds=None)
     journal.append(path, "submitted", key=key, job_id=job.id)
-    reading = scan(folder / f"{key}.log", format_of(layout.workload.log_format))
+    reading = read_log(folder / f"{key}.log", format_of(layout.workload.log_format))
     verdict = decide(end, reading, layout.iterations.total)
     record = terminal_record(layout.slug, job, journal.state(path), end, verdict)
     journal.append(path, "ended", record=record)

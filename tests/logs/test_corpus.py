@@ -3,8 +3,8 @@
 import pytest
 from corpus import FOLDERS, logs, rows
 
-from nodesweep.logs.reader import scan
-from nodesweep.logs.verdict import from_log
+from nodesweep.logs.reader import read_log
+from nodesweep.results.outcome import decide_from_log
 
 LOGS = [log for folder in FOLDERS for log in logs(folder)]
 
@@ -18,7 +18,7 @@ def test_reading_of_a_log(log):
 @pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
 def test_a_log_reads_the_same_by_its_format(log):
     """A workload that names the format a log was recognised as gets the same iterations and outcome."""
-    reading = scan(log)
-    named = scan(log, reading.format)
+    reading = read_log(log)
+    named = read_log(log, reading.format)
     assert named.iterations == reading.iterations
-    assert from_log(named).cause == from_log(reading).cause
+    assert decide_from_log(named).cause == decide_from_log(reading).cause

@@ -10,8 +10,8 @@ from sweeps import REPOSITORY, run_nodesweep, run_snakemake, toy, write
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.log_format import LogFormat
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.custom import format_of
+from nodesweep.logs.custom_format import format_of
+from nodesweep.logs.reader import read_log
 from nodesweep.sweep.study import Study
 
 UNSEEN = {
@@ -113,7 +113,7 @@ def test_patterns_that_would_backtrack_for_ever(tmp_path: Path, pattern: str) ->
     log = tmp_path / "slow.log"
     log.write_text(("a" * 5_000 + "\n") * 200)
     started = time.process_time()
-    scan(log, format_of(form))
+    read_log(log, format_of(form))
     assert time.process_time() - started < 10
 
 

@@ -5,17 +5,17 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paths import LOGS
+from paths import examples_of
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
-from nodesweep.logs.endings.signatures import SIGNATURES
-from nodesweep.logs.endings.successes import SUCCESSES
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.formats import FORMATS
-from nodesweep.logs.verdict import LogVerdict, from_log
+from nodesweep.logs.endings.signatures import SIGNATURES_OF_ALL
+from nodesweep.logs.reader import read_log
+from nodesweep.logs.rules import SIGNATURES, SUCCESSES
+from nodesweep.logs.trainers import FORMATS, TRAINERS
+from nodesweep.results.outcome import Verdict, decide_from_log
 
-SUCCESS_LINES = [line.split("\t", 1) for line in (LOGS / "successes.tsv").read_text().splitlines()]
-SIGNATURE_LINES = [line.split("\t", 1) for line in (LOGS / "signatures.tsv").read_text().splitlines()]
+SUCCESS_LINES = examples_of("successes.tsv")
+SIGNATURE_LINES = examples_of("signatures.tsv")
 HARMLESS = [line for kind, line in SIGNATURE_LINES if not kind and "exits successfully" not in line]
 CONSEQUENCES = [
     line
@@ -317,10 +317,10 @@ CASES = {
 def ended(tmp_path):
     """How a log with the given lines ends."""
 
-    def ended(lines) -> LogVerdict:
+    def ended(lines) -> Verdict:
         path = tmp_path / "run.log"
         path.write_text("".join(f"{line}\n" for line in lines))
-        return from_log(scan(path, FORMATS["megatron-deepspeed"]))
+        return decide_from_log(read_log(path, FORMATS["megatron-deepspeed"]))
 
     return ended
 
@@ -361,11 +361,11 @@ def test_failures_behind_records(tmp_path, begun, cause, failure):
     """Another process writes to the end of a line that its writer has not ended: both are read, and its words shown."""
     path = tmp_path / "run.log"
     path.write_text(f"{begun.replace('2', '1', 1)}\n{begun}{failure}\n")
-    reading = scan(path)
+    reading = read_log(path)
     assert reading.iterations
-    assert from_log(reading).cause == cause
-    assert from_log(reading).evidence.endswith(" ".join(failure.split()))
-    assert len(from_log(reading).evidence) < len(failure) + 40
+    assert decide_from_log(reading).cause == cause
+    assert decide_from_log(reading).evidence.endswith(" ".join(failure.split()))
+    assert len(decide_from_log(reading).evidence) < len(failure) + 40
 
 
 @pytest.mark.parametrize("prefix", ["0: ", "[default0]:", "[rank0]:[rank0]: ", "192.168.1.2: ", "(train, pid=7) "])
@@ -398,8 +398,13 @@ def test_consequences_change_no_cause(ended, data, name):
 
 def test_outcomes_and_notes(ended):
     """The coarse outcome follows from the cause, and notes say what a reader should know."""
-    assert ended(BEGUN) == LogVerdict(
-        "truncated", "lost", "after iteration 2", f"line 3: {' '.join(record(2).split())}", "the log simply ends"
+    assert ended(BEGUN) == Verdict(
+        outcome="lost",
+        where="after iteration 2",
+        evidence=f"line 3: {' '.join(record(2).split())}",
+        note="the log simply ends",
+        rule="there is nothing but a log, and it simply ends",
+        cause="truncated",
     )
     assert ended([failed(-9)]).note == "killed by SIGKILL; the host's OOM killer is likely"
     assert ended(STORE).note == "only consequences of a failure are in the log"
@@ -417,7 +422,7 @@ def test_success_examples(tmp_path, kind, line):
     """Every example of a success is known by its own row, alone and behind prefixes; other lines by none."""
     for prefix in ("", "0: ", "[default3]:") if kind else ("",):
         (tmp_path / "run.log").write_text(f"{prefix}{line}\n")
-        seen = scan(tmp_path / "run.log", FORMATS["megatron-deepspeed"]).successes
+        seen = read_log(tmp_path / "run.log", FORMATS["megatron-deepspeed"]).successes
         assert [(item.success.kind, item.line, item.count) for item in seen] == ([(kind, 1, 1)] if kind else [])
 
 
@@ -431,10 +436,15 @@ def test_every_marker_is_of_use():
 
 
 def test_markers_are_few_and_long():
-    """Literal markers stay a small set of words that a healthy log of a million lines hardly holds."""
-    markers = {marker for row in (*SIGNATURES, *SUCCESSES) for marker in row.markers}
-    assert len(markers) <= 130
-    assert min(map(len, markers)) >= 6
+    """Markers of all logs and of each trainer stay few: words that a healthy log of a million lines hardly holds."""
+    of_all = {marker for row in SIGNATURES_OF_ALL for marker in row.markers}
+    of_trainers = [
+        {marker for row in (*trainer.signatures, *trainer.successes) for marker in row.markers}
+        for trainer in TRAINERS.values()
+    ]
+    assert len(of_all) <= 115
+    assert max(map(len, of_trainers)) <= 6
+    assert min(map(len, of_all.union(*of_trainers))) >= 6
 
 
 @pytest.mark.parametrize("row", [*SIGNATURES, *SUCCESSES], ids=lambda row: row.kind)

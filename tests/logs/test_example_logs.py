@@ -25,10 +25,8 @@ def test_reading_of_an_example_is_possible(path):
         assert in_gb is None or in_mib == pytest.approx(in_gb * 1e9 / 2**20, abs=0.1)
 
 
-def test_table_of_the_examples_is_complete():
-    """The README lists every example with its framework and sentence, and every reading has its log."""
+def test_every_example_has_a_reading():
+    """Each log has a reading and each reading a log, and the sentences that say what they show differ."""
     readings = {name_of_example(path): json.loads(path.read_text()) for path in LOGS.glob("*/*.json")}
-    rows = [f"| `{key}` | {reading['framework']} | {reading['about']} |" for key, reading in sorted(readings.items())]
-    lines = (LOGS / "README.md").read_text().splitlines()
-    assert [line for line in lines if line.startswith("| `")] == rows
     assert sorted(readings) == sorted(map(name_of_example, EXAMPLES))
+    assert len({reading["about"] for reading in readings.values()}) == len(readings)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from paths import LOGS
 
-from nodesweep.logs.explain import as_json, explanation
-from nodesweep.logs.reader import scan
+from nodesweep.logs.reader import read_log
 from nodesweep.logs.summary import summary
-from nodesweep.logs.verdict import from_log
+from nodesweep.reports.log_explanation import as_json, explanation
+from nodesweep.results.outcome import decide_from_log
 
 LINES = 1_000_000
 EXAMPLES = [line for path in sorted(LOGS.glob("*/*.log")) for line in path.read_bytes().split(b"\n")]
-EXAMPLES += [line.partition(b"\t")[2] for path in LOGS.glob("*.tsv") for line in path.read_bytes().split(b"\n")]
+EXAMPLES += [line.partition(b"\t")[2] for path in LOGS.rglob("*.tsv") for line in path.read_bytes().split(b"\n")]
 
 
 def mutated(line: bytes, chance: random.Random) -> bytes:
@@ -50,13 +50,13 @@ def hostile(lines: int, seed: int) -> bytes:
 
 def check(path: Path) -> None:
     """Whatever the bytes, a reading makes sense and can be told."""
-    reading = scan(path)
+    reading = read_log(path)
     numbers = [row.number for row in reading.iterations]
     assert numbers == sorted(set(numbers))
     assert all(row.seconds is None or 0 < row.seconds < float("inf") for row in reading.iterations)
     assert all(found.text.isprintable() and len(found.text) <= 300 for found in reading.signatures)
     assert reading.lines == path.read_bytes().count(b"\n") + 1
-    assert from_log(reading).evidence.isprintable()
+    assert decide_from_log(reading).evidence.isprintable()
     assert summary(reading)["n_iteration_records"] == len(numbers)
     assert explanation("log", reading, []) and as_json(reading)
 
@@ -82,7 +82,7 @@ def test_time_grows_with_the_lines(million, tmp_path):
         path = tmp_path / f"{times}.log"
         path.write_bytes(b"\n".join([content] * times))
         started = time.process_time()
-        scan(path)
+        read_log(path)
         seconds.append(time.process_time() - started)
     assert seconds[1] < 8 * seconds[0]
 
@@ -96,7 +96,7 @@ def test_a_line_of_fifty_megabytes(tmp_path, unit):
     )
     path.write_bytes(unit * (50_000_000 // len(unit)) + b"\n" + record)
     started = time.process_time()
-    assert [row.seconds for row in scan(path).iterations] == [1.0]
+    assert [row.seconds for row in read_log(path).iterations] == [1.0]
     assert time.process_time() - started < 30
 
 
@@ -105,4 +105,4 @@ def test_truncated_utf8(tmp_path):
     path = tmp_path / "cut.log"
     record = " iteration        1/       2 | elapsed time per iteration (ms): 1000.0 |\n"
     path.write_bytes((record + "損失").encode()[:-1])
-    assert len(scan(path).iterations) == 1
+    assert len(read_log(path).iterations) == 1

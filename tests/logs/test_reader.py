@@ -10,22 +10,19 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paths import LOGS
+from paths import LOGS, examples_of
 
-from nodesweep.logs import collector as collect
-from nodesweep.logs.endings.signatures import SIGNATURES
+from nodesweep.logs import collector
 from nodesweep.logs.memory import NodeMemory, RankMemory, highest
-from nodesweep.logs.reader import scan
+from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import Iteration, LogReading
-from nodesweep.logs.rules import rules
-from nodesweep.logs.search import parallel as helper
-from nodesweep.logs.search import search
-from nodesweep.logs.search.prefilter import LEADS
+from nodesweep.logs.rules import SIGNATURES, rules
+from nodesweep.logs.search import parallel, search
 from nodesweep.logs.summary import summary
-from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.trainers import FORMATS
 
 MEGATRON_DEEPSPEED = FORMATS["megatron-deepspeed"]
-SIGNATURE_LINES = [line.split("\t", 1) for line in (LOGS / "signatures.tsv").read_text().splitlines()]
+SIGNATURE_LINES = examples_of("signatures.tsv")
 OOM = "[rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.16 GiB."
 
 
@@ -41,7 +38,7 @@ def read(tmp_path):
     def read(content: str | bytes, form=MEGATRON_DEEPSPEED):
         path = tmp_path / "run.log"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return scan(path, form)
+        return read_log(path, form)
 
     return read
 
@@ -49,7 +46,7 @@ def read(tmp_path):
 @pytest.mark.parametrize("name", ["megatron-deepspeed", "megatron-deepspeed-forks"])
 def test_reading_of_an_example_log(name, golden):
     """Everything the example logs say is read, as the golden file lists it."""
-    reading = scan(LOGS / f"{name}.log", MEGATRON_DEEPSPEED)
+    reading = read_log(LOGS / f"{name}.log", MEGATRON_DEEPSPEED)
     rows = [
         summary(reading),
         *(row._asdict() for row in reading.iterations),
@@ -60,7 +57,7 @@ def test_reading_of_an_example_log(name, golden):
 
 def test_iterations_of_the_example():
     """The finished example has four iterations of 1500, 1001, 1000 and 999 ms and losses from 9.01 to 8.125."""
-    reading = scan(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED)
+    reading = read_log(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED)
     assert [(row.number, row.seconds, row.loss) for row in reading.iterations] == [
         (1, 1.5, 9.01),
         (2, 1.001, 8.5),
@@ -84,7 +81,7 @@ def test_iterations_of_the_example():
 
 def test_memory_is_the_peak_over_ranks_and_lines():
     """Reports glued on one line both count; a later, lower peak does not; each figure has its own highest rank."""
-    reading = scan(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED)
+    reading = read_log(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED)
     assert reading.rank_memory == (RankMemory(0, 310.5, 405.0, 20), RankMemory(1, 290.25, 420.0, 20))
     assert highest(reading.rank_memory, "peak_allocated_mib").rank == 0
     assert highest(reading.rank_memory, "peak_reserved_mib").rank == 1
@@ -92,12 +89,12 @@ def test_memory_is_the_peak_over_ranks_and_lines():
 
 def test_node_memory_is_the_highest_use():
     """Of two nodes' reports the higher one is kept, with its line."""
-    assert scan(LOGS / "megatron-deepspeed-forks.log", MEGATRON_DEEPSPEED).node_memory == NodeMemory(16622.7, 3)
+    assert read_log(LOGS / "megatron-deepspeed-forks.log", MEGATRON_DEEPSPEED).node_memory == NodeMemory(16622.7, 3)
 
 
 def test_arguments_with_blanks_and_without_dots():
     """A value with blanks is kept whole, and a name too long for dots is still a name."""
-    arguments = dict(scan(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED).arguments)
+    arguments = dict(read_log(LOGS / "megatron-deepspeed.log", MEGATRON_DEEPSPEED).arguments)
     assert arguments["data_path"] == "['a path with blanks', 'b']"
     assert arguments["init_method_of_the_very_first_embedding_of_tokens"] == "normal"
 
@@ -179,7 +176,7 @@ def test_colours_are_peeled(read):
 
 def test_no_log_reads_as_an_empty_one(tmp_path):
     """A job that never started has no log, and nothing was read from it."""
-    assert scan(tmp_path / "absent.log", MEGATRON_DEEPSPEED) == LogReading(MEGATRON_DEEPSPEED)
+    assert read_log(tmp_path / "absent.log", MEGATRON_DEEPSPEED) == LogReading(MEGATRON_DEEPSPEED)
 
 
 def test_hostile_log_in_bounded_time(read):
@@ -197,7 +194,7 @@ def test_hostile_log_in_bounded_time(read):
 def test_kept_signatures_are_bounded(read):
     """A log that repeats one failure a thousand times keeps a handful, each at most 300 characters."""
     reading = read((OOM + "x" * 1000 + "\n") * 1000)
-    assert len(reading.signatures) == collect.FOUND_PER_KIND
+    assert len(reading.signatures) == collector.FAILURES_PER_KIND
     assert all(len(found.text) <= 300 for found in reading.signatures)
 
 
@@ -222,8 +219,11 @@ def test_lines_that_hold_a_text(tmp_path_factory, content, block_bytes):
     ]
     found, lines = [], 0
     with mock.patch.object(search, "BLOCK_BYTES", block_bytes), path.open("rb") as stream:
-        for block in search.Search(TEXTS).blocks(stream.fileno(), len(content)):
-            found += [(lines + hit.index, hit.line.removesuffix("\n").encode(), set(hit.texts)) for hit in block.hits]
+        for block in search.LiteralSearch(TEXTS).blocks(stream.fileno(), len(content)):
+            found += [
+                (lines + hit.newlines_before, hit.line.removesuffix("\n").encode(), set(hit.texts))
+                for hit in block.hits
+            ]
             lines += block.newlines
     assert found == [row for row in expected if row[2]]
     assert lines == content.count(b"\n")
@@ -245,20 +245,20 @@ def long_log(tmp_path):
     return path
 
 
-def test_helpers_read_as_one_process_does(long_log, monkeypatch):
+def test_two_processes_read_as_one_does(long_log, monkeypatch):
     """Two processes that search a huge log find in it what one finds."""
-    alone = scan(long_log)
-    monkeypatch.setattr(helper, "HUGE_BYTES", 1)
-    assert scan(long_log) == alone
+    alone = read_log(long_log)
+    monkeypatch.setattr(parallel, "HUGE_BYTES", 1)
+    assert read_log(long_log) == alone
     assert {row.loss for row in alone.iterations[50:]} == {2.5}
     assert [found.text for found in alone.signatures] == [OOM]
 
 
 @pytest.mark.parametrize("answers", [0, 1, 2])
-def test_a_killed_helper_is_replaced(long_log, monkeypatch, answers):
-    """Of helpers that die at once, amid a block or after a few the rest is searched by the reader itself."""
-    alone = scan(long_log)
-    monkeypatch.setattr(helper, "HUGE_BYTES", 1)
+def test_a_killed_process_is_replaced(long_log, monkeypatch, answers):
+    """Where processes die at once, amid a block or after a few, the reader itself searches the rest."""
+    alone = read_log(long_log)
+    monkeypatch.setattr(parallel, "HUGE_BYTES", 1)
     dies = f"""
 import os, signal, sys
 class Dying:
@@ -272,16 +272,16 @@ class Dying:
     def flush(self): pass
 sys.stdout = Dying()
 """
-    monkeypatch.setattr(helper, "PROGRAM", dies + helper.PROGRAM)
-    assert scan(long_log) == alone
+    monkeypatch.setattr(parallel, "PROGRAM", dies + parallel.PROGRAM)
+    assert read_log(long_log) == alone
 
 
-def test_no_helpers_to_be_had(long_log, monkeypatch):
+def test_no_process_can_be_started(long_log, monkeypatch):
     """Where no process can be started the reader searches by itself; one that has been started already is ended."""
-    alone, started = scan(long_log), helper.Helpers._started
-    monkeypatch.setattr(helper, "HUGE_BYTES", 1)
+    alone, started = read_log(long_log), parallel.SearchProcesses._started
+    monkeypatch.setattr(parallel, "HUGE_BYTES", 1)
     monkeypatch.setattr(sys, "executable", "/nonexistent")
-    assert scan(long_log) == alone
+    assert read_log(long_log) == alone
     monkeypatch.undo()
     processes = []
 
@@ -291,28 +291,36 @@ def test_no_helpers_to_be_had(long_log, monkeypatch):
         processes.append(started(self, first))
         return processes[-1]
 
-    monkeypatch.setattr(helper, "HUGE_BYTES", 1)
-    monkeypatch.setattr(helper.Helpers, "_started", second_fails)
-    assert scan(long_log) == alone
+    monkeypatch.setattr(parallel, "HUGE_BYTES", 1)
+    monkeypatch.setattr(parallel.SearchProcesses, "_started", second_fails)
+    assert read_log(long_log) == alone
     assert [process.returncode for process in processes] == [-signal.SIGKILL]
 
 
-def test_helpers_take_no_modules_from_the_working_folder(long_log, tmp_path, monkeypatch):
+def test_processes_take_no_modules_from_the_working_folder(long_log, tmp_path, monkeypatch):
     """A file json.py in the folder where the command runs is no module of ours."""
     (tmp_path / "json.py").write_text("raise SystemExit(1)\n")
     monkeypatch.chdir(tmp_path)
-    with helper.open_log(long_log, LEADS) as log:
-        helpers = helper.Helpers(log.descriptor, log.status.st_size, LEADS)
-        blocks = [block.place.number for block in helpers.blocks()]
-        helpers.stop()
+    texts = rules(None).search.texts
+    with parallel.open_log(long_log, texts) as log:
+        processes = parallel.SearchProcesses(log.descriptor, log.status.st_size, texts)
+        blocks = [block.span.number for block in processes.blocks()]
+        processes.stop()
     assert blocks == [0, 1, 2, 3, 4]
 
 
-def test_every_marker_has_a_lead():
-    """Without a format that is named beforehand a log is searched for the leads only, all of which lead somewhere."""
+def test_a_log_is_searched_for_all_markers():
+    """Each marker of each rule is a text of the search that leads to the rule, and there are no other texts."""
     known = rules(None)
-    assert known.search.texts == LEADS
-    assert all(known.leads)
+    markers = {(row, marker) for row, (_, texts) in enumerate(known.rows) for marker in texts}
+    assert {(row, known.search.texts[n]) for n, rows in enumerate(known.by_text) for row in rows} == markers
+    assert len(known.search.texts) == len(set(known.search.texts)) > 200
+
+
+def test_texts_that_only_make_the_search_fast_are_no_hits():
+    """A line that holds what Hyperscan is given beside the markers is not found."""
+    found = search.LiteralSearch(["marker"]).block_of(b"\x00\x01\x02\x03\n\x00\x01\x02\x06\nmarker\n")
+    assert [(hit.line, hit.newlines_before) for hit in found.hits] == [("marker\n", 2)]
 
 
 PIECES = st.one_of(
@@ -377,7 +385,7 @@ def test_lines_that_srun_tears_anywhere(read, chance):
             torn += ["12: another rank says this\n"] * chance.randrange(2)
             at = end
         reading = read("".join(torn), None)
-        assert reading.format.record.name == form
+        assert reading.format.iteration.name == form
         expected = [1.0 + n / 1000 for n in range(1, 11)] if form == "megatron" else [2.5 + n / 100 for n in range(20)]
         assert [row.seconds for row in reading.iterations] == pytest.approx(expected)
         assert reading.restarts == 0

@@ -6,7 +6,7 @@ import pytest
 
 from nodesweep.logs import tail as growing
 from nodesweep.logs.tail import GrowingLog
-from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.trainers import FORMATS
 
 LINE = " iteration {number:8d}/     500 | elapsed time per iteration (ms): {ms:.1f} | lm loss: 9.0 |\n"
 

@@ -20,8 +20,8 @@ from measuring import (
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert
 from nodesweep.common.numbers import rounded
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.reader import read_log
+from nodesweep.logs.trainers import FORMATS
 from nodesweep.reports.tables import cells as cell_formats
 from nodesweep.reports.tables.cells import Column
 from nodesweep.reports.tables.document import Document, View, document_of, render
@@ -421,7 +421,7 @@ def test_what_the_scheduler_counted(tmp_path):
     study, layout = simple(workload=workload)
     run = run_of(study, layout, tmp_path, [STARTED, *(record_line(number, 3, 2.0) for number in (1, 2, 3))])
     record = {**run.record, "usage": USAGE}
-    reading = scan(tmp_path / record["log"], FORMATS["megatron-deepspeed"])
+    reading = read_log(tmp_path / record["log"], FORMATS["megatron-deepspeed"])
     measurement = measure(layout, record, reading, MeasurementSettings.of(layout, study.statistic))
     run = run._replace(record=record, measurement=measurement)
     assert one_cell("Mem", run, study) == "300.0 MiB"

@@ -19,9 +19,9 @@ from nodesweep.config.origins import origins
 from nodesweep.config.training import Training
 from nodesweep.launch import journal
 from nodesweep.launch.records import terminal_record
+from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.lines import lines_at
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.custom import format_of
+from nodesweep.logs.reader import read_log
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import hardware_flops, parameter_count, tflops_per_node
 from nodesweep.reports.trace import formulas
@@ -104,7 +104,7 @@ def leave(study: Study, slug: str, lines: list[str] | None, end: End = SUCCESS, 
     layout, log = study.layouts[slug], study.directory(slug) / f"{KEY}.log"
     if lines is not None:
         log.write_text("".join(f"{line}\n" for line in lines))
-    verdict = decide(end, scan(log, format_of(layout.workload.log_format)), layout.iterations.total)
+    verdict = decide(end, read_log(log, format_of(layout.workload.log_format)), layout.iterations.total)
     state = journal.state(study.journal(slug))
     record = terminal_record(slug, Job(KEY, "77", log.parent), state, end, verdict)
     journal.append(study.journal(slug), "ended", record=record)
@@ -152,7 +152,7 @@ def test_out_of_memory(study, told):
     leave(study, slug, [STARTED, OUT_OF_MEMORY], End(1))
     measured()
     text = told(slug, "outcome", "Sec/it", "where")
-    assert "outcome = oom\n    job.json: outcome\n    rule: the log tells of memory or of NaN" in text
+    assert "outcome = oom\n    job.json: outcome\n    rule: the log shows that memory ran out or a loss was NaN" in text
     assert f"    line 2: {OUT_OF_MEMORY}\n" in text
     assert f"iteration_seconds (Sec/it) = -\n    {KEY}.log: no line of an iteration with its time\n" in text
     assert "where = in iteration 1" in text

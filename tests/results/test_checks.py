@@ -7,9 +7,9 @@ from measuring import STARTED, layouts_of, measurement_of, record_line, sweep_of
 from paths import EXAMPLES, name_of_example
 
 from nodesweep.config.machine import Machine, PeakTflops, peak_of
-from nodesweep.logs.reader import scan
+from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import Iteration, LogReading
-from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.trainers import FORMATS
 from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.results.checks import above_peak, rates_differ, spread_too_large, stamps_differ
 from nodesweep.results.measure import _half_interquartile_range
@@ -138,7 +138,7 @@ def test_flags_stand_in_the_measurement(tmp_path):
 @pytest.mark.parametrize("path", EXAMPLES, ids=name_of_example)
 def test_example_logs_are_plausible(path):
     """In no example do times, stamps and rates contradict each other; batches are those of the log itself."""
-    reading = scan(path)
+    reading = read_log(path)
     used = timed(reading)[warm_up_records(reading, 1) :]
     if not used:
         return

@@ -17,7 +17,7 @@ from measuring import (
 )
 
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
-from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.trainers import FORMATS
 from nodesweep.logs.warmup import warm_up_records
 from nodesweep.results import measurement as measuring_module
 from nodesweep.results.measurement import SCHEMA, MeasuredMemory, Measurement

@@ -3,9 +3,9 @@
 import pytest
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.formats import FORMATS
-from nodesweep.results.outcome import Verdict, decide
+from nodesweep.logs.reader import read_log
+from nodesweep.logs.trainers import FORMATS
+from nodesweep.results.outcome import Verdict, decide, decide_from_log
 from nodesweep.schedulers.base import End
 
 STARTED = "[before the start of training step] datetime: 2026-02-03 04:05:06 "
@@ -34,7 +34,7 @@ def verdict(tmp_path):
     def verdict(end: End, *lines: str) -> Verdict:
         path = tmp_path / "run.log"
         path.write_text("".join(f"{line}\n" for line in lines))
-        return decide(end, scan(path, FORMATS["megatron-deepspeed"]), 3)
+        return decide(end, read_log(path, FORMATS["megatron-deepspeed"]), 3)
 
     return verdict
 
@@ -85,7 +85,7 @@ def test_outcome_and_where(verdict, end, lines, outcome, where):
 def test_work_done_beats_the_exit_code(verdict):
     """All iterations there: ok, whatever came after, and the note says what."""
     rule = "the log has all iterations asked for, or the trainer says that it finished"
-    assert verdict(End(0), *DONE) == Verdict("ok", "", "line 4: iteration 3 of 3", "", rule)
+    assert verdict(End(0), *DONE) == Verdict("ok", "", "line 4: iteration 3 of 3", "", rule, "ok")
     assert verdict(End(1), *DONE, KEY_ERROR).note == "crashed in cleanup (exit code 1)"
     assert verdict(End(137, "out_of_memory", "OUT_OF_MEMORY"), *DONE).note == "scheduler says OUT_OF_MEMORY"
     assert verdict(End(124, "time_limit"), *DONE).note == "scheduler says time_limit"
@@ -134,4 +134,49 @@ def test_the_iterations_after_the_last_record(tmp_path, requested, code, outcome
     """Of a trainer that logs each tenth iteration 20 is the last seen of 25; a failure or ten more are not hidden."""
     path = tmp_path / "run.log"
     path.write_text("".join(f"{record(number)}\n".replace("/       3", "/      25") for number in (10, 20)))
-    assert decide(End(code), scan(path), requested).outcome == outcome
+    assert decide(End(code), read_log(path), requested).outcome == outcome
+
+
+PEER_ALONE = (STARTED, PEER, REPORT)
+
+
+@pytest.mark.parametrize(
+    ("lines", "cause", "rule"),
+    [
+        (DONE, "ok", "the log has all iterations that it speaks of, or says that the work was done"),
+        ((STARTED, FINISHED), "ok_no_iterations", "the log has all iterations that it speaks of"),
+        ((STARTED, CPU_OOM), "oom_host", "the log shows that memory ran out"),
+        ((STARTED, record(1), NAN), "nan_loss", "the loss is not a number at the end"),
+        ((STARTED, TIME_LIMIT), "time_limit", "the log shows a failure"),
+        (PEER_ALONE, "crash", "the log shows only consequences of a failure"),
+        ((STARTED, record(1)), "truncated", "there is nothing but a log, and it simply ends"),
+    ],
+)
+def test_the_same_rules_decide_from_a_log_alone(tmp_path, lines, cause, rule):
+    """Without scheduler, exit code and a number of iterations the log decides, by the rules that decide of any job."""
+    (tmp_path / "run.log").write_text("".join(f"{line}\n" for line in lines))
+    verdict = decide_from_log(read_log(tmp_path / "run.log"))
+    assert (verdict.cause, verdict.outcome) == (cause, OUTCOME_OF_CAUSE[cause])
+    assert verdict.rule.startswith(rule)
+
+
+def test_what_the_scheduler_knows_stands_in_its_lines(tmp_path):
+    """In a log alone a failed node's line counts before an earlier out-of-memory, as the scheduler's record would."""
+    node = "slurmstepd: error: *** STEP 77.0 ON n1 CANCELLED AT 2026-02-03T04:05:06 DUE TO NODE FAILURE ***"
+    (tmp_path / "run.log").write_text(f"{STARTED}\n{CPU_OOM}\n{node}\n")
+    reading = read_log(tmp_path / "run.log")
+    assert decide_from_log(reading).outcome == decide(End(None, "node_failure"), reading, 3).outcome == "node_failure"
+    assert decide(End(1), reading, 3).outcome == "oom"
+
+
+def test_consequences_alone_are_noted(verdict):
+    """A reader is warned that the line shown is no root cause."""
+    assert verdict(End(1), *PEER_ALONE).note == "only consequences of a failure are in the log"
+
+
+def test_the_record_printed_last_decides_of_nan(tmp_path):
+    """After a restart from iteration 2 its loss is NaN, though iteration 4 of the attempt before had one."""
+    records = (record(number, " lm loss: 9.0 |") for number in (1, 2, 3, 4))
+    lines = [STARTED, *records, record(3, " lm loss: NAN |")]
+    (tmp_path / "run.log").write_text("".join(f"{line}\n" for line in lines).replace("/       3", "/       9"))
+    assert decide(End(1), read_log(tmp_path / "run.log"), 9).cause == "nan_loss"

@@ -15,8 +15,8 @@ from job_scripts import script
 from sweeps import REPOSITORY, toy
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.reader import read_log
+from nodesweep.logs.trainers import FORMATS
 from nodesweep.results.outcome import decide
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers import batch as commands
@@ -107,7 +107,7 @@ def ended(scheduler: Pbs, job: Job) -> End:
 def outcome(end: End, log: str, tmp_path: Path) -> str:
     """The outcome of a run of three iterations that ended so."""
     (tmp_path / "read.log").write_text(log)
-    return decide(end, scan(tmp_path / "read.log", FORMATS["megatron-deepspeed"]), 3).outcome
+    return decide(end, read_log(tmp_path / "read.log", FORMATS["megatron-deepspeed"]), 3).outcome
 
 
 def marker(directory: Path, exit_code: int, cause: str | None = None, returned: float | None = None) -> None:

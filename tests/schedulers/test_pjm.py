@@ -16,8 +16,8 @@ from sweeps import toy, write
 
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.launch.runner import Finished, Policy, Runner
-from nodesweep.logs.reader import scan
-from nodesweep.logs.trainers.formats import FORMATS
+from nodesweep.logs.reader import read_log
+from nodesweep.logs.trainers import FORMATS
 from nodesweep.results.outcome import decide
 from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers import pjm
@@ -113,7 +113,7 @@ def test_ends(tmp_path: Path, row: str, exit_code: int | None, cause: str | None
     assert end is not None and (end.exit_code, end.cause) == (exit_code, cause)
     log = tmp_path / "k-a1.log"
     log.write_text(ITERATION.format(1))
-    assert decide(end, scan(log, FORMATS["megatron-deepspeed"]), 3).outcome == outcome
+    assert decide(end, read_log(log, FORMATS["megatron-deepspeed"]), 3).outcome == outcome
 
 
 def test_a_run_that_did_its_work_is_ok(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_did_its_work_is_ok(tmp_path: Path) -> None:
     end = one(",34704010,k-a1,EXT,0,0,0,-").end
     log = tmp_path / "k-a1.log"
     log.write_text("".join(ITERATION.format(number) for number in (1, 2, 3)))
-    assert end is not None and decide(end, scan(log, FORMATS["megatron-deepspeed"]), 3).outcome == "ok"
+    assert end is not None and decide(end, read_log(log, FORMATS["megatron-deepspeed"]), 3).outcome == "ok"
 
 
 def test_the_words_kept_as_evidence() -> None:
@@ -306,7 +306,7 @@ def test_the_cause_is_found_whichever_rank_wrote_it(tmp_path: Path) -> None:
     for rank, text in enumerate(texts):
         (tmp_path / "k.ranks" / "0" / f"std.1.{rank}").write_text(text)
     gather(tmp_path, "k")
-    reading = scan(tmp_path / "k.log", FORMATS["megatron-deepspeed"])
+    reading = read_log(tmp_path / "k.log", FORMATS["megatron-deepspeed"])
     verdict = decide(End(1), reading, 3)
     assert (verdict.outcome, verdict.where) == ("oom", "after iteration 2")
 

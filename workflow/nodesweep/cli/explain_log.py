@@ -1,17 +1,13 @@
-"""The room that explains a log."""
+"""The command explain-log."""
 
 import argparse
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.logs.patterns.trainer import Format
+from nodesweep.logs.rules import rules
 from nodesweep.logs.search.parallel import open_log
-from nodesweep.logs.search.prefilter import LEADS
-
-if TYPE_CHECKING:
-    from nodesweep.logs.trainers.formats import Format
 
 MOST_LINES, MOST_COLUMNS = 100_000, 10_000
 """Of a log that are looked at for what an unknown trainer may print."""
@@ -26,12 +22,13 @@ def explain_log(options: argparse.Namespace) -> None:
         print(_explained(path, form, options.json))
 
 
-def _explained(path: Path, form: "Format | None", json: bool) -> str:
-    with open_log(path, _texts(form)) as log:
-        from nodesweep.logs.explain import as_json, explanation, look_alikes
-        from nodesweep.logs.reader import read
+def _explained(path: Path, form: Format | None, json: bool) -> str:
+    with open_log(path, rules(form).search.texts) as log:
+        # Loaded while other processes begin to search a huge log.
+        from nodesweep.logs.reader import read_open_log
+        from nodesweep.reports.log_explanation import as_json, explanation, look_alikes
 
-        reading = read(log, form)
+        reading = read_open_log(log, form)
     if json:
         return as_json(reading)
     with path.open(errors="replace") as stream:
@@ -40,18 +37,9 @@ def _explained(path: Path, form: "Format | None", json: bool) -> str:
     return explanation(str(path), reading, alike)
 
 
-def _texts(form: "Format | None") -> Sequence[str]:
-    """What to search a log for; without a format that is known before all that reads it is loaded."""
-    if form is None:
-        return LEADS
-    from nodesweep.logs.rules import rules
-
-    return rules(form).search.texts
-
-
-def _format(options: argparse.Namespace) -> "Format | None":
-    """The format of a sweep's workload; only where a sweep is named is its config worth the time to load."""
-    from nodesweep.logs.trainers.custom import format_of
+def _format(options: argparse.Namespace) -> Format | None:
+    """The format of a sweep's workload; a config takes long to load, and most logs need none."""
+    from nodesweep.logs.custom_format import format_of
 
     from .common import study_of
 

@@ -14,7 +14,7 @@ from nodesweep.importers.job_logs import (
     values_of_settings,
 )
 from nodesweep.importers.markdown import import_markdown
-from nodesweep.logs.trainers.custom import format_of
+from nodesweep.logs.custom_format import format_of
 from nodesweep.reports.tables.document import document_of_logs, render
 from nodesweep.results.metrics import Basis
 from nodesweep.results.table import build, explained, to_csv

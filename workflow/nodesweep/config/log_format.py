@@ -1,28 +1,36 @@
-"""What a user may write of the log of a trainer that nodesweep does not know: its lines, figures and their units."""
+"""How a user describes the log of a trainer that nodesweep does not know: lines, figures and units."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import re2
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from nodesweep.common.text_pattern import TextPattern
 
 from .registries import log_format_names
 from .types import Contained, Expression, Name, OneOf, StrictModel
 
 BuiltInFormat = Annotated[str, OneOf(log_format_names, "log format")]
-TIMES = ("s", "ms", "us", "m", "h")
-MEMORY = ("B", "KiB", "MiB", "GiB", "TiB", "KB", "MB", "GB", "TB")
-SPEEDS = ("FLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s")
-Unit = Literal[TIMES + MEMORY + SPEEDS]
-UNITS = {"seconds": TIMES, "peak_allocated": MEMORY, "peak_reserved": MEMORY, "tflops": SPEEDS}
+TimeUnit = Literal["s", "ms", "us", "m", "h"]
+MemoryUnit = Literal["B", "KiB", "MiB", "GiB", "TiB", "KB", "MB", "GB", "TB"]
+SpeedUnit = Literal["FLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s"]
+Unit = Literal[TimeUnit, MemoryUnit, SpeedUnit]
+UNITS: dict[str, tuple[str, ...]] = {
+    "seconds": get_args(TimeUnit),
+    "peak_allocated": get_args(MemoryUnit),
+    "peak_reserved": get_args(MemoryUnit),
+    "tflops": get_args(SpeedUnit),
+}
 """Units of the figures that have one; none is assumed."""
 
 
-def compiled(pattern: str) -> Any:
-    """A pattern of a user's, in RE2's syntax: its searches take time linear in a line's length. Raises ValueError."""
+def compiled(pattern: str) -> TextPattern:
+    """A user's pattern in RE2's syntax: searches take time linear in a line's length. Raises ValueError."""
     options = re2.Options()
     options.log_errors = False
     try:
-        return re2.compile(pattern, options)
+        result: TextPattern = re2.compile(pattern, options)
+        return result
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args else "unknown"
         raise ValueError(
@@ -112,15 +120,15 @@ class LogFigures(StrictModel):
         if self.seconds is None and self.iterations_per_second is None:
             raise ValueError("has neither seconds nor iterations_per_second; one of them gives the time")
         for name, figure in self.given.items():
-            known = UNITS.get(name, ())
-            if figure.unit not in known and (known or figure.unit is not None):
-                choice = ", ".join(known) or "none; leave it out"
+            units = UNITS.get(name, ())
+            if figure.unit not in units and (units or figure.unit is not None):
+                choice = ", ".join(units) or "none; leave it out"
                 raise ValueError(f"{name} has the unit {figure.unit}; its units: {choice}")
         return self
 
     @property
     def given(self) -> dict[str, LogFigure]:
-        """Those that are described, by name."""
+        """Figures that are described, by name."""
         return {name: figure for name in type(self).model_fields if (figure := getattr(self, name)) is not None}
 
 

@@ -29,4 +29,4 @@ def keys_of_schedulers() -> dict[str, tuple[str, ...]]:
 
 def log_format_names() -> tuple[str, ...]:
     """The log formats a workload may name; `auto` recognises them."""
-    return ("auto", *import_module("nodesweep.logs.trainers.formats").FORMATS)
+    return ("auto", *sorted(import_module("nodesweep.logs.trainers").FORMATS))

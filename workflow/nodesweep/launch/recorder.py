@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nodesweep.common.files import write_atomic
-from nodesweep.logs.reader import scan
+from nodesweep.logs.custom_format import format_of
+from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.trainers.custom import format_of
 from nodesweep.results.measurement_file import measured_from
 from nodesweep.results.outcome import decide
 from nodesweep.schedulers.base import End, Job
@@ -42,7 +42,7 @@ class Recorder:
         log = job.directory / f"{job.key}.log"
         layout = self._study.layouts.get(slug)
         meant = layout or self._study.sweep
-        reading = scan(log, format_of(meant.workload.log_format))
+        reading = read_log(log, format_of(meant.workload.log_format))
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         record = terminal_record(slug, job, state, end, decide(end, reading, meant.iterations.total))

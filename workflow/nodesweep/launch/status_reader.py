@@ -8,9 +8,9 @@ from typing import Any
 
 from nodesweep.common.errors import JournalError
 from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.tail import GrowingLog
-from nodesweep.logs.trainers.custom import format_of
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import Forecast, forecast
 from nodesweep.schedulers import SCHEDULERS

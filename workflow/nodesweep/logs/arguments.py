@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 
 from nodesweep.common.text import plain
 from nodesweep.logs.patterns.prefixes import Peeled
-from nodesweep.logs.trainers.megatron import ARGUMENT, BARE_NAME
+from nodesweep.logs.patterns.regex import Pattern
 
+ARGUMENT = Pattern(r"^ {0,4}(?P<name>[A-Za-z_]\w{0,80}) (?P<dots>\.{0,60}) (?P<value>[^\n]{0,4000})")
+BARE_NAME = 24
+"""Names at least so long may stand in a dump without dots: they leave no room for any."""
 MOST_LINES = 4000
-STRANGERS = 40
+MOST_OTHER_LINES = 40
 _NEOX_END = re.compile(r"\.{0,60}(?:updated|default)$")
 
 
 def _continues(before: Peeled, line: Peeled) -> bool:
-    """Whether srun may have put its label, and nothing else, into the middle of a line."""
+    """Whether two lines may be one that srun tore, with nothing but its label in the middle."""
     if not line.body.strip() or line.body.startswith("----"):
         return False
     return not line.body.startswith(" ") or (len(line.prefix) < len(before.prefix))
@@ -21,7 +24,7 @@ def _continues(before: Peeled, line: Peeled) -> bool:
 
 @dataclass
 class ArgumentDump:
-    """Arguments so far. While `open`, every line may be one; a dump closes at its end or after many other lines.
+    """Arguments so far. While `open`, every line may be one; a dump closes at its last line or after many other lines.
 
     `count`: lines read as arguments, of the last dump. `lines`: where each argument stands.
     """
@@ -30,19 +33,19 @@ class ArgumentDump:
     lines: dict[str, int] = field(default_factory=dict)
     open: bool = False
     count: int = 0
-    _strangers: int = 0
+    _other_lines: int = 0
     _before: dict[str, Peeled] = field(default_factory=dict)
 
     def begin(self) -> None:
-        """A dump starts here; what an earlier run in the file printed no longer holds."""
+        """Begin a dump; arguments of an earlier run in the file no longer count."""
         self.arguments.clear()
         self.lines.clear()
-        self.count, self._strangers, self.open, self._before = 0, 0, True, {}
+        self.count, self._other_lines, self.open, self._before = 0, 0, True, {}
 
     def resume(self) -> None:
-        """Lines of a dump without its beginning."""
+        """Go on with a dump whose first line is missing."""
         self.open = True
-        self._strangers = 0
+        self._other_lines = 0
 
     def take(self, line: Peeled, number: int) -> bool:
         """Read a line; whether it is an argument. One that srun tore in two is joined with its other half."""
@@ -53,8 +56,8 @@ class ArgumentDump:
                 return True
         if self._argument(line.body, number):
             return True
-        self._strangers += 1
-        self.open = self._strangers < STRANGERS and self.count < MOST_LINES
+        self._other_lines += 1
+        self.open = self._other_lines < MOST_OTHER_LINES and self.count < MOST_LINES
         return False
 
     def _argument(self, text: str, number: int) -> bool:
@@ -64,5 +67,5 @@ class ArgumentDump:
         self.arguments[match["name"]] = plain(_NEOX_END.sub("", match["value"].rstrip()))
         self.lines[match["name"]] = number
         self.count += 1
-        self._strangers = 0
+        self._other_lines = 0
         return True

@@ -1,15 +1,15 @@
-"""Figures out of one line: the iterations it holds, and what else stands in it."""
+"""Read quantities out of one line: the iterations it holds, and what else stands in it."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
+from nodesweep.logs.patterns.lines import IterationPattern
 from nodesweep.logs.patterns.prefixes import peel, rank_in, stamp_seconds
-from nodesweep.logs.patterns.rows import Figure, Record
+from nodesweep.logs.patterns.quantities import Quantity, finite
 
+from .memory import PEAKS
 from .reading import Iteration
 
 _FIELDS = frozenset(Iteration._fields)
@@ -18,14 +18,13 @@ MOST = 10**15
 MOST_SHAPES = 1000
 MICROSECONDS = 6
 AFTER_LOSS = "loss scale"
-_MEMORY = ("peak_allocated_mib", "peak_reserved_mib")
 
 
 @dataclass(frozen=True)
-class Extract:
-    """An iteration, its text, the peaks of memory it gives and the rank they are of, and whether it says its number.
+class ExtractedIteration:
+    """An iteration, its text, the peaks of memory it gives and the rank that they belong to.
 
-    `elapsed`: seconds since a progress bar began.
+    `is_numbered`: whether the line says its number. `elapsed`: seconds since a progress bar began.
     """
 
     iteration: Iteration
@@ -37,68 +36,70 @@ class Extract:
 
 
 class Extractor:
-    """Reads the lines of one kind of record. Lines of one shape hold the same figures, which are looked for first.
+    """Reads the lines of one kind. Lines of one shape hold the same quantities, which are looked for first.
 
-    `found`: how often which figures were found together.
+    `found`: how often which quantities were found together.
     """
 
-    def __init__(self, record: Record):
-        self.found: Counter[tuple[Figure, ...]] = Counter()
-        self._record = record
-        self._usual: dict[tuple[int, ...], tuple[tuple[Figure, ...], int]] = {}
+    def __init__(self, pattern: IterationPattern):
+        self.found: Counter[tuple[Quantity, ...]] = Counter()
+        self._pattern = pattern
+        self._usual: dict[tuple[int, ...], tuple[tuple[Quantity, ...], int]] = {}
         self._gives_loss = False
 
-    def iterations(self, text: str, line: int, next_number: int) -> Iterator[Extract]:
+    def iterations(self, text: str, line: int, next_number: int) -> Iterator[ExtractedIteration]:
         """The iterations a line holds; `next_number` is for lines that do not say which they are."""
-        record = self._record
-        text = peel(text, hosts=False).body if record.is_bar else text
-        heads = list(record.head.pattern.finditer(text))
+        pattern = self._pattern
+        text = peel(text, hosts=False).body if pattern.is_bar else text
+        heads = list(pattern.head.pattern.finditer(text))
         for index, match in enumerate(heads):
             end = heads[index + 1].start() if index + 1 < len(heads) else len(text)
-            begin = max(match.start() - record.before, heads[index - 1].end() if index else 0)
-            values, rows = self._figures(text[begin:end])
+            begin = max(match.start() - pattern.before, heads[index - 1].end() if index else 0)
+            values, rows = self._quantities(text[begin:end])
             given, total = _numbers(match.groupdict(), values)
             number = next_number if given is None else whole(given)
             fields = fields_of(values)
-            if number is None or not values.keys() >= record.needed:
+            if number is None or not values.keys() >= pattern.needed:
                 continue  # cut off by the end of the file, torn, or no number where a user's pattern says there is one
             self.found[rows] += 1
-            if self._record.leaves_out_nan:
+            if self._pattern.leaves_out_nan:
                 self._look_for_loss(fields, values, text)
-            memory = {name: values[name] for name in _MEMORY if name in values}
-            clock = stamp_seconds(text, match.start()) if record.derive != "tokens" else None
-            iteration = Iteration(number, line, whole(total), clock=clock, **fields)
+            memory = {name: values[name] for name in PEAKS if name in values}
+            clock = stamp_seconds(text, match.start()) if pattern.derive != "tokens" else None
+            iteration = Iteration(number, line, whole(total), clock=clock).updated(fields)
             rank = rank_in(text[: match.start()])
-            yield Extract(iteration, text[match.start() : end], memory, rank, given is not None, values.get("elapsed"))
+            yield ExtractedIteration(
+                iteration, text[match.start() : end], memory, rank, given is not None, values.get("elapsed")
+            )
 
-    def _figures(self, text: str) -> tuple[dict[str, float], tuple[Figure, ...]]:
+    def _quantities(self, text: str) -> tuple[dict[str, float], tuple[Quantity, ...]]:
         shape = tuple(text.count(mark) for mark in "|:=")
         usual, expected = self._usual.get(shape, ((), -1))
         if expected >= 0:
-            values, rows = figures_in(usual, text)
+            values, rows = quantities_in(usual, text)
             if len(rows) >= expected:
                 return values, rows
-        values, rows = figures_in(self._record.figures, text)
+        values, rows = quantities_in(self._pattern.quantities, text)
         if len(self._usual) < MOST_SHAPES:
-            # Also those that another line of this shape may have: their text is there, what follows is no number.
+            # Others may stand in another line of this shape: here their text is there, but no number follows.
             likely = (
-                row for row in self._record.figures if row in rows or (row.name not in values and row.text in text)
+                row for row in self._pattern.quantities if row in rows or (row.name not in values and row.text in text)
             )
             self._usual[shape] = tuple(likely), len(rows)
         return values, rows
 
-    def _look_for_loss(self, fields: dict[str, Any], values: Mapping[str, float], text: str) -> None:
+    def _look_for_loss(self, fields: dict[str, float | None], values: Mapping[str, float], text: str) -> None:
         """Say why a line has no loss though others have one: it ends before it, or the loss is not a number."""
         if fields.get("loss") is not None:
             self._gives_loss = True
-        elif self._gives_loss and AFTER_LOSS not in text and not text.rstrip().endswith(self._record.tail):
+        elif self._gives_loss and AFTER_LOSS not in text and not text.rstrip().endswith(self._pattern.tail):
             fields["cut"] = True
         elif self._gives_loss and "gradient" not in values and "skipped" in values and not fields["skipped"]:
             fields["lost"] = not fields.get("nan")
 
 
 def _numbers(named: Mapping[str, str | None], values: Mapping[str, float]) -> tuple[str | None, str | None]:
-    """Which iteration a line says it is, and of how many, by its head or by its figures; None where it does not."""
+    """Which iteration a line says it is, and of how many, by its head or by its quantities; None where it does not."""
     step, steps = (str(values[name]) if name in values else None for name in ("step", "steps"))
     if named.get("last") and named["index"] == named["number"]:  # no epoch began before
         steps = str((whole(named["last"]) or 0) + 1)
@@ -114,8 +115,8 @@ def whole(text: str | None) -> int | None:
         return None
 
 
-def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], tuple[Figure, ...]]:
-    """The figures a text holds, by name, in their units, and their rows; of several of one name the first counts."""
+def quantities_in(rows: tuple[Quantity, ...], text: str) -> tuple[dict[str, float], tuple[Quantity, ...]]:
+    """The quantities a text holds, by name, in the names' units, and their rows; of one name the first counts."""
     values: dict[str, float] = {}
     found = []
     for row in rows:
@@ -125,28 +126,28 @@ def figures_in(rows: tuple[Figure, ...], text: str) -> tuple[dict[str, float], t
     return values, tuple(found)
 
 
-def fields_of(values: Mapping[str, float]) -> dict[str, Any]:
-    """Figures as fields of an iteration; a loss that is no finite number makes a nan iteration."""
-    known: dict[str, Any] = {name: value if math.isfinite(value) else None for name, value in values.items()}
-    rate = known.pop("iterations_per_second", None)
+def fields_of(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Quantities as fields of an iteration; a loss that is no finite number makes a nan iteration."""
+    fields = {name: finite(value) for name, value in values.items()}
+    rate = fields.pop("iterations_per_second", None)
     if rate:
-        known["seconds"] = 1 / rate
-    if not (known.get("seconds") or 0) > 0:
-        known.pop("seconds", None)
+        fields["seconds"] = 1 / rate
+    if not (fields.get("seconds") or 0) > 0:
+        fields.pop("seconds", None)
     for name in _WHOLE:
-        if name in known:
-            known[name] = int(known[name] or 0)
-    if known.get("loss") == 0 and known.get("skipped"):
-        known["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
-    elif "loss" in known and known["loss"] is None:
-        known["nan"] = max(known.get("nan", 0), 1)
-    elif not known.get("loss") and "gradient" in known and known["gradient"] is None and not known.get("skipped"):
-        known["loss"], known["lost"] = None, True  # left out, or by the Trainer of transformers printed as 0
-    return {name: value for name, value in known.items() if name in _FIELDS}
+        if name in fields:
+            fields[name] = int(fields[name] or 0)
+    if fields.get("loss") == 0 and fields.get("skipped"):
+        fields["loss"] = None  # what Megatron prints since 2026 where every iteration was skipped
+    elif "loss" in fields and fields["loss"] is None:
+        fields["nan"] = max(fields.get("nan") or 0, 1)
+    elif not fields.get("loss") and "gradient" in fields and fields["gradient"] is None and not fields.get("skipped"):
+        fields["loss"], fields["lost"] = None, True  # left out, or by the Trainer of transformers printed as 0
+    return {name: value for name, value in fields.items() if name in _FIELDS}
 
 
 def derived(records: tuple[Iteration, ...], way: str) -> tuple[Iteration, ...]:
-    """The records with seconds that follow from others: from time stamps ("clock") or from tokens ("tokens")."""
+    """The records with seconds derived from other quantities: time stamps ("clock") or tokens ("tokens")."""
     if way == "tokens":
         return tuple(row._replace(seconds=_from_tokens(row)) for row in records)
     if way == "clock":

@@ -1,4 +1,4 @@
-"""Single lines of a log, found again by their numbers."""
+"""Find single lines of a log by their numbers."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ _HEAD = 4096
 
 
 def lines_at(path: Path, numbers: Iterable[int]) -> dict[int, str]:
-    """The lines of these numbers, from 1, plain and at most 300 characters; without empty ones and those not there.
+    """The lines of these numbers, from 1, plain and at most 300 characters; none for empty lines and past the end.
 
     Reads in constant memory, up to the last line asked for. Raises OSError.
     """
@@ -22,8 +22,8 @@ def lines_at(path: Path, numbers: Iterable[int]) -> dict[int, str]:
             while True:
                 end = block.find(b"\n", at)
                 if number in wanted:
-                    known = heads.get(number, b"")
-                    heads[number] = known + block[at : end if end >= 0 else None][: _HEAD - len(known)]
+                    head = heads.get(number, b"")
+                    heads[number] = head + block[at : end if end >= 0 else None][: _HEAD - len(head)]
                 if end < 0:
                     break
                 number, at = number + 1, end + 1

@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+PEAKS = ("peak_allocated_mib", "peak_reserved_mib")
+"""Names of the peaks that a rank may report."""
+
 
 @dataclass(frozen=True)
 class RankMemory:
-    """The highest figures a rank reported, None where it reports no such figure; `line` of its highest allocation."""
+    """The highest peaks that a rank reported, None where it reports none; `line` holds its highest allocation."""
 
     rank: int
     peak_allocated_mib: float | None
@@ -33,15 +36,15 @@ class MemoryPeaks:
 
     def add_rank(self, rank: int, allocated_mib: float | None, reserved_mib: float | None, line: int) -> None:
         """Take one rank's report into account."""
-        known = self.ranks.get(rank, RankMemory(rank, None, None, line))
-        allocated = _higher(known.peak_allocated_mib, allocated_mib)
-        reserved = _higher(known.peak_reserved_mib, reserved_mib)
-        before = (known.peak_allocated_mib, known.peak_reserved_mib)
+        earlier = self.ranks.get(rank, RankMemory(rank, None, None, line))
+        allocated = _higher(earlier.peak_allocated_mib, allocated_mib)
+        reserved = _higher(earlier.peak_reserved_mib, reserved_mib)
+        before = (earlier.peak_allocated_mib, earlier.peak_reserved_mib)
         leading = allocated != before[0] if allocated is not None else reserved != before[1]
-        self.ranks[rank] = RankMemory(rank, allocated, reserved, line if leading else known.line)
+        self.ranks[rank] = RankMemory(rank, allocated, reserved, line if leading else earlier.line)
 
     def add_node(self, rank: int, used_mib: float, line: int) -> None:
-        """Take the report on its node by a rank into account."""
+        """Take a rank's report on its node into account."""
         self._reporters.add(rank)
         if self.node is not None and used_mib <= self.node.peak_used_mib:
             used_mib, line = self.node.peak_used_mib, self.node.line
@@ -50,9 +53,9 @@ class MemoryPeaks:
 
 def highest(ranks: Iterable[RankMemory], figure: str) -> RankMemory | None:
     """The rank whose `figure` (a field of RankMemory) is highest, the first in the log where several are."""
-    known = [memory for memory in ranks if getattr(memory, figure) is not None]
-    return max(known, key=lambda memory: (getattr(memory, figure), -memory.line), default=None)
+    reported = [memory for memory in ranks if getattr(memory, figure) is not None]
+    return max(reported, key=lambda memory: (getattr(memory, figure), -memory.line), default=None)
 
 
-def _higher(known: float | None, new: float | None) -> float | None:
-    return known if new is None else new if known is None else max(known, new)
+def _higher(one: float | None, other: float | None) -> float | None:
+    return one if other is None else other if one is None else max(one, other)

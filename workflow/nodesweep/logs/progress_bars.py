@@ -1,14 +1,14 @@
-"""Numbers and times for lines that do not tell theirs, from the progress bar drawn before them."""
+"""Number and time lines that lack both, by the progress bar drawn before them."""
 
 from .reading import Iteration
-from .series import Series
+from .series import RecordSeries
 
 SMOOTHED = 20
 CLEAR_SECONDS = 3
-"""A bar shows whole seconds: so many are known well enough."""
+"""A bar shows whole seconds, so that only so many are exact enough."""
 
 
-class Bars:
+class ProgressBars:
     """The bar of a training as it is drawn, and the line that was numbered by it last."""
 
     def __init__(self) -> None:
@@ -16,10 +16,10 @@ class Bars:
         self._begun: tuple[int, float | None, int | None] | None = None
         self._after_first: Iteration | None = None
         self._used: tuple[int, int | None] | None = None
-        self._said = ""
+        self._text = ""
 
     def draw(self, bar: Iteration, elapsed: float | None) -> Iteration:
-        """Take the bar's latest state, `elapsed` seconds after it began; the same with the seconds of an iteration.
+        """Take the bar's latest state, `elapsed` seconds after it began, and return it with seconds per iteration.
 
         tqdm smooths its rate, which holds the slow first iterations for long: there the mean since the first counts.
         """
@@ -30,7 +30,7 @@ class Bars:
             if passed >= CLEAR_SECONDS:
                 bar = bar._replace(seconds=passed / (bar.number - self._begun[0]))
         self._bar = bar
-        if self._said and self._after_first is None:
+        if self._text and self._after_first is None:
             self._after_first = bar
         return bar
 
@@ -41,13 +41,13 @@ class Bars:
             return record
         return record._replace(total=bar.total, seconds=record.seconds or bar.seconds)
 
-    def numbered(self, record: Iteration, said: str, series: Series | None) -> Iteration:
-        """A record with what the bar before it says; `said` is its text.
+    def numbered(self, record: Iteration, text: str, series: RecordSeries | None) -> Iteration:
+        """A record with number, total and time of the bar before it; `text` is the record's own.
 
-        Where two come after one bar, as they do where standard output is buffered, bars tell nothing of any of them.
+        Where two records follow one bar, because standard output is buffered, bars number none of them.
         """
         bar, before = self._bar, series.latest if series else None
-        repeats, self._said = said.strip() == self._said, said.strip()
+        repeats, self._text = text.strip() == self._text, text.strip()
         if series is None or before is None:
             return record if bar is None else self._drawn(record, bar)
         if bar is None:
@@ -66,21 +66,21 @@ class Bars:
         self._used = bar.number, bar.total
         return record._replace(number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
 
-    def _numbers_first(self, series: Series, bar: Iteration) -> bool:
-        """Number the first record, which came before any bar, by the one drawn again after it; whether that can be."""
+    def _numbers_first(self, series: RecordSeries, bar: Iteration) -> bool:
+        """Number the first record, which no bar preceded, by the bar drawn again after it; whether that is possible."""
         again = self._after_first
         if again is None or len(series.records) > 1 or again.total != bar.total or again.number >= bar.number:
             return False
         series.renumber(self._drawn(next(iter(series.records.values())), again))
         return True
 
-    def settle(self, series: Series) -> None:
-        """Number the only record by the bar drawn after it, where none came before."""
+    def settle(self, series: RecordSeries) -> None:
+        """Number the only record by the bar drawn after it, where no bar came before."""
         again = self._after_first
         if self._used is None and again is not None and len(series.records) == 1:
             series.renumber(self._drawn(next(iter(series.records.values())), again))
 
     @staticmethod
-    def _counted(record: Iteration, series: Series) -> Iteration:
+    def _counted(record: Iteration, series: RecordSeries) -> Iteration:
         series.count()
         return record._replace(number=series.next_number)

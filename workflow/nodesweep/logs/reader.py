@@ -5,22 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.text import plain, without_escapes
+from nodesweep.logs.patterns.lines import IterationPattern, MemoryReport
 from nodesweep.logs.patterns.prefixes import LABEL, peel
-from nodesweep.logs.patterns.rows import MemoryReport, Record
+from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.search.parallel import OpenLog, open_log
-from nodesweep.logs.search.search import Block, Hit, last_line
-from nodesweep.logs.trainers.formats import Format
+from nodesweep.logs.search.search import LineHit, LogBlock, last_line
 
 from .collector import Collector
-from .extract import figures_in
+from .extract import quantities_in
 from .reading import LogReading
-from .rules import Row, rules
+from .rules import Rule, rules
 
 NEWLINE = ord("\n")
 
 
-def scan(path: Path, form: Format | None = None) -> LogReading:
-    """Read the log at `path` as one of `form`, or recognise it; a log nobody has written yet reads as an empty one.
+def read_log(path: Path, form: Format | None = None) -> LogReading:
+    """Read the log at `path` by a format, or by the one it is recognised as; a missing log reads as an empty one.
 
     Raises OSError.
     """
@@ -29,96 +29,96 @@ def scan(path: Path, form: Format | None = None) -> LogReading:
             log = stack.enter_context(open_log(path, rules(form).search.texts))
         except FileNotFoundError:
             return Reader(form).reading(b"")
-        return read(log, form)
+        return read_open_log(log, form)
 
 
-def read(log: OpenLog, form: Format | None = None) -> LogReading:
-    """Read likewise a log that was opened for these texts: those of the rules for the format."""
+def read_open_log(log: OpenLog, form: Format | None = None) -> LogReading:
+    """Read a log that was opened for the texts of the rules for the format."""
     reader, size = Reader(form), log.status.st_size
     search = reader.rules.search
-    for block in search.blocks(log.descriptor, size, log.helpers.blocks() if log.helpers else ()):
+    for block in search.blocks(log.descriptor, size, log.processes.blocks() if log.processes else ()):
         reader.read(block)
     reading = reader.reading(last_line(log.descriptor, size))
     return replace(reading, size_bytes=size, modified_ns=log.status.st_mtime_ns)
 
 
 class Reader:
-    """One pass: lines that hold some text of the rules are decoded, mended where torn, and given to the collector."""
+    """One pass over a log: lines that hold a marker are decoded, mended where torn, and given to the collector."""
 
     def __init__(self, form: Format | None):
         self.rules = rules(form)
-        self._given = Collector(form)
+        self._collector = Collector(form)
         self._mended = ""
         self._lines = 0
 
-    def read(self, block: Block) -> None:
+    def read(self, block: LogBlock) -> None:
         """Take a block of lines."""
         at, next_line = block.begin, self._lines + 1
         for hit in block.hits:
-            if self._given.dump.open:
+            if self._collector.dump.open:
                 self._read_dump(block, at, hit.begin, next_line)
-            line = self._lines + hit.index + 1
+            line = self._lines + hit.newlines_before + 1
             self._read_line(block, hit, line)
             at, next_line = hit.end, line + hit.line.endswith("\n")
-        if self._given.dump.open:
+        if self._collector.dump.open:
             self._read_dump(block, at, block.end, next_line)
         self._lines += block.newlines
 
     def reading(self, last: bytes) -> LogReading:
-        """What all lines have given, the last of which is this."""
+        """What all lines have given; `last`: the last line of the log."""
         unfinished = bool(last) and not last.endswith(b"\n")
-        return self._given.reading(plain(_decoded(last)), self._lines + unfinished)
+        return self._collector.reading(plain(_decoded(last)), self._lines + unfinished)
 
-    def _read_dump(self, block: Block, begin: int, end: int, line: int) -> None:
-        """Read the lines between two others as arguments, while they are any."""
+    def _read_dump(self, block: LogBlock, begin: int, end: int, line: int) -> None:
+        """Read the lines between two places as arguments, as long as they are some."""
         for low, high in block.lines(begin, end):
-            if not self._given.dump.open:
+            if not self._collector.dump.open:
                 return
-            self._given.dump.take(peel(_decoded(block.data[low:high]).rstrip("\r\n")), line)
+            self._collector.dump.take(peel(_decoded(block.data[low:high]).rstrip("\r\n")), line)
             line += block.data[high - 1] == NEWLINE
 
-    def _read_line(self, block: Block, hit: Hit, line: int) -> None:
+    def _read_line(self, block: LogBlock, hit: LineHit, line: int) -> None:
         begin, end, label = hit.begin, hit.end, hit.label
         text = without_escapes(hit.line)
         rows = self.rules.rows_for(hit.texts, text)
         if label is not None and _lacks_end(rows, text) and self._read_mended(block, begin, end, text, label, line):
             return
-        known = any([self._given.take(row, text, line) for row in rows])
-        if self._given.dump.open and not known:
-            known = self._given.dump.take(peel(text.rstrip("\r\n")), line)
-        if label is not None and not known:
-            known = self._read_mended(block, begin, end, text, label, line)
-        self._given.take_end(rows, text, line, known)
+        taken = any([self._collector.take(row, text, line) for row in rows])
+        if self._collector.dump.open and not taken:
+            taken = self._collector.dump.take(peel(text.rstrip("\r\n")), line)
+        if label is not None and not taken:
+            taken = self._read_mended(block, begin, end, text, label, line)
+        self._collector.take_end(rows, text, line, taken)
 
-    def _read_mended(self, block: Block, begin: int, end: int, text: str, label: str, line: int) -> bool:
+    def _read_mended(self, block: LogBlock, begin: int, end: int, text: str, label: str, line: int) -> bool:
         """Read a line that srun tore in two together with its other half, which has the same label."""
         body = LABEL.sub("", text, count=1)
         if len(body) > 1 and self._mended.endswith(body):
             return True  # the second half of what has just been read
-        before, after = (_decoded(half) for half in block.beside(begin, end, label))
+        before, after = (_decoded(half) for half in block.neighbours(begin, end, label))
         for first, second in ((text.rstrip("\r\n"), after), (before.rstrip("\r\n"), body)):
             whole = first + second
             rows = self.rules.rows_in(whole) if first and second else []
-            if any([self._given.take(row, whole, line) for row in rows if _spans(row, whole, len(first))]):
+            if any([self._collector.take(row, whole, line) for row in rows if _spans(row, whole, len(first))]):
                 self._mended = whole
                 return True
         return False
 
 
-def _lacks_end(rows: list[Row], text: str) -> bool:
+def _lacks_end(rows: list[Rule], text: str) -> bool:
     """Whether the line of a record lacks what all such lines end with."""
-    tails = [row.tail for row in rows if isinstance(row, Record) and row.tail]
+    tails = [row.tail for row in rows if isinstance(row, IterationPattern) and row.tail]
     return bool(tails) and not text.rstrip().endswith(tuple(tails))
 
 
-def _spans(row: Row, whole: str, seam: int) -> bool:
-    """Whether a row finds something in two halves put together that goes over the seam."""
+def _spans(row: Rule, whole: str, seam: int) -> bool:
+    """Whether a rule finds something in two halves put together that lies across the seam."""
     match row:
-        case Record():
+        case IterationPattern():
             head = row.head.pattern.search(whole)
             if head is None or head.start() >= seam:
                 return False
-            alone, together = (figures_in(row.figures, whole[head.start() : end])[0] for end in (seam, None))
+            alone, together = (quantities_in(row.quantities, whole[head.start() : end])[0] for end in (seam, None))
             return head.end() > seam or len(together) > len(alone)
         case MemoryReport():
             return any(found.start() < seam < found.end() for found in row.line.pattern.finditer(whole))

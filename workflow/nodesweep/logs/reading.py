@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nodesweep.logs.patterns.endings import Signature, Success
-from nodesweep.logs.trainers.formats import Format
+from nodesweep.logs.patterns.trainer import Format
 
 from .memory import NodeMemory, RankMemory
 
@@ -44,12 +44,16 @@ class Iteration(NamedTuple):
 
     @property
     def is_nan(self) -> bool:
-        """Whether its loss is not a number."""
+        """Whether the loss is not a number."""
         return self.nan > 0 or self.lost
+
+    def updated(self, values: Mapping[str, float | None]) -> "Iteration":
+        """The record with other values in the fields that `values` names."""
+        return Iteration._make(values.get(name, old) for name, old in zip(self._fields, self, strict=True))
 
 
 @dataclass(frozen=True)
-class Found:
+class SeenFailure:
     """A failure signature seen in a log; `text` is its line, plain and at most 300 characters."""
 
     signature: Signature
@@ -58,8 +62,8 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A sign of success, `count` times in a log, the last time on `line`; `text` is that line, as in `Found`."""
+class SeenSuccess:
+    """Words of success, `count` times in a log, the last time on `line`; `text` is that line, plain and shortened."""
 
     success: Success
     line: int
@@ -68,7 +72,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Near:
+class NearMiss:
     """Lines that hold the plain `text` of an iteration line and are none: how many, and the first, plain."""
 
     text: str
@@ -78,8 +82,8 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Total:
-    """A figure of the whole run and the line it stands in."""
+class SeenTotal:
+    """A quantity of the whole run and the line it stands in."""
 
     value: float
     line: int
@@ -91,12 +95,11 @@ class LogReading:
 
     `format` is None where no iteration line of a known form is in the log. `iterations` rise in number; of a repeated
     one the last is kept; `restarts` counts how often numbers went back, `repeats` records printed more than once.
-    `training_line`: the first that only a training prints that has begun.
-    `signatures` and `successes` are those that fewer than two further records followed, in order of lines: what a run
-    survived is no cause of its end. Of a kind of signature the first ones are kept and the last. `argument_at`: the
-    lines of arguments, where known. `matched`: how often each kind of line or figure was seen; `near`: by kind of
-    record, lines that all but were one. `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it
-    was opened.
+    `training_line`: the first that only a training prints that has begun. `signatures` and `successes` are those that
+    fewer than two further records followed, in order of lines: what a run survived is no cause of its end. Of a kind of
+    signature the first ones are kept and the last. `argument_at`: the lines of arguments, where known. `matched`: how
+    often each kind of line or quantity was seen; `near_misses`: by kind of record, lines that all but were one.
+    `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it was opened.
     """
 
     format: Format | None = None
@@ -107,15 +110,15 @@ class LogReading:
     training_line: int | None = None
     rank_memory: tuple[RankMemory, ...] = ()
     node_memory: NodeMemory | None = None
-    totals: Mapping[str, Total] = field(default_factory=dict)
-    signatures: tuple[Found, ...] = ()
-    successes: tuple[Seen, ...] = ()
+    totals: Mapping[str, SeenTotal] = field(default_factory=dict)
+    signatures: tuple[SeenFailure, ...] = ()
+    successes: tuple[SeenSuccess, ...] = ()
     world_size: int | None = None
     arguments: tuple[tuple[str, str], ...] = ()
     argument_at: Mapping[str, int] = field(default_factory=dict)
     argument_lines: int = 0
     matched: Mapping[str, int] = field(default_factory=dict)
-    near: Mapping[str, Near] = field(default_factory=dict)
+    near_misses: Mapping[str, NearMiss] = field(default_factory=dict)
     last_text: str = ""
     lines: int = 0
     size_bytes: int = 0
@@ -125,12 +128,12 @@ class LogReading:
     def log_interval(self) -> int | None:
         """Iterations from one record to the next, the commonest; None where the log does not tell."""
         numbers = [row.number for row in self.iterations]
-        if self.format is not None and self.format.record.logs_first and len(numbers) > 2:
+        if self.format is not None and self.format.iteration.logs_first and len(numbers) > 2:
             del numbers[0]  # 1, 10, 20
         steps = Counter(after - before for before, after in pairwise(numbers))
-        told = dict(self.arguments).get("log_interval", "")
-        if told.isdecimal() and len(numbers) < 3:
-            return int(told)
+        argument = dict(self.arguments).get("log_interval", "")
+        if argument.isdecimal() and len(numbers) < 3:
+            return int(argument)
         if steps:
             return max(steps, key=lambda step: (steps[step], -step))
         return 1 if numbers == [1] else None
@@ -138,14 +141,19 @@ class LogReading:
     @property
     def training_finished_line(self) -> int | None:
         """The last line in which the trainer itself says that it has come to its end."""
-        return max((seen.line for seen in self.successes if seen.success.said_by == "trainer"), default=None)
+        return max((seen.line for seen in self.successes if seen.success.source == "trainer"), default=None)
+
+    @property
+    def latest(self) -> Iteration | None:
+        """The record that was printed last; after a restart it is not the one with the highest number."""
+        return max(self.iterations, key=lambda record: (record.line, record.number), default=None)
 
     @property
     def iterations_done(self) -> int:
         """Iterations up to the last one in the log, counted from 1 whatever the trainer calls the first."""
         if not self.iterations or self.format is None:
             return 0
-        return self.iterations[-1].number - self.format.record.first_number + 1
+        return self.iterations[-1].number - self.format.iteration.first_number + 1
 
     @property
     def all_done(self) -> bool:
@@ -158,7 +166,7 @@ class LogReading:
         if not self.iterations or self.format is None:
             return False
         first = self.iterations[0]
-        record = self.format.record
-        if first.number - record.first_number < (1 if record.logs_first else self.log_interval or 1):
+        pattern = self.format.iteration
+        if first.number - pattern.first_number < (1 if pattern.logs_first else self.log_interval or 1):
             return True
         return self.training_started_line is not None and self.training_started_line < first.line

@@ -1,94 +1,134 @@
-"""What the reader looks for, as one list: kinds of lines, the texts that lead to them, and the search for those."""
+"""What the reader looks for, as one list: the rows of all trainers and failures, and the search for their markers."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 
-from nodesweep.logs.endings.signatures import SIGNATURES
-from nodesweep.logs.endings.successes import SUCCESSES
 from nodesweep.logs.patterns.endings import Signature, Success
-from nodesweep.logs.patterns.rows import Figure, Line, MemoryReport, Record, Settings, TotalFigure
-from nodesweep.logs.search.prefilter import LEADS, lead
-from nodesweep.logs.search.search import Search
-from nodesweep.logs.trainers.common_settings import SETTINGS
-from nodesweep.logs.trainers.common_starts import STARTS, TRAININGS
-from nodesweep.logs.trainers.common_totals import MEMORY_REPORTS, NODE_MEMORY, TOTALS
-from nodesweep.logs.trainers.formats import FORMATS, Format
-from nodesweep.logs.trainers.megatron import ARGUMENTS_END, ARGUMENTS_START, NEOX_ARGUMENT, WORLD_SIZE
+from nodesweep.logs.patterns.lines import (
+    ArgumentDumpLine,
+    IterationPattern,
+    MemoryReport,
+    NodeMemoryReport,
+    RunTotal,
+    SettingsLine,
+    StartLine,
+    WorldSizeLine,
+)
+from nodesweep.logs.patterns.quantities import Quantity
+from nodesweep.logs.patterns.trainer import Format
+from nodesweep.logs.search.search import LiteralSearch
 
-MOST_KNOWN = 10_000
+from .endings.signatures import SIGNATURES_OF_ALL
+from .trainers import FORMATS, TRAINERS
 
+MOST_COMBINATIONS = 10_000
+_SOURCES = ("trainer", "process", "script")
+"""Of the words of success in one line those of the first source here count."""
 
-@dataclass(frozen=True)
-class Trailing:
-    """A figure of the last record of its kind, on a line of its own."""
-
-    record: Record
-    figure: Figure
-
-
-@dataclass(frozen=True)
-class Leading:
-    """A figure of the next record of its kind, on a line of its own, with the seconds that tell whose it is."""
-
-    record: Record
-    figure: Figure
-    seconds: Figure
-
-
-@dataclass(frozen=True)
-class Start:
-    """A line that says that training starts, or shows that it `has_begun`."""
-
-    line: Line
-    has_begun: bool = False
+SIGNATURES = (*chain.from_iterable(trainer.signatures for trainer in TRAINERS.values()), *SIGNATURES_OF_ALL)
+"""Signatures of failures in the order in which they are tried: those of single trainers first."""
+SUCCESSES = tuple(
+    sorted(
+        chain.from_iterable(trainer.successes for trainer in TRAINERS.values()),
+        key=lambda success: _SOURCES.index(success.source),
+    )
+)
+"""Words of success in the order in which they are tried."""
 
 
-Row = Record | Trailing | Leading | MemoryReport | TotalFigure | Settings | Start | Line | Success | Signature
+@dataclass(frozen=True, eq=False)
+class TrailingQuantity:
+    """A quantity of the last record of a kind, on a line of its own."""
+
+    iteration: IterationPattern
+    quantity: Quantity
+
+
+@dataclass(frozen=True, eq=False)
+class LeadingQuantity:
+    """A quantity of the next record of a kind, on a line of its own, with the seconds that show whose it is."""
+
+    iteration: IterationPattern
+    quantity: Quantity
+    seconds: Quantity
+
+
+Rule = (
+    IterationPattern
+    | TrailingQuantity
+    | LeadingQuantity
+    | MemoryReport
+    | NodeMemoryReport
+    | WorldSizeLine
+    | ArgumentDumpLine
+    | SettingsLine
+    | StartLine
+    | RunTotal
+    | Success
+    | Signature
+)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Rows in the order they are tried, each with its markers; the texts that lead to them, and a search for those."""
+    """Rules in the order they are tried, each with its markers, and a search for all markers.
 
-    rows: tuple[tuple[Row, tuple[str, ...]], ...]
-    leads: tuple[tuple[int, ...], ...]
-    search: Search
-    _known: dict[frozenset[int], list[tuple[Row, tuple[str, ...]]]] = field(default_factory=dict)
+    `by_text`: for each text of the search, the rules that have it as marker.
+    """
 
-    def rows_for(self, texts: frozenset[int], line: str) -> list[Row]:
-        """The rows that some of these texts lead to and whose markers a line holds, in order."""
-        rows = self._known.get(texts)
+    rows: tuple[tuple[Rule, tuple[str, ...]], ...]
+    by_text: tuple[tuple[int, ...], ...]
+    search: LiteralSearch
+    _combinations: dict[frozenset[int], list[tuple[Rule, tuple[str, ...]]]] = field(default_factory=dict)
+
+    def rows_for(self, texts: frozenset[int], line: str) -> list[Rule]:
+        """The rules that have some of these texts as markers and whose markers a line holds, in order."""
+        rows = self._combinations.get(texts)
         if rows is None:
-            rows = [self.rows[index] for index in sorted({row for text in texts for row in self.leads[text]})]
-            if len(self._known) < MOST_KNOWN:
-                self._known[texts] = rows
+            rows = [self.rows[index] for index in sorted({row for text in texts for row in self.by_text[text]})]
+            if len(self._combinations) < MOST_COMBINATIONS:
+                self._combinations[texts] = rows
         return [row for row, markers in rows if any(marker in line for marker in markers)]
 
-    def rows_in(self, line: str) -> list[Row]:
-        """The rows whose markers a line holds."""
+    def rows_in(self, line: str) -> list[Rule]:
+        """The rules whose markers a line holds."""
         return self.rows_for(frozenset(index for index, text in enumerate(self.search.texts) if text in line), line)
 
 
 @lru_cache(maxsize=8)
 def rules(form: Format | None) -> Rules:
     """The rules for logs of one format, or of any."""
-    known = [form.record, form.record.numbered_by] if form else [row.record for row in FORMATS.values()]
-    records = list({row.name: row for row in known if row is not None}.values())
-    pairs: list[tuple[Row, tuple[str, ...]]] = [
-        *((record, record.head.markers) for record in records),
-        *((Trailing(record, figure), (text,)) for record in records for text, figure in record.trailing),
-        *((Leading(record, *record.leading), (record.leading[0].text,)) for record in records if record.leading),
-        *((report, report.line.markers) for report in MEMORY_REPORTS),
-        *((line, line.markers) for line in (NODE_MEMORY, WORLD_SIZE, ARGUMENTS_START, ARGUMENTS_END, NEOX_ARGUMENT)),
-        *((row, row.line.markers) for row in SETTINGS),
-        *((Start(line), line.markers) for line in (*STARTS, *(form.starts if form else ()))),
-        *((Start(line, has_begun=True), line.markers) for line in TRAININGS),
-        *((total, (total.marker,)) for total in TOTALS),
-        *((success, success.markers) for success in (*(form.successes if form else ()), *SUCCESSES)),
-        *((signature, signature.markers) for signature in SIGNATURES),
+    rows = [*_iteration_rules(form), *_other_rules(form)]
+    by_text: dict[str, list[int]] = {}
+    for index, (_, markers) in enumerate(rows):
+        for text in dict.fromkeys(markers):
+            by_text.setdefault(text, []).append(index)
+    return Rules(tuple(rows), tuple(map(tuple, by_text.values())), LiteralSearch(tuple(by_text)))
+
+
+def _iteration_rules(form: Format | None) -> list[tuple[Rule, tuple[str, ...]]]:
+    """Rules for the iterations of one format, or of all, and for the quantities on lines around them."""
+    patterns = [form.iteration, form.iteration.numbered_by] if form else [row.iteration for row in FORMATS.values()]
+    iterations = list({row.name: row for row in patterns if row is not None}.values())
+    return [
+        *((row, row.head.markers) for row in iterations),
+        *((TrailingQuantity(row, quantity), (text,)) for row in iterations for text, quantity in row.trailing),
+        *((LeadingQuantity(row, *row.leading), (row.leading[0].text,)) for row in iterations if row.leading),
     ]
-    leads: dict[str, list[int]] = {text: [] for text in LEADS}
-    for index, (_, markers) in enumerate(pairs):
-        for text in {lead(marker) for marker in markers}:
-            leads.setdefault(text, []).append(index)
-    return Rules(tuple(pairs), tuple(map(tuple, leads.values())), Search(tuple(leads)))
+
+
+def _other_rules(form: Format | None) -> list[tuple[Rule, tuple[str, ...]]]:
+    """Rules for all other lines; whatever the format, any program may print any of them."""
+    trainers = TRAINERS.values()
+    starts = [StartLine(line) for line in form.starts] if form else []
+    return [
+        *((row, row.line.markers) for trainer in trainers for row in trainer.memory_reports),
+        *((row, row.line.markers) for trainer in trainers for row in trainer.world_size),
+        *((row, row.line.markers) for trainer in trainers for row in trainer.argument_dump),
+        *((row, row.line.markers) for trainer in trainers for row in trainer.settings),
+        *((row, row.line.markers) for row in (*chain.from_iterable(trainer.starts for trainer in trainers), *starts)),
+        *((row, (row.marker,)) for trainer in trainers for row in trainer.totals),
+        *((row, row.markers) for row in (*(form.successes if form else ()), *SUCCESSES)),
+        *((row, row.markers) for row in SIGNATURES),
+    ]

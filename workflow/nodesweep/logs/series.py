@@ -1,8 +1,8 @@
-"""The iterations of a log as they come: printed twice, by all ranks, repeated after restarts, or of several runs."""
+"""The iterations of a log as they are printed: twice, by all ranks, again after restarts, or by several runs."""
 
 from dataclasses import dataclass, field
 
-from nodesweep.logs.patterns.rows import Record
+from nodesweep.logs.patterns.lines import IterationPattern
 
 from .reading import Iteration
 
@@ -10,13 +10,13 @@ NEAR = 2
 
 
 @dataclass
-class Series:
-    """Records of one kind of line so far, by number; of a repeated number the last counts.
+class RecordSeries:
+    """Records of one kind of line so far, by number; where a number is repeated the last record counts.
 
-    `sample`: the line of the first. `is_counted`: numbers are those of the records, for want of better ones.
+    `sample`: the line of the first. `is_counted`: numbers count the records, because nothing better numbers them.
     """
 
-    kind: Record
+    kind: IterationPattern
     sample: str
     records: dict[int, Iteration] = field(default_factory=dict)
     latest: Iteration | None = None
@@ -34,7 +34,7 @@ class Series:
         return self.latest is not None and record.number <= self.kind.first_number and not self._printed_again(record)
 
     def add(self, record: Iteration) -> bool:
-        """Take a record; False where it says again what is known."""
+        """Take a record; False where it was printed before."""
         if self.latest is not None and record.number <= self.latest.number:
             if self._printed_again(record):
                 self.repeats += 1
@@ -46,16 +46,16 @@ class Series:
         return True
 
     def replace_latest(self, record: Iteration) -> None:
-        """Put the last record again, with more figures."""
+        """Replace the last record by one with more quantities."""
         self.records[record.number] = self.latest = record
 
     def renumber(self, record: Iteration) -> None:
-        """Put the only record again, with another number."""
+        """Replace the only record by one with another number."""
         self.records = {record.number: record}
         self.latest = record
 
     def count(self) -> None:
-        """Number the records by themselves: what bars said of them was not of them."""
+        """Number the records by counting them: the bars before them belonged to others."""
         rows = [row._replace(total=None, seconds=None) for row in self.records.values()]
         self.records = {number: row._replace(number=number) for number, row in enumerate(rows, self.kind.first_number)}
         self.latest = self.records[max(self.records)]
@@ -71,12 +71,12 @@ class Series:
         return tuple(self.records[number] for number in sorted(self.records))
 
     def _printed_again(self, record: Iteration) -> bool:
-        """Whether another rank, or the same twice, printed what is known: same loss and time, not long ago."""
-        known = self.records.get(record.number)
-        if known is None or self.latest is None:
+        """Whether another rank, or the same one, printed the record a little before: same number, loss and time."""
+        earlier = self.records.get(record.number)
+        if earlier is None or self.latest is None:
             return False
         if self.kind.is_bar or (self.kind.rank and record.number == self.latest.number):
             return True  # drawn again, or by another rank, with another rate; or numbers rounded, such as 1e+3
         if record.number < self.latest.number - NEAR:
             return False
-        return (known.loss, known.seconds) == (record.loss, record.seconds)
+        return (earlier.loss, earlier.seconds) == (record.loss, record.seconds)

@@ -1,14 +1,14 @@
-"""The figures of a log in short: what a careful reader would write down of it."""
+"""Summarise a log: the figures that a careful reader would write down."""
 
 from collections.abc import Iterable
 from statistics import median
-from typing import Any
 
 from .memory import highest
 from .reading import LogReading
 from .warmup import second_holds_first, warm_up
 
-Summary = dict[str, Any]
+Summary = dict[str, str | int | float | dict[str, str] | None]
+"""Figures of a log by name, None where the log has none."""
 
 
 def summary(reading: LogReading) -> Summary:
@@ -56,10 +56,10 @@ def _planned(reading: LogReading) -> int | None:
     total = next((row.total for row in reversed(reading.iterations) if row.total is not None), None)
     steps = reading.totals.get("train_steps")
     arguments = dict(reading.arguments)
-    told = [
+    planned = [
         arguments[name] for name in ("train_iters", "train_steps", "total_steps") if arguments.get(name, "").isdecimal()
     ]
-    return total or (int(steps.value) if steps else None) or (int(told[0]) if told else None)
+    return total or (int(steps.value) if steps else None) or (int(planned[0]) if planned else None)
 
 
 def _skipped(reading: LogReading) -> int:
@@ -81,5 +81,5 @@ def _memory(reading: LogReading) -> Summary:
 
 
 def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+    present = [value for value in values if value is not None]
+    return median(present) if present else None

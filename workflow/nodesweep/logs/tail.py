@@ -1,10 +1,10 @@
-"""Logs that are still being written, looked at again and again: each look reads what is new, in bounded time."""
+"""Logs that are still being written, read again and again: each time what is new, in bounded time."""
 
 import os
 from pathlib import Path
 
+from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.search.search import LINE_BYTES
-from nodesweep.logs.trainers.formats import Format
 
 from .reader import Reader
 from .reading import LogReading
@@ -38,9 +38,9 @@ class GrowingLog:
         self._file: tuple[int, int] | None = None
 
     def look(self) -> LogReading:
-        """What it holds by now, but for a last line that has no end yet; empty while there is no log.
+        """What the log holds by now, except for a last line that has no end yet; empty while there is no log.
 
-        Raises OSError, but not where the log is not there.
+        Raises OSError, but not where the log is missing.
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -52,8 +52,8 @@ class GrowingLog:
             status = os.fstat(descriptor)
             self.changed = status.st_mtime
             file = (status.st_dev, status.st_ino)
-            known = os.pread(descriptor, len(self._mark), 0)
-            if file != self._file or status.st_size < self._offset or known != self._mark:
+            start = os.pread(descriptor, len(self._mark), 0)
+            if file != self._file or status.st_size < self._offset or start != self._mark:
                 self._forget()
             self._file = file
             if status.st_size > self._offset:
@@ -100,5 +100,5 @@ def _goes_on(before: LogReading, after: LogReading) -> bool:
     new = after.iterations[len(before.iterations) :]
     if after.format is None or not new:
         return False
-    last = before.iterations[-1].number if before.iterations else after.format.record.first_number - 1
+    last = before.iterations[-1].number if before.iterations else after.format.iteration.first_number - 1
     return new[0].number <= last + 1

@@ -1,30 +1,31 @@
-"""Which first records of a log are no measurements, by what is known of its format and by the records themselves."""
+"""Which first records of a log are no measurements, by what is known of the format and by the records themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from nodesweep.logs.trainers.formats import BUFFERED, CONTAMINATED, FIRST, FORMATS
-from nodesweep.logs.trainers.megatron import MEGATRON
+from nodesweep.logs.patterns.trainer import FIRST, SECOND_HOLDS_FIRST
 
 from .reading import Iteration, LogReading
 
 APART = 0.05
+WARM_UP_DEVIATION = 0.1
+WARM_UP_SPREADS = 5.0
 
 
 def warm_up(reading: LogReading) -> tuple[int, str]:
     """How many leading records are warm-up, and why; at least one record is left.
 
-    None where the log does not show the start of a run: an excerpt, or the tail of a log.
+    No record is where the log does not show the start of a run: in an excerpt, or the tail of a log.
     """
     form, records = reading.format, reading.iterations
     if form is None or not reading.shows_start or len(records) < 2:
         return 0, ""
-    rule = FORMATS[CONTAMINATED].warm_up if second_holds_first(reading) else form.warm_up
-    if rule is BUFFERED and not _are_means(records[: rule.iterations]):
+    rule = SECOND_HOLDS_FIRST if second_holds_first(reading) else form.warm_up
+    if rule.are_means and not _are_means(records[: rule.iterations]):
         rule = FIRST
-    started = max(records[0].number - (reading.log_interval or 1), form.record.first_number - 1)
+    started = max(records[0].number - (reading.log_interval or 1), form.iteration.first_number - 1)
     within = sum(row.number <= started + rule.iterations for row in records)
     return min(max(within, rule.records), len(records) - 1), rule.reason
 
@@ -38,13 +39,13 @@ def _are_means(records: Sequence[Iteration]) -> bool:
 def second_holds_first(reading: LogReading) -> bool:
     """Whether the second record is the mean of all iterations so far: timers not reset after the first.
 
-    So in what Megatron prints since 2026; in other logs of its family told by numbers: the mean without the first
-    iteration is what the later records say, the printed one is not.
+    So it is in what Megatron-LM prints since 2026. In other logs of its family the numbers show it: the mean without
+    the first iteration agrees with the later records, the printed one does not.
     """
     form, records = reading.format, reading.iterations
-    if form is None or form.record is not MEGATRON or not reading.shows_start:
+    if form is None or not form.iteration.may_sum_first or not reading.shows_start:
         return False
-    if form.warm_up is FORMATS[CONTAMINATED].warm_up:
+    if form.warm_up is SECOND_HOLDS_FIRST:
         return True
     if len(records) < 3 or records[0].number != 1:
         return False
@@ -58,17 +59,12 @@ def second_holds_first(reading: LogReading) -> bool:
     return off > APART * typical and abs(without_first - typical) < off / 4
 
 
-WARM_UP_DEVIATION = 0.1
-
-WARM_UP_SPREADS = 5.0
-
-
 @dataclass(frozen=True)
-class LeftOut:
-    """How many leading records with a time each rule leaves out; `records` are: the most of them, but never all.
+class WarmUpRecords:
+    """How many leading records with a time each rule leaves out; `records` are left out: the most of them, never all.
 
-    `configured`: those with a configured warm-up iteration in them. `by_format`: those that are no measurements by what
-    is known of the log's format, for `format_reason`. `by_times`: those whose time is far off the later ones'.
+    `configured`: records with a configured warm-up iteration in them. `by_format`: records that are no measurements by
+    what is known of the log's format, for `format_reason`. `by_times`: records whose time is far off the later ones.
     """
 
     records: int
@@ -83,39 +79,41 @@ def timed(reading: LogReading) -> tuple[Iteration, ...]:
     return tuple(row for row in reading.iterations if row.seconds is not None)
 
 
-def left_out(reading: LogReading, warmup: int | None) -> LeftOut | None:
-    """What to leave out of a log; None where no record has a time.
+def warm_up_by_rule(reading: LogReading, warmup: int | None) -> WarmUpRecords | None:
+    """What each rule leaves out of a log; None where no record has a time.
 
-    `warmup` in iterations, None where nobody has said; the format's rule rests where it is 0. By times: leading records
-    whose time is off the median of the later half by more than 10 % and by more than 5 times its median absolute
-    deviation, at most half of the records.
+    `warmup` in iterations, None where it is not configured; where it is 0 the format's rule does not apply. By times:
+    leading records whose time is off the median of the later half by more than 10 % and by more than 5 times its median
+    absolute deviation, at most half of the records.
     """
     records = timed(reading)
     if not records:
         return None
     interval = records[1].number - records[0].number if len(records) > 1 else 1
-    before_all = reading.format.record.first_number - 1 if reading.format else 0
+    before_all = reading.format.iteration.first_number - 1 if reading.format else 0
     first = max(records[0].number - interval, before_all)
     starts = [first, *(row.number for row in records[:-1])]
     configured = sum(start < first + (warmup or 0) for start in starts)
-    known, reason = warm_up(reading) if warmup != 0 else (0, "")
-    by_format = sum(row.seconds is not None for row in reading.iterations[:known])
+    dropped, reason = warm_up(reading) if warmup != 0 else (0, "")
+    by_format = sum(row.seconds is not None for row in reading.iterations[:dropped])
     by_times = _off_the_later(records)
     most = max(configured, by_format, by_times)
-    return LeftOut(min(most, len(records) - 1), configured, by_format, reason, by_times)
+    return WarmUpRecords(min(most, len(records) - 1), configured, by_format, reason, by_times)
 
 
 def warm_up_records(reading: LogReading, warmup: int | None) -> int:
     """How many leading records with a time to leave out; one at least stays."""
-    found = left_out(reading, warmup)
+    found = warm_up_by_rule(reading, warmup)
     return found.records if found else 0
 
 
 def _off_the_later(records: tuple[Iteration, ...]) -> int:
-    later = [row.seconds for row in records[len(records) // 2 :]]
+    """How many leading records take a time that is far off the later ones."""
+    times = [row.seconds for row in records if row.seconds is not None]
+    later = times[len(times) // 2 :]
     typical = median(later)
     deviation = median(abs(seconds - typical) for seconds in later)
     allowed = max(WARM_UP_DEVIATION * typical, WARM_UP_SPREADS * deviation)
-    leading = records[: len(records) // 2]
-    steady = (index for index, row in enumerate(leading) if abs(row.seconds - typical) <= allowed)
+    leading = times[: len(times) // 2]
+    steady = (index for index, seconds in enumerate(leading) if abs(seconds - typical) <= allowed)
     return next(steady, len(leading))

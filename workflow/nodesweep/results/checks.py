@@ -10,8 +10,8 @@ from typing import Any
 
 from nodesweep.config.layout_fields import FIELDS
 from nodesweep.config.machine import PeakTflops, peak_of
+from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.reading import Iteration, LogReading
-from nodesweep.logs.trainers.formats import Format
 from nodesweep.logs.warmup import timed
 from nodesweep.performance import flops
 from nodesweep.performance.dimensions import Dimensions
@@ -47,7 +47,7 @@ def stamps_differ(reading: LogReading, first_used: int) -> list[str]:
     The median of the differences must be off by more than 10 % and by more than stamps of whole seconds allow, and so
     must their mean: stamps that come in bunches, of lines kept back in a buffer, have a wrong median only.
     """
-    if reading.format is None or reading.format.record.derive == "clock":
+    if reading.format is None or reading.format.iteration.derive == "clock":
         return []
     found = [
         (row.seconds, row.clock - before.clock, row.number - before.number)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
-from nodesweep.logs.warmup import left_out, timed, warm_up_records
+from nodesweep.logs.warmup import timed, warm_up_by_rule, warm_up_records
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout
 
@@ -48,7 +48,7 @@ def measure_log(
         last_loss=losses[-1] if losses else None,
         flags=(*_flags(shape, record, reading, statistics), *_implausible(shape, reading, statistics)),
         read_as=reading.format.name if reading.format else "",
-        left_out=left_out(reading, settings.warmup),
+        left_out=warm_up_by_rule(reading, settings.warmup),
     )
 
 

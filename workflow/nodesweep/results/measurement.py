@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from nodesweep.logs.custom_format import key_of
 from nodesweep.logs.reading import READER_VERSION
-from nodesweep.logs.trainers.custom import key_of
-from nodesweep.logs.warmup import LeftOut
+from nodesweep.logs.warmup import WarmUpRecords
 from nodesweep.sweep.layout import Layout
 
 SCHEMA = 3
@@ -112,7 +112,7 @@ class Measurement:
     last_loss: float | None
     flags: tuple[str, ...]
     read_as: str
-    left_out: LeftOut | None
+    left_out: WarmUpRecords | None
     schema: int = SCHEMA
 
     def made_from(
@@ -142,7 +142,7 @@ class Measurement:
             statistics=IterationStatistics(**statistics) if statistics else None,
             memory=MeasuredMemory(**memory) if memory else None,
             flags=tuple(values.pop("flags")),
-            left_out=LeftOut(**dropped) if dropped else None,
+            left_out=WarmUpRecords(**dropped) if dropped else None,
             **values,
         )
 

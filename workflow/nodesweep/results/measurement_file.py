@@ -3,9 +3,9 @@
 from typing import Any
 
 from nodesweep.common.files import write_atomic
-from nodesweep.logs.reader import scan
+from nodesweep.logs.custom_format import format_of
+from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.trainers.custom import format_of
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
@@ -25,7 +25,7 @@ def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Meas
             return known
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass  # none yet, or one of another version: it is made from the log again
-    return measured_from(study, layout, record, scan(log, format_of(layout.workload.log_format)))
+    return measured_from(study, layout, record, read_log(log, format_of(layout.workload.log_format)))
 
 
 def measured_from(study: Study, layout: Layout, record: dict[str, Any], reading: LogReading) -> Measurement:

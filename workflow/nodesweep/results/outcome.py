@@ -1,32 +1,38 @@
-"""Why a job ended: scheduler record, exit code and log together, with the line that decided it.
+"""Decide why a job ended, from scheduler record, exit code and log together, with the line that decided it.
 
-Rules are asked in the order of RULES and the first answer stands. Where the sources disagree, the work done decides;
-then what the scheduler alone can know (a node failed, the job was preempted); then a cause in the log (out of memory,
-not a number), because ranks that wait for a dead one end in a time limit; then the scheduler; then the rest of the log.
+RULES are asked in order and the first answer counts. Where the sources disagree, the work done decides; then what the
+scheduler alone can know (a node failed, the job was preempted); then a cause in the log (out of memory, not a number),
+because ranks that wait for a dead one end in a time limit; then the scheduler; then the rest of the log. The same rules
+decide where there is nothing but a log: what the scheduler knew is then read from its lines in the log.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
-from nodesweep.logs import verdict as ending
-from nodesweep.logs.patterns.endings import SCHEDULER, SIGKILL_NOTE, SYMPTOM
-from nodesweep.logs.reading import Found, LogReading
-from nodesweep.schedulers.base import End
+from nodesweep.common.outcomes import OUTCOME_OF_CAUSE, Cause
+from nodesweep.logs.completion import completion
+from nodesweep.logs.patterns.endings import CONSEQUENCE, SCHEDULER, SIGKILL_NOTE, SYMPTOM
+from nodesweep.logs.reading import LogReading, SeenFailure
+from nodesweep.logs.root_cause import evidence, evidence_of_nan, first_root, nearest, progress, root_causes
+
+if TYPE_CHECKING:  # schedulers take long to load, and a log alone needs none
+    from nodesweep.schedulers.base import End
 
 SIGKILL_EXIT_CODES = (137, -9)
 COMMAND_EXIT_CODES = {126: "a command could not be executed", 127: "a command was not found"}
+_KNOWN_TO_THE_SCHEDULER_ALONE = ("node_failure", "preempted")
 
 
 @dataclass(frozen=True)
 class Verdict:
     """How a run ended.
 
-    `outcome`: ok, oom, timeout, nan, hang, node_failure, preempted, cancelled, launch_failed, crash or lost.
-    `where`: "while building", "in iteration 1", "in training" or "after iteration k"; empty for runs that did their
-    work or never started. `evidence`: the deciding line of the log with its number, or the scheduler's word. `rule`:
-    the one that decided, in words.
+    `outcome`: a row of common/outcomes.py. `where`: "while building", "in iteration 1", "in training" or "after
+    iteration k"; empty for runs that did their work or never started. `evidence`: the deciding line of the log with its
+    number, or the scheduler's word. `rule`: the one that decided, in words. `cause`: why, as finely as scheduler and
+    log show; empty for a layout that was not run.
     """
 
     outcome: str
@@ -34,52 +40,79 @@ class Verdict:
     evidence: str = ""
     note: str = ""
     rule: str = ""
+    cause: Cause = ""
+
+
+def decide(end: "End | None", reading: LogReading, iterations_requested: int | None) -> Verdict:
+    """Name the outcome of one ended job.
+
+    `end`: what its scheduler recorded, None where there is nothing but the log. `iterations_requested`: None where
+    nobody knows how many were asked for.
+    """
+    case = _Case(end, reading, iterations_requested)
+    return next(replace(verdict, rule=rule) for rule, decided in RULES if (verdict := decided(case)) is not None)
+
+
+def decide_from_log(reading: LogReading) -> Verdict:
+    """Name the outcome of a run of which there is nothing but the log."""
+    return decide(None, reading, None)
 
 
 @dataclass(frozen=True)
 class _Case:
-    end: End
+    end: "End | None"
     reading: LogReading
-    iterations_requested: int
+    requested: int | None
 
     @property
-    def last_iteration(self) -> int:
-        return self.reading.iterations_done
+    def exit_code(self) -> int | None:
+        return self.end.exit_code if self.end else None
 
     @property
-    def where(self) -> str:
-        return ending.where(self.reading)
+    def cause(self) -> Cause | None:
+        """The scheduler's reason; "lost" where it lost the job."""
+        return self.end.cause if self.end else None
+
+    @property
+    def progress(self) -> str:
+        return progress(self.reading)
 
     @cached_property
-    def found(self) -> list[Found]:
-        """The signatures that no other explains."""
-        return ending.root_causes(self.reading.signatures)
+    def failures(self) -> list[SeenFailure]:
+        """The failures in the log that no other explains."""
+        return root_causes(self.reading.signatures)
 
     @property
-    def scheduler_word(self) -> str:
+    def scheduler_state(self) -> str:
+        """What the scheduler calls the end, in its own words where it has any; empty where there is no record."""
+        return (self.end.state or self.end.cause or "") if self.end else ""
+
+    @property
+    def scheduler_evidence(self) -> str:
         """What the scheduler says, as evidence."""
-        code = "no exit code" if self.end.exit_code is None else f"exit code {self.end.exit_code}"
-        return f"scheduler: {self.end.state or self.end.cause or 'ended'}, {code}"
+        code = "no exit code" if self.exit_code is None else f"exit code {self.exit_code}"
+        return f"scheduler: {self.scheduler_state or 'ended'}, {code}"
+
+    @property
+    def last_words(self) -> str:
+        """The last line of the log, as evidence; empty where there is none."""
+        return f"line {self.reading.lines}: {self.reading.last_text}" if self.reading.last_text else ""
 
 
-def decide(end: End, reading: LogReading, iterations_requested: int) -> Verdict:
-    """Name the outcome of one ended job."""
-    case = _Case(end, reading, iterations_requested)
-    return next(replace(verdict, rule=said) for said, rule in RULES if (verdict := rule(case)) is not None)
+def _verdict(cause: Cause, where: str = "", shown: str = "", note: str = "") -> Verdict:
+    outcome = OUTCOME_OF_CAUSE[cause]
+    return Verdict(outcome, "" if outcome == "launch_failed" else where, shown, note, cause=cause)
 
 
 def _work_done(case: _Case) -> Verdict | None:
     """All requested iterations are there, or the trainer says that it finished, or all but what is never logged."""
-    reading = case.reading
-    finished_line = reading.training_finished_line or 0
-    marked = bool(reading.iterations) and finished_line > (reading.training_started_line or 0)
-    next_record = case.last_iteration + (reading.log_interval or 1)
-    well = case.end.exit_code == 0 and case.end.cause is None and reading.iterations
-    if (
-        not marked
-        and case.last_iteration < case.iterations_requested
-        and not (well and next_record > case.iterations_requested)
-    ):
+    reading, done = case.reading, case.reading.iterations_done
+    if case.requested is None or not reading.iterations:
+        return None
+    finished = (reading.training_finished_line or 0) > (reading.training_started_line or 0)
+    ended_well = case.exit_code == 0 and case.cause is None
+    next_record = done + (reading.log_interval or 1)
+    if not finished and done < case.requested and not (ended_well and next_record > case.requested):
         return None
     if reading.iterations[-1].is_nan:
         return _not_a_number(case)
@@ -89,115 +122,139 @@ def _work_done(case: _Case) -> Verdict | None:
         f"{nan} nan iterations" if nan else "",
         f"iteration numbers went back {reading.restarts} times" if reading.restarts else "",
     )
-    line = reading.iterations[-1].line
-    evidence = f"line {line}: iteration {case.last_iteration} of {case.iterations_requested}"
-    return Verdict("ok", "", evidence, "; ".join(note for note in notes if note))
+    shown = f"line {reading.iterations[-1].line}: iteration {done} of {case.requested}"
+    return _verdict("ok", "", shown, "; ".join(note for note in notes if note))
 
 
-def _not_a_number(case: _Case) -> Verdict | None:
-    """The loss is not a number at the end; times measured before hold, the training does not."""
-    records = case.reading.iterations
-    if not records or not records[-1].is_nan:
+def _work_done_by_the_log(case: _Case) -> Verdict | None:
+    """The log shows that the work was done; asked where nobody knows how many iterations were wanted."""
+    if case.requested is not None:
         return None
-    return Verdict("nan", case.where, ending.said_of_nan(case.reading))
+    found = completion(case.reading, case.failures)
+    if found is None:
+        return None
+    nan = _loss_not_a_number(case)
+    return nan or _verdict("ok" if found.has_trained else "ok_no_iterations", "", found.evidence, found.note)
+
+
+def _loss_not_a_number(case: _Case) -> Verdict | None:
+    """The loss is not a number at the end; times measured before hold, the training does not."""
+    latest = case.reading.latest
+    return _not_a_number(case) if latest is not None and latest.is_nan else None
+
+
+def _not_a_number(case: _Case) -> Verdict:
+    return _verdict("nan_loss", case.progress, evidence_of_nan(case.reading))
 
 
 def _how_it_ended(case: _Case) -> str:
     """What a reader should know of the end of a run whose iterations are all there."""
-    if case.end.cause is not None:
-        return f"scheduler says {case.end.state or case.end.cause}"
-    if case.end.exit_code is None:
+    if case.cause is not None:
+        return f"scheduler says {case.scheduler_state}"
+    if case.exit_code is None:
         return "exit code unknown"
-    return f"crashed in cleanup (exit code {case.end.exit_code})" if case.end.exit_code else ""
+    return f"crashed in cleanup (exit code {case.exit_code})" if case.exit_code else ""
 
 
 def _scheduler_alone_knows(case: _Case) -> Verdict | None:
-    if case.end.cause in ("node_failure", "preempted"):
-        return _from_cause(case)
-    return None
+    if case.cause in _KNOWN_TO_THE_SCHEDULER_ALONE:
+        return _from_scheduler(case, case.cause)
+    if case.end is not None:
+        return None
+    known = [found for found in case.failures if found.signature.cause in _KNOWN_TO_THE_SCHEDULER_ALONE]
+    return _from_log(case, known[0]) if known else None
 
 
 def _root_in_log(case: _Case) -> Verdict | None:
     """Out of memory or not a number, unless the log says that the scheduler had ended the job before."""
-    first = ending.first_root(case.found)
+    first = first_root(case.failures)
     if first is None:
         return None
-    note = f"scheduler says {case.end.state or case.end.cause}" if case.end.cause else ""
-    return _from_log(case, first, "" if case.end.cause == "out_of_memory" else note)
+    disagrees = case.cause is not None and case.cause != "out_of_memory"
+    return _from_log(case, first, f"scheduler says {case.scheduler_state}" if disagrees else "")
 
 
 def _scheduler_says(case: _Case) -> Verdict | None:
-    return _from_cause(case) if case.end.cause not in (None, "lost") else None
+    return None if case.cause is None or case.cause == "lost" else _from_scheduler(case, case.cause)
 
 
 def _command_unusable(case: _Case) -> Verdict | None:
-    said = COMMAND_EXIT_CODES.get(case.end.exit_code) if case.end.exit_code is not None else None
-    if said is None or case.reading.iterations or ending.nearest(case.found, SCHEDULER):
+    reason = COMMAND_EXIT_CODES.get(case.exit_code) if case.exit_code is not None else None
+    if reason is None or case.reading.iterations or nearest(case.failures, SCHEDULER):
         return None
     missing = next((found for found in case.reading.signatures if found.signature.kind == "command_missing"), None)
-    return Verdict("launch_failed", "", ending.said(missing) if missing else case.scheduler_word, said)
+    return _verdict("launch_failed", "", evidence(missing) if missing else case.scheduler_evidence, reason)
 
 
 def _rest_of_log(case: _Case) -> Verdict | None:
-    found = ending.nearest(case.found, SYMPTOM)
+    found = nearest(case.failures, SYMPTOM)
     if found is None:
         return None
-    killed = found.signature.cause != "killed" and case.end.exit_code in SIGKILL_EXIT_CODES
+    killed = found.signature.cause != "killed" and case.exit_code in SIGKILL_EXIT_CODES
     return _from_log(case, found, SIGKILL_NOTE if killed else "")
 
 
 def _killed(case: _Case) -> Verdict | None:
-    if case.end.exit_code not in SIGKILL_EXIT_CODES:
+    if case.exit_code not in SIGKILL_EXIT_CODES:
         return None
-    return Verdict("crash", case.where, case.scheduler_word, SIGKILL_NOTE)
+    return _verdict("killed", case.progress, case.scheduler_evidence, SIGKILL_NOTE)
+
+
+def _end_not_recorded(case: _Case) -> Verdict | None:
+    if case.end is None or (case.exit_code is not None and case.cause != "lost"):
+        return None
+    return _verdict("lost", case.progress, case.scheduler_evidence, "nobody recorded how the job ended")
 
 
 def _terminated(case: _Case) -> Verdict | None:
     """Only consequences are in the log: the earliest is the best evidence there is."""
-    found = ending.nearest(case.found)
-    return None if found is None or case.end.cause == "lost" else _from_log(case, found)
+    found = nearest(case.failures)
+    return None if found is None else _from_log(case, found)
 
 
-def _nothing_known(case: _Case) -> Verdict | None:
-    if case.end.exit_code is not None and case.end.cause != "lost":
+def _log_stops(case: _Case) -> Verdict | None:
+    if case.end is not None:
         return None
-    return Verdict("lost", case.where, case.scheduler_word, "nobody recorded how the job ended")
+    return _verdict("truncated", case.progress, case.last_words, "the log simply ends")
 
 
 def _bare_exit(case: _Case) -> Verdict:
     """Nobody says why: the last words of the log are the evidence."""
-    reading = case.reading
-    done = f"exit code {case.end.exit_code}, {case.last_iteration} of {case.iterations_requested} iterations in the log"
-    said = f"line {reading.lines}: {reading.last_text}" if reading.last_text else case.scheduler_word
-    return Verdict("crash", case.where, said, done)
+    done = f"{case.reading.iterations_done} of {case.requested} iterations in the log"
+    shown = case.last_words or case.scheduler_evidence
+    return _verdict("crash", case.progress, shown, f"exit code {case.exit_code}, {done}")
 
 
-def _from_cause(case: _Case) -> Verdict:
+def _from_scheduler(case: _Case, cause: Cause) -> Verdict:
     """The scheduler's reason; where it left a line in the log that says the same, that is the better evidence."""
-    outcome = OUTCOME_OF_CAUSE[str(case.end.cause)]
+    outcome = OUTCOME_OF_CAUSE[cause]
     by_scheduler = [found for found in case.reading.signatures if found.signature.precedence == SCHEDULER]
-    lines = [ending.said(found) for found in by_scheduler if found.signature.outcome == outcome]
-    line = lines[0] if lines else case.scheduler_word
-    unstarted = outcome == "launch_failed" or (outcome == "cancelled" and not case.reading.lines)
-    return Verdict(outcome, "" if unstarted else case.where, line)
+    lines = [evidence(found) for found in by_scheduler if found.signature.outcome == outcome]
+    unstarted = outcome == "cancelled" and not case.reading.lines
+    return _verdict(cause, "" if unstarted else case.progress, lines[0] if lines else case.scheduler_evidence)
 
 
-def _from_log(case: _Case, found: Found, note: str = "") -> Verdict:
-    outcome = found.signature.outcome
-    notes = "; ".join(part for part in (found.signature.note, note) if part)
-    return Verdict(outcome, "" if outcome == "launch_failed" else case.where, ending.said(found), notes)
+def _from_log(case: _Case, found: SeenFailure, note: str = "") -> Verdict:
+    signature = found.signature
+    if signature.precedence == CONSEQUENCE:
+        note = signature.note or "only consequences of a failure are in the log"
+        return _verdict("crash", case.progress, evidence(found), note)
+    notes = "; ".join(part for part in (signature.note, note) if part)
+    return _verdict(signature.cause, case.progress, evidence(found), notes)
 
 
 RULES: tuple[tuple[str, Callable[[_Case], Verdict | None]], ...] = (
     ("the log has all iterations asked for, or the trainer says that it finished", _work_done),
+    ("the log has all iterations that it speaks of, or says that the work was done", _work_done_by_the_log),
     ("a failed node and a preemption are known to the scheduler alone", _scheduler_alone_knows),
-    ("the log tells of memory or of NaN, and of nobody who had ended the job before", _root_in_log),
-    ("the loss is not a number at the end", _not_a_number),
+    ("the log shows that memory ran out or a loss was NaN, and no earlier end of the job", _root_in_log),
+    ("the loss is not a number at the end", _loss_not_a_number),
     ("the scheduler gives its reason", _scheduler_says),
     ("the command could not be started", _command_unusable),
     ("the log shows a failure, and the scheduler gives no reason", _rest_of_log),
     ("the exit code is that of SIGKILL, and the log shows no failure", _killed),
-    ("nobody recorded an exit code, and the log shows no failure", _nothing_known),
+    ("nobody recorded an exit code, and the log shows no failure", _end_not_recorded),
     ("the log shows only consequences of a failure", _terminated),
+    ("there is nothing but a log, and it simply ends", _log_stops),
     ("there is an exit code and nothing else", _bare_exit),
 )

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
-from nodesweep.logs.reader import scan
+from nodesweep.logs.patterns.trainer import Format
+from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.trainers.formats import Format
 
 MOST_LOGS = 20_000
 MOST_ENTRIES = 500_000
@@ -51,7 +51,7 @@ class OldJob:
         readings: list[LogReading] = []
         try:
             for form in dict.fromkeys(forms):
-                readings = [scan(path, form) for path in paths]
+                readings = [read_log(path, form) for path in paths]
                 if any(reading.iterations for reading in readings):
                     break
         except OSError as error:

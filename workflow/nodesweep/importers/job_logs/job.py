@@ -16,10 +16,10 @@ from nodesweep.config.tidy_row import TidyValue
 from nodesweep.importers.layout_values import READ_FIELDS, LayoutValue, columns_of
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.verdict import from_log
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measure import measure_log
 from nodesweep.results.measurement import Measurement, MeasurementSettings
+from nodesweep.results.outcome import decide_from_log
 from nodesweep.results.rows import figures, size_label
 
 from .constraints import broken_laws, completed, text_of
@@ -173,7 +173,7 @@ def _combined(in_log: JobValues, in_path: JobValues, in_options: JobValues) -> t
 
 def _record(files: list[tuple[LogFile, LogReading]], whole: LogReading) -> dict[str, str | None]:
     """The terminal record of a job, as far as its log holds it."""
-    verdict = from_log(whole)
+    verdict = decide_from_log(whole)
     first, beside = files[0][1], files[-1][0]
     evidence, note = (placed(text, first, plain(beside.path.name)) for text in (verdict.evidence, verdict.note))
     return {

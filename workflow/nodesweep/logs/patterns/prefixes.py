@@ -1,4 +1,4 @@
-"""What launchers, loggers and terminals put before a line, taken off again."""
+"""Take off what launchers, loggers and terminals put before a line."""
 
 import re
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ _STAMPS = (
 
 
 class Peeled(NamedTuple):
-    """A line without its prefixes: `label` is the one srun wrote, `prefix` all of them."""
+    """A line without prefixes (`body`), the label that srun wrote, and all prefixes."""
 
     label: str | None
     prefix: str
@@ -41,9 +41,9 @@ class Peeled(NamedTuple):
 
 
 def peel(text: str, hosts: bool = True) -> Peeled:
-    """Take the prefixes off a line; of several blanks before its body all but those of the last prefix stay.
+    """Take the prefixes off a line; blanks after the last prefix belong to it, further blanks to the body.
 
-    `hosts`: names of hosts are prefixes; before a progress bar they cannot be told from what the bar is of.
+    `hosts`: names of hosts are prefixes; before a progress bar they cannot be distinguished from the bar's title.
     """
     label, at = None, 0
     match = LABEL.match(text)
@@ -65,10 +65,10 @@ def rank_in(prefix: str) -> int:
 
 
 def stamp_seconds(text: str, at: int) -> float | None:
-    """The time stamp of what stands at a place of a line, in seconds: the nearest before it, or the first in it.
+    """The time stamp of what stands at a place of a line, in seconds: the nearest before it, or the first after it.
 
-    Collectors of logs put stamps of their own before those of programs. Of a stamp without a year only differences
-    mean something.
+    Collectors of logs put stamps of their own before those of programs. A stamp without a year is of the year 2000, so
+    that only differences of such stamps mean something.
     """
     before, behind = text[max(0, at - HEAD) : at], text[at : at + STAMP]
     for part, nearest in ((before, -1), (behind, 0)):

@@ -1,4 +1,4 @@
-"""Regular expressions that are compiled when they are first used: of all that the tables hold, a log needs few."""
+"""Regular expressions that are compiled when they are first used: of all in the tables, a log needs few."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ class Pattern:
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
-        """It, compiled."""
+        """The compiled expression."""
         return re.compile(self.source)
 
     def search(self, text: str, begin: int = 0) -> re.Match[str] | None:

@@ -1,4 +1,4 @@
-"""Logs open to be read. A huge one is searched by processes of their own: in one Python runs one thread at a time."""
+"""Open logs to be read; a huge one is searched by processes of its own, since Python runs one thread at a time."""
 
 import json
 import os
@@ -9,25 +9,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .search import Block, Hit, Window, places
+from .search import BlockBuffer, LineHit, LogBlock, block_spans
 
 HUGE_BYTES = 1 << 27
-HELPERS = 2
+PROCESSES = 2
 ROOT = Path(__file__).parents[3]
 PROGRAM = "import sys; from nodesweep.logs.search.worker import main; main(*map(int, sys.argv[1:]))"
 
 
-class Helpers:
-    """The processes that search a file, as their parent sees them: each has every so manieth block.
+class SearchProcesses:
+    """The processes that search a file, as their parent sees them: each searches every n-th block of n processes.
 
-    Raises OSError where no more processes can be had.
+    Raises OSError where no more processes can be started.
     """
 
     def __init__(self, descriptor: int, size: int, texts: Sequence[str]):
         self._descriptor, self._size = descriptor, size
         self._processes: list[subprocess.Popen[bytes]] = []
         try:
-            for first in range(HELPERS):
+            for first in range(PROCESSES):
                 self._processes.append(self._started(first))
         except OSError:
             self.stop()
@@ -41,29 +41,32 @@ class Helpers:
     def _started(self, first: int) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM, *map(str, (self._descriptor, self._size, first, HELPERS))],
+            [sys.executable, "-P", "-c", PROGRAM, *map(str, (self._descriptor, self._size, first, PROCESSES))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # where one dies its parent goes on without
+            stderr=subprocess.DEVNULL,  # where one dies its parent goes on without it
             env=os.environ | {"PYTHONPATH": path},
             pass_fds=[self._descriptor],
         )
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[LogBlock]:
         """Yield the blocks of the file with the lines that hold some of the texts; fewer if a process dies."""
-        window = Window(self._descriptor)
-        for place in places(self._size):
-            answers = self._processes[place.number % HELPERS].stdout
+        buffer = BlockBuffer(self._descriptor)
+        for span in block_spans(self._size):
+            answers = self._processes[span.number % PROCESSES].stdout
             assert answers is not None
             answer = answers.readline()
             if not answer.endswith(b"\n"):
                 return
             begin, end, newlines, hits = json.loads(answer)
-            found = [Hit(*where, frozenset(texts), line, label) for *where, texts, line, label in hits]
-            yield Block(place, begin, end, newlines, found, window)
+            found = [
+                LineHit(low, high, newlines_before, frozenset(texts), line, label)
+                for low, high, newlines_before, texts, line, label in hits
+            ]
+            yield LogBlock(span, begin, end, newlines, found, buffer)
 
     def stop(self) -> None:
-        """End them, whatever they do."""
+        """End the processes, whatever they do."""
         for process in self._processes:
             assert process.stdout is not None
             process.kill()
@@ -72,25 +75,25 @@ class Helpers:
 
 
 class OpenLog(NamedTuple):
-    """A file open to be read, of which no more is read than it held then, and the processes that search it."""
+    """A file open to be read and the processes that search it; no more is read than it held when it was opened."""
 
     descriptor: int
     status: os.stat_result
-    helpers: Helpers | None
+    processes: SearchProcesses | None
 
 
 @contextmanager
 def open_log(path: Path, texts: Sequence[str]) -> Iterator[OpenLog]:
-    """Open a log that is going to be searched for these texts. Raises OSError."""
+    """Open a log, to be searched for these texts. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    helpers = None
+    processes = None
     try:
         status = os.fstat(descriptor)
         if status.st_size >= HUGE_BYTES:
             with suppress(OSError):  # then the reader searches by itself
-                helpers = Helpers(descriptor, status.st_size, texts)
-        yield OpenLog(descriptor, status, helpers)
+                processes = SearchProcesses(descriptor, status.st_size, texts)
+        yield OpenLog(descriptor, status, processes)
     finally:
-        if helpers:
-            helpers.stop()
+        if processes:
+            processes.stop()
         os.close(descriptor)

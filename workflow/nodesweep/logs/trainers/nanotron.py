@@ -1,38 +1,68 @@
-"""nanotron: its iteration lines. Sources: nanotron's trainer.py and logging/base.py."""
+"""nanotron. Sources: nanotron's trainer.py and logging/base.py."""
 
+from nodesweep.logs.patterns.lines import (
+    PEAK_ALLOCATED,
+    PEAK_RESERVED,
+    IterationPattern,
+    LinePattern,
+    MemoryReport,
+    StartLine,
+    line_with,
+    settings_line,
+)
+from nodesweep.logs.patterns.quantities import NUMBER, suffixed_quantity
 from nodesweep.logs.patterns.regex import Pattern
-from nodesweep.logs.patterns.rows import Line, Record, _human
+from nodesweep.logs.patterns.trainer import FIRST, Format, Trainer
 
-_NANOTRON_FIGURES = (
-    _human("tokens_per_second", "tokens_per_sec"),
-    _human("tokens_per_second_per_rank", "tokens_per_sec_per_gpu"),
-    _human("loss", "lm_loss"),
-    _human("tflops", "model_tflops_per_gpu"),
-    _human("hardware_tflops", "hardware_tflops_per_gpu"),
+_QUANTITIES = (
+    suffixed_quantity("tokens_per_second", "tokens_per_sec"),
+    suffixed_quantity("tokens_per_second_per_rank", "tokens_per_sec_per_gpu"),
+    suffixed_quantity("loss", "lm_loss"),
+    suffixed_quantity("tflops", "model_tflops_per_gpu"),
+    suffixed_quantity("hardware_tflops", "hardware_tflops_per_gpu"),
 )
 
-_NANOTRON_HEAD = r"iteration: (?P<number>\d{1,12}) / (?P<total>\d{1,12}) \|(?=[^\n]{1,400} MARK: )"
+_HEAD = r"iteration: (?P<number>\d{1,12}) / (?P<total>\d{1,12}) \|(?=[^\n]{1,400} MARK: )"
 
-NANOTRON = Record(
+_ITERATION = IterationPattern(
     name="nanotron",
-    head=Line(
+    head=LinePattern(
         ("elapsed_time_per_iteration_ms: ",),
-        Pattern(_NANOTRON_HEAD.replace("MARK", "elapsed_time_per_iteration_ms")),
+        Pattern(_HEAD.replace("MARK", "elapsed_time_per_iteration_ms")),
     ),
-    figures=(
-        _human("seconds", "elapsed_time_per_iteration_ms", "1e-3"),
-        _human("global_batch_samples", "global_batch_size"),
-        *_NANOTRON_FIGURES,
+    quantities=(
+        suffixed_quantity("seconds", "elapsed_time_per_iteration_ms", "1e-3"),
+        suffixed_quantity("global_batch_samples", "global_batch_size"),
+        *_QUANTITIES,
     ),
 )
 
 # Since 2025: other names, and the batch counted in tokens.
-NANOTRON_2025 = Record(
+_ITERATION_2025 = IterationPattern(
     name="nanotron-2025",
-    head=Line(("| time_per_iteration_ms: ",), Pattern(_NANOTRON_HEAD.replace("MARK", "time_per_iteration_ms"))),
-    figures=(
-        _human("seconds", "time_per_iteration_ms", "1e-3"),
-        _human("global_batch_tokens", "global_batch_size"),
-        *_NANOTRON_FIGURES,
+    head=LinePattern(("| time_per_iteration_ms: ",), Pattern(_HEAD.replace("MARK", "time_per_iteration_ms"))),
+    quantities=(
+        suffixed_quantity("seconds", "time_per_iteration_ms", "1e-3"),
+        suffixed_quantity("global_batch_tokens", "global_batch_size"),
+        *_QUANTITIES,
     ),
+)
+
+TRAINER = Trainer(
+    formats=(Format("nanotron-2025", _ITERATION_2025, FIRST), Format("nanotron", _ITERATION, FIRST)),
+    settings=(
+        settings_line("Parallelism: ", r" (?P<name>[dpt]p)=VALUE"),
+        settings_line("| grad_accum: ", r"[|:] (?P<name>[a-z_]{1,40}): VALUE"),
+    ),
+    memory_reports=(
+        MemoryReport(
+            "Memory usage",
+            line_with(
+                "Peak reserved: ",
+                rf"Memory usage: {NUMBER}MiB\. Peak allocated:? {PEAK_ALLOCATED}MiB\. "
+                rf"Peak reserved: {PEAK_RESERVED}MiB",
+            ),
+        ),
+    ),
+    starts=(StartLine(line_with("[Start training] datetime: ")),),
 )

@@ -1,25 +1,25 @@
-"""What was read of a log and why, or why nothing was, in words: the text of `nodesweep explain-log`."""
+"""The text of `nodesweep explain-log`: what was read of a log and why, or why nothing was."""
 
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from nodesweep.common.text import plain
+from nodesweep.logs.memory import highest
 from nodesweep.logs.patterns.endings import Signature, Success
-from nodesweep.logs.trainers.formats import Format
-
-from .memory import highest
-from .reading import LogReading
-from .rules import Start, rules
-from .summary import summary
-from .verdict import from_log
-from .warmup import warm_up
+from nodesweep.logs.patterns.lines import StartLine
+from nodesweep.logs.patterns.trainer import Format
+from nodesweep.logs.reading import LogReading
+from nodesweep.logs.rules import rules
+from nodesweep.logs.summary import summary
+from nodesweep.logs.warmup import warm_up
+from nodesweep.results.outcome import Verdict, decide_from_log
 
 ALIKE = re.compile(r"(?i)\b(?:global[_ ])?(?:step|iter|iteration|batch|update)s?\b[^\w\n]{0,6}\d")
 NO_ITERATION = re.compile(r"(?i)\b(?:evaluat|validat|load|checkpoint|resum|rerun|start|terminat)")
 MOST_ALIKE = 3
 NO_FAILURE = ("ok", "ok_no_iterations", "truncated")
+"""Causes of logs in which nothing failed."""
 _FIGURES = (
     ("median_elapsed_s", "s per iteration"),
     ("median_tflops_per_gpu", "TFLOP/s per device by the log"),
@@ -47,20 +47,20 @@ def look_alikes(lines: Iterable[str], form: Format | None) -> list[str]:
 def _is_known(line: str, form: Format | None) -> bool:
     """Whether a line says how a run started or ended."""
     patterns = (
-        row.line.pattern if isinstance(row, Start) else row.pattern
+        row.line.pattern if isinstance(row, StartLine) else row.pattern
         for row in rules(form).rows_in(line)
-        if isinstance(row, Start | Success | Signature)
+        if isinstance(row, StartLine | Success | Signature)
     )
     return any(pattern.search(line) for pattern in patterns)
 
 
 def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
     """All there is to say of a log; `alike`: its lines that look like iterations, where none was read."""
-    verdict = from_log(reading)
+    verdict = decide_from_log(reading)
     parts = [
         [f"{name}: {reading.size_bytes:,} bytes, {reading.lines:,} lines"],
         _format(reading),
-        _iterations(reading) if reading.iterations else _nothing(reading, alike),
+        _iterations(reading) if reading.iterations else _nothing(reading, verdict, alike),
         _memory(reading),
         [f"arguments: {len(reading.arguments)}"] if reading.arguments else [],
         [f"{label}: {total.value:g} (line {total.line})" for label, total in reading.totals.items()],
@@ -75,9 +75,9 @@ def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
 
 
 def as_json(reading: LogReading) -> str:
-    """The same for programs: figures by name, the outcome, and how often each kind of line or figure was found."""
-    verdict = from_log(reading)
-    figures: dict[str, Any] = {
+    """A reading as JSON: figures by name, the outcome, and how often each kind of line or figure was found."""
+    verdict = decide_from_log(reading)
+    document = {
         **summary(reading),
         "outcome": verdict.cause,
         "outcome_where": verdict.where,
@@ -86,7 +86,7 @@ def as_json(reading: LogReading) -> str:
         "lines": reading.lines,
         "matched": dict(sorted(reading.matched.items())),
     }
-    return json.dumps(figures, ensure_ascii=False)
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _format(reading: LogReading) -> list[str]:
@@ -102,7 +102,8 @@ def _iterations(reading: LogReading) -> list[str]:
     short = summary(reading)
     first, last = reading.iterations[0], reading.iterations[-1]
     total = f" of {short['train_iters']}" if short["train_iters"] else ""
-    every = f", one record each {short['log_interval']}" if (short["log_interval"] or 1) > 1 else ""
+    interval = reading.log_interval or 1
+    every = f", one record each {interval}" if interval > 1 else ""
     return [
         f"iterations: {first.number} to {last.number}{total}{every} (lines {first.line} to {last.line})",
         f"warm-up: {_warm_up(reading)}",
@@ -147,24 +148,20 @@ def _memory(reading: LogReading) -> list[str]:
     return lines
 
 
-def _nothing(reading: LogReading, alike: list[str]) -> list[str]:
+def _nothing(reading: LogReading, verdict: Verdict, alike: list[str]) -> list[str]:
     """Why no iteration was read."""
     if not reading.lines:
         return ["no iterations: the log is empty"]
-    if reading.training_started_line is not None and from_log(reading).cause not in (
-        "ok",
-        "ok_no_iterations",
-        "truncated",
-    ):
+    if reading.training_started_line is not None and verdict.cause not in NO_FAILURE:
         return [f"no iterations: training started (line {reading.training_started_line}) and ended before the first"]
     reasons = [
         f"  {near.count} lines hold '{near.text}' but are no whole iteration line of {name}; the first is line "
         f"{near.line}: {near.sample}"
-        for name, near in reading.near.items()
+        for name, near in reading.near_misses.items()
     ]
     if not reasons:
         reasons = ["  no line holds what the iteration lines of known trainers hold"]
-    if alike and not reading.near:
+    if alike and not reading.near_misses:
         reasons += ["  lines that look like iterations of another trainer; describe them as the workload's log_format:"]
         reasons += [f"    {line}" for line in alike]
     return ["no iterations:", *reasons]
