@@ -12,7 +12,7 @@ from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.trainers import FORMATS
 from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.results.checks import above_peak, rates_differ, spread_too_large, stamps_differ
-from nodesweep.results.measure import _half_interquartile_range
+from nodesweep.results.measure import half_interquartile_range
 
 A64FX = Machine(
     scheduler="pjm",
@@ -96,7 +96,7 @@ def test_stamps_of_the_warm_up_do_not_count():
 )
 def test_times_that_scatter(seconds, flags):
     """Of 1 to 5 s the quartiles 2 and 4 are 1 s, a third of the median, from their middle."""
-    assert spread_too_large(seconds, _half_interquartile_range(seconds)) == flags
+    assert spread_too_large(seconds, half_interquartile_range(seconds)) == flags
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,6 @@ def test_example_logs_are_plausible(path):
         tokens = samples * int(arguments["seq_length"])
     seconds = [row.seconds for row in used]
     flags = stamps_differ(reading, used[0].number)
-    flags += spread_too_large(seconds, _half_interquartile_range(seconds))
+    flags += spread_too_large(seconds, half_interquartile_range(seconds))
     flags += rates_differ(used, samples, tokens, reading.world_size)
     assert not flags
