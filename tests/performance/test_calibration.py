@@ -181,6 +181,23 @@ def test_the_file_of_a_calibration() -> None:
         Calibration.from_yaml("{")
 
 
+def test_a_calibration_file_of_version_0_1_is_read() -> None:
+    """Version 0.1 called the inner width of the feed-forward block `ffn_width` in the case of a probe."""
+    found = calibrate("june", june()[:2], targets=[one.case for one in june()])
+    text = found.to_yaml()
+    assert found.probe is not None and text.count("ffn_hidden_size: 28672") == 1
+    assert Calibration.from_yaml(text.replace("ffn_hidden_size:", "ffn_width:")) == found
+
+
+def test_sizes_that_are_not_defaults_are_kept_in_the_file() -> None:
+    """Context parallelism is in the file where it is more than 1, and left out where it is not."""
+    found = calibrate("june", june()[:2], targets=[one.case for one in june()])
+    assert found.probe is not None
+    split = replace(found, probe=replace(found.probe, case=found.probe.case.changed(context=2)))
+    assert "context: 2" in split.to_yaml() and "context:" not in found.to_yaml()
+    assert Calibration.from_yaml(split.to_yaml()) == split
+
+
 def test_rows_of_the_table_as_observations() -> None:
     """A row with all sizes is one; without a size, against the laws or without a figure it is excluded, and why."""
     empty = dict.fromkeys(TIDY)
@@ -237,7 +254,7 @@ def of_many_kinds() -> list[Observation]:
 
 
 def test_many_kinds() -> None:
-    """Of a hundred and twenty-eight kinds each is predicted by the others, and one that is not among them too."""
+    """Each of a hundred and twenty-eight kinds is predicted by the others, and one that is not among them too."""
     runs = of_many_kinds()
     found = calibrate("many", runs)
     assert max(abs(run.left_out_error or 0) for run in found.runs) < 0.02

@@ -133,7 +133,7 @@ class Dimensions(LayoutValues, ModelSizes):
         return {**kept, "training": self.training.model_dump(mode="json")}
 
     def changed(self, **sizes: Any) -> "Dimensions":
-        """The same run with other sizes; what follows from them is worked out anew unless it is given."""
+        """The run with other sizes; what follows from them is worked out anew unless it is given."""
         kept = {name: value for name, value in self.__dict__.items() if name not in _RANKS_AND_BATCHES}
         return Dimensions(**{**kept, **sizes})
 

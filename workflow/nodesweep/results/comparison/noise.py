@@ -38,7 +38,7 @@ PRIOR_LAYOUTS = 4
 DRIFT = 0.015
 """How far the speed of a machine drifts between two sweeps, relative (one sigma)."""
 UNKNOWN_SCATTER = 0.05
-"""Of the iterations of a run of which only one time is known."""
+"""Relative scatter of the iterations of a run of which only one time is known."""
 _MEDIAN = math.sqrt(math.pi / 2)
 _NORMAL_DEVIATION, _NORMAL_QUARTILE = 1.4826, 0.6745
 _LEAST, _MOST = math.log(1e-6), math.log(1e8)
