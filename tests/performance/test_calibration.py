@@ -93,7 +93,7 @@ def test_too_few_rows_are_refused(chosen: list[int], refusal: str) -> None:
 
 
 def test_a_refusal_is_for_what_depends_on_it() -> None:
-    """After 192 and 384 nodes alone DP 1 and 2 may be predicted, of MP 6 too; of more replicas nothing is said."""
+    """After 192 and 384 nodes alone DP 1 and 2 may be predicted, of MP 6 too; times with more replicas are refused."""
     found = calibrate("june", june()[:2], targets=[one.case for one in june()])
     assert [found.estimate(one.case) is not None for one in june()] == [one.case.data <= 2 for one in june()]
     assert found.refusal(june()[2].case) == "the runs go up to DP 2 and do not tell the DP sync of DP 4"
@@ -123,7 +123,7 @@ def test_runs_without_replicas_tell_nothing_of_them() -> None:
     assert found.refusal(case_of(384, 2, 4)) == "all runs have DP 1: of the DP sync of DP 2 they tell nothing"
 
 
-def test_two_software_stacks_are_told_apart() -> None:
+def test_two_software_stacks_are_distinguished() -> None:
     """April and June in one campaign: the same layout 11 % apart is refused, with both runs named."""
     refusal = fit([*april(), *june()]).refusal
     assert "april-n3072-mp4 (313.6 s) and june-n3072-mp4 (353.8 s) are the same layout, 13 % apart" in refusal
@@ -163,7 +163,7 @@ def test_memory_of_april() -> None:
     ],
     ids=["all out of memory", "one", "none"],
 )
-def test_memory_that_is_not_told(chosen: list[int], refusal: str) -> None:
+def test_memory_that_is_not_determined(chosen: list[int], refusal: str) -> None:
     """A reading at the limit says nothing of what was needed."""
     runs = april()
     assert calibrate("april", [runs[number] for number in chosen]).memory.refusal == refusal

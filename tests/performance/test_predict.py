@@ -10,7 +10,7 @@ from sweeps import REPOSITORY, write
 from nodesweep.cli.main import main
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import TidyRow
-from nodesweep.performance.predict import asked, foreseen
+from nodesweep.performance.predict import layouts_like, predict_layouts
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.sweep.study import Study
 
@@ -56,7 +56,7 @@ def study(tmp_path, monkeypatch) -> Study:
     return study
 
 
-def told(capsys, *words: str) -> str:
+def output_of(capsys, *words: str) -> str:
     """What the command prints; it must end well."""
     config = ("--configfile", str(REPOSITORY / "config" / "fugaku-30b.yaml"), "--config", '{"training_tokens": 3e11}')
     assert main([*words, *config]) == 0
@@ -65,7 +65,7 @@ def told(capsys, *words: str) -> str:
 
 def test_twice_the_nodes(study, capsys):
     """12288 nodes: 24 micro batches of 2.24 s, 47 of bubble, the sync of DP 64."""
-    text = told(capsys, "predict", "--nodes", "6144", "12288", "--like", "n6144")
+    text = output_of(capsys, "predict", "--nodes", "6144", "12288", "--like", "n6144")
     assert "like n6144-dp32-mp4-pp48" in text and "but for nodes" in text
     assert "time: 253.1 s an iteration" in text and "compute 107.6 s = 48 micro batches x 2.243 s" in text
     assert (
@@ -81,8 +81,11 @@ def test_what_is_predicted_is_what_was_measured(study):
     like = study.layout_beginning("n6144")
     calibrations = calibrations_of(study.sweep, (), {"june": rows("june")})
     for nodes, _, tensor, seconds in JUNE:
-        (one,) = foreseen(
-            study.sweep, asked(study.sweep, like, {"nodes": [nodes], "tensor": [tensor]}).layouts, calibrations, None
+        (one,) = predict_layouts(
+            study.sweep,
+            layouts_like(study.sweep, like, {"nodes": [nodes], "tensor": [tensor]}).layouts,
+            calibrations,
+            None,
         )
         assert one.forecast.time.low_seconds < seconds < one.forecast.time.high_seconds
         assert one.forecast.memory.verdict == "fits"
@@ -93,14 +96,14 @@ def test_what_is_predicted_is_what_was_measured(study):
 
 def test_a_kind_that_was_never_measured(study, capsys):
     """MP 8 has a wide interval, which says why; without recomputation it does not fit."""
-    text = told(capsys, "predict", "--nodes", "768", "--tensor", "8", "--activation-checkpointing", "yes", "no")
+    text = output_of(capsys, "predict", "--nodes", "768", "--tensor", "8", "--activation-checkpointing", "yes", "no")
     assert "what makes the interval as wide as it is: its kind of stage was never measured" in text
     assert "will not fit" in text and "activations in flight 45.37 GiB" in text
 
 
 def test_laws_hold_for_what_is_asked(study, capsys):
-    """Points that cannot be are said with their law and the way out, beside those that can."""
-    text = told(capsys, "predict", "--nodes", "12288", "24576", "--like", "n6144")
+    """Points that cannot run are listed with their law and the way out, beside those that can."""
+    text = output_of(capsys, "predict", "--nodes", "12288", "24576", "--like", "n6144")
     assert "not nodes 24576: machine nodes: 24576 nodes; fugaku takes 1 to 12288 nodes" in text
 
 
@@ -132,15 +135,15 @@ def test_values_that_are_none(study, capsys, words):
 
 
 def test_runs_of_another_campaign(study, capsys):
-    """Layouts of April are predicted by the runs of June only when that is said."""
+    """Layouts of April are predicted by the runs of June only where --campaign asks for it."""
     asked_for = ("predict", "--nodes", "3072", "--like", "n3072-dp16-mp4-pp48-mbs1-gbs1536-s2048-ac-2ghz-april")
-    assert "by a guess: iterations.expected_seconds of the config" in told(capsys, *asked_for)
-    assert "by 11 runs of campaign june" in told(capsys, *asked_for, "--campaign", "june")
+    assert "by a guess: iterations.expected_seconds of the config" in output_of(capsys, *asked_for)
+    assert "by 11 runs of campaign june" in output_of(capsys, *asked_for, "--campaign", "june")
 
 
 def test_layouts_explained(study, capsys):
     """A layout of the sweep part by part, and whether anything keeps it from running."""
-    text = told(capsys, "explain", "n6144")
+    text = output_of(capsys, "explain", "n6144")
     assert "memory: 16.34 GiB of 28.63 GiB in stage 0: fits" in text and "nothing keeps it from running" in text
 
 

@@ -149,11 +149,6 @@ class Dimensions(LayoutValues, ModelSizes):
             return None
 
     @property
-    def ffn_width(self) -> int:
-        """Inner width of the feed-forward block."""
-        return self.ffn_hidden_size
-
-    @property
     def recomputes_core_only(self) -> bool:
         """Whether checkpointing recomputes the core of attention alone."""
         return self.training.recomputation == "selective"
