@@ -1,16 +1,17 @@
-# make quickstart: install, run the default sweep, print its table.   make test: install what tests need, Slurm and a browser too, run all.
+# make quickstart: install, run the default sweep, print its table.
+# make test: install what the tests need, Slurm and a browser too, and run all tests.
 PYTHON ?= python3
 VENV ?= .venv
-# Passed to pip, e.g. PIP_OPTIONS="--extra-index-url <where torch's CPU build comes from>".
+# Options for pip, e.g. PIP_OPTIONS="--extra-index-url <where torch's CPU build comes from>".
 PIP_OPTIONS ?=
 BIN := $(VENV)/bin
-# Bytecode is made on first use: only what is used, which halves the time of an installation. That of nodesweep itself is
-# made beforehand: some environments keep none, and then each command would compile its modules anew.
+# pip compiles no bytecode: Python compiles what is used on first use, which halves the time of an installation. Only the
+# modules under workflow/ are compiled beforehand: where Python may keep no bytecode, each command would compile them anew.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_OPTIONS)
 
 .PHONY: install quickstart test chaos check format schemas bench clean
 
-# The base install, for login nodes: no torch.
+# The base installation, for login nodes, is without torch.
 install: $(VENV)/.installed
 
 $(VENV)/bin/python:
@@ -36,7 +37,7 @@ quickstart: $(VENV)/.installed-trainer
 	$(BIN)/snakemake --profile profiles/local --configfile config/quickstart.yaml
 	@$(BIN)/nodesweep show --configfile config/quickstart.yaml
 
-# Slurm's daemons are where a user's PATH may not lead.
+# A user's PATH may lack the folders of Slurm's daemons.
 test chaos: export PATH := $(PATH):/usr/sbin:/sbin
 
 test: $(VENV)/.installed-test
@@ -66,7 +67,7 @@ format: $(VENV)/.installed-test
 schemas: $(VENV)/.installed
 	$(BIN)/nodesweep schema
 
-# A rival, in an environment of its own.
+# ReFrame, which the benchmarks compare with, is installed in an environment of its own.
 build/reframe/bin/reframe: | $(VENV)/bin/python
 	$(PYTHON) -m venv build/reframe
 	build/reframe/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_OPTIONS) ReFrame-HPC==4.10.4

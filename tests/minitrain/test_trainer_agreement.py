@@ -26,7 +26,7 @@ LAYOUTS = {
 @pytest.fixture(scope="module")
 def single() -> Run:
     """The run of one process without any parallelism."""
-    return train(1, *options())
+    return train(1, options())
 
 
 def test_single_process_learns(single: Run):
@@ -41,7 +41,7 @@ def test_single_process_learns(single: Run):
 def test_layout_agrees_with_single_process(layout: str, single: Run):
     """A layout's losses equal the single process's to 1e-4 over three iterations, its norms to 2e-3."""
     ranks, changes = LAYOUTS[layout]
-    run = train(ranks, *options(**changes))
+    run = train(ranks, options(**changes))
     assert run.code == 0, run.errors
     assert run.losses == pytest.approx(single.losses, abs=1e-4)
     assert run.norms == pytest.approx(single.norms, abs=2e-3)
@@ -49,25 +49,25 @@ def test_layout_agrees_with_single_process(layout: str, single: Run):
 
 def test_ranks_of_torchrun_agree_too(single: Run):
     """The eight-rank layout under torchrun, as on a cluster, gives the same losses."""
-    run = train(8, *options(**TENSOR, **PIPELINE, **RECOMPUTE), torchrun=True)
+    run = train(8, options(**TENSOR, **PIPELINE, **RECOMPUTE), torchrun=True)
     assert run.code == 0, run.errors
     assert run.losses == pytest.approx(single.losses, abs=1e-4)
 
 
 def test_micro_batch_size_does_not_change_the_model(single: Run):
     """Cutting the batch into other micro batches gives the same losses."""
-    run = train(1, *options(micro_batch_size=8))
+    run = train(1, options(micro_batch_size=8))
     assert run.losses == pytest.approx(single.losses, abs=1e-4)
 
 
 def test_seed_changes_the_model(single: Run):
     """Another seed is another model and other samples."""
-    run = train(1, *options(seed=99))
+    run = train(1, options(seed=99))
     assert abs(run.losses[0] - single.losses[0]) > 1e-3
 
 
 def test_bf16_stays_near(single: Run):
     """Matrix products in bfloat16 give nearly the same losses, but not the same digits."""
-    run = train(1, *options(bf16=True))
+    run = train(1, options(bf16=True))
     assert run.losses == pytest.approx(single.losses, abs=0.1)
     assert run.losses != single.losses

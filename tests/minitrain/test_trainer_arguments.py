@@ -84,7 +84,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_combination_is_refused(case: str):
-    """What does not split is refused with the numbers and the way out, in one line."""
+    """A layout that does not split is refused with the numbers and the way out, in one line."""
     ranks, changes, message = WRONG[case]
     with pytest.raises(ArgumentError) as caught:
         read_arguments(options(**changes), ranks)
@@ -94,7 +94,7 @@ def test_wrong_combination_is_refused(case: str):
 
 def test_exit_code_and_one_line():
     """The command says one line on stderr and exits with 2."""
-    run = train(1, *options(global_batch_size=15))
+    run = train(1, options(global_batch_size=15))
     assert (run.code, run.out) == (2, "")
     assert run.errors == (
         "minitrain: error: --global-batch-size 15 does not split over data-parallel 1 x --micro-batch-size 2; "
@@ -103,9 +103,9 @@ def test_exit_code_and_one_line():
 
 
 def test_other_ranks_are_silent():
-    """Of many ranks only rank 0 speaks; all exit with 2."""
+    """Only rank 0 of many ranks writes the message; all exit with 2."""
     place = {"RANK": "1", "WORLD_SIZE": "3", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost"}
-    run = train(1, *options(), **place)
+    run = train(1, options(), variables=place)
     assert (run.code, run.out, run.errors) == (2, "", "")
 
 
@@ -114,10 +114,12 @@ def test_missing_address_is_told_once():
     runs = [
         train(
             1,
-            *options(),
-            OMPI_COMM_WORLD_RANK=rank,
-            OMPI_COMM_WORLD_SIZE="2",
-            OMPI_COMM_WORLD_LOCAL_RANK=rank,
+            options(),
+            variables={
+                "OMPI_COMM_WORLD_RANK": rank,
+                "OMPI_COMM_WORLD_SIZE": "2",
+                "OMPI_COMM_WORLD_LOCAL_RANK": rank,
+            },
         )
         for rank in "01"
     ]

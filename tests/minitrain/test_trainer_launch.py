@@ -25,13 +25,13 @@ def test_no_launcher_is_one_process():
 
 
 def test_torchrun():
-    """torchrun says everything itself."""
+    """torchrun's own variables give rank, size, address and port."""
     given = {"RANK": "9", "WORLD_SIZE": "16", "LOCAL_RANK": "1", "MASTER_ADDR": "n0", "MASTER_PORT": "4711"}
     assert place_from_environment(given) == Place(9, 16, 1, "n0", 4711)
 
 
 def test_slurm_meets_at_the_first_host():
-    """Under srun rank 0 is on the first host, and the port follows from the job."""
+    """The first host of a Slurm job is rank 0's, and the port follows from the job and the step."""
     place = place_from_environment(SLURM)
     assert (place.rank, place.world_size, place.local_rank, place.address) == (5, 8, 1, "node1")
     assert 20000 <= place.port < 32000
@@ -46,7 +46,7 @@ def test_slurm_step_counts_before_the_job():
 
 
 def test_slurm_launch_address_where_no_list_is():
-    """Without a host list the address srun states is used."""
+    """The address that srun states is used where there is no host list."""
     given = {name: SLURM[name] for name in ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")}
     assert place_from_environment(given | {"SLURM_LAUNCH_NODE_IPADDR": "10.0.0.1"}).address == "10.0.0.1"
 
@@ -75,7 +75,7 @@ def test_pmix():
 
 
 def test_a_node_that_only_slurm_knows():
-    """Where the first node's name has no address, rank 0 is taken to be where srun was started: on that node."""
+    """The node on which srun was started is taken for rank 0's where the first node's name has no address."""
     environment = {
         "SLURM_PROCID": "1",
         "SLURM_NTASKS": "2",

@@ -29,22 +29,22 @@ def free_port() -> str:
 
 
 def test_limit_ends_a_single_rank():
-    """Beyond the limit torch's own error ends the run."""
-    run = train(1, *options(**LARGE), before=LIMIT)
+    """torch's own error ends a run that needs more than the limit."""
+    run = train(1, options(**LARGE), before=LIMIT)
     assert run.code not in (0, 2)
     assert ALLOCATOR in run.errors
     assert "[after training is done]" not in run.out
 
 
 def test_small_model_lives_under_the_same_limit():
-    """The limit itself is no obstacle."""
-    run = train(1, *options(train_iters=1), before=LIMIT)
+    """A small model trains to its end under the limit that ends the large one."""
+    run = train(1, options(train_iters=1), before=LIMIT)
     assert run.code == 0, run.errors
 
 
 def test_limit_on_one_rank_ends_all_without_a_launcher():
     """Ranks that nobody watches (as under a plain srun) end too when one dies: their connections close."""
-    words = options(**LARGE, pipeline_model_parallel_size=2)
+    arguments = options(**LARGE, pipeline_model_parallel_size=2)
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     start = time.monotonic()
     ranks = [
@@ -57,12 +57,12 @@ def test_limit_on_one_rank_ends_all_without_a_launcher():
                 sys.executable,
                 "-m",
                 "minitrain",
-                *words,
+                *arguments,
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(**common, RANK=str(rank), LOCAL_RANK=str(rank)),
+            env=environment({**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}),
         )
         for rank in (0, 1)
     ]
@@ -75,8 +75,8 @@ def test_limit_on_one_rank_ends_all_without_a_launcher():
 
 @pytest.mark.parametrize("torchrun", [False, True], ids=["own ranks", "torchrun"])
 def test_limit_ends_all_ranks(torchrun: bool):
-    """Whoever started the ranks: the run ends with an error, the allocator's message and the memory there was."""
-    run = train(2, *options(**LARGE, pipeline_model_parallel_size=2), before=LIMIT, torchrun=torchrun)
+    """The run ends with an error, the allocator's message and the memory in use, whoever started the ranks."""
+    run = train(2, options(**LARGE, pipeline_model_parallel_size=2), before=LIMIT, torchrun=torchrun)
     assert run.code not in (0, 2)
     assert ALLOCATOR in run.errors
     assert re.search(r"\[Rank \d\] \(after 0 iterations\) memory \(MB\) \| allocated: \d", run.out)

@@ -14,7 +14,7 @@ GIVEN = read_arguments(options(hidden_size=256, seq_length=256, vocab_size=2048,
 
 def test_iteration_line():
     """The iteration line is Megatron-DeepSpeed's."""
-    line = report.Interval([9.0, 9.5], 2.469).line(GIVEN, 2, 1.2344)
+    line = report.Interval(losses=[9.0, 9.5], seconds=2.469).line(GIVEN, 2, 1.2344)
     assert line == (
         " iteration        2/       6 | consumed samples:           32 | consumed tokens:         8192 | "
         "elapsed time per iteration (ms): 1234.5 | learning rate: 1.000E-04 | global batch size:    16 | "
@@ -26,7 +26,7 @@ def test_iteration_line():
 
 def test_iteration_line_without_a_loss():
     """A loss that is not a number is left out and counted, as in Megatron."""
-    line = report.Interval([float("nan")], 1.0).line(GIVEN, 1, float("nan"))
+    line = report.Interval(losses=[float("nan")], seconds=1.0).line(GIVEN, 1, float("nan"))
     assert "lm loss" not in line
     assert "| global batch size:    16 | loss scale: 1.0 | grad norm: nan |" in line
     assert "| number of nan iterations:   1 |" in line
@@ -34,7 +34,7 @@ def test_iteration_line_without_a_loss():
 
 def test_iteration_line_with_one_nan_of_two():
     """The mean is over the iterations that had a loss."""
-    line = report.Interval([float("nan"), 8.0], 2.0).line(GIVEN, 2, 1.0)
+    line = report.Interval(losses=[float("nan"), 8.0], seconds=2.0).line(GIVEN, 2, 1.0)
     assert "| lm loss: 8.000000E+00 |" in line
     assert "| number of nan iterations:   1 |" in line
 
@@ -74,8 +74,8 @@ def test_argument_lines():
 
 
 def test_memory_line():
-    """Memory is told as Megatron tells it."""
-    assert report.Memory(123.44, 150.25, 300, 301.96).line(3, 1) == (
+    """The memory line is Megatron's."""
+    assert report.Memory(allocated=123.44, max_allocated=150.25, reserved=300, max_reserved=301.96).line(3, 1) == (
         "[Rank 3] (after 1 iterations) memory (MB) | allocated: 123.4 | max allocated: 150.2 | "
         "reserved: 300.0 | max reserved: 302.0"
     )
@@ -90,10 +90,10 @@ def test_event_line():
 
 
 def test_memory_watch_keeps_the_largest():
-    """The largest data segment seen stays after it was given back."""
+    """The largest data segment recorded stays after its memory was freed."""
     watch = report.MemoryWatch("cpu")
     block = bytearray(200 * 2**20)
-    watch.look()
+    watch.record_data_segment()
     del block
     now = watch.now()
     assert now.max_reserved - now.reserved > 150
@@ -102,7 +102,7 @@ def test_memory_watch_keeps_the_largest():
 
 def test_whole_log_of_two_ranks():
     """A run of two ranks writes all its lines whole, in order, each by the right rank."""
-    run = train(2, *options(train_iters=5, log_interval=2))
+    run = train(2, options(train_iters=5, log_interval=2))
     assert run.code == 0, run.errors
     lines = run.out.splitlines()
     assert lines[1].startswith("using world size: 2, data-parallel-size: 2,")
@@ -122,7 +122,7 @@ def test_whole_log_of_two_ranks():
 
 def test_nan_run_ends_well():
     """A run whose loss is no number any more goes on to its end and says so."""
-    run = train(1, *options(lr=1e38))
+    run = train(1, options(lr=1e38))
     assert run.code == 0, run.errors
     last = [line for line in run.out.splitlines() if line.startswith(" iteration")][-1]
     assert "lm loss" not in last

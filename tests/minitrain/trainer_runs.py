@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 ITERATION = re.compile(r"^ iteration +(\d+)/.* lm loss: (\S+) .* grad norm: (\S+) ", re.MULTILINE)
@@ -43,23 +44,30 @@ class Run:
 def options(**changes: object) -> list[str]:
     """The small model's arguments; changes by name, where None takes one away and True is a bare flag."""
     chosen = {**MODEL, **{"--" + name.replace("_", "-"): value for name, value in changes.items()}}
-    words = []
+    arguments = []
     for name, value in chosen.items():
         if value is not None:
-            words += [name] if value is True else [name, str(value)]
-    return words
+            arguments += [name] if value is True else [name, str(value)]
+    return arguments
 
 
-def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without any launcher's ranks, one thread per process."""
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without any launcher's ranks, one thread per process; `variables` are added."""
     launchers = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_", "SLURM_", "OMPI_", "PMIX_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(launchers)}
-    return {**kept, "OMP_NUM_THREADS": "1", **extra}
+    return {**kept, "OMP_NUM_THREADS": "1", **(variables or {})}
 
 
-def train(ranks: int, *words: str, before: str = "", torchrun: bool = False, **extra: str) -> Run:
-    """Run minitrain on `ranks` ranks, its own or torchrun's; `before` is shell text to run first."""
-    command = [sys.executable, "-m", "minitrain", *words]
+def train(
+    ranks: int,
+    arguments: list[str],
+    *,
+    before: str = "",
+    torchrun: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> Run:
+    """Run minitrain on `ranks` ranks, which itself or torchrun starts; `before` is shell text to run first."""
+    command = [sys.executable, "-m", "minitrain", *arguments]
     if torchrun:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
         command = [*launcher, "--nproc-per-node", str(ranks), *command]
@@ -67,5 +75,5 @@ def train(ranks: int, *words: str, before: str = "", torchrun: bool = False, **e
         command += ["--local-ranks", str(ranks)]
     if before:
         command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment(**extra))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment(variables))
     return Run(done.returncode, done.stdout, done.stderr)

@@ -1,6 +1,6 @@
-"""`python -m minitrain --num-layers 4 ...`: one rank; how many there are is read from the launcher.
+"""`python -m minitrain --num-layers 4 ...` runs one rank; the launcher's environment says how many there are.
 
-With `--local-ranks 8` it needs no launcher: it starts that many ranks on this machine by itself.
+`--local-ranks 8` needs no launcher: this process starts eight ranks on this machine by itself.
 """
 
 import gc
@@ -13,7 +13,7 @@ from minitrain.local import run_ranks
 
 
 def main() -> int:
-    """Check everything that can be checked before torch is loaded, then train; the exit status."""
+    """Check everything that needs no torch, then load torch and train; returns the exit status."""
     try:
         count = local_ranks(sys.argv[1:])
         place = Place() if count else place_from_environment(os.environ)
@@ -26,7 +26,7 @@ def main() -> int:
     gc.disable()  # a quarter of the time torch needs to load is the collector; train.run turns it on again
     from minitrain.train import load, run
 
-    if (count or 1) == 1:
+    if count is None or count == 1:
         run(given, place)
         return 0
     load(given)

@@ -153,14 +153,20 @@ def _indivisible(
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are raised, not printed by each of the ranks."""
+    """An argument parser that raises ArgumentError where argparse would print: each rank would print the message."""
 
     def error(self, message: str) -> NoReturn:
         raise ArgumentError(f"{message}; see python -m minitrain --help")
 
+    def add_number(
+        self, name: str, *, required: bool = False, default: int | None = None, help: str | None = None
+    ) -> None:
+        """Add an option that takes a whole number of at least 1."""
+        self.add_argument(name, type=_positive, metavar="N", required=required, default=default, help=help)
+
 
 def _positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """The whole number of at least 1 that a text states; argparse.ArgumentTypeError where it states none."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
@@ -169,16 +175,15 @@ def _positive(text: str) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """The parser of minitrain's command line."""
     parser = _Parser(prog="python -m minitrain", description=__doc__, allow_abbrev=False)
-    number = {"type": _positive, "metavar": "N"}
     for name in ("--num-layers", "--hidden-size", "--num-attention-heads", "--seq-length", "--vocab-size"):
-        parser.add_argument(name, required=True, **number)
-    parser.add_argument("--ffn-hidden-size", help="default: 4 x hidden size", **number)
+        parser.add_number(name, required=True)
+    parser.add_number("--ffn-hidden-size", help="default: 4 x hidden size")
     for name in ("--micro-batch-size", "--global-batch-size", "--train-iters"):
-        parser.add_argument(name, required=True, help="samples" if "batch" in name else None, **number)
-    parser.add_argument("--tensor-model-parallel-size", default=1, **number)
-    parser.add_argument("--pipeline-model-parallel-size", default=1, **number)
+        parser.add_number(name, required=True, help="samples" if "batch" in name else None)
+    parser.add_number("--tensor-model-parallel-size", default=1)
+    parser.add_number("--pipeline-model-parallel-size", default=1)
     parser.add_argument("--pipeline-schedule", default="1f1b", choices=("1f1b", "gpipe", "interleaved"))
-    parser.add_argument("--num-layers-per-virtual-pipeline-stage", help="interleaved: layers of a chunk", **number)
+    parser.add_number("--num-layers-per-virtual-pipeline-stage", help="interleaved: layers of a chunk")
     parser.add_argument("--recompute-granularity", choices=("full",), help="absent: no recomputation")
     parser.add_argument(
         "--data-parallel-sharding-strategy", default="no_shard", choices=("no_shard", "optim_grads_params")
@@ -186,19 +191,20 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=1234)
     parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16, weights in float32")
-    parser.add_argument("--log-interval", default=1, help="iterations; times are means over it", **number)
-    parser.add_argument("--distributed-timeout-minutes", default=10, **number)
-    parser.add_argument("--local-ranks", help="start so many ranks on this machine, without a launcher", **number)
+    parser.add_number("--log-interval", default=1, help="iterations; times are means over it")
+    parser.add_number("--distributed-timeout-minutes", default=10)
+    parser.add_number("--local-ranks", help="start so many ranks on this machine, without a launcher")
     return parser
 
 
 def local_ranks(argv: Sequence[str]) -> int | None:
-    """How many ranks this process is to start by itself; None where a launcher starts them. ArgumentError."""
-    return make_parser().parse_args(argv).local_ranks
+    """How many ranks this process is to start by itself, None where a launcher starts them; raises ArgumentError."""
+    count: int | None = make_parser().parse_args(argv).local_ranks
+    return count
 
 
 def read_arguments(argv: Sequence[str], world_size: int) -> Arguments:
-    """The checked arguments of a run on `world_size` ranks; ArgumentError where they cannot be."""
+    """The checked arguments of a run on `world_size` ranks; raises ArgumentError where no run can satisfy them."""
     given = vars(make_parser().parse_args(argv))
     del given["local_ranks"]
     given["ffn_hidden_size"] = given["ffn_hidden_size"] or 4 * given["hidden_size"]

@@ -6,9 +6,9 @@ import torch
 class NoisyChain:
     """Token sequences that walk along one seeded ring of the vocabulary and now and then jump.
 
-    A token is followed by its successor on the ring, but for one in `JUMP_ONE_IN`, after which the walk goes
-    on from elsewhere; jumps prefer one part of the ring. So both which tokens are common and which follows
-    which can be learned. A sample depends on the seed and its index alone.
+    The successor on the ring follows a token, except after one in `JUMP_ONE_IN`, where the walk goes on from
+    elsewhere; jumps prefer one part of the ring. A model can learn which tokens are common and which token follows
+    another. A sample depends on the seed and its index alone.
     """
 
     JUMP_ONE_IN = 8
@@ -20,7 +20,7 @@ class NoisyChain:
         self.ring = torch.randperm(vocab_size, generator=torch.Generator().manual_seed(seed))
 
     def samples(self, first: int, count: int) -> torch.Tensor:
-        """Samples `first` to `first + count`: int64, [count, seq_length + 1]."""
+        """Samples `first` to `first + count - 1`: int64, [count, seq_length + 1]."""
         return torch.stack([self._sample(index) for index in range(first, first + count)])
 
     def _sample(self, index: int) -> torch.Tensor:

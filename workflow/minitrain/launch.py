@@ -1,4 +1,4 @@
-"""Where this process stands among the ranks, read from what the launcher put into the environment."""
+"""The place of this process among the ranks, read from the launcher's variables in the environment."""
 
 import itertools
 import re
@@ -55,16 +55,16 @@ def place_from_environment(environment: Mapping[str, str]) -> Place:
     if rank >= world_size:
         raise LaunchError(f"{rank_name}={rank} is not below {size_name}={world_size}; check the launcher's environment")
     return Place(
-        rank,
-        world_size,
-        _number(environment, local_name),
-        _master_address(environment, launcher, world_size),
-        _master_port(environment, launcher),
+        rank=rank,
+        world_size=world_size,
+        local_rank=_number(environment, local_name),
+        address=_master_address(environment, launcher, world_size),
+        port=_master_port(environment, launcher),
     )
 
 
 def is_rank_0(environment: Mapping[str, str]) -> bool:
-    """Whether this process is the one that speaks for all, even where `place_from_environment` fails."""
+    """Whether this process is rank 0, which writes errors for all; works even where `place_from_environment` fails."""
     launcher = _launcher(environment)
     return launcher is None or environment[LAUNCHERS[launcher][0]].strip("0") == ""
 
@@ -101,6 +101,7 @@ def _master_address(environment: Mapping[str, str], launcher: str, world_size: i
 
 
 def _resolves(host: str) -> bool:
+    """Whether this machine knows the address of a host."""
     try:
         socket.gethostbyname(host)
     except OSError:
@@ -136,7 +137,7 @@ def expand_hosts(host_list: str) -> list[str]:
 
 
 def _numbers(ranges: str) -> Iterator[str]:
-    """The numbers of one bracket, as text: zeros in front are part of a host's name."""
+    """The numbers of one bracket of a host list, as text: leading zeros are part of a host's name."""
     for item in ranges.split(","):
         first, _, last = item.partition("-")
         for number in range(int(first), int(last or first) + 1):

@@ -14,18 +14,19 @@ END_SECONDS = 5.0
 
 
 def run_ranks(count: int, run: Callable[[Place], None]) -> int:
-    """Run each rank in a process of its own; when one fails the others are ended. The first failure's exit status.
+    """Run each rank in a process of its own and end the others when one fails; returns the first failure's exit status.
 
-    No thread may run yet and no CUDA device be in use: neither lives on in a fork.
+    The caller runs no thread and uses no CUDA device yet: neither lives on in a fork.
     """
     port = free_port()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     ranks: dict[int, int] = {}
     try:
         for rank in range(count):
+            place = Place(rank=rank, world_size=count, local_rank=rank, address="127.0.0.1", port=port)
             process = os.fork()
             if process == 0:
-                _be_rank(Place(rank, count, rank, "127.0.0.1", port), run)
+                _be_rank(place, run)
             ranks[process] = rank
         return _watch(ranks)
     finally:
@@ -36,7 +37,8 @@ def free_port() -> int:
     """A port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _be_rank(place: Place, run: Callable[[Place], None]) -> None:
@@ -54,7 +56,10 @@ def _be_rank(place: Place, run: Callable[[Place], None]) -> None:
 
 
 def _watch(ranks: dict[int, int]) -> int:
-    """Wait until all ranks have ended well or one has not; ended ones are taken out."""
+    """Wait until all ranks have ended well or one has failed; returns the exit status.
+
+    Removes ranks that have ended from `ranks`, which holds the rank of each process id.
+    """
     while ranks:
         process, ending = os.wait()
         rank, status = ranks.pop(process), os.waitstatus_to_exitcode(ending)
@@ -66,7 +71,7 @@ def _watch(ranks: dict[int, int]) -> int:
 
 
 def _end(ranks: dict[int, int]) -> None:
-    """End the ranks that are left: asked first, then killed."""
+    """End the ranks that are left: ask them first (SIGTERM), kill them after `END_SECONDS`."""
     for process in ranks:
         os.kill(process, signal.SIGTERM)
     limit = time.monotonic() + END_SECONDS

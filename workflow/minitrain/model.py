@@ -2,13 +2,13 @@
 
 import hashlib
 import math
-from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from minitrain.arguments import Arguments
+from minitrain.distributed_tensors import is_distributed
 
 INITIAL_DEVIATION = 0.02
 
@@ -17,21 +17,21 @@ class Linear(nn.Linear):
     """A linear layer without random numbers at first: `initial_value` gives them."""
 
     def reset_parameters(self) -> None:
-        """Nothing: on the meta device torch's own start loads the compiler (torch._dynamo)."""
+        """Leave the weights as they are: on the meta device torch's own method loads the compiler (torch._dynamo)."""
 
 
 class TokenTable(nn.Embedding):
-    """An embedding without random numbers at first, like `Linear`."""
+    """An embedding without random numbers at first: `initial_value` gives them."""
 
     def reset_parameters(self) -> None:
-        """Nothing, for the same reason."""
+        """Leave the weights as they are, for the reason given in `Linear`."""
 
 
 class Attention(nn.Module):
     """Causal self-attention over [batch, sequence, hidden].
 
     The rows of `qkv` are ordered head by head (query, key, value of head 0, then of head 1, ...): an even
-    split of them is a split by heads, and how many heads are here follows from the rows that are here.
+    split of the rows is a split by heads, and the rows of this rank give its number of heads.
     """
 
     def __init__(self, hidden_size: int, heads: int) -> None:
@@ -44,7 +44,8 @@ class Attention(nn.Module):
         heads = self.qkv(hidden).unflatten(-1, (-1, 3, self.head_size)).transpose(1, 3)
         query, key, value = heads.unbind(1)
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.projection(mixed.transpose(1, 2).flatten(2))
+        output: torch.Tensor = self.projection(mixed.transpose(1, 2).flatten(2))
+        return output
 
 
 class Mlp(nn.Module):
@@ -56,7 +57,8 @@ class Mlp(nn.Module):
         self.down = Linear(ffn_hidden_size, hidden_size)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.down(F.gelu(self.up(hidden)))
+        output: torch.Tensor = self.down(F.gelu(self.up(hidden)))
+        return output
 
 
 class Block(nn.Module):
@@ -71,7 +73,8 @@ class Block(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         hidden = hidden + self.attention(self.attention_norm(hidden))
-        return hidden + self.mlp(self.mlp_norm(hidden))
+        output: torch.Tensor = hidden + self.mlp(self.mlp_norm(hidden))
+        return output
 
 
 class Embedding(nn.Module):
@@ -83,7 +86,8 @@ class Embedding(nn.Module):
         self.positions = nn.Parameter(torch.empty(given.seq_length, given.hidden_size))
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.tokens(tokens) + self.positions
+        embedded: torch.Tensor = self.tokens(tokens) + self.positions
+        return embedded
 
 
 class Head(nn.Module):
@@ -97,8 +101,8 @@ class Head(nn.Module):
     def forward(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits = self.output(self.norm(hidden)).flatten(0, 1)
         loss = F.cross_entropy(logits.float(), targets.flatten())
-        # With the vocabulary split the loss is a DTensor; cloned, for FSDP2 warns of modules returning views.
-        return loss.to_local().clone() if hasattr(loss, "to_local") else loss
+        # The loss is a DTensor where the vocabulary is split; cloned, because FSDP2 warns of modules that return views.
+        return loss.to_local().clone() if is_distributed(loss) else loss
 
 
 class Stage(nn.Module):
@@ -126,14 +130,14 @@ class Stage(nn.Module):
             return hidden if self.head is None else self.head(hidden, targets)
 
 
-def initial_value(name: str, shape: Iterable[int], given: Arguments) -> torch.Tensor:
+def initial_value(name: str, shape: torch.Size, given: Arguments) -> torch.Tensor:
     """The whole of one parameter before training: a function of the seed and its name, fp32 on the CPU."""
     if name.endswith("bias"):
-        return torch.zeros(*shape)
+        return torch.zeros(shape)
     if "norm" in name:
-        return torch.ones(*shape)
+        return torch.ones(shape)
     digest = hashlib.sha256(f"{given.seed}:{name}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
     into_residual = name.endswith(("projection.weight", "down.weight"))
     deviation = INITIAL_DEVIATION / (math.sqrt(2 * given.num_layers) if into_residual else 1)
-    return torch.empty(*shape).normal_(0, deviation, generator=generator)
+    return torch.empty(shape).normal_(0, deviation, generator=generator)

@@ -7,16 +7,17 @@ import torch.distributed as dist
 from torch.nn.utils import get_total_norm
 from torch.optim.adam import adam
 
-from minitrain.parallel import Grid, local, local_gradient
+from minitrain.distributed_tensors import is_split_by_tensor, local, local_gradient
+from minitrain.parallel import Grid
 
 MAX_GRADIENT_NORM = 1.0
 
 
 class Adam:
-    """torch's fused Adam by its functional form: constant learning rate, no weight decay.
+    """torch's fused Adam in its functional form: constant learning rate, no weight decay.
 
     The class torch.optim.Adam loads the compiler (torch._dynamo, a second per rank) when it is made, and
-    works through DTensor; Adam is elementwise, so the local parts are all it needs.
+    works through DTensor. Adam is elementwise: the local parts of the weights suffice.
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], learning_rate: float) -> None:
@@ -56,12 +57,12 @@ def combine(
 ) -> tuple[float, float]:
     """The global gradient norm and the mean loss of the global batch, known to every rank.
 
-    Each rank gives its squares divided by the number of ranks that hold the same, so one sum over all ranks
-    is the square of the norm over the whole model; the loss likewise, from the last stage's ranks.
+    Each rank divides its squares by the number of ranks that hold the same values, so one sum over all ranks is
+    the square of the norm over the whole model. The ranks of the last stage divide the loss in the same way.
     """
     copies = 1 if shards_data else grid.sizes["data"]
-    split = [local_gradient(parameter) for parameter in parameters if _is_split(parameter)]
-    whole = [local_gradient(parameter) for parameter in parameters if not _is_split(parameter)]
+    split = [local_gradient(parameter) for parameter in parameters if is_split_by_tensor(parameter)]
+    whole = [local_gradient(parameter) for parameter in parameters if not is_split_by_tensor(parameter)]
     squares = get_total_norm(split).double() ** 2 + get_total_norm(whole).double() ** 2 / grid.sizes["tensor"]
     sums = torch.zeros(2, dtype=torch.float64, device=grid.device)
     sums[0] = squares / copies
@@ -71,14 +72,6 @@ def combine(
         dist.all_reduce(sums)
     square, mean_loss = sums.tolist()
     return square**0.5, mean_loss
-
-
-def _is_split(parameter: torch.nn.Parameter) -> bool:
-    """Whether the ranks of a tensor-parallel group hold different parts of this parameter."""
-    if not hasattr(parameter, "placements"):
-        return False
-    splits = dict(zip(parameter.device_mesh.mesh_dim_names, parameter.placements, strict=True))
-    return "tensor" in splits and splits["tensor"].is_shard()
 
 
 def clip(gradients: list[torch.Tensor], norm: float) -> None:

@@ -8,15 +8,17 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from minitrain.arguments import Arguments
+from minitrain.distributed_tensors import is_distributed, local, local_gradient
 from minitrain.launch import Place
 from minitrain.model import Stage, initial_value
 
 DIMENSIONS = ("pipeline", "data", "tensor")
 BUCKET_ELEMENTS = 25 * 2**20 // 4
 
-# tokens, targets (each where its end of the pipeline is) -> mean loss of the replica's samples, else None
+# tokens (first stage, else None), targets (last stage, else None) -> mean loss of the replica's samples (last stage)
 Step = Callable[[torch.Tensor | None, torch.Tensor | None], torch.Tensor | None]
 
 
@@ -30,11 +32,19 @@ class Grid:
     rank: int
     device: torch.device
     sizes: dict[str, int]
-    mesh: "dist.DeviceMesh | None"
+    mesh: DeviceMesh | None
 
     def index(self, dimension: str) -> int:
         """This rank's coordinate in a dimension."""
-        return self.mesh.get_local_rank(dimension) if self.sizes[dimension] > 1 else 0
+        if self.mesh is None or self.sizes[dimension] == 1:
+            return 0
+        return self.mesh.get_local_rank(dimension)
+
+    def submesh(self, dimension: str) -> DeviceMesh:
+        """This rank and the ranks that differ from it in one dimension alone; ValueError on a single rank."""
+        if self.mesh is None:
+            raise ValueError(f"a single rank has no other ranks along the dimension {dimension}")
+        return self.mesh[dimension]
 
     @property
     def first_stage(self) -> bool:
@@ -43,12 +53,12 @@ class Grid:
 
     @property
     def last_stage(self) -> bool:
-        """Whether this rank holds the head and sees the loss."""
+        """Whether this rank holds the head, and so computes the loss."""
         return self.index("pipeline") == self.sizes["pipeline"] - 1
 
 
 def make_grid(given: Arguments, place: Place) -> Grid:
-    """Meet the other ranks and lay the grid."""
+    """Connect to the other ranks and arrange all of them in the grid."""
     sizes = {
         "pipeline": given.pipeline_model_parallel_size,
         "data": given.data_parallel_size,
@@ -59,7 +69,7 @@ def make_grid(given: Arguments, place: Place) -> Grid:
         device = torch.device("cuda", place.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
     if place.world_size == 1:
-        return Grid(0, device, sizes, None)
+        return Grid(rank=0, device=device, sizes=sizes, mesh=None)
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
         init_method=f"tcp://{place.address}:{place.port}",
@@ -67,34 +77,34 @@ def make_grid(given: Arguments, place: Place) -> Grid:
         world_size=place.world_size,
         timeout=timedelta(minutes=given.distributed_timeout_minutes),
     )
-    split = [name for name in DIMENSIONS if sizes[name] > 1]
-    mesh = dist.init_device_mesh(device.type, [sizes[name] for name in split], mesh_dim_names=split)
-    return Grid(place.rank, device, sizes, mesh)
+    split = tuple(name for name in DIMENSIONS if sizes[name] > 1)
+    mesh = init_device_mesh(device.type, tuple(sizes[name] for name in split), mesh_dim_names=split)
+    return Grid(rank=place.rank, device=device, sizes=sizes, mesh=mesh)
 
 
 def build_stages(given: Arguments, grid: Grid) -> list[Stage]:
-    """This rank's stages on its device, split and initialised; one, or several when interleaved."""
+    """This rank's stages, split, on the device and initialised: one stage, or several when interleaved."""
     indices = range(grid.index("pipeline"), given.stages, grid.sizes["pipeline"])
     split = grid.sizes["tensor"] > 1 or given.shards_data
     with torch.device("meta") if split else grid.device:
         stages = [Stage(given, index) for index in indices]
     for stage in stages:
         if grid.sizes["tensor"] > 1:
-            split_tensors(stage, grid.mesh["tensor"])
+            split_tensors(stage, grid.submesh("tensor"))
         if given.recompute_granularity == "full":
             recompute_layers(stage)
         if given.shards_data:
-            shard_over_replicas(stage, grid.mesh["data"])
+            shard_over_replicas(stage, grid.submesh("data"))
         if split:
             stage.to_empty(device=grid.device)
         initialise(stage, given)
     return stages
 
 
-def split_tensors(stage: Stage, mesh: "dist.DeviceMesh") -> None:
-    """Tensor parallelism: columns then rows in each half of a layer, the head by vocabulary.
+def split_tensors(stage: Stage, mesh: DeviceMesh) -> None:
+    """Split a stage for tensor parallelism: columns then rows in each half of a layer, the head by vocabulary.
 
-    The embedding is split by hidden size: by vocabulary, DTensor would make its gradient whole on every rank.
+    The embedding is split by hidden size: split by vocabulary, DTensor would make its gradient whole on every rank.
     """
     import torch._dynamo  # noqa: F401  DTensor loads it on first use: better now than in iteration 1
     from torch.distributed.tensor import Replicate, Shard
@@ -114,16 +124,16 @@ def split_tensors(stage: Stage, mesh: "dist.DeviceMesh") -> None:
 
 
 def recompute_layers(stage: Stage) -> None:
-    """Activation checkpointing of every layer (torch's non-reentrant one, in its module form)."""
+    """Recompute the activations of every layer (torch's non-reentrant checkpoint, in its module form)."""
     import torch._dynamo  # noqa: F401  checkpoint loads it on first use: better now than in iteration 1
-    from torch.distributed._composable import checkpoint
+    from torch.distributed._composable.checkpoint_activation import checkpoint
 
     for layer in stage.layers.values():
         checkpoint(layer, preserve_rng_state=False)
 
 
-def shard_over_replicas(stage: Stage, mesh: "dist.DeviceMesh") -> None:
-    """FSDP2: each layer gathered when it is needed, the rest of the stage together."""
+def shard_over_replicas(stage: Stage, mesh: DeviceMesh) -> None:
+    """Shard a stage by FSDP2, which gathers each layer when it is needed and the rest of the stage together."""
     from torch.distributed.fsdp import fully_shard
 
     for layer in stage.layers.values():
@@ -131,25 +141,12 @@ def shard_over_replicas(stage: Stage, mesh: "dist.DeviceMesh") -> None:
     fully_shard(stage, mesh=mesh)
 
 
-def local(tensor: torch.Tensor) -> torch.Tensor:
-    """The part of a tensor that is on this rank."""
-    return getattr(tensor, "_local_tensor", tensor)
-
-
-def local_gradient(parameter: nn.Parameter) -> torch.Tensor:
-    """This rank's part of a gradient, split as its parameter is (RuntimeError where it is not)."""
-    gradient = parameter.grad
-    if getattr(gradient, "placements", None) != getattr(parameter, "placements", None):
-        raise RuntimeError(f"gradient split {gradient.placements}, parameter split {parameter.placements}")
-    return local(gradient)
-
-
 @torch.no_grad()
 def initialise(stage: Stage, given: Arguments) -> None:
     """Give each parameter its initial value, one whole parameter in memory at a time."""
     for name, parameter in stage.named_parameters():
         value = initial_value(name, parameter.shape, given)
-        if hasattr(parameter, "placements"):
+        if is_distributed(parameter):
             from torch.distributed.tensor import distribute_tensor
 
             value = distribute_tensor(
@@ -168,13 +165,13 @@ def make_step(given: Arguments, grid: Grid, stages: list[Stage]) -> Step:
         with _vocabulary_split_loss(grid):
             loss = step(tokens, targets)
         if averages:
-            average_gradients(parameters, grid.mesh["data"].get_group())
+            average_gradients(parameters, grid.submesh("data").get_group())
         return loss
 
     return full_step
 
 
-def _vocabulary_split_loss(grid: Grid) -> contextlib.AbstractContextManager:
+def _vocabulary_split_loss(grid: Grid) -> contextlib.AbstractContextManager[None]:
     """The context in which cross-entropy works on logits split by vocabulary, forward and backward."""
     if grid.sizes["tensor"] == 1:
         return contextlib.nullcontext()
@@ -184,27 +181,38 @@ def _vocabulary_split_loss(grid: Grid) -> contextlib.AbstractContextManager:
 
 
 def _plain_step(given: Arguments, stage: Stage) -> Step:
-    """One stage: micro batch after micro batch, gradients accumulate."""
+    """The step of a single stage: one micro batch after the other, gradients accumulate."""
 
-    def step(tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        pieces = zip(tokens.split(given.micro_batch_size), targets.split(given.micro_batch_size), strict=True)
+    def step(tokens: torch.Tensor | None, targets: torch.Tensor | None) -> torch.Tensor:
+        if tokens is None or targets is None:
+            raise ValueError("a single stage is both ends of the pipeline: it needs tokens and targets")
+        size = given.micro_batch_size
+        pieces = zip(torch.split(tokens, size), torch.split(targets, size), strict=True)
         total = torch.zeros((), device=tokens.device)
         for number, (inputs, labels) in enumerate(pieces, start=1):
             if given.shards_data:
-                stage.set_requires_gradient_sync(number == given.micro_batches)
-            loss = stage(inputs, labels) / given.micro_batches
-            loss.backward()
+                _reduce_gradients(stage, number == given.micro_batches)
+            loss: torch.Tensor = stage(inputs, labels) / given.micro_batches
+            torch.autograd.backward(loss)
             total += loss.detach()
         return total
 
     return step
 
 
+def _reduce_gradients(stage: Stage, wanted: bool) -> None:
+    """Tell FSDP2 whether the next backward pass reduces the gradients over the replicas or only adds them up."""
+    from torch.distributed.fsdp import FSDPModule
+
+    assert isinstance(stage, FSDPModule), "fully_shard makes the stage an FSDPModule"
+    stage.set_requires_gradient_sync(wanted)
+
+
 def _pipeline_step(given: Arguments, grid: Grid, stages: list[Stage]) -> Step:
-    """Several stages: torch's schedules; the loss is computed inside the last stage."""
+    """The step of a pipeline, by torch's schedules; the last stage computes the loss."""
     from torch.distributed import pipelining
 
-    group = grid.mesh["pipeline"].get_group()
+    group = grid.submesh("pipeline").get_group()
     parts = [
         pipelining.PipelineStage(
             stage,
@@ -238,27 +246,28 @@ def _pipeline_step(given: Arguments, grid: Grid, stages: list[Stage]) -> Step:
 
 
 def _example(given: Arguments, tokens: bool) -> torch.Tensor:
-    """Shape and type of what enters a stage: tokens, or hidden states."""
+    """An example, on the meta device, of what enters a stage: tokens, or hidden states."""
     shape = (given.micro_batch_size, given.seq_length)
     if tokens:
         return torch.empty(shape, dtype=torch.int64, device="meta")
-    return torch.empty(*shape, given.hidden_size, device="meta", requires_grad=True)
+    return torch.empty((*shape, given.hidden_size), device="meta", requires_grad=True)
 
 
 @torch.no_grad()
 def average_gradients(parameters: list[nn.Parameter], group: dist.ProcessGroup) -> None:
-    """Replicated data parallelism: the mean of the gradients over the replicas, once per iteration.
+    """Replace each gradient by its mean over the replicas (replicated data parallelism, once per iteration).
 
-    Not DDP: it takes no DTensor parameters, and its module form reduces after each micro batch of a pipeline.
+    DDP will not do: it takes no DTensor parameters, and its module form reduces after each micro batch of a pipeline.
     """
     gradients = [local_gradient(parameter) for parameter in parameters]
     replicas = group.size()
     while gradients:
-        bucket, elements = [], 0
+        bucket: list[torch.Tensor] = []
+        elements = 0
         while gradients and (not bucket or elements + gradients[-1].numel() <= BUCKET_ELEMENTS):
             bucket.append(gradients.pop())
             elements += bucket[-1].numel()
         flat = torch.cat([gradient.flatten() for gradient in bucket]).div_(replicas)
         dist.all_reduce(flat, group=group)
-        pieces = flat.split([gradient.numel() for gradient in bucket])
+        pieces = torch.split(flat, [gradient.numel() for gradient in bucket])
         torch._foreach_copy_(bucket, [piece.view_as(old) for piece, old in zip(pieces, bucket, strict=True)])

@@ -1,4 +1,4 @@
-"""The log: every line that minitrain prints, in Megatron's formats."""
+"""The lines of the log, in Megatron's formats."""
 
 import math
 import os
@@ -14,12 +14,12 @@ MEBIBYTE = 2**20
 
 
 def write_line(text: str) -> None:
-    """One line to stdout by one system call, so that the lines of many ranks do not tear each other."""
+    """Write one line to stdout by one system call, so that the lines of many ranks do not tear each other."""
     os.write(1, f"{text}\n".encode())
 
 
 def world_line(given: Arguments) -> str:
-    """The layout as Megatron announces it."""
+    """The line by which Megatron announces the layout."""
     return (
         f"using world size: {given.world_size}, data-parallel-size: {given.data_parallel_size}, "
         f"tensor-model-parallel size: {given.tensor_model_parallel_size}, "
@@ -39,7 +39,7 @@ def argument_lines(given: Arguments) -> list[str]:
 
 
 def event_line(event: str, now: datetime) -> str:
-    """A named moment, e.g. `[after training is done] datetime: 2026-11-22 20:30:01 `."""
+    """The line of a named moment, e.g. `[after training is done] datetime: 2026-11-22 20:30:01 `."""
     return f"[{event}] datetime: {now:%Y-%m-%d %H:%M:%S} "
 
 
@@ -57,7 +57,7 @@ def iteration_flops(given: Arguments) -> float:
 
 @dataclass
 class Interval:
-    """What happened since the last iteration line."""
+    """The losses and the seconds since the last iteration line."""
 
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -65,7 +65,7 @@ class Interval:
     def line(self, given: Arguments, iteration: int, gradient_norm: float) -> str:
         """The iteration line (Megatron-DeepSpeed's); times and losses are means over the interval.
 
-        The loss is left out when no iteration had a finite-or-infinite one (NaN), as Megatron does.
+        The loss is left out when it was NaN in every iteration, as Megatron does.
         """
         numbers = [loss for loss in self.losses if not math.isnan(loss)]
         seconds = self.seconds / len(self.losses)
@@ -111,41 +111,45 @@ class Memory:
 
 
 class MemoryWatch:
-    """Memory of this process.
+    """The memory of this process.
 
-    On CUDA the allocator's own figures. On the CPU "allocated" is the resident set now (VmRSS) and "max
+    CUDA's allocator states all four figures. On the CPU "allocated" is the resident set now (VmRSS) and "max
     allocated" its peak (VmHWM, kept by the kernel); "reserved" is the data segment (VmData: what `ulimit -d`
-    limits, thread stacks included) and "max reserved" the largest seen by `look`. Without /proc the peak
-    resident set (getrusage) stands for all four.
+    limits, thread stacks included) and "max reserved" the largest that `record_data_segment` saw. Without /proc
+    the peak resident set (getrusage) stands for all four.
     """
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self.largest_data = 0.0
+        self.largest_data_mebibytes = 0.0
 
-    def look(self) -> None:
-        """Note the data segment now; called where it is large (the kernel keeps no peak of it)."""
+    def record_data_segment(self) -> None:
+        """Record the size of the data segment now; call it where that is large (the kernel keeps no peak of it)."""
         if self.device == "cpu" and PROCESS_STATUS.exists():
-            self.largest_data = max(self.largest_data, process_status()["VmData"])
+            self.largest_data_mebibytes = max(self.largest_data_mebibytes, process_status()["VmData"])
 
     def now(self) -> Memory:
         """The figures of this moment."""
         if self.device == "cuda":
             from torch import cuda
 
-            numbers = (
-                cuda.memory_allocated(),
-                cuda.max_memory_allocated(),
-                cuda.memory_reserved(),
-                cuda.max_memory_reserved(),
+            return Memory(
+                allocated=cuda.memory_allocated() / MEBIBYTE,
+                max_allocated=cuda.max_memory_allocated() / MEBIBYTE,
+                reserved=cuda.memory_reserved() / MEBIBYTE,
+                max_reserved=cuda.max_memory_reserved() / MEBIBYTE,
             )
-            return Memory(*(number / MEBIBYTE for number in numbers))
         if not PROCESS_STATUS.exists():
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            return Memory(peak, peak, peak, peak)
-        self.look()
+            return Memory(allocated=peak, max_allocated=peak, reserved=peak, max_reserved=peak)
+        self.record_data_segment()
         status = process_status()
-        return Memory(status["VmRSS"], status["VmHWM"], status["VmData"], self.largest_data)
+        return Memory(
+            allocated=status["VmRSS"],
+            max_allocated=status["VmHWM"],
+            reserved=status["VmData"],
+            max_reserved=self.largest_data_mebibytes,
+        )
 
 
 def process_status() -> dict[str, float]:

@@ -11,14 +11,15 @@ import torch.distributed as dist
 from minitrain import report
 from minitrain.arguments import Arguments
 from minitrain.data import NoisyChain
+from minitrain.distributed_tensors import local_gradient
 from minitrain.launch import Place
 from minitrain.optimizer import Adam, clip, combine
-from minitrain.parallel import Grid, build_stages, local_gradient, make_grid, make_step
+from minitrain.parallel import Grid, build_stages, make_grid, make_step
 from minitrain.report import write_line
 
 
 def run(given: Arguments, place: Place) -> None:
-    """Build, train and report; the whole life of one rank."""
+    """Build the model, train it and write the log: the whole life of one rank."""
     if place.rank == 0:
         announce(given)
     grid = make_grid(given, place)
@@ -37,7 +38,7 @@ def run(given: Arguments, place: Place) -> None:
 
 
 def load(given: Arguments) -> None:
-    """Load what building this layout would load, so that forks need not."""
+    """Load the parts of torch that this layout needs, so that each fork finds them loaded."""
     if given.tensor_model_parallel_size > 1 or given.shards_data:
         import torch._dynamo
         import torch.distributed.tensor.parallel
@@ -51,7 +52,7 @@ def load(given: Arguments) -> None:
 
 
 def announce(given: Arguments) -> None:
-    """What rank 0 says before anything is built."""
+    """Write the head of the log: software, layout and arguments; rank 0 does it before anything is built."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     write_line(f"software: python {platform.python_version()}, torch {torch.__version__}, device {device}")
     write_line(report.world_line(given))
@@ -75,14 +76,14 @@ class Trainer:
         self.memory = report.MemoryWatch(grid.device.type)
         stages = build_stages(given, grid)
         for stage in stages:
-            stage.register_forward_hook(lambda *_: self.memory.look())
+            stage.register_forward_hook(lambda *_: self.memory.record_data_segment())
         self.parameters = [parameter for stage in stages for parameter in stage.parameters()]
         self.step = make_step(given, grid, stages)
         self.adam = Adam(self.parameters, given.lr)
         self.data = NoisyChain(given.vocab_size, given.seq_length, given.seed)
 
     def train(self) -> None:
-        """All iterations, with their lines; the last rank writes the iteration lines, as in Megatron."""
+        """Run all iterations and write their lines; the last rank writes the iteration lines, as in Megatron."""
         interval, start = report.Interval(), time.perf_counter()
         for iteration in range(1, self.given.train_iters + 1):
             try:
@@ -101,19 +102,23 @@ class Trainer:
                 write_line(self.memory.now().line(self.grid.rank, iteration))
 
     def iterate(self, iteration: int) -> tuple[float, float]:
-        """One iteration: the global gradient norm and the mean loss of the global batch."""
-        loss = self.step(*self.batch(iteration))
+        """Run one iteration; returns the global gradient norm and the mean loss of the global batch."""
+        tokens, targets = self.batch(iteration)
+        loss = self.step(tokens, targets)
         norm, mean_loss = combine(self.grid, self.parameters, loss, self.given.shards_data)
         gradients = [local_gradient(parameter) for parameter in self.parameters]
         clip(gradients, norm)
         self.adam.step(gradients)
-        self.memory.look()
+        self.memory.record_data_segment()
         for parameter in self.parameters:
             parameter.grad = None
         return norm, mean_loss
 
     def batch(self, iteration: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """This replica's tokens and targets, [samples, sequence], where this rank needs them."""
+        """This replica's tokens and targets of an iteration: int64, [samples, sequence].
+
+        Tokens are None on ranks without the first stage, targets on ranks without the last.
+        """
         if not (self.grid.first_stage or self.grid.last_stage):
             return None, None
         count = self.given.global_batch_size // self.given.data_parallel_size
