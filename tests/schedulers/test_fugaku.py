@@ -194,7 +194,7 @@ def test_a_folder_whose_name_pjm_would_fill_in(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_pjsub_would_lose_or_misread(tmp_path: Path, options: dict[str, Any], says: str) -> None:
-    """They are refused by name before anything is submitted."""
+    """Options that would be lost are refused by name before anything is submitted."""
     study = load(tmp_path, hostile(**options))
     with pytest.raises(ConfigError, match=re.escape(says)):
         rendered(study, next(iter(study.layouts)))

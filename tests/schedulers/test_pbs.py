@@ -159,7 +159,7 @@ def test_ends_and_their_outcomes(
 
 
 def test_a_job_deleted_before_its_start_is_cancelled(told: Any) -> None:
-    """It has neither Exit_status nor a time of its start."""
+    """A job that never started has neither Exit_status nor a time of its start."""
     end = told(comment="Not Running: Insufficient amount of resource: ncpus")["k-a1"].end
     assert (end.exit_code, end.cause, end.usage.restarts) == (None, "cancelled", 0)
 

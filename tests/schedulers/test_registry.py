@@ -65,6 +65,9 @@ NEW_TEMPLATE = """\
 {% endfor %}
 {% endblock %}
 {% block key %}"${TIDE_JOB:-}"{% endblock %}
+{% block output %}
+exec >>"${directory}/${NODESWEEP_KEY}.log"
+{% endblock %}
 """
 ASKING = """
 from pathlib import Path
@@ -97,6 +100,7 @@ def test_a_module_and_a_template_make_a_scheduler(tmp_path: Path) -> None:
     asked = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert asked.returncode == 0, asked.stderr
     assert "\n#TIDE water is high\nset -euo pipefail\n" in asked.stdout
+    assert "\nexport NODESWEEP_KEY\nexec >>" in asked.stdout
     assert " TIDE_NODES; do\n" in asked.stdout
     assert "`tide`: Tide of the harbour." in asked.stdout
     assert re.search(r"a node \([^)]*\bTide\b[^)]*\)", asked.stdout)

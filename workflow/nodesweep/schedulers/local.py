@@ -183,7 +183,7 @@ def _end_all(processes: list[psutil.Process]) -> None:
 
 SCHEDULER = SchedulerRow(
     title="this machine",
-    meaning="nobody, they are processes of the launcher's own machine",
+    meaning="the launcher's own machine",
     connect=Local,
     commands=("bash",),
     causes=frozenset({"lost"}),
