@@ -12,7 +12,8 @@ from nodesweep.reports.tables.document import document_of, render
 from nodesweep.results.measure import measure
 from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.outcome import decide
-from nodesweep.results.table import LayoutRun, build
+from nodesweep.results.rows import LayoutRun
+from nodesweep.results.table import build
 from nodesweep.schedulers.base import End
 from nodesweep.sweep.expand import expand
 from nodesweep.sweep.layout import Layout
@@ -45,18 +46,18 @@ def layouts_of(sweep: Sweep) -> tuple[Layout, ...]:
 
 
 def document(sweep: Sweep, runs: Iterable[LayoutRun]) -> str:
-    """Its tables of these runs."""
+    """The tables of a sweep with these runs."""
     table = build(runs)
     return render(document_of(sweep, table), table)
 
 
 def record_line(number: int, total: int, seconds: float, extra: str = "") -> str:
-    """One iteration line."""
+    """A line of a log that records one iteration."""
     return f" iteration {number:8d}/{total:8d} | elapsed time per iteration (ms): {seconds * 1000:.1f} |{extra}"
 
 
 def node_memory_line(mib: float) -> str:
-    """A node's memory report."""
+    """A line of a log in which a node reports its memory."""
     return f"(after 1 iterations) CPU memory (MB) | used: {mib} | total: 32768.0 | avail: 1.0 | used percent: 1.0"
 
 
@@ -71,8 +72,8 @@ def run_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end
     return LayoutRun(layout, "ended", record, measured)
 
 
-def measurement_of(*arguments: Any, **keywords: Any) -> Measurement:
-    """The measurement of `run_of`."""
-    measurement = run_of(*arguments, **keywords).measurement
+def measurement_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end: End = SUCCESS) -> Measurement:
+    """The measurement of a layout whose job wrote `lines` and ended so."""
+    measurement = run_of(sweep, layout, folder, lines, end).measurement
     assert measurement is not None
     return measurement

@@ -1,4 +1,4 @@
-"""The runs of a 30B model on Fugaku as cases: times of June (11 runs), times and memory of April (5 runs)."""
+"""The runs of a 30B model on Fugaku as observations: times of June (11 runs), times and memory of April (5 runs)."""
 
 from nodesweep.performance.calibration.observations import Observation
 from nodesweep.performance.dimensions import Dimensions

@@ -92,8 +92,8 @@ def test_too_few_rows_are_refused(chosen: list[int], refusal: str) -> None:
     assert (refusal in found) if refusal else not found
 
 
-def test_a_refusal_is_for_what_hangs_on_it() -> None:
-    """After 192 and 384 nodes alone DP 1 and 2 may be predicted, of MP 6 too; of more replicas nothing is said."""
+def test_a_refusal_is_for_what_depends_on_it() -> None:
+    """After 192 and 384 nodes alone DP 1 and 2 may be predicted, of MP 6 too; times with more replicas are refused."""
     found = calibrate("june", june()[:2], targets=[one.case for one in june()])
     assert [found.estimate(one.case) is not None for one in june()] == [one.case.data <= 2 for one in june()]
     assert found.refusal(june()[2].case) == "the runs go up to DP 2 and do not tell the DP sync of DP 4"
@@ -123,7 +123,7 @@ def test_runs_without_replicas_tell_nothing_of_them() -> None:
     assert found.refusal(case_of(384, 2, 4)) == "all runs have DP 1: of the DP sync of DP 2 they tell nothing"
 
 
-def test_two_software_stacks_are_told_apart() -> None:
+def test_two_software_stacks_are_distinguished() -> None:
     """April and June in one campaign: the same layout 11 % apart is refused, with both runs named."""
     refusal = fit([*april(), *june()]).refusal
     assert "april-n3072-mp4 (313.6 s) and june-n3072-mp4 (353.8 s) are the same layout, 13 % apart" in refusal
@@ -163,14 +163,14 @@ def test_memory_of_april() -> None:
     ],
     ids=["all out of memory", "one", "none"],
 )
-def test_memory_that_is_not_told(chosen: list[int], refusal: str) -> None:
+def test_memory_that_is_not_determined(chosen: list[int], refusal: str) -> None:
     """A reading at the limit says nothing of what was needed."""
     runs = april()
     assert calibrate("april", [runs[number] for number in chosen]).memory.refusal == refusal
 
 
 def test_the_file_of_a_calibration() -> None:
-    """It is YAML that people can read, it is read back as it was, and anything else is refused."""
+    """A calibration file is YAML that people can read, it is read back as it was, and anything else is refused."""
     found = calibrate("june", [*june(), *april()[4:]])
     text = found.to_yaml()
     assert Calibration.from_yaml(text) == found
@@ -181,14 +181,43 @@ def test_the_file_of_a_calibration() -> None:
         Calibration.from_yaml("{")
 
 
+def test_a_calibration_file_of_version_0_1_is_read() -> None:
+    """Version 0.1 called the inner width of the feed-forward block `ffn_width` in the case of a probe."""
+    found = calibrate("june", june()[:2], targets=[one.case for one in june()])
+    text = found.to_yaml()
+    assert found.probe is not None and text.count("ffn_hidden_size: 28672") == 1
+    assert Calibration.from_yaml(text.replace("ffn_hidden_size:", "ffn_width:")) == found
+
+
+def test_sizes_that_are_not_defaults_are_kept_in_the_file() -> None:
+    """Context parallelism is in the file where it is more than 1, and left out where it is not."""
+    found = calibrate("june", june()[:2], targets=[one.case for one in june()])
+    assert found.probe is not None
+    split = replace(found, probe=replace(found.probe, case=found.probe.case.changed(context=2)))
+    assert "context: 2" in split.to_yaml() and "context:" not in found.to_yaml()
+    assert Calibration.from_yaml(split.to_yaml()) == split
+
+
 def test_rows_of_the_table_as_observations() -> None:
-    """A row with all sizes is one; without a size, against the laws or without a figure it is left out and told of."""
+    """A row with all sizes is one; without a size, against the laws or without a figure it is excluded, and why."""
     empty = dict.fromkeys(TIDY)
     whole = {
         **empty,
-        **{"slug": "a", "nodes": 8, "ranks_per_node": 1, "data": 2, "tensor": 2, "pipeline": 2, "layers": 4},
-        **{"micro_batch_samples": 1, "global_batch_samples": 8, "sequence_length_tokens": 16, "hidden_size": 8},
-        **{"activation_checkpointing": True, "attention_heads": 2, "vocab_size": 128, "iteration_seconds": 1.5},
+        "slug": "a",
+        "nodes": 8,
+        "ranks_per_node": 1,
+        "data": 2,
+        "tensor": 2,
+        "pipeline": 2,
+        "layers": 4,
+        "micro_batch_samples": 1,
+        "global_batch_samples": 8,
+        "sequence_length_tokens": 16,
+        "hidden_size": 8,
+        "activation_checkpointing": True,
+        "attention_heads": 2,
+        "vocab_size": 128,
+        "iteration_seconds": 1.5,
     }
     rows = [
         whole,
@@ -197,9 +226,9 @@ def test_rows_of_the_table_as_observations() -> None:
         {**whole, "slug": "d", "iteration_seconds": None, "outcome": "crash"},
         {**whole, "slug": "e", "outcome": "oom", "memory_mib": 100.0, "source_file": "kept.md", "source_line": 7},
     ]
-    found, left_out = observations_of(rows, Workload(command=("train",)))
+    found, excluded = observations_of(rows, Workload(command=("train",)))
     assert [(one.name, one.seconds, one.limited) for one in found] == [("a", 1.5, False), ("e kept.md:7", 1.5, True)]
-    assert [(one.name, one.reason) for one in left_out] == [
+    assert [(one.name, one.reason) for one in excluded] == [
         ("b", "its layout is not wholly known, or does not add up"),
         ("c", "its layout is not wholly known, or does not add up"),
         ("d", "nothing was measured (crash)"),
@@ -214,7 +243,9 @@ def of_many_kinds() -> list[Observation]:
     ):
         data = 1 + (tensor * pipeline + micro_batch) % 4
         case = case_of(data * tensor * pipeline, data, tensor, bool(recomputed)).changed(
-            **{"pipeline": pipeline, "micro_batch": micro_batch, "sequence_length": 1024 * sequence},
+            pipeline=pipeline,
+            micro_batch=micro_batch,
+            sequence_length=1024 * sequence,
             global_batch=data * micro_batch * 32,
         )
         seconds = case.stage_flops / 1e12 * 0.05 * (1 / tensor + 0.1) * (32 + pipeline - 1) + 0.5 * math.log2(data)
@@ -223,7 +254,7 @@ def of_many_kinds() -> list[Observation]:
 
 
 def test_many_kinds() -> None:
-    """Of a hundred and twenty-eight kinds each is predicted by the others, and one that is not among them too."""
+    """Each of a hundred and twenty-eight kinds is predicted by the others, and one that is not among them too."""
     runs = of_many_kinds()
     found = calibrate("many", runs)
     assert max(abs(run.left_out_error or 0) for run in found.runs) < 0.02

@@ -111,7 +111,7 @@ def test_recomputation(training: Training, of_a_layer: int) -> None:
     ids=["1f1b", "gpipe", "interleaved"],
 )
 def test_micro_batches_in_flight(training: Training, in_flight: list[int]) -> None:
-    """Of 8 in 4 stages: p - i, all, or, in chunks of half a stage, 2 (p - i - 1) + p + 1."""
+    """Micro batches in flight, of 8 in 4 stages: p - i, all, or, in chunks of half a stage, 2 (p - i - 1) + p + 1."""
     training = training.model_copy(update={"flash_attention": True, "dropout": False})
     case = SMALL.changed(nodes=4, pipeline=4, micro_batch=1, layers=8, activation_checkpointing=True, training=training)
     one = 16 * 8 * 4  # a micro batch of hidden states

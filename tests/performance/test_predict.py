@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from study_rows import JUNE
@@ -10,28 +9,36 @@ from sweeps import REPOSITORY, write
 
 from nodesweep.cli.main import main
 from nodesweep.config.sweep import Sweep
-from nodesweep.performance.predict import asked, foreseen
+from nodesweep.config.tidy_row import TidyRow
+from nodesweep.performance.predict import layouts_like, predict_layouts
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.sweep.study import Study
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
 
 
-def rows(campaign: str) -> list[dict[str, Any]]:
+def rows(campaign: str) -> list[TidyRow]:
     """The runs of June as rows that were taken in from a file of that name."""
     return [
         {
-            **{
-                "slug": f"n{nodes}-{tensor}",
-                "campaign": campaign,
-                "source": "import",
-                "state": "ended",
-                "outcome": "ok",
-            },
-            **{"nodes": nodes, "ranks_per_node": 1, "data": data, "tensor": tensor, "pipeline": 48},
-            **{"micro_batch_samples": 1, "global_batch_samples": 1536, "sequence_length_tokens": 2048},
-            **{"activation_checkpointing": True, "layers": 48, "hidden_size": 7176 if tensor == 6 else 7168},
-            **{"attention_heads": 78 if tensor == 6 else 56, "iteration_seconds": seconds},
+            "slug": f"n{nodes}-{tensor}",
+            "campaign": campaign,
+            "source": "import",
+            "state": "ended",
+            "outcome": "ok",
+            "nodes": nodes,
+            "ranks_per_node": 1,
+            "data": data,
+            "tensor": tensor,
+            "pipeline": 48,
+            "micro_batch_samples": 1,
+            "global_batch_samples": 1536,
+            "sequence_length_tokens": 2048,
+            "activation_checkpointing": True,
+            "layers": 48,
+            "hidden_size": 7176 if tensor == 6 else 7168,
+            "attention_heads": 78 if tensor == 6 else 56,
+            "iteration_seconds": seconds,
         }
         for nodes, data, tensor, seconds in JUNE
     ]
@@ -49,7 +56,7 @@ def study(tmp_path, monkeypatch) -> Study:
     return study
 
 
-def told(capsys, *words: str) -> str:
+def output_of(capsys, *words: str) -> str:
     """What the command prints; it must end well."""
     config = ("--configfile", str(REPOSITORY / "config" / "fugaku-30b.yaml"), "--config", '{"training_tokens": 3e11}')
     assert main([*words, *config]) == 0
@@ -58,7 +65,7 @@ def told(capsys, *words: str) -> str:
 
 def test_twice_the_nodes(study, capsys):
     """12288 nodes: 24 micro batches of 2.24 s, 47 of bubble, the sync of DP 64."""
-    text = told(capsys, "predict", "--nodes", "6144", "12288", "--like", "n6144")
+    text = output_of(capsys, "predict", "--nodes", "6144", "12288", "--like", "n6144")
     assert "like n6144-dp32-mp4-pp48" in text and "but for nodes" in text
     assert "time: 253.1 s an iteration" in text and "compute 107.6 s = 48 micro batches x 2.243 s" in text
     assert (
@@ -74,8 +81,11 @@ def test_what_is_predicted_is_what_was_measured(study):
     like = study.layout_beginning("n6144")
     calibrations = calibrations_of(study.sweep, (), {"june": rows("june")})
     for nodes, _, tensor, seconds in JUNE:
-        (one,) = foreseen(
-            study.sweep, asked(study.sweep, like, {"nodes": [nodes], "tensor": [tensor]}).layouts, calibrations, None
+        (one,) = predict_layouts(
+            study.sweep,
+            layouts_like(study.sweep, like, {"nodes": [nodes], "tensor": [tensor]}).layouts,
+            calibrations,
+            None,
         )
         assert one.forecast.time.low_seconds < seconds < one.forecast.time.high_seconds
         assert one.forecast.memory.verdict == "fits"
@@ -86,14 +96,14 @@ def test_what_is_predicted_is_what_was_measured(study):
 
 def test_a_kind_that_was_never_measured(study, capsys):
     """MP 8 has a wide interval, which says why; without recomputation it does not fit."""
-    text = told(capsys, "predict", "--nodes", "768", "--tensor", "8", "--activation-checkpointing", "yes", "no")
+    text = output_of(capsys, "predict", "--nodes", "768", "--tensor", "8", "--activation-checkpointing", "yes", "no")
     assert "what makes the interval as wide as it is: its kind of stage was never measured" in text
     assert "will not fit" in text and "activations in flight 45.37 GiB" in text
 
 
 def test_laws_hold_for_what_is_asked(study, capsys):
-    """Points that cannot be are said with their law and the way out, beside those that can."""
-    text = told(capsys, "predict", "--nodes", "12288", "24576", "--like", "n6144")
+    """Points that cannot run are listed with their law and the way out, beside those that can."""
+    text = output_of(capsys, "predict", "--nodes", "12288", "24576", "--like", "n6144")
     assert "not nodes 24576: machine nodes: 24576 nodes; fugaku takes 1 to 12288 nodes" in text
 
 
@@ -125,15 +135,15 @@ def test_values_that_are_none(study, capsys, words):
 
 
 def test_runs_of_another_campaign(study, capsys):
-    """Layouts of April are predicted by the runs of June only when that is said."""
+    """Layouts of April are predicted by the runs of June only where --campaign asks for it."""
     asked_for = ("predict", "--nodes", "3072", "--like", "n3072-dp16-mp4-pp48-mbs1-gbs1536-s2048-ac-2ghz-april")
-    assert "by a guess: iterations.expected_seconds of the config" in told(capsys, *asked_for)
-    assert "by 11 runs of campaign june" in told(capsys, *asked_for, "--campaign", "june")
+    assert "by a guess: iterations.expected_seconds of the config" in output_of(capsys, *asked_for)
+    assert "by 11 runs of campaign june" in output_of(capsys, *asked_for, "--campaign", "june")
 
 
 def test_layouts_explained(study, capsys):
     """A layout of the sweep part by part, and whether anything keeps it from running."""
-    text = told(capsys, "explain", "n6144")
+    text = output_of(capsys, "explain", "n6144")
     assert "memory: 16.34 GiB of 28.63 GiB in stage 0: fits" in text and "nothing keeps it from running" in text
 
 
@@ -143,8 +153,12 @@ def test_a_sweep_explained(tmp_path, monkeypatch, capsys):
     machine = {"name": "m", "scheduler": "local"}
     model = {"layers": 48, "hidden_size": 7168, "attention_heads": 56, "vocab_size": 50257}
     sweep = {
-        **{"sweep": "toy", "model": model, "machine": machine, "workload": {"command": ["train"]}},
-        **{"iterations": {"total": 3}, "layouts": [{"nodes": 192, "tensor": 4, **POINT}]},
+        "sweep": "toy",
+        "model": model,
+        "machine": machine,
+        "workload": {"command": ["train"]},
+        "iterations": {"total": 3},
+        "layouts": [{"nodes": 192, "tensor": 4, **POINT}],
     }
     words = ("--configfile", str(write(tmp_path / "sweep.yaml", sweep)))
     assert main(["explain", *words]) == 1

@@ -18,8 +18,9 @@ from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY
 from nodesweep.reports.comparison import CSV_COLUMNS, markdown
 from nodesweep.reports.run_diff import NotedRun, document
+from nodesweep.results.comparable import LAYOUT_COLUMNS
 from nodesweep.results.comparison.comparison import ComparedSweep, Comparison, compare
-from nodesweep.results.comparison.matching import FIELDS, match
+from nodesweep.results.comparison.matching import match
 from nodesweep.results.comparison.noise import Interval, MeasuredTime, TimeDifferences, independent, time_differences
 from nodesweep.results.environment import Fact
 from nodesweep.results.table import build, to_csv
@@ -163,7 +164,7 @@ def test_rows_are_matched_by_their_fields() -> None:
     """Slug, model name and campaign may differ; nodes, batch, clock, variant and shape may not."""
     before = [row("a", campaign="april", model="m")]
     assert len(match(before, [row("b", campaign="june", model="other")]).pairs) == 1
-    for name in FIELDS:
+    for name in LAYOUT_COLUMNS:
         found = match(before, [row("a", **{name: "v" if name == "variant" else 7})])
         assert (len(found.pairs), len(found.vanished), len(found.appeared)) == (0, 1, 1), name
 

@@ -18,8 +18,9 @@ from nodesweep.reports.scaling import sentence
 from nodesweep.reports.tables.explanation import explanation
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.results.metrics import EXPLAINED, Basis, explain
+from nodesweep.results.rows import LayoutRun
 from nodesweep.results.scaling import ScalingLoss, best_of_each, losses
-from nodesweep.results.table import LayoutRun, build, explained, from_csv, records, restated, to_csv
+from nodesweep.results.table import build, explained, from_csv, records, restated, to_csv
 
 POINT = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
 MACHINE = {
@@ -232,5 +233,5 @@ def test_rows_that_lack_figures(june, data):
         row["source"] = data.draw(st.sampled_from(["run", "import"]))
     for found in explain(Basis(sweep), rows):
         assert list(found) == list(EXPLAINED)
-        assert all(figure.said for figure in found.values())
+        assert all(figure.sentences for figure in found.values())
     explanation(sweep, pandas.DataFrame(rows, columns=list(frame.columns)).astype(frame.dtypes))

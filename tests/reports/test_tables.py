@@ -27,7 +27,8 @@ from nodesweep.reports.tables.cells import ShownColumn
 from nodesweep.reports.tables.document import TablesDocument, TableView, document_of, render
 from nodesweep.results.measure import measure
 from nodesweep.results.measurement import MeasurementSettings
-from nodesweep.results.table import LayoutRun, build, from_csv, to_csv
+from nodesweep.results.rows import LayoutRun
+from nodesweep.results.table import build, from_csv, to_csv
 from nodesweep.schedulers.base import End
 
 BASE = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "frequency_ghz": 2.0}

@@ -12,7 +12,7 @@ from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.trainers import FORMATS
 from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.results.checks import above_peak, rates_differ, spread_too_large, stamps_differ
-from nodesweep.results.measure import _half_interquartile_range
+from nodesweep.results.measure import half_interquartile_range
 
 A64FX = Machine(
     scheduler="pjm",
@@ -29,13 +29,13 @@ A64FX = Machine(
     [("fp32", 2.0, 6.144), ("fp32", None, 6.7584), ("fp16", 2.0, 12.288), ("fp16", 2.2, None), ("bf16", 2.0, None)],
 )
 def test_which_peak(precision, frequency_ghz, tflops):
-    """That of the precision and clock; of all clocks the highest where none was asked for; none that is not given."""
+    """The peak of a precision and clock; of all clocks the highest where none was asked for; None where none is."""
     peak = peak_of(A64FX, precision, frequency_ghz)
     assert (peak and peak.tflops_per_node) == tflops
 
 
 def test_rates_above_the_peak():
-    """Of 6.144 TFLOPs, 6.1 are possible, 7.68 are 125 %; with recomputation counted three quarters are the model's."""
+    """A node of 6.144 TFLOPs may do 6.1, while 7.68 are 125 %; with recomputation three quarters are the model's."""
     peak = peak_of(A64FX, "fp32", 2.0)
     said = "of a node's peak of 6.144 TFLOPs in fp32 at 2 GHz"
     assert above_peak(peak, 6.1, 4.6) == []
@@ -95,8 +95,8 @@ def test_stamps_of_the_warm_up_do_not_count():
     ],
 )
 def test_times_that_scatter(seconds, flags):
-    """Of 1 to 5 s the quartiles 2 and 4 are 1 s, a third of the median, from their middle."""
-    assert spread_too_large(seconds, _half_interquartile_range(seconds)) == flags
+    """The quartiles of 1 to 5 s are 2 and 4, which are 1 s, a third of the median, from their middle."""
+    assert spread_too_large(seconds, half_interquartile_range(seconds)) == flags
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,6 @@ def test_example_logs_are_plausible(path):
         tokens = samples * int(arguments["seq_length"])
     seconds = [row.seconds for row in used]
     flags = stamps_differ(reading, used[0].number)
-    flags += spread_too_large(seconds, _half_interquartile_range(seconds))
+    flags += spread_too_large(seconds, half_interquartile_range(seconds))
     flags += rates_differ(used, samples, tokens, reading.world_size)
     assert not flags

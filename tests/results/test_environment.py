@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from job_scripts import marker, run, script
 from sweeps import toy, write
 
-from nodesweep.results.environment import LEFT_OUT, MOST_CHARACTERS, SECTIONS, Fact, facts_of
+from nodesweep.results.environment import MOST_CHARACTERS, SECTIONS, Fact, facts_of
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.sweep.study import Study
+
+LEFT_OUT = "(left out)"
+"""What stands for the value of an environment variable that may be a secret."""
 
 
 def noting(**workload: Any) -> dict[str, Any]:

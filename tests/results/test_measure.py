@@ -62,7 +62,7 @@ def test_doctests():
 
 
 def test_statistics_by_hand(measured):
-    """Of 1, 2, 3, 4 and 10 s the median is 3, the mean 4, and the quartiles 2 and 4 are 1 from their middle."""
+    """The median of 1, 2, 3, 4 and 10 s is 3, the mean 4, and the quartiles 2 and 4 are 1 from their middle."""
     statistics = measured(sweep(), [10, 1, 2, 3, 4]).statistics
     assert statistics.iteration_seconds_median == 2.5  # 10 is far off the rest: found to be warm-up
     statistics = measured(sweep(), [1.0, 1.02, 1.04, 1.06, 1.1]).statistics

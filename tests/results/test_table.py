@@ -11,8 +11,9 @@ from measuring import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, reco
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
-from nodesweep.results import table as results
-from nodesweep.results.table import LayoutRun, build, from_csv, size_label, to_csv
+from nodesweep.results import rows as rows_of_runs
+from nodesweep.results.rows import LayoutRun, size_label
+from nodesweep.results.table import build, from_csv, to_csv
 from nodesweep.schedulers.base import End
 
 POINT = {"pipeline": 48, "tensor": 4, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
@@ -43,7 +44,7 @@ def runs(tmp_path):
 
 def test_doctests():
     """The example of a size label holds."""
-    assert doctest.testmod(results).failed == 0
+    assert doctest.testmod(rows_of_runs).failed == 0
 
 
 def test_rows_by_hand(runs):
@@ -61,7 +62,7 @@ def test_rows_by_hand(runs):
 
 
 def test_csv_is_stable(runs, golden):
-    """The same runs give the same bytes."""
+    """Runs that are the same give the same bytes."""
     golden("results.csv", to_csv(build(runs)))
 
 
@@ -73,8 +74,9 @@ def test_csv_round_trip(runs):
 
 def test_another_table_is_refused():
     """A CSV without the columns is no result table."""
-    with pytest.raises(NodesweepError, match="columns"):
-        from_csv("a,b\n1,2\n")
+    for text in ("a,b\n1,2\n", ""):
+        with pytest.raises(NodesweepError, match="columns"):
+            from_csv(text)
     with pytest.raises(NodesweepError, match="measure"):
         from_csv(to_csv(build([LayoutRun(layouts_of(SWEEP)[0], "pending", None, None)])).replace(",1536,", ",many,"))
 

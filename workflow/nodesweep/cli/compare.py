@@ -113,7 +113,7 @@ def diff(options: argparse.Namespace) -> None:
 
 def _row_of(name: str, like: tuple[Path, dict[str, Any]] | None) -> tuple[Path, dict[str, Any]]:
     """Folder and row of FOLDER:SLUG or SLUG; of a FOLDER alone that of the same layout. Raises NodesweepError."""
-    from nodesweep.results.comparison.matching import layout_of
+    from nodesweep.results.comparable import layout_of
 
     place, colon, start = name.rpartition(":")
     if not colon:

@@ -9,7 +9,7 @@ from nodesweep.launch.records import ended
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import forecast
-from nodesweep.performance.predict import AXES, WhatIf, asked, foreseen
+from nodesweep.performance.predict import AXES, WhatIf, layouts_like, predict_layouts
 from nodesweep.reports.prediction import prediction_text, table
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
@@ -24,8 +24,8 @@ def predict(options: argparse.Namespace) -> None:
     _check_campaign(options.campaign, calibrations)
     like = study.layout_beginning(options.like) if options.like else _fastest(study)
     axes = {name: values for name in AXES if (values := getattr(options, name)) is not None}
-    expansion = asked(study.sweep, like, axes)
-    found = foreseen(study.sweep, expansion.layouts, calibrations, options.campaign)
+    expansion = layouts_like(study.sweep, like, axes)
+    found = predict_layouts(study.sweep, expansion.layouts, calibrations, options.campaign)
     print(f"like {like.slug}, but for {', '.join(axes) or 'nothing'}\n")
     print(table(found), *(prediction_text(one) for one in found), sep="\n\n")
     for point in expansion.rejected:

@@ -64,7 +64,8 @@ def measure(options: argparse.Namespace) -> None:
     """Read all logs and records into results.csv."""
     from nodesweep.results.calibrate import calibrations_of
     from nodesweep.results.metrics import Basis
-    from nodesweep.results.table import LayoutRun, build, explained, to_csv
+    from nodesweep.results.rows import LayoutRun
+    from nodesweep.results.table import build, explained, to_csv
 
     study = study_of(options)
     runs = []

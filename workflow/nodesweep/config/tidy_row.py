@@ -5,6 +5,8 @@ Every package that reads rows of results.csv takes a TidyRow; the columns and th
 
 from collections.abc import Mapping
 
+from .layout_field import LayoutField
+
 TidyValue = str | int | float | bool | None
 """A value of results.csv; None for what is not known."""
 TidyRow = Mapping[str, TidyValue]
@@ -77,3 +79,9 @@ def required_text(row: TidyRow, column: str) -> str:
     if value is None:
         raise ValueError(f"{column} is not known")
     return value
+
+
+def field_of(row: TidyRow, field: LayoutField) -> TidyValue:
+    """The value of a field of a layout; the default where the row does not name one that then has its default."""
+    value = row[field.column]
+    return field.default if value is None and field.absent_means_default else value

@@ -1,12 +1,13 @@
 """The workload of a sweep: what a job runs, and how its log is read."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from .log_format import WrittenFormat
+from .memory_sources import MEMORY_SOURCES
 from .training import MemoryConstants, Training
-from .types import Name, Precision, Setting, ShellLine, StrictModel, VariableName, Word
+from .types import Name, OneOf, Precision, Setting, ShellLine, StrictModel, VariableName, Word
 
 
 class Workload(StrictModel):
@@ -26,9 +27,7 @@ class Workload(StrictModel):
     """Paths whose git commit is part of a run's provenance; the working directory's always is."""
     log_format: WrittenFormat = "auto"
     """Form of the log: the name of one that is known, a description of another, or `auto` to recognise it."""
-    memory_source: Literal["log-max-allocated", "log-max-reserved", "log-node-used", "scheduler", "none"] = (
-        "log-max-allocated"
-    )
+    memory_source: Annotated[str, OneOf(lambda: MEMORY_SOURCES, "source of memory")] = "log-max-allocated"
     """Figure shown as memory: the log's (a trainer's own peaks, a node's use), the scheduler's accounts, or none."""
     precision: Precision = "fp32"
     """Number format of the matrix products."""

@@ -6,9 +6,8 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import FIELDS, PARALLEL, LayoutValues, ModelSizes
-from nodesweep.config.tidy_row import TidyRow, TidyValue
+from nodesweep.config.tidy_row import TidyRow, field_of
 from nodesweep.config.training import Training
 from nodesweep.config.types import Precision
 from nodesweep.config.workload import Workload
@@ -91,13 +90,13 @@ class Dimensions(LayoutValues, ModelSizes):
     @classmethod
     def in_row(cls, row: TidyRow) -> "Dimensions":
         """The sizes that a row of results.csv knows; a field that the row leaves out may have its default."""
-        sizes: dict[str, Any] = {field.name: _value_in(row, field) for field in _IN_ROWS}
+        sizes: dict[str, Any] = {field.name: field_of(row, field) for field in _IN_ROWS}
         return cls(**sizes)
 
     @classmethod
     def of_row(cls, row: TidyRow, workload: Workload) -> "Dimensions | None":
         """The sizes in a row of results.csv, run by such a workload; None where one is missing or they break a law."""
-        if None in [_value_in(row, field) for field in _NEEDED]:
+        if None in [field_of(row, field) for field in _NEEDED]:
             return None
         known = cls.in_row(row)
         found = known.changed(
@@ -134,7 +133,7 @@ class Dimensions(LayoutValues, ModelSizes):
         return {**kept, "training": self.training.model_dump(mode="json")}
 
     def changed(self, **sizes: Any) -> "Dimensions":
-        """The same run with other sizes; what follows from them is worked out anew unless it is given."""
+        """The run with other sizes; what follows from them is worked out anew unless it is given."""
         kept = {name: value for name, value in self.__dict__.items() if name not in _RANKS_AND_BATCHES}
         return Dimensions(**{**kept, **sizes})
 
@@ -148,11 +147,6 @@ class Dimensions(LayoutValues, ModelSizes):
             return getattr(self, name)
         except UnknownSizeError:
             return None
-
-    @property
-    def ffn_width(self) -> int:
-        """Inner width of the feed-forward block."""
-        return self.ffn_hidden_size
 
     @property
     def recomputes_core_only(self) -> bool:
@@ -200,8 +194,3 @@ class Dimensions(LayoutValues, ModelSizes):
             activation_checkpointing=activation_checkpointing,
             selective=self.recomputes_core_only,
         )
-
-
-def _value_in(row: TidyRow, field: LayoutField) -> TidyValue:
-    value = row[field.column]
-    return field.default if value is None and field.absent_means_default else value

@@ -184,7 +184,7 @@ def parameters(case: Dimensions, stage: int) -> float:
 
 
 def _layer_parameters(case: Dimensions) -> float:
-    hidden, wide = case.hidden_size, case.ffn_width
+    hidden, wide = case.hidden_size, case.ffn_hidden_size
     return (4 * hidden**2 + 2 * hidden * wide + 3 * hidden + wide) / case.tensor + 6 * hidden
 
 
@@ -213,7 +213,7 @@ def _layer_bytes(case: Dimensions) -> tuple[float, float]:
     size, mask = _element_bytes(case), _mask_bytes(case)
     tokens, tensor = case.sequence_length * case.micro_batch, case.tensor
     unsplit = tokens * case.hidden_size * (4 * size + 2 * mask)
-    split = tokens * (4 * case.hidden_size + 2 * case.ffn_width) * size
+    split = tokens * (4 * case.hidden_size + 2 * case.ffn_hidden_size) * size
     core = _score_bytes(case) * ((2 * size + mask) / size if case.training.dropout else 1)
     return unsplit / (tensor if case.training.sequence_parallel else 1) + split / tensor, core
 
@@ -251,7 +251,7 @@ def _working(case: Dimensions) -> float:
     if case.activation_checkpointing:
         recomputed = around + core if training.recomputation == "full" else core
     gathered = size * _layer_parameters(case) if training.zero_stage == 3 else 0.0
-    widest = size * case.hidden_size * case.ffn_width / case.tensor
+    widest = size * case.hidden_size * case.ffn_hidden_size / case.tensor
     return recomputed + _score_bytes(case) + widest + gathered
 
 

@@ -1,4 +1,4 @@
-"""Layouts that are in no sweep yet -> what they would take, how surely, and by which assumption."""
+"""Predictions of layouts that are in no sweep yet: what they would take, how surely, and by which assumption."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class WhatIf:
         return 100 * case.tflops_per_node(time.seconds, recomputation=False) / peak.tflops_per_node
 
 
-def asked(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expansion:
+def layouts_like(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expansion:
     """The layouts that are like one, but for these axes; raises NodesweepError where none of them can be.
 
     A field that follows from the others, such as DP, is worked out unless it is given. Layouts that the sweep excludes
@@ -73,7 +73,7 @@ def asked(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expa
         raise NodesweepError(reason) from None
 
 
-def foreseen(
+def predict_layouts(
     sweep: Sweep, layouts: Sequence[Layout], calibrations: Mapping[str, Calibration], campaign: str | None
 ) -> list[WhatIf]:
     """What layouts would take by the calibration of their campaign, or of the campaign that is named."""

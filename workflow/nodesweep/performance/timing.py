@@ -13,8 +13,11 @@ replicas.
 Of a 30B model on Fugaku (48 stages, 1536 micro batches in all), a = 2.242 s with MP 4 and c = 8.01 s in the form log2:
 
 >>> T = iteration_seconds(2.242, 1536 // 32, 48, sync_seconds=8.01 * FORMS["log2"](32))
->>> round(T.total_seconds, 1), [round(100 * share, 1) for share in T.shares]  # 252.05 s were measured on 6144 nodes
-(253.0, [42.5, 41.6, 15.8, 0.0])
+>>> parts = (T.compute_seconds, T.bubble_seconds, T.sync_seconds)
+>>> round(T.total_seconds, 1), [round(100 * part / T.total_seconds, 1) for part in parts]
+(253.0, [42.5, 41.6, 15.8])
+
+252.05 s were measured on 6144 nodes.
 """
 
 import math
@@ -71,13 +74,6 @@ class TimeParts:
     def total_seconds(self) -> float:
         """Seconds of the whole iteration."""
         return self.compute_seconds + self.bubble_seconds + self.sync_seconds + self.sharing_seconds
-
-    @property
-    def shares(self) -> tuple[float, float, float, float]:
-        """Compute, bubble, DP sync and sharing of cores as shares of the whole."""
-        seconds = self.compute_seconds, self.bubble_seconds, self.sync_seconds, self.sharing_seconds
-        compute, bubble, sync, sharing = (part / self.total_seconds for part in seconds)
-        return compute, bubble, sync, sharing
 
 
 def passes(case: Dimensions) -> float:

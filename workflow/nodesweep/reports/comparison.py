@@ -9,8 +9,8 @@ from nodesweep.common.numbers import UNKNOWN, rounded, signed_percent, word
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, text_of
+from nodesweep.results.comparable import LAYOUT_COLUMNS
 from nodesweep.results.comparison.comparison import ComparedLayout, Comparison
-from nodesweep.results.comparison.matching import FIELDS
 from nodesweep.results.comparison.noise import Interval
 
 from .tables.cells import cell_of_field, varies
@@ -28,7 +28,11 @@ _DIFFERENCES = (
     "verdict",
     "regression",
 )
-CSV_COLUMNS = (*FIELDS, *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")), *_DIFFERENCES)
+CSV_COLUMNS = (
+    *LAYOUT_COLUMNS,
+    *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")),
+    *_DIFFERENCES,
+)
 """Columns of the CSV; `difference_percent` is of the seconds, `own` what it is beside that of all layouts together."""
 
 
@@ -198,6 +202,6 @@ def to_csv(found: Comparison) -> str:
 
 
 def _sides(before: TidyRow | None, after: TidyRow | None) -> dict[str, TidyValue]:
-    fields = {name: (after or before or {})[name] for name in FIELDS}
+    fields = {name: (after or before or {})[name] for name in LAYOUT_COLUMNS}
     sides = (("before", before), ("after", after))
     return fields | {f"{name}_{side}": row[name] for side, row in sides if row for name in _MEASURED}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from nodesweep.common.markdown import pipe_table
 from nodesweep.common.numbers import rounded, word
 from nodesweep.config.tidy_row import TidyRow, number_of, text_of
-from nodesweep.results.scaling import SAME, BestLayout, ScalingLoss
+from nodesweep.results.scaling import SAME, BestLayout, ScalingLoss, tokens_per_second
 
 from .naming import NamePart, named
 
@@ -58,7 +58,7 @@ def best_cells(
             str(best.row["nodes"]),
             word(named(best.row, parts)),
             _seconds(best.row),
-            f"{best.tokens_per_second:.0f}",
+            f"{tokens_per_second(best.row):.0f}",
             str(best.measured),
             word(_first([f"{named(row, parts)}: {_seconds(row)} s" for row in best.ties])),
             *([word(_first([_unmeasured(row, parts) for row in best.unmeasured]))] if unmeasured else []),

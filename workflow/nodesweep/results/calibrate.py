@@ -1,65 +1,73 @@
 """Runs of a sweep, and what was taken in from elsewhere, sorted by software stack and fitted."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
 from nodesweep.common.outcomes import has_failed
 from nodesweep.config.sweep import Sweep
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.performance.calibration import Calibration
-from nodesweep.performance.calibration.observations import ExcludedRun, Observation, mib_of_a_rank, observations_of
+from nodesweep.performance.calibration.observations import (
+    ExcludedRun,
+    Observation,
+    mib_of_a_rank,
+    observations_of,
+)
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.sweep.layout import Layout
 
-from .table import LayoutRun
+from .rows import LayoutRun
 
-Found = dict[str, tuple[list[Observation], list[ExcludedRun]]]
+
+@dataclass
+class _CampaignRuns:
+    """What a campaign is fitted to, what is excluded from that, and the cases that are to be predicted."""
+
+    observations: list[Observation] = field(default_factory=list)
+    excluded: list[ExcludedRun] = field(default_factory=list)
+    targets: list[Dimensions] = field(default_factory=list)
 
 
 def calibrations_of(
-    sweep: Sweep, runs: Iterable[LayoutRun], foreign: Mapping[str, Iterable[Mapping[str, Any]]]
+    sweep: Sweep, runs: Iterable[LayoutRun], foreign: Mapping[str, Iterable[TidyRow]]
 ) -> dict[str, Calibration]:
-    """What each campaign with a measured run says. `foreign`: rows taken in, in columns of results.csv, by campaign."""
-    runs = list(runs)
-    found: Found = {}
+    """The calibration of each campaign with a measured run. `foreign`: rows taken in from elsewhere, by campaign."""
+    campaigns: dict[str, _CampaignRuns] = defaultdict(_CampaignRuns)
     for run in runs:
+        campaign = campaigns[run.layout.campaign]
+        campaign.targets.append(Dimensions.of(run.layout))
         if run.record is not None and run.status == "ended":
-            _take(found.setdefault(run.layout.campaign, ([], [])), run)
-    for campaign, rows in foreign.items():
-        known, left_out = found.setdefault(campaign, ([], []))
-        more, less = observations_of(rows, sweep.workload, sweep.model.vocab_size)
-        known += more
-        left_out += less
-    measured = {campaign: each for campaign, each in found.items() if each[0]}
+            _sort_in(campaign, run)
+    for name, rows in foreign.items():
+        observations, excluded = observations_of(rows, sweep.workload, sweep.model.vocab_size)
+        campaigns[name].observations += observations
+        campaigns[name].excluded += excluded
+    measured = {name: campaign for name, campaign in sorted(campaigns.items()) if campaign.observations}
     if not measured:
         return {}
     from nodesweep.performance.calibration.fit import calibrate
 
     return {
-        campaign: calibrate(
-            campaign, known, left_out, _targets(run.layout for run in runs if run.layout.campaign == campaign)
-        )
-        for campaign, (known, left_out) in sorted(measured.items())
+        name: calibrate(name, campaign.observations, campaign.excluded, campaign.targets)
+        for name, campaign in measured.items()
     }
 
 
-def _targets(layouts: Iterable[Layout]) -> list[Dimensions]:
-    return [Dimensions.of(layout) for layout in layouts]
-
-
-def _take(found: tuple[list[Observation], list[ExcludedRun]], run: LayoutRun) -> None:
-    """Sort a run among the observations, or among what was left out."""
+def _sort_in(campaign: _CampaignRuns, run: LayoutRun) -> None:
+    """Add an ended run to the observations of its campaign, or to what is excluded."""
     measurement, outcome = run.measurement, (run.record or {}).get("outcome")
     statistics = measurement.statistics if measurement else None
     memory = measurement.memory if measurement else None
+    layout = run.layout
     if statistics is None and memory is None:
-        found[1].append(ExcludedRun(run.layout.slug, f"nothing was measured ({outcome})"))
+        campaign.excluded.append(ExcludedRun(layout.slug, f"nothing was measured ({outcome})"))
         return
-    found[0].append(
+    campaign.observations.append(
         Observation(
-            run.layout.slug,
-            Dimensions.of(run.layout),
-            statistics.iteration_seconds if statistics else None,
-            mib_of_a_rank(memory.peak_mib, memory.source, run.layout.ranks_per_node, run.layout.ranks)
+            name=layout.slug,
+            case=Dimensions.of(layout),
+            seconds=statistics.iteration_seconds if statistics else None,
+            memory_mib=mib_of_a_rank(memory.peak_mib, memory.source, layout.ranks_per_node, layout.ranks)
             if memory
             else None,
             limited=has_failed(outcome),

@@ -17,7 +17,6 @@ from nodesweep.performance import flops
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout, sizes_of
 
-from . import checks as plausible
 from .measurement import IterationStatistics
 
 STAMPS_TOLERANCE = 0.1
@@ -29,6 +28,11 @@ SPREAD_LIMIT = 0.1
 FEWEST_OF_A_SPREAD = 4
 PRINTED_SAMPLES_STEP = 0.001
 PRINTED_TOKENS_STEP = 1.0
+PRINTED_TFLOPS_STEP = 0.01
+"""The last digit that logs print of their rates."""
+TFLOPS_TOLERANCE = 0.02
+ARGUMENTS = {row.logged_as[0]: name for name, row in FIELDS.items() if row.checked_in_log}
+"""Arguments that trainers print, and the fields of a layout that they must agree with."""
 
 
 def above_peak(peak: PeakTflops | None, hardware_tflops: float, model_tflops: float) -> list[str]:
@@ -49,11 +53,10 @@ def stamps_differ(reading: LogReading, first_used: int) -> list[str]:
     """
     if reading.format is None or reading.format.iteration.derive == "clock":
         return []
-    found = [
-        (row.seconds, row.clock - before.clock, row.number - before.number)
-        for before, row in pairwise(reading.iterations)
-        if row.number >= first_used and None not in (row.seconds, row.clock, before.clock)
-    ]
+    found = []
+    for before, row in pairwise(reading.iterations):
+        if row.number >= first_used and row.seconds is not None and row.clock is not None and before.clock is not None:
+            found.append((row.seconds, row.clock - before.clock, row.number - before.number))
     found = [(seconds, passed, iterations) for seconds, passed, iterations in found if passed >= 0]
     if len(found) < FEWEST_STAMPS:
         return []
@@ -92,7 +95,9 @@ def rates_differ(used: tuple[Iteration, ...], samples: int | None, tokens: int |
         ("tokens_per_second", "tokens/s", tokens, "GBS x sequence length / sec/it", PRINTED_TOKENS_STEP),
         ("tokens_per_second_per_rank", "tokens/s per rank", of_rank, "the batch / sec/it / ranks", PRINTED_TOKENS_STEP),
     ):
-        pairs = [(getattr(row, name), amount / row.seconds) for row in used if amount and getattr(row, name)]
+        pairs = [
+            (getattr(row, name), amount / row.seconds) for row in used if amount and row.seconds and getattr(row, name)
+        ]
         if pairs:
             logged, counted = (median(values) for values in zip(*pairs, strict=True))
             if abs(logged - counted) > RATE_TOLERANCE * counted + step / 2:
@@ -100,83 +105,68 @@ def rates_differ(used: tuple[Iteration, ...], samples: int | None, tokens: int |
     return flags
 
 
-PRINTED_TFLOPS_STEP = 0.01
-
-TFLOPS_TOLERANCE = 0.02
-
-ARGUMENTS = {row.logged_as[0]: name for name, row in FIELDS.items() if row.checked_in_log}
-"""Arguments that trainers print, and the fields of a layout that they must agree with."""
-
-
-def _tflops(work: int | None, seconds: float, parts: int | None) -> float | None:
-    """The rate of one of so many nodes or ranks; None where something is unknown."""
-    return flops.tflops_per_node(work, seconds, parts) if work and parts else None
-
-
-def _flags(
-    shape: Dimensions, record: Mapping[str, Any], reading: LogReading, statistics: IterationStatistics | None
+def flags_of_log(
+    case: Dimensions, record: Mapping[str, Any], reading: LogReading, statistics: IterationStatistics | None
 ) -> tuple[str, ...]:
+    """The flags of a run by its record and its log, as far as its sizes are known."""
     flags = []
     if capped := (record.get("usage") or {}).get("power_capped"):
         flags.append(f"power was capped at {capped}")
+    used = _used(reading, statistics)
     if statistics is not None:
-        records = timed(reading)
-        flags += _few_records(records, statistics)
-        flags += _tflops_differ(shape, reading.format, records[statistics.records_dropped :])
+        flags += _few_records(reading, statistics)
+        flags += _tflops_differ(case, reading.format, used)
     if reading.restarts:
         flags.append(f"restarted {reading.restarts} times")
+    if statistics is not None:
+        seconds = [row.seconds for row in used if row.seconds is not None]
+        flags += stamps_differ(reading, statistics.first_iteration)
+        flags += spread_too_large(seconds, statistics.iteration_seconds_half_interquartile_range)
+        flags += rates_differ(used, case.maybe("global_batch"), case.maybe("tokens"), case.maybe("ranks"))
     return tuple(flags)
 
 
-def _few_records(records: tuple[Iteration, ...], statistics: IterationStatistics) -> list[str]:
-    if len(records) == 1:
+def flags_of_layout(layout: Layout, reading: LogReading, statistics: IterationStatistics | None) -> tuple[str, ...]:
+    """The flags of a run against its layout: rates that its nodes cannot reach, arguments that it does not have."""
+    flags = []
+    if statistics and statistics.tflops_per_node is not None and statistics.model_tflops_per_node is not None:
+        peak = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
+        flags += above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
+    return (*flags, *_arguments_differ(layout, reading))
+
+
+def _used(reading: LogReading, statistics: IterationStatistics | None) -> tuple[Iteration, ...]:
+    """The records that stand for the run."""
+    return timed(reading)[statistics.records_dropped :] if statistics else ()
+
+
+def _few_records(reading: LogReading, statistics: IterationStatistics) -> list[str]:
+    if len(timed(reading)) == 1:
         return ["1 iteration only"]
     return [f"iteration {statistics.last_iteration} only"] if statistics.records_used == 1 else []
 
 
-def _above_peak(layout: Layout, statistics: IterationStatistics | None) -> list[str]:
-    """A flag where the rates of a layout are above what its nodes can do."""
-    if statistics is None or statistics.tflops_per_node is None or statistics.model_tflops_per_node is None:
-        return []
-    peak = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
-    return plausible.above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
-
-
-def _implausible(shape: Dimensions, reading: LogReading, statistics: IterationStatistics | None) -> list[str]:
-    """Flags of figures that contradict each other, or scatter too much."""
-    if statistics is None:
-        return []
-    used = timed(reading)[statistics.records_dropped :]
-    seconds = [row.seconds for row in used if row.seconds is not None]
-    return [
-        *plausible.stamps_differ(reading, statistics.first_iteration),
-        *plausible.spread_too_large(seconds, statistics.iteration_seconds_half_interquartile_range),
-        *plausible.rates_differ(used, shape.maybe("global_batch"), shape.maybe("tokens"), shape.maybe("ranks")),
-    ]
-
-
-def _tflops_differ(shape: Dimensions, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
+def _tflops_differ(case: Dimensions, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
     """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
     counts_all = form is not None and form.counts_recomputation
-    work = shape.maybe("hardware_flops" if counts_all else "model_flops")
-    pairs = [(row.tflops, _tflops(work, row.seconds, shape.maybe("ranks"))) for row in used if row.tflops is not None]
-    differing = [
-        (logged, counted)
-        for logged, counted in pairs
-        if counted is not None and abs(logged - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted
-    ]
-    if not differing:
-        return []
-    logged, counted = differing[0]
-    return [f"log says {logged:g} TFLOPs per rank, formula {counted:.3g}"]
+    work, ranks = case.maybe("hardware_flops" if counts_all else "model_flops"), case.maybe("ranks")
+    for row in used:
+        if row.tflops is None or row.seconds is None or not work or not ranks:
+            continue
+        counted = flops.tflops_per_node(work, row.seconds, ranks)
+        if abs(row.tflops - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted:
+            return [f"log says {row.tflops:g} TFLOPs per rank, formula {counted:.3g}"]
+    return []
 
 
 def _arguments_differ(layout: Layout, reading: LogReading) -> list[str]:
     """A flag for each argument in the log that is not what the layout says."""
-    logged = dict(reading.arguments)
-    said = {name: logged[name] for name in ARGUMENTS if logged.get(name, "").isdecimal()}
+    arguments = dict(reading.arguments)
+    logged = {name: arguments[name] for name in ARGUMENTS if arguments.get(name, "").isdecimal()}
     if reading.world_size is not None:
-        said["world_size"] = str(reading.world_size)
+        logged["world_size"] = str(reading.world_size)
     values = {**layout.fields(), **sizes_of(layout.model)}
-    meant = {**{argument: values[name] for argument, name in ARGUMENTS.items()}, "world_size": layout.ranks}
-    return [f"log says {name} {value}, not {meant[name]}" for name, value in said.items() if int(value) != meant[name]]
+    meant = {argument: values[name] for argument, name in ARGUMENTS.items()} | {"world_size": layout.ranks}
+    return [
+        f"log says {name} {value}, not {meant[name]}" for name, value in logged.items() if int(value) != meant[name]
+    ]

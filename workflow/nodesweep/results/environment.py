@@ -1,4 +1,4 @@
-"""`<key>.provenance`: what a run ran on and with, as its job script wrote it down.
+"""Reads the environment of a run, what it ran on and with, from the `<key>.provenance` that its job script wrote.
 
 One fact a line: `section<TAB>name<TAB>value`; backslash, newline, tab and carriage return stand in values as `\\`,
 `\\n`, `\\t` and `\\r`. The sections are `host`, `hardware`, `software`, `module`, `repository` and `environment`.
@@ -7,19 +7,19 @@ One fact a line: `section<TAB>name<TAB>value`; backslash, newline, tab and carri
 import re
 from dataclasses import dataclass
 
+from nodesweep.common.units import MIB
+
 MOST_FACTS, MOST_CHARACTERS = 5000, 20_000
-"""Of a file that are kept: a job's environment is in the hands of whoever submits it."""
-MOST_BYTES = 8 * 2**20
+"""Facts of a file, and characters of a name or value, that are kept: whoever submits a job decides its environment."""
+MOST_BYTES = 8 * MIB
 SECTIONS = ("host", "hardware", "software", "module", "repository", "environment")
-LEFT_OUT = "(left out)"
-"""What stands for the value of an environment variable that may be a secret."""
 _ESCAPED = re.compile(r"\\([\\ntr])")
 _MEANING = {"\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that is known of a run: as hostile as the machine it comes from."""
+    """One thing that a job script noted of a run; names and values are text from elsewhere, unchecked."""
 
     section: str
     name: str

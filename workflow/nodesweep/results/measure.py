@@ -1,17 +1,20 @@
-"""Reads the log of an ended run and derives its measurement."""
+"""Measures an ended run: what its log and its terminal record say -> a Measurement."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from statistics import fmean, median, quantiles
 from typing import Any
 
+from nodesweep.common.units import MIB
+from nodesweep.config.memory_sources import MEMORY_SOURCES, by_scheduler
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
 from nodesweep.logs.warmup import timed, warm_up_by_rule, warm_up_records
 from nodesweep.performance.dimensions import Dimensions
+from nodesweep.performance.flops import tflops_per_node
 from nodesweep.sweep.layout import Layout
 
-from .checks import _above_peak, _arguments_differ, _flags, _implausible, _tflops
+from .checks import flags_of_layout, flags_of_log
 from .measurement import IterationSeries, IterationStatistics, MeasuredMemory, Measurement, MeasurementSettings
 
 
@@ -20,18 +23,15 @@ def measure(
 ) -> Measurement:
     """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
     measured = measure_log(Dimensions.of(layout), layout.slug, record, reading, settings)
-    return replace(
-        measured,
-        flags=(*measured.flags, *_above_peak(layout, measured.statistics), *_arguments_differ(layout, reading)),
-    )
+    return replace(measured, flags=(*measured.flags, *flags_of_layout(layout, reading, measured.statistics)))
 
 
 def measure_log(
-    shape: Dimensions, slug: str, record: Mapping[str, Any], reading: LogReading, settings: MeasurementSettings
+    case: Dimensions, slug: str, record: Mapping[str, Any], reading: LogReading, settings: MeasurementSettings
 ) -> Measurement:
-    """Measure a run of which no more than its shape is known, and that not wholly."""
+    """Measure a run of which no more than its sizes are known, some of them maybe not."""
     records = reading.iterations
-    statistics = _statistics(shape, reading, settings)
+    statistics = _statistics(case, reading, settings)
     losses = [row.loss for row in records if row.loss is not None]
     return Measurement(
         slug=slug,
@@ -46,22 +46,22 @@ def measure_log(
         memory=memory_of(record, reading, settings.memory_source),
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
-        flags=(*_flags(shape, record, reading, statistics), *_implausible(shape, reading, statistics)),
+        flags=flags_of_log(case, record, reading, statistics),
         read_as=reading.format.name if reading.format else "",
         left_out=warm_up_by_rule(reading, settings.warmup),
     )
 
 
-def _statistics(shape: Dimensions, reading: LogReading, settings: MeasurementSettings) -> IterationStatistics | None:
+def _statistics(case: Dimensions, reading: LogReading, settings: MeasurementSettings) -> IterationStatistics | None:
     records = timed(reading)
     if not records:
         return None
     dropped = warm_up_records(reading, settings.warmup)
     used = records[dropped:]
-    seconds = [row.seconds for row in used]
+    seconds = [row.seconds for row in used if row.seconds is not None]
     values = {"median": median(seconds), "mean": fmean(seconds)}
     chosen = values[settings.statistic]
-    log_tflops = _log_tflops_per_node(shape.maybe("ranks_per_node"), used)
+    log_tflops = _log_tflops_per_node(case.maybe("ranks_per_node"), used)
     return IterationStatistics(
         records_dropped=dropped,
         records_used=len(used),
@@ -70,18 +70,24 @@ def _statistics(shape: Dimensions, reading: LogReading, settings: MeasurementSet
         iteration_seconds=chosen,
         iteration_seconds_median=values["median"],
         iteration_seconds_mean=values["mean"],
-        iteration_seconds_half_interquartile_range=_half_interquartile_range(seconds),
-        tokens_per_second=shape.tokens / chosen if shape.maybe("tokens") else None,
-        tflops_per_node=_tflops(shape.maybe("hardware_flops"), chosen, shape.maybe("nodes")),
-        model_tflops_per_node=_tflops(shape.maybe("model_flops"), chosen, shape.maybe("nodes")),
+        iteration_seconds_half_interquartile_range=half_interquartile_range(seconds),
+        tokens_per_second=case.tokens / chosen if case.maybe("tokens") else None,
+        tflops_per_node=_tflops_per_node(case, "hardware_flops", chosen),
+        model_tflops_per_node=_tflops_per_node(case, "model_flops", chosen),
         log_tflops_per_node=log_tflops[settings.statistic],
         log_tflops_per_node_median=log_tflops["median"],
         log_tflops_per_node_mean=log_tflops["mean"],
     )
 
 
+def _tflops_per_node(case: Dimensions, work: str, seconds: float) -> float | None:
+    """The rate of a node by its work in an iteration; None where a size is unknown."""
+    operations, nodes = case.maybe(work), case.maybe("nodes")
+    return tflops_per_node(operations, seconds, nodes) if operations and nodes else None
+
+
 def _log_tflops_per_node(ranks_per_node: int | None, used: tuple[Iteration, ...]) -> dict[str, float | None]:
-    """The log's own figure by each statistic; None where it has none."""
+    """TFLOPs of a node by the log's own figures, by each statistic; None where the log has none."""
     of_ranks = [row.tflops for row in used if row.tflops is not None]
     return {
         name: statistic(of_ranks) * ranks_per_node if of_ranks and ranks_per_node else None
@@ -89,10 +95,10 @@ def _log_tflops_per_node(ranks_per_node: int | None, used: tuple[Iteration, ...]
     }
 
 
-def _half_interquartile_range(values: list[float]) -> float | None:
+def half_interquartile_range(values: list[float]) -> float | None:
     """Half the distance between the quartiles, interpolated between the values.
 
-    >>> _half_interquartile_range([1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> half_interquartile_range([1.0, 2.0, 3.0, 4.0, 5.0])
     1.0
     """
     if len(values) < 2:
@@ -112,12 +118,12 @@ def _series(records: tuple[Iteration, ...]) -> IterationSeries:
 
 
 def memory_of(record: Mapping[str, Any], reading: LogReading, source: str) -> MeasuredMemory | None:
-    """The figure of a source, None where it has none; `record` may be empty while a job runs."""
+    """The peak memory of a run by a source, None where it has none; `record` may be empty while a job runs."""
     usage = record.get("usage") or {}
     if source == "scheduler" and usage.get("memory_bytes"):
-        return MeasuredMemory(usage["memory_bytes"] / 2**20, f"scheduler, of a {usage['memory_of']}", None, None)
+        return MeasuredMemory(usage["memory_bytes"] / MIB, by_scheduler(usage["memory_of"]), None, None)
     if source == "log-node-used" and reading.node_memory is not None:
         return MeasuredMemory(reading.node_memory.peak_used_mib, source, None, reading.node_memory.line)
-    figure = {"log-max-allocated": "peak_allocated_mib", "log-max-reserved": "peak_reserved_mib"}.get(source)
+    figure = MEMORY_SOURCES[source].of_rank
     rank = highest(reading.rank_memory, figure) if figure else None
-    return MeasuredMemory(getattr(rank, str(figure)), source, rank.rank, rank.line) if rank else None
+    return MeasuredMemory(getattr(rank, figure), source, rank.rank, rank.line) if rank else None

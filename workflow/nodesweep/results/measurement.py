@@ -1,4 +1,4 @@
-"""One ended run -> its Measurement: series, steady-state statistics, memory, rates, and where each came from.
+"""The measurement of one ended run: series, steady-state statistics, memory, rates, and where each came from.
 
 Statistics are derived from the series and never replace it. A measurement knows the settings and the log it was made
 from, so that it is made again exactly when one of them has changed.
@@ -19,7 +19,7 @@ SCHEMA = 3
 
 @dataclass(frozen=True)
 class MeasurementSettings:
-    """What a measurement depends on beside the log; `warmup` in iterations, None to go by the log's format alone."""
+    """What a measurement depends on beside the log; `warmup` in iterations, None to follow the log's format alone."""
 
     warmup: int | None
     statistic: Literal["median", "mean"]
@@ -28,9 +28,12 @@ class MeasurementSettings:
 
     @classmethod
     def of(cls, layout: Layout, statistic: Literal["median", "mean"]) -> "MeasurementSettings":
-        """Those of a layout."""
+        """The settings of a layout's measurement."""
         return cls(
-            layout.iterations.warmup, statistic, layout.workload.memory_source, key_of(layout.workload.log_format)
+            warmup=layout.iterations.warmup,
+            statistic=statistic,
+            memory_source=layout.workload.memory_source,
+            log_format=key_of(layout.workload.log_format),
         )
 
 
@@ -84,14 +87,14 @@ class IterationStatistics:
 
     @property
     def scatter(self) -> float | None:
-        """The half interquartile range, relative."""
+        """The half interquartile range over the time of an iteration; None for a single record."""
         spread = self.iteration_seconds_half_interquartile_range
         return None if spread is None else spread / self.iteration_seconds
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """All that is known of one ended run.
+    """What was read and worked out of one ended run.
 
     `record`: the job's terminal record as the executor wrote it, verdict included. `flags`: what a reader of the
     table must know, one short phrase each. `first_loss`, `last_loss`: of the whole series, nats per token.

@@ -1,4 +1,4 @@
-"""The measurement of a run as it lies on disk, made from its log where there is none that still holds."""
+"""The file measurement.json of a run: read where it still holds, else made from the log and written."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Meas
         return None
     settings, status = MeasurementSettings.of(layout, study.sweep.statistic), log.stat()
     try:
-        known = Measurement.from_json(path.read_text())
-        if known.made_from(record, settings, status.st_size, status.st_mtime_ns):
-            return known
+        kept = Measurement.from_json(path.read_text())
+        if kept.made_from(record, settings, status.st_size, status.st_mtime_ns):
+            return kept
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        pass  # none yet, or one of another version: it is made from the log again
+        pass  # there is none yet, or one of another version: it is made from the log again
     return measured_from(study, layout, record, read_log(log, format_of(layout.workload.log_format)))
 
 

@@ -7,14 +7,13 @@ from typing import Literal, Protocol
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.outcomes import Cause, known_cause
+from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.sweep.layout import Layout
 
 Directive = tuple[str, str | None]
 """An option of a machine, its holes filled: name and value, None for a bare flag."""
 JobState = Literal["queued", "held", "running", "ended"]
 """What a job does now; "held" stands for a job that will not start unless somebody acts."""
-MemoryScope = Literal["rank", "node", "job"]
-"""What a scheduler's figure of memory is the highest use of."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measure import measure_log
 from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.outcome import decide_from_log
-from nodesweep.results.table import figures, size_label
+from nodesweep.results.rows import figures, size_label
 
 from .constraints import broken_laws, completed, text_of
 from .fields import JobValues, ValueOrigin, ValueOrigins, is_dense, layout_in_log, precision

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy
-from numpy.typing import NDArray
 from scipy import optimize
 from scipy.sparse import csr_array
 
-FloatArray = NDArray[numpy.float64]
+from nodesweep.common.arrays import FloatArray
+
 LOSS_SCALE = 2.0
 """Residuals beyond so many times the noise count in proportion, not by their square."""
 DIGITS = 8

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import numpy
 
+from nodesweep.common.arrays import FloatArray
 from nodesweep.common.units import MIB
 from nodesweep.config.training import FACTORS, MemoryConstants
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.memory import peak
 
-from .least_squares import FloatArray, LeastSquaresSolution, kept_digits, solve
+from .least_squares import LeastSquaresSolution, kept_digits, solve
 from .memory_model import FittedPeak, MemoryFit, MemoryModel
 from .observations import Observation
 

@@ -13,13 +13,12 @@ import numpy
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from nodesweep.common.arrays import FloatArray, IntArray
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, passes
 
-from .least_squares import FloatArray, kept_digits, solve
+from .least_squares import kept_digits, solve
 from .time_model import MicroBatchWork, StageKind, SyncForm, kind_of, reference
-
-IntArray = NDArray[numpy.intp]
 
 WORST_ERROR = 0.3
 """Leave-one-out errors beyond this, relative, count as this."""

@@ -20,10 +20,11 @@ from statistics import median
 
 import numpy
 
+from nodesweep.common.arrays import FloatArray
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS
 
-from .least_squares import FloatArray, kept_digits
+from .least_squares import kept_digits
 from .observations import Observation
 from .sync_form_fit import RunArrays, SyncFormFit
 from .time_model import (

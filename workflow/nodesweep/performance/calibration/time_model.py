@@ -41,7 +41,7 @@ def kind_of(case: Dimensions) -> str:
     words = [
         *(row.phrase(value) for row, value in compress(fields, named)),
         f"{case.layers} x {case.hidden_size} / {case.attention_heads}",
-        f"FFN {case.ffn_width}" if case.ffn_width != 4 * case.hidden_size else "",
+        f"FFN {case.ffn_hidden_size}" if case.ffn_hidden_size != 4 * case.hidden_size else "",
         *(row.phrase(case.maybe(row.name)) for row in _OTHER_SIZES),
         case.precision,
         *(f"{name} {value}" for name, value in training.items()),

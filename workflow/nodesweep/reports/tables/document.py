@@ -17,7 +17,8 @@ from nodesweep.config.layout_fields import MODEL_FIELDS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
 from nodesweep.config.tidy_row import TidyRow, count_of
-from nodesweep.results.table import records, restated, size_label
+from nodesweep.results.rows import size_label
+from nodesweep.results.table import records, restated
 from nodesweep.schedulers import SCHEDULERS
 
 from .cells import COLUMN_OF_HEADING, STANDARD, Rows, ShownColumn, figure_column, formatted

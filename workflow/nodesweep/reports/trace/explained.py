@@ -25,4 +25,4 @@ def explained_traces(study: Study, folder: Path, slug: str) -> tuple[dict[str, T
     basis = Basis(study.sweep, study.layouts, read_calibrations(study)) if own else Basis()
     found = explain_row(basis, rows[number], bases(rows)[number])
     values = {name: "" if figure.value is None else repr(figure.value) for name, figure in found.items()}
-    return {name: Trace(figure.said) for name, figure in found.items()}, values
+    return {name: Trace(figure.sentences) for name, figure in found.items()}, values

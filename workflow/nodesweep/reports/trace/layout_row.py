@@ -12,7 +12,8 @@ from nodesweep.launch.journal import State
 from nodesweep.launch.records import needs_run, standing
 from nodesweep.logs.lines import lines_at
 from nodesweep.results.measurement import Measurement, MeasurementSettings
-from nodesweep.results.table import LayoutRun, build, to_csv
+from nodesweep.results.rows import LayoutRun
+from nodesweep.results.table import build, to_csv
 from nodesweep.sweep.expand import conditions
 from nodesweep.sweep.study import Study
 

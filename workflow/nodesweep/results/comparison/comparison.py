@@ -1,28 +1,26 @@
-"""Matched rows of two sweeps -> what is to be said of each layout, and whether it is a regression."""
+"""Matched rows of two sweeps -> the verdict on each layout, and whether it is a regression."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, get_args
 
-from nodesweep.config.tidy_row import TidyRow
+from nodesweep.common.outcomes import is_result
+from nodesweep.config.tidy_row import TidyRow, count_of, number_of, required_text, text_of
 
-from .matching import MatchedRows, match
+from .matching import MatchedRows, RowPair, match
 from .noise import Interval, MeasuredTime, TimeDifferences, time_differences
 
 DifferenceVerdict = Literal[
-    "slower", "faster", "no difference beyond noise", "cannot say", "worse outcome", "better outcome", "other outcome"
+    "worse outcome", "slower", "cannot say", "other outcome", "better outcome", "faster", "no difference beyond noise"
 ]
-VERDICTS: tuple[DifferenceVerdict, ...] = (
-    *("worse outcome", "slower", "cannot say", "other outcome", "better outcome", "faster"),
-    "no difference beyond noise",
-)
+VERDICTS: tuple[DifferenceVerdict, ...] = get_args(DifferenceVerdict)
 """In the order of a reader's interest."""
 
 
 @dataclass(frozen=True)
 class ComparedSweep:
-    """One sweep: what it is called, its rows, and by slug the seconds of the iterations that stand for a run."""
+    """One sweep: its name, its rows, and by slug the seconds of the iterations that stand for a run."""
 
     name: str
     rows: Sequence[TidyRow]
@@ -34,7 +32,7 @@ class ComparedLayout:
     """One layout in two sweeps.
 
     `difference`: of the seconds per iteration, in percent. `own`: its interval beside the shift of all. `regression`:
-    whether it is worse by more than noise and tolerance.
+    whether it is worse by more than noise and tolerance. `reason`: why times are not compared.
     """
 
     before: TidyRow
@@ -68,15 +66,7 @@ class Comparison:
 def compare(before: ComparedSweep, after: ComparedSweep, tolerance: float) -> Comparison:
     """Compare two sweeps; `tolerance` in percent of the time before."""
     matched = match(before.rows, after.rows)
-    statistic = _statistic(matched)
-    timed = {}
-    for number, pair in enumerate(matched.pairs):
-        times = tuple(
-            _timed(row, side.series.get(row["slug"], ()), statistic)
-            for row, side in zip(pair, (before, after), strict=True)
-        )
-        if None not in times and _outcome(pair[0]) == _outcome(pair[1]):
-            timed[number] = times
+    timed = _timed_pairs(before, after, matched)
     found = time_differences(list(timed.values())) if timed else None
     own = dict(zip(timed, found.own, strict=True)) if found else {}
     layouts = [
@@ -88,42 +78,69 @@ def compare(before: ComparedSweep, after: ComparedSweep, tolerance: float) -> Co
     return Comparison(before.name, after.name, tolerance, matched, tuple(layouts), found, slower)
 
 
-def _statistic(matched: MatchedRows) -> str | None:
-    """The statistic all rows have in common as their time; the median where they differ."""
+def _timed_pairs(
+    before: ComparedSweep, after: ComparedSweep, matched: MatchedRows
+) -> dict[int, tuple[MeasuredTime, MeasuredTime]]:
+    """The times of the pairs that ended alike and were measured both times, by the number of the pair."""
+    column = _time_column(matched)
+    timed = {}
+    for number, (old, new) in enumerate(matched.pairs):
+        first, second = _measured_time(old, before, column), _measured_time(new, after, column)
+        if first is not None and second is not None and _outcome(old) == _outcome(new):
+            timed[number] = first, second
+    return timed
+
+
+def _time_column(matched: MatchedRows) -> str:
+    """The column of the time of all rows: their own statistic where they have one in common, else the median."""
     used = {row["statistic"] for pair in matched.pairs for row in pair if row["iteration_seconds"] is not None}
-    return None if len(used) <= 1 else "median"
+    return "iteration_seconds" if len(used) <= 1 else "iteration_seconds_median"
 
 
-def _timed(row: TidyRow, series: Sequence[float], statistic: str | None) -> MeasuredTime | None:
-    known = (row["iteration_seconds_median"] if statistic else None) or row["iteration_seconds"]
-    if known is None or not 0 < known < math.inf:
+def _measured_time(row: TidyRow, sweep: ComparedSweep, column: str) -> MeasuredTime | None:
+    seconds = number_of(row, column) or number_of(row, "iteration_seconds")
+    if seconds is None or not 0 < seconds < math.inf:
         return None
-    good = [value for value in series if 0 < value < math.inf]
-    if len(good) > 1:
-        return MeasuredTime.of_series(known, good)
-    spread = row["iteration_seconds_half_interquartile_range"]
-    known_spread = spread if spread is not None and 0 <= spread < math.inf else None
-    return MeasuredTime.of_spread(known, known_spread, row["records_used"] or 1)
+    series = [value for value in sweep.series.get(required_text(row, "slug"), ()) if 0 < value < math.inf]
+    if len(series) > 1:
+        return MeasuredTime.of_series(seconds, series)
+    spread = number_of(row, "iteration_seconds_half_interquartile_range")
+    if spread is not None and not 0 <= spread < math.inf:
+        spread = None
+    return MeasuredTime.of_spread(seconds, spread, count_of(row, "records_used") or 1)
 
 
-def _compared(pair: tuple[TidyRow, TidyRow], timed: Any, own: Interval | None, tolerance: float) -> ComparedLayout:
-    outcomes = tuple(_outcome(row) for row in pair)
+def _compared(
+    pair: RowPair, timed: tuple[MeasuredTime, MeasuredTime] | None, own: Interval | None, tolerance: float
+) -> ComparedLayout:
+    before, after = pair
+    outcomes = _outcome(before), _outcome(after)
     seconds = (timed[0].seconds, timed[1].seconds) if timed else None
     difference = 100 * (seconds[1] / seconds[0] - 1) if seconds else None
+    regression, reason = False, ""
     if outcomes[0] != outcomes[1]:
-        better, worse = outcomes[1] == "ok", outcomes[0] == "ok"
-        verdict: DifferenceVerdict = "better outcome" if better else "worse outcome" if worse else "other outcome"
-        return ComparedLayout(*pair, verdict, seconds, difference, None, worse, f"{outcomes[0]}, then {outcomes[1]}")
-    if own is None or difference is None:
+        verdict, own, reason = _of_outcomes(outcomes), None, f"{outcomes[0]}, then {outcomes[1]}"
+        regression = verdict == "worse outcome"
+    elif own is None or difference is None:
         missing = "never measured" if not any(row["iteration_seconds"] for row in pair) else "measured only once"
-        return ComparedLayout(*pair, "cannot say", seconds, difference, None, False, f"{outcomes[0]}, {missing}")
-    if not own.sure:
-        return ComparedLayout(*pair, "no difference beyond noise", seconds, difference, own)
-    if own.value < 0:
-        return ComparedLayout(*pair, "faster", seconds, difference, own)
-    return ComparedLayout(*pair, "slower", seconds, difference, own, max(difference, own.percents[0]) > tolerance)
+        verdict, own, reason = "cannot say", None, f"{outcomes[0]}, {missing}"
+    elif not own.sure:
+        verdict = "no difference beyond noise"
+    elif own.value < 0:
+        verdict = "faster"
+    else:
+        verdict, regression = "slower", max(difference, own.percents[0]) > tolerance
+    return ComparedLayout(before, after, verdict, seconds, difference, own, regression, reason)
+
+
+def _of_outcomes(outcomes: tuple[str, str]) -> DifferenceVerdict:
+    """The verdict on a layout that ended in another way than before."""
+    if is_result(outcomes[1]):
+        return "better outcome"
+    return "worse outcome" if is_result(outcomes[0]) else "other outcome"
 
 
 def _outcome(row: TidyRow) -> str:
-    """How it ended, or where it stands."""
-    return (row["outcome"] or row["source"] if row["state"] == "ended" else row["state"]) or "unknown"
+    """How a run ended, or its state."""
+    ended = text_of(row, "outcome") or text_of(row, "source")
+    return (ended if row["state"] == "ended" else text_of(row, "state")) or "unknown"

@@ -1,4 +1,4 @@
-"""Times of the same layouts in two sweeps -> which of them differ by more than noise, and by how much all of them do.
+"""Times of the same layouts in two sweeps -> which layouts differ by more than noise, and by how much all do together.
 
 All differences are logarithms of the ratio after to before. The difference of layout i is taken as
 
@@ -6,13 +6,13 @@ All differences are logarithms of the ratio after to before. The difference of l
 
 with e_i and f_i the errors of its two times within their runs (`Timed`), and 1 % and a quarter of the scatter s of
 single iterations (the median of all runs) by which runs of one layout differ beside that.
-Whether this is too much or too little for the machine, the differences of the other layouts tell: `scale` makes their
+The differences of the other layouts show whether this is too much or too little for the machine: `scale` makes their
 weighted mean square what it should be (Paule and Mandel 1982), drawn towards 1 with the weight of four layouts (the
 moderated t of Smyth 2004); where they scatter more, the interval is no narrower than by them alone. `own_i` is the
-difference from the weighted mean of the others, its interval Student's t. Layouts that stand out are no measure for the
-others: as many are taken out as Rosner's test (1983) finds, most extreme first. What all have in common may be the
-drift of the machine: its interval is wider by 1.5 % and by s, since a machine on which iterations scatter so drifts as
-easily. All intervals hold together with 95 % (Bonferroni).
+difference from the weighted mean of the others, and has an interval by Student's t. Layouts that stand out are no
+measure for the others: as many are taken out as Rosner's test (1983) finds, most extreme first. What all have in common
+may be the drift of the machine: the interval of the shift is wider by 1.5 % and by s, since a machine on which
+iterations scatter so much drifts as easily. All intervals hold together with 95 % (Bonferroni).
 """
 
 import math
@@ -24,18 +24,21 @@ from statistics import median
 import numpy
 from scipy import optimize, stats
 
+from nodesweep.common.arrays import FloatArray, IntArray
 from nodesweep.performance.calibration.time_model import FIRST_NOISE
 
 FALSE_ALARMS = 0.05
 """Probability that anything at all is called a difference where there is none."""
 FEWEST = 4
 """Layouts measured both times from which on a shift of all can be told from the difference of one."""
-MOST_LOOKS = 16
+MOST_INDEPENDENT = 16
 """Iterations of a run that count as independent at most: what is slower than a run is not seen within it."""
 PRIOR_LAYOUTS = 4
+"""The weight of the expected noise, in layouts."""
 DRIFT = 0.015
+"""How far the speed of a machine drifts between two sweeps, relative (one sigma)."""
 UNKNOWN_SCATTER = 0.05
-"""Of the iterations of a run of which only one time is known."""
+"""Relative scatter of the iterations of a run of which only one time is known."""
 _MEDIAN = math.sqrt(math.pi / 2)
 _NORMAL_DEVIATION, _NORMAL_QUARTILE = 1.4826, 0.6745
 _LEAST, _MOST = math.log(1e-6), math.log(1e8)
@@ -54,20 +57,20 @@ class MeasuredTime:
     @classmethod
     def of_series(cls, seconds: float, series: Sequence[float]) -> "MeasuredTime":
         """From all iterations the time stands for, at least two; `seconds` is their median or near it."""
-        scatter, looks = _scatter(series), independent(series)
-        return cls(seconds, scatter, _MEDIAN * scatter / math.sqrt(looks))
+        scatter = _scatter(series)
+        return cls(seconds, scatter, _MEDIAN * scatter / math.sqrt(independent(series)))
 
     @classmethod
     def of_spread(cls, seconds: float, half_interquartile_range: float | None, records: int) -> "MeasuredTime":
-        """From what a table says of them: of their order nothing is known, so half of them count as independent."""
+        """From a row of results.csv: the order of its records is unknown, so half of them count as independent."""
         if half_interquartile_range is None:
             return cls(seconds, UNKNOWN_SCATTER, UNKNOWN_SCATTER)
         scatter = half_interquartile_range / _NORMAL_QUARTILE / seconds
-        return cls(seconds, scatter, _MEDIAN * scatter / math.sqrt(min(max(records / 2, 1), MOST_LOOKS)))
+        return cls(seconds, scatter, _MEDIAN * scatter / math.sqrt(min(max(records / 2, 1), MOST_INDEPENDENT)))
 
 
 def independent(series: Sequence[float]) -> float:
-    """How many independent values tell as much of the mean as this series does, from 1 to MOST_LOOKS.
+    """How many independent values determine the mean as well as this series does, from 1 to MOST_INDEPENDENT.
 
     By blocks (Flyvbjerg and Petersen 1989): of all block lengths 1, 2, 4, ... that leave at least four blocks, the one
     whose means scatter most. Values far off the median are clipped first.
@@ -78,7 +81,7 @@ def independent(series: Sequence[float]) -> float:
     middle = median(series)
     reach = _CLIPPED * _scatter(series) * middle
     values = numpy.clip(series, middle - reach, middle + reach)
-    most = float(min(len(values), MOST_LOOKS))
+    most = float(min(len(values), MOST_INDEPENDENT))
     if len(values) < 2 or not values.var():
         return most
     worst, length = 0.0, 1
@@ -113,17 +116,17 @@ class Interval:
 
     @property
     def percents(self) -> tuple[float, float, float]:
-        """The same in percent of the time before."""
+        """Value, low and high in percent of the time before."""
         value, low, high = (100 * math.expm1(min(value, 50.0)) for value in (self.value, self.low, self.high))
         return value, low, high
 
 
 @dataclass(frozen=True)
 class TimeDifferences:
-    """What is to be said of all layouts that were measured both times.
+    """The differences of all layouts that were measured both times.
 
-    `shift`: what all have in common, None where there are too few to tell. `own`: of each layout, what it differs by
-    beside the shift, or in all where there is none.
+    `shift`: what all have in common, None where there are too few layouts to find it. `own`: what each layout differs
+    by beside the shift, or in all where there is none.
     """
 
     shift: Interval | None
@@ -131,7 +134,7 @@ class TimeDifferences:
 
 
 def time_differences(pairs: Sequence[tuple[MeasuredTime, MeasuredTime]]) -> TimeDifferences:
-    """Judge the times of layouts before and after, at least one."""
+    """The differences between the times of layouts before and after, at least one layout."""
     values = numpy.array([math.log(after.seconds / before.seconds) for before, after in pairs])
     within = numpy.array([before.error**2 + after.error**2 for before, after in pairs])
     level = FALSE_ALARMS / (len(values) + 1)
@@ -142,16 +145,14 @@ def time_differences(pairs: Sequence[tuple[MeasuredTime, MeasuredTime]]) -> Time
         widths = numpy.hypot(_student(level, PRIOR_LAYOUTS) * numpy.sqrt(within + between), drift)
         return TimeDifferences(None, tuple(map(_around, values, widths)))
     sound = _sound(values, within, between)
-    told = _Reference(values[sound], within[sound], between)
+    reference = _Reference(values[sound], within[sound], between)
     own = []
     for index, value in enumerate(values):
-        others = (
-            _Reference(values[rest], within[rest], between)
-            if (rest := sound[sound != index]).size < sound.size
-            else told
-        )
+        rest = sound[sound != index]
+        others = reference if rest.size == sound.size else _Reference(values[rest], within[rest], between)
         own.append(_around(value - others.mean, others.half_width(within[index], level)))
-    return TimeDifferences(_around(told.mean, math.hypot(told.half_width(None, level), drift)), tuple(own))
+    shift = _around(reference.mean, math.hypot(reference.half_width(None, level), drift))
+    return TimeDifferences(shift, tuple(own))
 
 
 def _around(value: float, width: float) -> Interval:
@@ -160,18 +161,23 @@ def _around(value: float, width: float) -> Interval:
 
 @lru_cache
 def _student(level: float, free: int) -> float:
+    """Half the width of an interval by Student's t with so many degrees of freedom, in standard deviations."""
     return float(stats.t.isf(level / 2, free))
 
 
 @lru_cache
 def _normal(level: float) -> float:
+    """Half the width of an interval of a normal distribution, in standard deviations."""
     return float(stats.norm.isf(level / 2))
 
 
 class _Reference:
-    """The weighted mean of at least two changes, and what their scatter about it says of the noise."""
+    """The weighted mean of at least two changes, and the noise by their scatter about it.
 
-    def __init__(self, values: numpy.ndarray, within: numpy.ndarray, between: float) -> None:
+    `within`: variances of the changes within their runs. `between`: the expected variance between runs of one layout.
+    """
+
+    def __init__(self, values: FloatArray, within: FloatArray, between: float) -> None:
         self._values, self._within, self._between = values, within, between
         free = len(values) - 1
         self._scales = [(PRIOR_LAYOUTS + free, self._scale(PRIOR_LAYOUTS, free))]
@@ -208,20 +214,22 @@ class _Reference:
         return float(1 / (1 / (self._within + scale * self._between)).sum())
 
     def half_width(self, within: float | None, level: float) -> float:
-        """Of the interval of another change with that error within its runs; of the mean for None."""
+        """Half the width of the interval of another change with that variance within its runs; of the mean for None."""
         return max(_student(level, free) * spread for free, spread in self._spreads(within))
 
     def surprise(self, value: float, within: float) -> float:
         """The probability of another change that far off the mean by noise alone."""
-        return max(2 * stats.t.sf(abs(value - self.mean) / spread, free) for free, spread in self._spreads(within))
+        return max(
+            2 * float(stats.t.sf(abs(value - self.mean) / spread, free)) for free, spread in self._spreads(within)
+        )
 
     def most_extreme(self) -> int:
-        """Which of the changes is farthest off for its error."""
+        """The index of the change that is farthest off the mean for its error."""
         scale = self._scales[-1][1]
         return int(numpy.argmax((self._values - self.mean) ** 2 / (self._within + scale * self._between)))
 
 
-def _sound(values: numpy.ndarray, within: numpy.ndarray, between: float) -> numpy.ndarray:
+def _sound(values: FloatArray, within: FloatArray, between: float) -> IntArray:
     """Indices of the changes that do not stand out: at least half of them."""
     left = numpy.arange(len(values))
     sound = left

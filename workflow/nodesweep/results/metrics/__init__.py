@@ -23,6 +23,6 @@ def explain(basis: Basis, rows: Sequence[TidyRow]) -> list[dict[str, ExplainedFi
 
 
 def explain_row(basis: Basis, row: TidyRow, base: TidyRow | None) -> dict[str, ExplainedFigure]:
-    """Those of one row, against its base."""
-    known = RowContext(basis, row, base)
-    return {name: figure(known) for name, figure in {**FIGURES, **PREDICTIONS}.items()}
+    """The figures of one row, by column; `base` is the row that its speed is compared with."""
+    context = RowContext(basis, row, base)
+    return {name: figure(context) for name, figure in {**FIGURES, **PREDICTIONS}.items()}

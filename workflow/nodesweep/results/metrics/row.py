@@ -3,24 +3,27 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
+from nodesweep.common.outcomes import is_result
 from nodesweep.config.machine import Machine, PeakTflops, peak_of
 from nodesweep.config.sweep import Sweep
-from nodesweep.config.tidy_row import TidyRow
+from nodesweep.config.tidy_row import (
+    TidyRow,
+    TidyValue,
+    count_of,
+    number_of,
+    required_count,
+    required_number,
+    text_of,
+)
 from nodesweep.config.workload import Workload
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.memory_model import FittedPeak
 from nodesweep.performance.calibration.observations import case_of
 from nodesweep.performance.calibration.time_model import FittedRun, TimeEstimate
 from nodesweep.performance.dimensions import Dimensions
+from nodesweep.results.comparable import has_known_problem, problem_of
 from nodesweep.sweep.layout import Layout
-
-_PROBLEM = (
-    *("campaign", "variant", "model", "model_size", "layers", "hidden_size", "attention_heads", "vocab_size"),
-    *("tensor", "global_batch_samples", "sequence_length_tokens", "frequency_ghz"),
-)
-"""What rows have in common whose speeds are compared over node counts."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,15 @@ class ExplainedFigure:
     """A value, None where there is none, and where it comes from or why there is none, one sentence a line."""
 
     value: float | None
-    said: tuple[str, ...]
+    sentences: tuple[str, ...]
 
     @classmethod
-    def worked_out(cls, value: float, formula: str, numbers: str, *more: str) -> "ExplainedFigure":
+    def none(cls, reason: str) -> "ExplainedFigure":
+        """No value, and the reason."""
+        return cls(None, (reason,))
+
+    @classmethod
+    def by_formula(cls, value: float, formula: str, numbers: str, *more: str) -> "ExplainedFigure":
         """A value by a formula, with the numbers in it."""
         return cls(value, (formula, *more, f"= {numbers} = {value!r}"))
 
@@ -49,12 +57,12 @@ class Basis:
 
     @cached_property
     def runs(self) -> dict[str, dict[str, FittedRun]]:
-        """Of each campaign the runs that its times were fitted to, by name."""
+        """Runs that the times of each campaign were fitted to, by name."""
         return {name: {run.name: run for run in found.runs} for name, found in self.calibrations.items()}
 
     @cached_property
     def peaks(self) -> dict[str, dict[str, FittedPeak]]:
-        """Those that its peaks of memory were fitted to."""
+        """Runs that the memory of each campaign was fitted to, by name."""
         return {name: {run.name: run for run in found.memory.runs} for name, found in self.calibrations.items()}
 
 
@@ -63,58 +71,60 @@ def bases(rows: Sequence[TidyRow]) -> list[TidyRow | None]:
 
     None where no other node count was measured.
     """
-    groups: dict[tuple[Any, ...], list[TidyRow]] = {}
+    groups: dict[tuple[TidyValue, ...], list[TidyRow]] = {}
     for row in rows:
-        if row["iteration_seconds"] and row["nodes"] and row["outcome"] == "ok" and _comparable(row):
-            groups.setdefault(_problem(row), []).append(row)
+        timed = row["iteration_seconds"] and row["nodes"] and is_result(text_of(row, "outcome"))
+        if timed and has_known_problem(row):
+            groups.setdefault(problem_of(row), []).append(row)
     found = {
-        problem: min(group, key=lambda row: (row["nodes"], row["iteration_seconds"]))
+        problem: min(group, key=lambda row: (required_count(row, "nodes"), required_number(row, "iteration_seconds")))
         for problem, group in groups.items()
         if len({row["nodes"] for row in group}) > 1
     }
-    return [found.get(_problem(row)) for row in rows]
+    return [found.get(problem_of(row)) for row in rows]
 
 
 def efficiency_percent(row: TidyRow, base: TidyRow | None) -> float | None:
-    """Speed per node of a row against its base, for the same work an iteration.
+    """Speed per node of a row against its base, for the same work an iteration, in percent.
 
     >>> efficiency_percent({"iteration_seconds": 60.0, "nodes": 4}, {"iteration_seconds": 100.0, "nodes": 2})
     83.33333333333333
     """
-    if base is None or not row["iteration_seconds"] or not row["nodes"]:
+    seconds, nodes = number_of(row, "iteration_seconds"), count_of(row, "nodes")
+    if base is None or not seconds or not nodes:
         return None
-    return 100 * base["iteration_seconds"] * base["nodes"] / (row["iteration_seconds"] * row["nodes"])
-
-
-def _comparable(row: TidyRow) -> bool:
-    """Whether it is known what the row computes."""
-    work = ("tensor", "global_batch_samples", "sequence_length_tokens")
-    return None not in [row[name] for name in work] and not (row["layers"] is None and row["model_size"] is None)
-
-
-def _problem(row: TidyRow) -> tuple[Any, ...]:
-    return tuple(row[name] for name in _PROBLEM)
+    return 100 * required_number(base, "iteration_seconds") * required_count(base, "nodes") / (seconds * nodes)
 
 
 @dataclass(frozen=True)
 class RowContext:
-    """A row with all that its figures follow from."""
+    """A row with all that its figures follow from; `base`: the row that its speed is compared with."""
 
     basis: Basis
     row: TidyRow
     base: TidyRow | None
 
-    def __getitem__(self, name: str) -> Any:
-        return self.row[name]
+    def number(self, column: str) -> float | None:
+        """The number in a column of the row, None where it is not known."""
+        return number_of(self.row, column)
+
+    def count(self, column: str) -> int | None:
+        """The whole number in a column of the row, None where it is not known."""
+        return count_of(self.row, column)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of an iteration."""
+        return self.number("iteration_seconds")
 
     @property
     def layout(self) -> Layout | None:
-        """The layout it is a run of; None for rows from elsewhere."""
-        return self.basis.layouts.get(self.row["slug"]) if self.row["source"] == "run" else None
+        """The layout that the row is a run of; None for rows from elsewhere."""
+        return self.basis.layouts.get(text_of(self.row, "slug") or "") if self.row["source"] == "run" else None
 
     @cached_property
     def case(self) -> Dimensions | None:
-        """Its sizes, where all are known."""
+        """The sizes of the run, where all are known."""
         sweep = self.basis.sweep
         if self.layout is not None:
             return Dimensions.of(self.layout)
@@ -122,31 +132,41 @@ class RowContext:
 
     @property
     def workload(self) -> Workload | None:
-        return self.layout.workload if self.layout else self.basis.sweep and self.basis.sweep.workload
+        """The workload of the run: of its layout, else of the sweep."""
+        source = self.layout or self.basis.sweep
+        return source.workload if source else None
 
     @property
     def machine(self) -> Machine | None:
-        return self.layout.machine if self.layout else self.basis.sweep and self.basis.sweep.machine
+        """The machine of the run: of its layout, else of the sweep."""
+        source = self.layout or self.basis.sweep
+        return source.machine if source else None
+
+    @property
+    def campaign(self) -> str:
+        """The campaign of the row, empty where it is not known."""
+        return text_of(self.row, "campaign") or ""
 
     @property
     def calibration(self) -> Calibration | None:
-        return self.basis.calibrations.get(self.row["campaign"] or "")
+        """What was fitted to the runs of its campaign."""
+        return self.basis.calibrations.get(self.campaign)
 
     @property
     def peak(self) -> PeakTflops | None:
-        """What one of its nodes can do at best."""
+        """What one node of the run can do at best."""
         if self.machine is None or self.workload is None:
             return None
-        return peak_of(self.machine, self.workload.precision, self.row["frequency_ghz"])
+        return peak_of(self.machine, self.workload.precision, self.number("frequency_ghz"))
 
     @cached_property
     def estimate(self) -> TimeEstimate | None:
-        """What the fit of its campaign says of its time."""
+        """The time by the fit of its campaign."""
         return self.calibration.estimate(self.case) if self.calibration and self.case else None
 
     @property
     def no_estimate(self) -> str:
-        """Why there is none."""
+        """Why there is no estimate."""
         if self.case is None:
             return "its layout is not wholly known, or does not add up"
         if self.calibration is None:
@@ -161,5 +181,5 @@ class RowContext:
     @property
     def tokens(self) -> int | None:
         """Tokens of an iteration."""
-        batch, sequence = self.row["global_batch_samples"], self.row["sequence_length_tokens"]
+        batch, sequence = self.count("global_batch_samples"), self.count("sequence_length_tokens")
         return batch * sequence if batch and sequence else None

@@ -4,63 +4,67 @@ from collections.abc import Callable
 
 from nodesweep.performance.calibration.time_model import FIRST_NOISE
 from nodesweep.performance.cost import node_hours_per_billion_tokens, training_days
+from nodesweep.performance.timing import TimeParts
 
 from .row import ExplainedFigure, RowContext, efficiency_percent
 
+_NOTHING_MEASURED = "no iteration was measured"
 
-def _error(known: RowContext) -> ExplainedFigure:
-    seconds, spread = known["iteration_seconds"], known["iteration_seconds_half_interquartile_range"]
+
+def _error(context: RowContext) -> ExplainedFigure:
+    seconds, spread = context.seconds, context.number("iteration_seconds_half_interquartile_range")
     if seconds is None:
-        return ExplainedFigure(None, ("no iteration was measured",))
-    model = known.calibration.time.model if known.calibration else None
-    noise, place = (model.noise, f"{known.place}: noise") if model else (FIRST_NOISE, "taken, as no campaign tells")
-    said = (
-        f"the larger of half their interquartile range, {spread or 0.0:.4g} s, and of what runs of one layout differ by"
+        return ExplainedFigure.none(_NOTHING_MEASURED)
+    model = context.calibration.time.model if context.calibration else None
+    noise = model.noise if model else FIRST_NOISE
+    place = f"{context.place}: noise" if model else "taken, as no campaign tells"
+    sentences = (
+        f"the larger of half their interquartile range, {spread or 0.0:.4g} s, "
+        "and of what runs of one layout differ by",
+        f"{100 * noise:.3g} % of {seconds!r} s ({place})",
     )
-    return ExplainedFigure(
-        max(spread or 0.0, noise * seconds), (said, f"{100 * noise:.3g} % of {seconds!r} s ({place})")
-    )
+    return ExplainedFigure(max(spread or 0.0, noise * seconds), sentences)
 
 
 def _utilization(column: str, recomputation: bool) -> Callable[[RowContext], ExplainedFigure]:
-    def figure(known: RowContext) -> ExplainedFigure:
-        peak, tflops = known.peak, known[column]
-        if known["iteration_seconds"] is None:
-            return ExplainedFigure(None, ("no iteration was measured",))
+    """The share of a node's peak that the rate in a column is, recomputation counted in it or not."""
+
+    def figure(context: RowContext) -> ExplainedFigure:
+        peak, tflops, seconds = context.peak, context.number(column), context.seconds
+        if seconds is None:
+            return ExplainedFigure.none(_NOTHING_MEASURED)
         if peak is None:
-            return ExplainedFigure(None, ("the peak of its nodes is not known: machine.peak_tflops",))
-        said = column
-        if tflops is None and known.case is not None:
-            tflops = known.case.tflops_per_node(known["iteration_seconds"], recomputation)
-            said = "TFLOPs of a node by the formula"
+            return ExplainedFigure.none("the peak of its nodes is not known: machine.peak_tflops")
+        rate = column
+        if tflops is None and context.case is not None:
+            tflops = context.case.tflops_per_node(seconds, recomputation)
+            rate = "TFLOPs of a node by the formula"
         if tflops is None:
-            return ExplainedFigure(None, ("sizes of its model or layout are not known",))
+            return ExplainedFigure.none("sizes of its model or layout are not known")
         of = f"{peak.precision}{f', {peak.frequency_ghz:g} GHz' if peak.frequency_ghz else ''}"
         value = 100 * tflops / peak.tflops_per_node
-        formula = f"{said} over the peak of a node ({of}; machine.peak_tflops), in %"
-        return ExplainedFigure.worked_out(value, formula, f"100 x {tflops!r} / {peak.tflops_per_node!r}")
+        formula = f"{rate} over the peak of a node ({of}; machine.peak_tflops), in %"
+        return ExplainedFigure.by_formula(value, formula, f"100 x {tflops!r} / {peak.tflops_per_node!r}")
 
     return figure
 
 
-_PARTS = ("a m", "a (p - 1) / v", "sync", "a times the turns of ranks beyond the cores, instead of the bubble")
+def _share(term: str, seconds_of: Callable[[TimeParts], float]) -> Callable[[RowContext], ExplainedFigure]:
+    """The share of a part of the time in an iteration; `term`: what it is in the formula."""
 
-
-def _share(number: int) -> Callable[[RowContext], ExplainedFigure]:
-    def figure(known: RowContext) -> ExplainedFigure:
-        if known.estimate is None or known.case is None:
-            return ExplainedFigure(None, (known.no_estimate,))
-        parts, case = known.estimate.parts, known.case
+    def figure(context: RowContext) -> ExplainedFigure:
+        if context.estimate is None or context.case is None:
+            return ExplainedFigure.none(context.no_estimate)
+        parts, case = context.estimate.parts, context.case
         micro = parts.compute_seconds / case.micro_batches
         turns = parts.sharing_seconds / micro
         waits = f"(p - 1) / v = {parts.bubble_seconds / micro:.4g}" + (
             f", turns of others = {turns:.4g}" if turns else ""
         )
-        seconds = (parts.compute_seconds, parts.bubble_seconds, parts.sync_seconds, parts.sharing_seconds)[number]
-        value = 100 * parts.shares[number]
-        return ExplainedFigure.worked_out(
-            value,
-            f"of a (m + (p - 1) / v) + sync, by {known.place}: {_PARTS[number]}",
+        seconds = seconds_of(parts)
+        return ExplainedFigure.by_formula(
+            100 * (seconds / parts.total_seconds),
+            f"of a (m + (p - 1) / v) + sync, by {context.place}: {term}",
             f"100 x {seconds!r} / {parts.total_seconds!r}",
             f"a = {micro:.6g} s, m = {case.micro_batches}, {waits}, "
             f"sync = {parts.sync_seconds:.4g} s at DP {case.data}",
@@ -69,47 +73,49 @@ def _share(number: int) -> Callable[[RowContext], ExplainedFigure]:
     return figure
 
 
-def _efficiency(known: RowContext) -> ExplainedFigure:
-    value, base = efficiency_percent(known.row, known.base), known.base
+def _efficiency(context: RowContext) -> ExplainedFigure:
+    value, base = efficiency_percent(context.row, context.base), context.base
     if value is None or base is None:
-        missing = "no iteration was measured" if known["iteration_seconds"] is None else "nothing to compare it with"
-        return ExplainedFigure(None, (f"{missing}: no other node count of its model, MP and global batch has run",))
-    here, there = (f"{row['iteration_seconds']!r} x {row['nodes']}" for row in (known.row, base))
+        missing = _NOTHING_MEASURED if context.seconds is None else "nothing to compare it with"
+        return ExplainedFigure.none(f"{missing}: no other node count of its model, MP and global batch has run")
+    here, there = (f"{row['iteration_seconds']!r} x {row['nodes']}" for row in (context.row, base))
     formula = f"sec/it x nodes of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %"
-    return ExplainedFigure.worked_out(value, formula, f"100 x {there} / ({here})")
+    return ExplainedFigure.by_formula(value, formula, f"100 x {there} / ({here})")
 
 
-def _node_hours(known: RowContext) -> ExplainedFigure:
-    seconds, nodes, tokens = known["iteration_seconds"], known["nodes"], known.tokens
-    if None in (seconds, nodes, tokens):
-        return ExplainedFigure(None, ("no iteration was measured, or its nodes or batch are not known",))
+def _node_hours(context: RowContext) -> ExplainedFigure:
+    seconds, nodes, tokens = context.seconds, context.count("nodes"), context.tokens
+    if seconds is None or nodes is None or tokens is None:
+        return ExplainedFigure.none("no iteration was measured, or its nodes or batch are not known")
     value = node_hours_per_billion_tokens(seconds, nodes, tokens)
     formula = "sec/it x nodes / 3600 / (GBS x sequence length) x 10^9"
-    return ExplainedFigure.worked_out(value, formula, f"{seconds!r} x {nodes} / 3600 / {tokens} x 10^9")
+    return ExplainedFigure.by_formula(value, formula, f"{seconds!r} x {nodes} / 3600 / {tokens} x 10^9")
 
 
-def _days(known: RowContext) -> ExplainedFigure:
-    seconds, tokens = known["iteration_seconds"], known.tokens
-    wanted = known.basis.sweep.training_tokens if known.basis.sweep else None
+def _days(context: RowContext) -> ExplainedFigure:
+    seconds, tokens = context.seconds, context.tokens
+    wanted = context.basis.sweep.training_tokens if context.basis.sweep else None
     if wanted is None:
-        return ExplainedFigure(None, ("training_tokens of the config does not say how many",))
+        return ExplainedFigure.none("training_tokens of the config does not say how many")
     if seconds is None or tokens is None:
-        return ExplainedFigure(None, ("no iteration was measured, or its batch is not known",))
+        return ExplainedFigure.none("no iteration was measured, or its batch is not known")
     value = training_days(seconds, tokens, wanted)
     formula = "sec/it x training_tokens / (GBS x sequence length) / 86400"
-    return ExplainedFigure.worked_out(value, formula, f"{seconds!r} x {wanted:.10g} / {tokens} / 86400")
+    return ExplainedFigure.by_formula(value, formula, f"{seconds!r} x {wanted:.10g} / {tokens} / 86400")
 
 
 FIGURES: dict[str, Callable[[RowContext], ExplainedFigure]] = {
     "iteration_seconds_error": _error,
-    "mfu_percent": _utilization("model_tflops_per_node", False),
-    "hfu_percent": _utilization("tflops_per_node", True),
-    "compute_percent": _share(0),
-    "bubble_percent": _share(1),
-    "sync_percent": _share(2),
-    "sharing_percent": _share(3),
+    "mfu_percent": _utilization("model_tflops_per_node", recomputation=False),
+    "hfu_percent": _utilization("tflops_per_node", recomputation=True),
+    "compute_percent": _share("a m", lambda parts: parts.compute_seconds),
+    "bubble_percent": _share("a (p - 1) / v", lambda parts: parts.bubble_seconds),
+    "sync_percent": _share("sync", lambda parts: parts.sync_seconds),
+    "sharing_percent": _share(
+        "a times the turns of ranks beyond the cores, instead of the bubble", lambda parts: parts.sharing_seconds
+    ),
     "scaling_efficiency_percent": _efficiency,
     "node_hours_per_billion_tokens": _node_hours,
     "training_days": _days,
 }
-"""How each figure is made of a row."""
+"""The function that makes each figure of a row."""

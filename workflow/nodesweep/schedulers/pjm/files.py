@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from nodesweep.common.files import sync_folder
 from nodesweep.common.text import plain
-from nodesweep.schedulers.base import MemoryScope, Usage
+from nodesweep.config.memory_sources import MemoryScope
+from nodesweep.schedulers.base import Usage
 
 MEMORY_OF: MemoryScope = "node"
 STATISTICS_BYTES = 4 * 2**20

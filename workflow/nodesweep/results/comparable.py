@@ -1,0 +1,32 @@
+"""Which rows of results.csv are of one layout, and which are of one problem, so that their speeds are compared."""
+
+from nodesweep.config.layout_fields import COLUMNS, LAYOUT_FIELDS
+from nodesweep.config.tidy_row import TidyRow, TidyValue, field_of
+
+LAYOUT_COLUMNS = tuple(COLUMNS)
+"""What makes two rows one layout: not its slug, which also depends on the machine and the length of the run."""
+PROBLEM_COLUMNS = ("campaign", "model", "model_size", *(row.column for row in COLUMNS.values() if row.sets_problem))
+"""What rows have in common whose speeds are compared over node counts."""
+_WORK = tuple(row for row in LAYOUT_FIELDS.values() if row.sets_problem and not row.optional)
+
+
+def layout_of(row: TidyRow) -> tuple[TidyValue, ...]:
+    """The values of LAYOUT_COLUMNS; a field that the row leaves out may have its default."""
+    return tuple(field_of(row, field) for field in COLUMNS.values())
+
+
+def problem_of(row: TidyRow) -> tuple[TidyValue, ...]:
+    """The values of PROBLEM_COLUMNS."""
+    return tuple(row[column] for column in PROBLEM_COLUMNS)
+
+
+def has_known_problem(row: TidyRow) -> bool:
+    """Whether a row says what it computes: the batch and its split, and the layers or the size of the model."""
+    is_model_known = row["layers"] is not None or row["model_size"] is not None
+    return is_model_known and None not in [field_of(row, field) for field in _WORK]
+
+
+def group_of(row: TidyRow) -> tuple[TidyValue, ...]:
+    """The campaign, model and sequence length of a row: the best layout is sought among rows that share them."""
+    model = (row["model_size"], None) if row["model_size"] else (row["layers"], row["hidden_size"])
+    return row["campaign"], *model, row["sequence_length_tokens"]

@@ -1,0 +1,112 @@
+"""A layout, its run and the measurement of it -> a row of the tidy table."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.config.columns import TIDY
+from nodesweep.config.layout_fields import COLUMNS
+from nodesweep.config.model import Model
+from nodesweep.config.tidy_row import TidyRow, TidyValue
+from nodesweep.performance import flops
+from nodesweep.sweep.layout import Layout, sizes_of
+
+from .measurement import Measurement
+
+
+class LayoutRun(NamedTuple):
+    """A layout and its run: `status` is pending, queued, running or ended; `record` is of its last job."""
+
+    layout: Layout
+    status: str
+    record: Mapping[str, Any] | None
+    measurement: Measurement | None
+
+
+def row_of_run(run: LayoutRun) -> TidyRow:
+    """The row of a layout, whatever became of it; columns that are not named are not known."""
+    return {**_layout(run.layout), **_state(run), **_measured(run), "source": "run"}
+
+
+def size_label(model: Model) -> str:
+    """The model's size as people say it: its own label, or its number of parameters to two figures.
+
+    >>> size_label(Model(layers=48, hidden_size=7168, attention_heads=56, vocab_size=50304))
+    '30B'
+    """
+    if model.size:
+        return model.size
+    parameters = flops.parameter_count(
+        layers=model.layers,
+        hidden_size=model.hidden_size,
+        ffn_width=model.ffn_width,
+        vocab_size=model.vocab_size,
+    )
+    scale, suffix = next((scale, suffix) for scale, suffix in ((1e9, "B"), (1e6, "M"), (1, "")) if parameters >= scale)
+    value = parameters / scale
+    return f"{value:.1f}{suffix}" if value < 9.95 else f"{value:.0f}{suffix}"
+
+
+def _layout(layout: Layout) -> dict[str, TidyValue]:
+    values = {**layout.fields(), **sizes_of(layout.model)}
+    return {
+        "slug": layout.slug,
+        **{column: values[row.name] for column, row in COLUMNS.items()},
+        "campaign": layout.campaign,
+        "model": layout.model.name,
+        "model_size": size_label(layout.model),
+        "note": layout.note,
+        "iterations_requested": layout.iterations.total,
+        "warmup_iterations": layout.iterations.warmup,
+    }
+
+
+def _state(run: LayoutRun) -> dict[str, Any]:
+    """State and verdict; only an ended job has an outcome, whatever an earlier attempt came to."""
+    record = run.record or {}
+    ended = record if run.status == "ended" else {}
+    return {
+        "state": run.status,
+        "outcome": ended.get("outcome"),
+        "where": ended.get("where"),
+        "evidence": ended.get("evidence"),
+        "outcome_note": record.get("evidence") if run.status in NOT_RUN else ended.get("note"),
+        "attempt": record.get("attempt"),
+        "job_id": record.get("job_id"),
+        "log": record.get("log"),
+        **_usage(ended.get("usage") or {}),
+    }
+
+
+def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scheduler counted, of all nodes of the job together."""
+    return {
+        "allocated_nodes": usage.get("nodes"),
+        "energy_joules": usage.get("energy_joules"),
+        "power_watts": usage.get("power_watts"),
+    }
+
+
+def _measured(run: LayoutRun) -> dict[str, TidyValue]:
+    """The figures of the measured run; none for a layout that is not ended, or whose job left no log."""
+    measurement = run.measurement
+    return figures(measurement, run.layout.nodes) if measurement and run.status == "ended" else {}
+
+
+def figures(measurement: Measurement, nodes: int | None) -> dict[str, TidyValue]:
+    """The figures of a measurement in columns of the tidy table."""
+    memory, statistics = measurement.memory, measurement.statistics
+    row: dict[str, TidyValue] = {
+        "flags": "; ".join(measurement.flags),
+        "first_loss": measurement.first_loss,
+        "last_loss": measurement.last_loss,
+        "statistic": measurement.settings.statistic,
+    }
+    if memory is not None:
+        row |= {"memory_mib": memory.peak_mib, "memory_rank": memory.rank, "memory_source": memory.source}
+    if statistics is not None:
+        row |= {name: value for name, value in vars(statistics).items() if name in TIDY}
+        row["iterations"] = statistics.last_iteration
+        if nodes and statistics.tflops_per_node is not None:
+            row["aggregate_petaflops"] = flops.aggregate_petaflops(statistics.tflops_per_node, nodes)
+    return row
