@@ -1,9 +1,8 @@
 """A column of results.csv -> where its value comes from, for rows that were ingested from logs of old jobs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import COLUMNS as LAYOUT_COLUMNS
@@ -14,6 +13,7 @@ from nodesweep.logs.lines import lines_at
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.metrics import EXPLAINED
+from nodesweep.results.terminal_record import TerminalRecord
 
 from . import formulas
 from .columns import MEASURED
@@ -47,7 +47,7 @@ class JobFacts:
         return self.job.measurement
 
     @property
-    def record(self) -> Mapping[str, Any]:
+    def record(self) -> TerminalRecord:
         """How it ended."""
         return self.job.measurement.record
 

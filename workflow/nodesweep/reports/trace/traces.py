@@ -8,6 +8,7 @@ from nodesweep.config.loader import Key, dotted
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import IterationStatistics, Measurement
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.sweep.layout import Layout
 
@@ -35,7 +36,7 @@ class Known(Protocol):
     @property
     def outlook(self) -> str: ...
     @property
-    def record(self) -> Mapping[str, Any] | None: ...
+    def record(self) -> TerminalRecord | None: ...
     @property
     def record_place(self) -> str: ...
     @property
@@ -68,7 +69,7 @@ class Facts:
     status: str
     outlook: str
     journal_place: str
-    record: Mapping[str, Any] | None
+    record: TerminalRecord | None
     record_place: str
     measurement: Measurement | None
     missing: str
@@ -107,9 +108,9 @@ def usage(name: str, facts: Known) -> Trace:
     """A figure of the scheduler's accounts."""
     if facts.record is None or facts.status != "ended":
         return Trace((facts.outlook,))
-    if (facts.record.get("usage") or {}).get(name) in (None, ""):
+    if getattr(facts.record.usage, name) in (None, ""):
         return Trace((f"{facts.record_place}: usage.{name}: the scheduler's accounts do not say",))
-    scheduler = facts.record.get("scheduler")
+    scheduler = facts.record.scheduler
     accounts = SCHEDULERS[scheduler].accounts if scheduler in SCHEDULERS else {}
     field = accounts.get(name, f"the accounts of {scheduler}")
     return Trace((f"{facts.record_place}: usage.{name}, from {field}",))
