@@ -152,7 +152,7 @@ class Campaign:
             starts = len((folder / "starts" / slug).read_text().splitlines())
             ends = journal.records_in(journal.read(study.journal(slug)))
             started = [end for end in ends if (study.directory(slug) / f"{end.key}.started").exists()]
-            failures = sum(end["outcome"] in ("crash", "node_failure", "preempted") for end in started[:-1])
+            failures = sum(end.outcome in ("crash", "node_failure", "preempted") for end in started[:-1])
             self.report.layouts += 1
             self.report.starts += starts
             self.report.scripted += failures
