@@ -1,13 +1,10 @@
-# nodesweep: expand → plan → scripts → run → measure → tables, figures → report; each room is a file under workflow/rules.
-from contextlib import suppress
-from itertools import takewhile
-
+# nodesweep: expand → plan → scripts → run → measure → tables, figures → report; each step is a rule under workflow/rules.
 from nodesweep.common.gc import search_seldom
 from nodesweep.schedulers.job_script import job_templates
-from nodesweep.launch.snakemake import command_of, study_of
+from nodesweep.launch.snakemake import command_of, prepared_study_of, tabulate_after_failure
 
 search_seldom()
-study = study_of(workflow)
+study = prepared_study_of(workflow)
 NODESWEEP = command_of(workflow)
 
 
@@ -25,6 +22,7 @@ rule all:
     input:
         study.folder / "plan.md",
         study.records,
+        study.folder / "results.csv",
         study.folder / "tables.md",
         study.folder / "figures",
         study.folder / "report.html",
@@ -41,10 +39,6 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 
 
-# A sweep that failed in part still has tables, figures and a page that are up to date, but for what --omit-from names and
-# what follows; whoever interrupts that too need not wait for them.
+# A sweep that failed in part still has tables, figures and a page that are up to date.
 onerror:
-    unwanted = workflow.dag_settings.omit_from
-    rooms = takewhile(lambda room: room not in unwanted, ("measure", "tables", "figures", "report"))
-    with suppress(KeyboardInterrupt):  # and what is wrong has just been said
-        shell(" && ".join(f"{NODESWEEP} {room}" for room in rooms) + " || true")
+    tabulate_after_failure(workflow)

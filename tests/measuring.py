@@ -1,7 +1,6 @@
 """A sweep and logs of our own writing for the tests of measure, results and tables."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.outcome import decide
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End
 from nodesweep.sweep.expand import expand
 from nodesweep.sweep.layout import Layout
@@ -67,9 +67,20 @@ def run_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end
     log.write_text("".join(f"{line}\n" for line in lines))
     reading = read_log(log, format_of(sweep.workload.log_format))
     verdict = decide(end, reading, layout.iterations.total)
-    record = {"schema": 1, "slug": layout.slug, "attempt": 1, "job_id": "77", **asdict(verdict), "log": log.name}
-    measured = measure(layout, record, reading, MeasurementSettings.of(layout, sweep.statistic))
-    return LayoutRun(layout, "ended", record, measured)
+    record = TerminalRecord(
+        slug=layout.slug,
+        attempt=1,
+        job_id="77",
+        outcome=verdict.outcome,
+        where=verdict.where,
+        evidence=verdict.evidence,
+        note=verdict.note,
+        rule=verdict.rule,
+        log=log.name,
+    )
+    return LayoutRun(
+        layout, "ended", record, measure(layout, record, reading, MeasurementSettings.of(layout, sweep.statistic))
+    )
 
 
 def measurement_of(sweep: Sweep, layout: Layout, folder: Path, lines: Iterable[str], end: End = SUCCESS) -> Measurement:

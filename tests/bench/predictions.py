@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 from nodesweep.common.units import MIB
-from nodesweep.launch.records import standing
+from nodesweep.launch.records import read_phase
 from nodesweep.performance.calibration.observations import Observation
 from nodesweep.performance.calibration.time_fit import fit
 from nodesweep.performance.dimensions import Dimensions
@@ -73,7 +73,7 @@ def main() -> None:
             run()
         study = Study.load([DEFAULT_SWEEP])
         rows = {row["slug"]: row for row in records(from_csv((study.folder / "results.csv").read_text()))}
-        unfinished = [slug for slug in study.layouts if standing(study, slug)[0] != "ended"]
+        unfinished = [slug for slug in study.layouts if read_phase(study, slug)[0] != "ended"]
         if unfinished:
             sys.exit(f"not ended: {', '.join(unfinished)}")
         show_memory(study, rows)

@@ -150,16 +150,16 @@ class Campaign:
         self.report.sweeps += 1
         for slug in study.layouts:
             starts = len((folder / "starts" / slug).read_text().splitlines())
-            ends = [entry["record"] for entry in journal.read(study.journal(slug)) if entry["event"] == "ended"]
-            started = [end for end in ends if (study.directory(slug) / f"{end['key']}.started").exists()]
-            failures = sum(end["outcome"] in ("crash", "node_failure", "preempted") for end in started[:-1])
+            ends = journal.records_in(journal.read(study.journal(slug)))
+            started = [end for end in ends if (study.directory(slug) / f"{end.key}.started").exists()]
+            failures = sum(end.outcome in ("crash", "node_failure", "preempted") for end in started[:-1])
             self.report.layouts += 1
             self.report.starts += starts
             self.report.scripted += failures
             # On a full disk a script may end after its mark and before its trainer: fewer starts, never more.
             unexplained = starts > len(started) if but else starts != len(started)
             if unexplained or len(started) - failures != 1:
-                self.report.wrong.append(f"{folder.name}/{slug}: {starts} starts, ends {[e['outcome'] for e in ends]}")
+                self.report.wrong.append(f"{folder.name}/{slug}: {starts} starts, ends {[e.outcome for e in ends]}")
         rows = _rows(folder)
         same = [name for name in expected.columns if name not in but]
         if not rows[same].equals(expected[same]):

@@ -9,7 +9,7 @@ from sweeps import drained, run_nodesweep, run_snakemake, starts, study_in, toy
 
 from nodesweep.launch.decisions import Decisions, Ran
 from nodesweep.launch.history import decisions_of
-from nodesweep.launch.records import standing
+from nodesweep.launch.records import read_phase
 from nodesweep.launch.reruns import withdraw_records
 from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.schedulers.local import Local
@@ -30,7 +30,7 @@ def run_all(study: Study, lines: list[str] | None = None, **policy: Any) -> dict
 
 def outcomes(done: dict[str, Finished]) -> list[str]:
     """How layouts ended, in the order they were done with."""
-    return [one.record["outcome"] for one in done.values()]
+    return [one.record.outcome for one in done.values()]
 
 
 def sized(folder: Path, limit_mib: float, **changes: Any) -> Study:
@@ -49,13 +49,13 @@ def test_what_cannot_fit_is_not_submitted(tmp_path: Path) -> None:
     """Its row says how much it needs of how much; the others run, the cheapest first, and tables show all three."""
     study = sized(tmp_path, 2500)
     done = run_all(study)
-    (pruned,) = [one for one in done.values() if one.record["outcome"] == "pruned"]
+    (pruned,) = [one for one in done.values() if one.record.outcome == "pruned"]
     assert pruned.final and "mbs16" in pruned.slug
     forecast = decisions_of(study).forecast(pruned.slug)
     needed = f"{forecast.memory.bytes / 2**30:.1f}"
-    assert pruned.record["evidence"] == f"needs {needed} of 2.4 GiB (workload.memory_constants)"
+    assert pruned.record.evidence == f"needs {needed} of 2.4 GiB (workload.memory_constants)"
     assert set(starts(tmp_path)) == set(study.layouts) - {pruned.slug}
-    assert standing(study, pruned.slug)[0] == "pruned"
+    assert read_phase(study, pruned.slug)[0] == "pruned"
 
 
 def test_prune_never_runs_it_all_the_same(tmp_path: Path) -> None:
@@ -71,13 +71,13 @@ def test_an_oom_prunes_what_needs_as_much(tmp_path: Path) -> None:
     study = study_in(tmp_path, **{name: sweep[name] for name in _SIZED})
     done = run_all(study)
     first, second, third = study.layouts
-    assert {slug: done[slug].record["outcome"] for slug in study.layouts} == {
+    assert {slug: done[slug].record.outcome for slug in study.layouts} == {
         first: "oom",
         second: "ok",
         third: "pruned",
     }
-    assert f"; {first} needs " in done[third].record["evidence"]
-    assert done[third].record["evidence"].endswith("and ran out of memory")
+    assert f"; {first} needs " in done[third].record.evidence
+    assert done[third].record.evidence.endswith("and ran out of memory")
 
 
 def test_an_oom_that_others_survived_prunes_nothing(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_who_comes_next_hangs_on_ends_once_memory_ran_out(tmp_path: Path) -> Non
 def test_a_pruned_layout_runs_once_it_fits(tmp_path: Path) -> None:
     """The limit is raised: the next launch takes its record back; asked for by hand, it runs whatever was foreseen."""
     study = sized(tmp_path, 2500)
-    slug = next(slug for slug, one in run_all(study).items() if one.record["outcome"] == "pruned")
+    slug = next(slug for slug, one in run_all(study).items() if one.record.outcome == "pruned")
     withdraw_records(study)
     assert study.record(slug).exists(), "nothing has changed"
     withdraw_records(sized(tmp_path, 25000))
@@ -136,15 +136,15 @@ def test_a_budget_is_never_passed(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     small = study_in(tmp_path / "small", budget_node_hours=0.03, layouts=[{"nodes": 1, **AXES}])
     (only,) = run_all(small).values()
-    assert only.record["outcome"] == "skipped"
-    assert only.record["evidence"] == "may use 0.0333 node-hours, and of budget_node_hours 0.03 0.03 are left"
+    assert only.record.outcome == "skipped"
+    assert only.record.evidence == "may use 0.0333 node-hours, and of budget_node_hours 0.03 0.03 are left"
 
 
 def test_a_budget_without_any_bound_on_a_job(tmp_path: Path) -> None:
     """No time limit, no prediction: nothing is submitted, and what to do is said."""
     machine = {"name": "here", "scheduler": "local"}
     done = run_all(study_in(tmp_path, budget_node_hours=5, machine=machine))
-    assert {one.record["evidence"] for one in done.values()} == {
+    assert {one.record.evidence for one in done.values()} == {
         "no time limit and no prediction: it could pass budget_node_hours"
     }
 

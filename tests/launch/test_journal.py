@@ -10,34 +10,36 @@ from nodesweep.common.errors import JournalError, LockError
 from nodesweep.common.lock import SweepLock
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
+from nodesweep.launch.journal_events import Adopted, Ended, Intent, Refused, RerunAsked, Submitted
+from nodesweep.results.terminal_record import TerminalRecord
 
 
 def full(path: Path) -> None:
     """A layout submitted once and ended."""
-    journal.append(path, "intent", key="k-a1", attempt=1, script_sha256="0")
-    journal.append(path, "submitted", key="k-a1", job_id="7@9")
-    journal.append(path, "adopted", key="k-a1", job_id="7@9")
-    journal.append(path, "ended", record={"outcome": "ok"})
+    journal.append(path, Intent(key="k-a1", attempt=1, script_sha256="0"))
+    journal.append(path, Submitted(key="k-a1", job_id="7@9"))
+    journal.append(path, Adopted(key="k-a1", job_id="7@9"))
+    journal.append(path, Ended(record=TerminalRecord(outcome="ok")))
 
 
 def test_state_after_each_event(tmp_path: Path) -> None:
     """intent → unclear, submitted → running, ended → ended, rerun → pending; refused → pending."""
     path = tmp_path / "journal.jsonl"
     assert journal.state(path) == State()
-    journal.append(path, "intent", key="k-a1", attempt=1, script_sha256="0")
+    journal.append(path, Intent(key="k-a1", attempt=1, script_sha256="0"))
     assert (journal.state(path).status, journal.state(path).key) == ("unclear", "k-a1")
-    journal.append(path, "refused", key="k-a1", reason="was never started")
+    journal.append(path, Refused(key="k-a1", reason="was never started"))
     assert journal.state(path).status == "pending"
-    journal.append(path, "intent", key="k-a2", attempt=2, script_sha256="0")
-    journal.append(path, "submitted", key="k-a2", job_id="7@9")
+    journal.append(path, Intent(key="k-a2", attempt=2, script_sha256="0"))
+    journal.append(path, Submitted(key="k-a2", job_id="7@9"))
     assert (journal.state(path).status, journal.state(path).job_id, journal.state(path).attempt) == (
         "running",
         "7@9",
         2,
     )
-    journal.append(path, "ended", record={"outcome": "oom"})
-    assert (journal.state(path).status, journal.state(path).record) == ("ended", {"outcome": "oom"})
-    journal.append(path, "rerun")
+    journal.append(path, Ended(record=TerminalRecord(outcome="oom")))
+    assert (journal.state(path).status, journal.state(path).record) == ("ended", TerminalRecord(outcome="oom"))
+    journal.append(path, RerunAsked())
     assert (journal.state(path).status, journal.state(path).record, journal.state(path).attempt) == ("pending", None, 2)
 
 
@@ -51,11 +53,17 @@ def test_a_write_torn_anywhere_costs_at_most_its_own_event(tmp_path_factory: pyt
     path.write_bytes(data[:cut])
     whole = data[:cut].count(b"\n")
     assert len(journal.read(path)) == whole
-    journal.append(path, "rerun")
-    assert [event["event"] for event in journal.read(path)][whole:] == ["rerun"]
+    journal.append(path, RerunAsked())
+    assert [event.kind for event in journal.read(path)][whole:] == ["rerun"]
 
 
-@pytest.mark.parametrize("line", ["not json", "[]", '{"event": "unheard"}', '{"no": "event"}', "\x00\x00"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("not json", "[]", '{"event": []}', '{"event": "ended", "record": {}}', '{"event": "intent", "key": "k"}'),
+        *('{"event": "unheard"}', '{"no": "event"}', "\x00\x00"),
+    ],
+)
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     """A whole line that is no event is an error with file and line, never passed over."""
     path = tmp_path / "journal.jsonl"

@@ -8,6 +8,7 @@ from sweeps import held, run_snakemake, runner_of, snakemake_command, study_in, 
 from terminals import Terminal
 
 from nodesweep.launch import journal
+from nodesweep.launch.journal_events import Intent, Submitted
 
 
 def layouts(count: int) -> list[dict[str, Any]]:
@@ -54,8 +55,8 @@ def test_many_taken_over_are_one_line(tmp_path: Path) -> None:
     study = study_in(tmp_path, layouts=layouts(12))
     for number, slug in enumerate(study.layouts):
         key = f"toy-{number:012}-a1"
-        journal.append(study.journal(slug), "intent", key=key, attempt=1, script_sha256="", scheduler="local")
-        journal.append(study.journal(slug), "submitted", key=key, job_id="1@1")  # long gone
+        journal.append(study.journal(slug), Intent(key=key, attempt=1, script_sha256="", scheduler="local"))
+        journal.append(study.journal(slug), Submitted(key=key, job_id="1@1"))  # long gone
     lines: list[str] = []
     runner_of(study, lines)
     assert lines == ["12 jobs ended while no launcher was there: lost"]

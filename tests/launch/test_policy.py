@@ -11,6 +11,7 @@ from nodesweep.common.errors import SchedulerAway, SubmissionUnclear, Throttled
 from nodesweep.launch import backoff as watch
 from nodesweep.launch import journal
 from nodesweep.launch.backoff import Backoff
+from nodesweep.launch.journal_events import Intent, Submitted
 from nodesweep.launch.runner import Finished, Runner
 from nodesweep.launch.submission import Policy
 from nodesweep.schedulers.base import End, Job, Patience, Sighting
@@ -79,24 +80,24 @@ def steps(runner: Runner, study: Study, count: int) -> list[Finished]:
 
 def events(study: Study) -> list[str]:
     """The events of the one journal."""
-    return [event["event"] for event in journal.read(study.journal(next(iter(study.layouts))))]
+    return [event.kind for event in journal.read(study.journal(next(iter(study.layouts))))]
 
 
 def test_failed_nodes_are_tried_again_within_a_cap(study: Study) -> None:
     """Two retries are three submissions; then the layout is left to the next invocation."""
     scheduler, lines = Scripted(["7"], [NODE_FAILURE]), []
     (done,) = steps(runner_of(study, lines, scheduler, retries=2), study, 6)
-    assert (done.record["outcome"], done.record["attempt"], done.final) == ("node_failure", 3, False)
+    assert (done.record.outcome, done.record.attempt, done.final) == ("node_failure", 3, False)
     assert [key[-3:] for key in scheduler.keys] == ["-a1", "-a2", "-a3"]
     assert sum("submitting it again" in line for line in lines) == 2
     (again,) = steps(runner_of(study, [], Scripted(["8"], [OK])), study, 3)
-    assert again.record["attempt"] == 4
+    assert again.record.attempt == 4
 
 
 def test_no_retries(study: Study) -> None:
     """A profile may leave every failure to the next invocation."""
     (done,) = steps(runner_of(study, [], Scripted(["7"], [NODE_FAILURE]), retries=0), study, 3)
-    assert (done.record["outcome"], done.record["attempt"]) == ("node_failure", 1)
+    assert (done.record.outcome, done.record.attempt) == ("node_failure", 1)
 
 
 def test_no_answer_is_asked_again_with_back_off(study: Study, clock: Callable[[float], None]) -> None:
@@ -138,7 +139,7 @@ def test_a_full_queue_is_no_failure(study: Study, clock: Callable[[float], None]
     for _ in range(40):
         clock(1)
         done += runner.step()
-    assert [one.record["attempt"] for one in done] == [1]
+    assert [one.record.attempt for one in done] == [1]
     assert scheduler.keys == [scheduler.keys[0]] * 3
     assert events(study) == ["intent", "deferred", "intent", "deferred", "intent", "submitted", "ended"]
     assert sum("takes no more jobs for now" in line for line in lines) == 1
@@ -148,8 +149,8 @@ def test_submissions_that_come_to_nothing_have_a_cap(study: Study) -> None:
     """Three unclear submissions without a job: launch_failed with the last complaint, and all keys revoked."""
     scheduler = Scripted([SubmissionUnclear("sbatch: odd")], [None])
     (done,) = steps(runner_of(study, [], scheduler, retries=2), study, 12)
-    assert (done.record["outcome"], done.final) == ("launch_failed", False)
-    assert "3 submissions came to nothing; the last: sbatch: odd" in done.record["evidence"]
+    assert (done.record.outcome, done.final) == ("launch_failed", False)
+    assert "3 submissions came to nothing; the last: sbatch: odd" in done.record.evidence
     assert events(study) == ["intent", "revoked"] * 3 + ["ended"]
 
 
@@ -158,15 +159,15 @@ def test_a_crowded_queue_does_not_count(study: Study) -> None:
     crowded = SubmissionUnclear("sbatch: job queue full", crowded=True)
     runner = runner_of(study, [], Scripted([crowded, crowded, crowded, "7"], [None] * 6 + [OK]), poll_seconds=0)
     (done,) = steps(runner, study, 12)
-    assert (done.record["outcome"], done.record["attempt"]) == ("crash", 4)  # without a log; what counts is the number
+    assert (done.record.outcome, done.record.attempt) == ("crash", 4)  # without a log; what counts is the number
 
 
 def test_a_job_in_no_listing_is_lost_in_the_end(study: Study) -> None:
     """Missing from two answered looks, which is all the patience there is: lost, and it can never start any more."""
     scheduler = Scripted(["7"], [None])
     (done,) = steps(runner_of(study, [], scheduler), study, 3)
-    assert (done.record["outcome"], done.final) == ("lost", False)
-    mark = study.directory(done.slug) / f"{done.record['key']}.started"
+    assert (done.record.outcome, done.final) == ("lost", False)
+    mark = study.directory(done.slug) / f"{done.record.key}.started"
     assert mark.read_text() == "revoked\n"
 
 
@@ -181,8 +182,8 @@ def test_a_job_of_another_scheduler_is_left_alone(tmp_path: Path) -> None:
     """A sweep moved to another machine while a job ran on the first: that job is neither looked for nor called lost."""
     study = study_in(tmp_path)
     slug = next(iter(study.layouts))
-    journal.append(study.journal(slug), "intent", key="k-a1", attempt=1, script_sha256="0", scheduler="slurm")
-    journal.append(study.journal(slug), "submitted", key="k-a1", job_id="77")
+    journal.append(study.journal(slug), Intent(key="k-a1", attempt=1, script_sha256="0", scheduler="slurm"))
+    journal.append(study.journal(slug), Submitted(key="k-a1", job_id="77"))
     lines: list[str] = []
     assert runner_of(study, lines).running == []
     assert lines == [f"{slug}: job 77 is one of slurm, not of local; left alone"]
@@ -197,7 +198,7 @@ def test_the_limit_that_counts_is_the_one_the_job_had(tmp_path: Path) -> None:
     steps(runner_of(before, [], Scripted(["7"], [RUNNING])), before, 2)
     after = study_in(tmp_path, layouts=layouts, machine=limits[1])
     (done,) = steps(runner_of(after, [], Scripted(["7"], [RUNNING, End(None, "time_limit", "T")])), after, 3)
-    assert (done.record["outcome"], done.record["elapse_limit_seconds"], done.final) == ("timeout", 60, False)
+    assert (done.record.outcome, done.record.elapse_limit_seconds, done.final) == ("timeout", 60, False)
 
 
 def test_a_held_job_is_told_and_written_down(tmp_path: Path) -> None:
@@ -207,9 +208,7 @@ def test_a_held_job_is_told_and_written_down(tmp_path: Path) -> None:
     steps(runner_of(study, lines, Scripted(["7"], [held, held, RUNNING])), study, 4)
     assert sum(line.endswith("job 7 does not start by itself: JobHeldUser") for line in lines) == 1
     slug = next(iter(study.layouts))
-    assert [event["word"] for event in journal.read(study.journal(slug)) if event["event"] == "held"] == [
-        *("JobHeldUser", "")
-    ]
+    assert [event.word for event in journal.read(study.journal(slug)) if event.kind == "held"] == [*("JobHeldUser", "")]
     assert journal.state(study.journal(slug)).held == ""
 
 

@@ -10,7 +10,7 @@ from study_rows import JUNE
 from sweeps import write
 
 from nodesweep.cli.main import main
-from nodesweep.launch.records import ended
+from nodesweep.launch.records import final_outcomes
 from nodesweep.launch.reruns import withdraw_records
 from nodesweep.launch.time_limits import with_limits
 from nodesweep.performance.calibration.fit import calibrate
@@ -112,4 +112,4 @@ def test_what_runs_again_has_not_ended(tmp_path):
     for slug, outcome in ((first, "timeout"), (second, "oom")):
         study.directory(slug).mkdir(parents=True)
         study.record(slug).write_text(json.dumps({"slug": slug, "outcome": outcome, "elapse_limit_seconds": 60}))
-    assert ended(study) == {second: "oom"}
+    assert final_outcomes(study) == {second: "oom"}

@@ -10,6 +10,7 @@ from sweeps import drained, runner_of, starts, study_in
 from nodesweep.common.errors import NodesweepError
 from nodesweep.launch import journal
 from nodesweep.launch.history import decisions_of
+from nodesweep.launch.journal_events import Intent, JournalEvent, Submitted
 from nodesweep.launch.reruns import request_rerun
 from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.schedulers.base import Job
@@ -51,9 +52,9 @@ def test_the_next_layout_starts_while_the_log_of_the_last_is_read(
     """Only where the outcome does not matter for it: after a run that succeeded, and without a budget."""
     study, written, append = study_in(tmp_path, **changes), [], journal.append
 
-    def noted(path: Path, event: journal.Event, **fields: Any) -> None:
-        written.append((path.parent.name, event))
-        append(path, event, **fields)
+    def noted(path: Path, event: JournalEvent) -> None:
+        written.append((path.parent.name, event.kind))
+        append(path, event)
 
     monkeypatch.setattr(journal, "append", noted)
     runner = Runner(study, Local(), Policy(), [].append, decisions_of(study))
@@ -67,7 +68,7 @@ def test_a_layout_runs_its_own_iterations(tmp_path: Path) -> None:
     """Where `when` sets them, the script asks for them and the outcome counts them."""
     study = study_in(tmp_path, when=[{"if": "nodes == 2", "iterations": {"total": 1, "warmup": 0}}])
     done = run_all(study)
-    assert [done[slug].record["evidence"].partition(": ")[2] for slug in study.layouts] == [
+    assert [done[slug].record.evidence.partition(": ")[2] for slug in study.layouts] == [
         "iteration 3 of 3",
         "iteration 1 of 1",
     ]
@@ -89,15 +90,15 @@ def test_a_launcher_killed_after_submitting_costs_no_second_start(
     study = study_in(tmp_path, seconds=0.4)
     slug = next(iter(study.layouts))
     key = f"{key_of(study.folder, slug)}-a1"
-    journal.append(study.journal(slug), "intent", key=key, attempt=1, script_sha256="0")
+    journal.append(study.journal(slug), Intent(key=key, attempt=1, script_sha256="0"))
     scheduler = Local()
     job = Job(key, scheduler.submit(study.script(slug), key), study.directory(slug))
     if known == "submitted":
-        journal.append(study.journal(slug), "submitted", key=key, job_id=job.id)
+        journal.append(study.journal(slug), Submitted(key=key, job_id=job.id))
     while ended_meanwhile and scheduler.poll([job])[key].end is None:
         scheduler.wait([job], 1)
     done = run_all(study)
-    assert {one.record["outcome"] for one in done.values()} == {"ok"}
+    assert {one.record.outcome for one in done.values()} == {"ok"}
     assert set(starts(tmp_path).values()) == {1}
 
 
@@ -105,9 +106,9 @@ def test_a_launcher_killed_before_submitting_costs_no_run(tmp_path: Path) -> Non
     """An intent without any job is void; the layout is started once, under a new key."""
     study = study_in(tmp_path)
     slug = next(iter(study.layouts))
-    journal.append(study.journal(slug), "intent", key="k-a1", attempt=1, script_sha256="0")
+    journal.append(study.journal(slug), Intent(key="k-a1", attempt=1, script_sha256="0"))
     done = run_all(study)
-    assert (done[slug].record["attempt"], done[slug].record["key"][-3:]) == (2, "-a2")
+    assert (done[slug].record.attempt, done[slug].record.key[-3:]) == (2, "-a2")
     assert starts(tmp_path)[slug] == 1
 
 
@@ -128,12 +129,12 @@ def test_out_of_memory_is_a_result_a_crash_is_not(tmp_path: Path) -> None:
     study = study_in(tmp_path, ending="{{ 'oom' if nodes == 1 else 'crash' }}")
     first, second = study.layouts
     done = run_all(study)
-    assert (done[first].record["outcome"], done[first].record["where"], done[first].final) == (
+    assert (done[first].record.outcome, done[first].record.where, done[first].final) == (
         "oom",
         "after iteration 1",
         True,
     )
-    assert (done[second].record["outcome"], done[second].final) == ("crash", False)
+    assert (done[second].record.outcome, done[second].final) == ("crash", False)
     assert not study.record(second).exists()
     run_all(study)
     assert starts(tmp_path) == {first: 1, second: 2}
@@ -147,8 +148,8 @@ def test_rerun_by_hand(tmp_path: Path) -> None:
     request_rerun(study, first)
     done = run_all(study)
     assert starts(tmp_path) == {first: 2, second: 1}
-    assert done[first].record["attempt"] == 2
-    journal.append(study.journal(second), "intent", key="k-a2", attempt=2, script_sha256="0")
+    assert done[first].record.attempt == 2
+    journal.append(study.journal(second), Intent(key="k-a2", attempt=2, script_sha256="0"))
     with pytest.raises(NodesweepError, match="has not been seen to end"):
         request_rerun(study, second)
     with pytest.raises(NodesweepError, match="has no layout 'n9'"):
@@ -160,14 +161,14 @@ def test_a_running_layout_that_left_the_sweep_keeps_its_place(tmp_path: Path) ->
     study = study_in(tmp_path, seconds=0.8)
     first, second = study.layouts
     key = f"{key_of(study.folder, first)}-a1"
-    journal.append(study.journal(first), "intent", key=key, attempt=1, script_sha256="0")
-    journal.append(study.journal(first), "submitted", key=key, job_id=Local().submit(study.script(first), key))
+    journal.append(study.journal(first), Intent(key=key, attempt=1, script_sha256="0"))
+    journal.append(study.journal(first), Submitted(key=key, job_id=Local().submit(study.script(first), key)))
     lines: list[str] = []
     smaller = study_in(tmp_path, seconds=0.8, layouts=[{"nodes": 2, "global_batch": 16, "sequence_length": 128}])
     run_all(smaller, lines)
     assert [first in line for line in lines] == [True, True, False, False]
     state = journal.state(study.journal(first))
-    assert (state.status, state.record and state.record["outcome"]) == ("ended", "ok")
+    assert (state.status, state.record and state.record.outcome) == ("ended", "ok")
     assert starts(tmp_path) == {first: 1, second: 1}
 
 
@@ -176,9 +177,9 @@ def test_a_script_that_cannot_be_started_is_launch_failed(tmp_path: Path, monkey
     study = study_in(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     done = run_all(study)
-    assert {(one.record["outcome"], one.final) for one in done.values()} == {("launch_failed", False)}
+    assert {(one.record.outcome, one.final) for one in done.values()} == {("launch_failed", False)}
     monkeypatch.undo()
-    assert {one.record["outcome"] for one in run_all(study).values()} == {"ok"}
+    assert {one.record.outcome for one in run_all(study).values()} == {"ok"}
 
 
 def test_a_job_of_another_sweep_is_not_taken_over(tmp_path: Path) -> None:

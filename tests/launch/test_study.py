@@ -1,6 +1,5 @@
 """The two tables of the 30B study on Fugaku, cell for cell, from what its jobs left: logs, statistics, journals."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from sweeps import REPOSITORY
 
 from nodesweep.cli.main import main
 from nodesweep.launch import journal
+from nodesweep.launch.journal_events import Ended, Intent, Submitted
 from nodesweep.launch.records import terminal_record
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reader import read_log
@@ -127,13 +127,13 @@ def leave(study: Study, layout: Layout, left: Left) -> None:
     end = End(0, None, "EXT") if complete else End(None, "out_of_memory", "EXT, PJM code 23")
     end = End(end.exit_code, end.cause, end.state, read.started, read.ended, read.usage)
     path = study.journal(layout.slug)
-    journal.append(path, "intent", key=key, attempt=1, script_sha256="", scheduler="pjm", elapse_limit_seconds=None)
-    journal.append(path, "submitted", key=key, job_id=job.id)
+    journal.append(path, Intent(key=key, attempt=1, script_sha256="", scheduler="pjm", elapse_limit_seconds=None))
+    journal.append(path, Submitted(key=key, job_id=job.id))
     reading = read_log(folder / f"{key}.log", format_of(layout.workload.log_format))
     verdict = decide(end, reading, layout.iterations.total)
     record = terminal_record(layout.slug, job, journal.state(path), end, verdict)
-    journal.append(path, "ended", record=record)
-    study.record(layout.slug).write_text(json.dumps(record))
+    journal.append(path, Ended(record=record))
+    study.record(layout.slug).write_text(record.to_json())
 
 
 def identity(layout: Layout) -> tuple[str, int, int, bool]:

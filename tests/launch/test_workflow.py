@@ -296,7 +296,7 @@ def test_launcher_killed_at_each_write_of_the_journal(tmp_path: Path, event: str
     first = next(iter(study.layouts))
     launcher = launched(tmp_path, config)
     path = study.journal(first)
-    wait_for(lambda: any(entry["event"] == event for entry in journal.read(path)))
+    wait_for(lambda: any(entry.kind == event for entry in journal.read(path)))
     launcher.send_signal(signal.SIGKILL)
     launcher.communicate()
     run = run_snakemake(tmp_path, config)

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from sweeps import REPOSITORY, drained, run_snakemake, runner_of, study_in, toy, write
 
 from nodesweep.cli.main import main
-from nodesweep.cli.page import _packs
+from nodesweep.cli.report import _packs
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.markdown import CELL_CHARACTERS, inert, read
 from nodesweep.common.text import plain, visible
+from nodesweep.launch.journal_events import Ended, Intent, event_of
 from nodesweep.reports.page.packing import PANELS_A_PACK, script_json
-from nodesweep.reports.page.panels import TAIL_LINES, said, tail
+from nodesweep.reports.page.panels import TAIL_LINES, journal_lines, tail
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.study import Study
 
 if TYPE_CHECKING:
@@ -385,11 +387,11 @@ def test_the_tail_of_a_log() -> None:
 def test_a_journal_in_words() -> None:
     """Each event is one line that begins with its time."""
     events = [
-        {"event": "intent", "time": 0, "attempt": 2, "key": "a-2", "elapse_limit_seconds": 60},
-        {"event": "ended", "time": 61.5, "record": {"outcome": "oom", "where": "in\x1b[1miteration 1"}},
-        {"event": "rerun", "time": "?"},
+        Intent(time=0, attempt=2, key="a-2", elapse_limit_seconds=60),
+        Ended(time=61.5, record=TerminalRecord(outcome="oom", where="in\x1b[1miteration 1")),
+        event_of({"event": "rerun", "time": "?"}),
     ]
-    assert list(said(events)) == [
+    assert list(journal_lines(events)) == [
         "1970-01-01 00:00:00 UTC: attempt 2 begun as a-2, at most 60 s",
         "1970-01-01 00:01:01 UTC: ended: oom initeration 1",
         "at an unknown time: asked for again by hand",

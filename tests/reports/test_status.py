@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from rich.console import Console
 from sweeps import drained, held, run_nodesweep, runner_of, study_in, toy, write
 from terminals import Terminal
 
-from nodesweep.cli.status import Page
+from nodesweep.cli.status import StatusPage
 from nodesweep.launch import journal
-from nodesweep.launch.eta import Foreseen
-from nodesweep.launch.status import Detail, Row, Standing, labels_of, summed
-from nodesweep.launch.status_reader import Looks
+from nodesweep.launch.forecasts import ExpectedRun
+from nodesweep.launch.journal_events import Ended, Intent, JobHeld, Submitted
+from nodesweep.launch.status import LayoutStatus, LogProgress, StatusRow, labels_of
+from nodesweep.launch.status_reader import StatusReader
+from nodesweep.launch.sweep_status import sweep_status
 from nodesweep.reports.status import head, table
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.study import Study
 
 NOW = 1_800_000_000.0
@@ -35,9 +39,9 @@ def layouts(count: int) -> list[dict[str, Any]]:
 def submitted(study: Study, slug: str, seconds_ago: float = 0, attempt: int = 1, job: str = "4711") -> str:
     """Write into a journal that a layout was submitted, as its launcher would have; returns the key."""
     key = f"toy-{slug[-12:]}-a{attempt}"
-    journal.append(study.journal(slug), "intent", key=key, attempt=attempt, script_sha256="", scheduler="local")
+    journal.append(study.journal(slug), Intent(key=key, attempt=attempt, script_sha256="", scheduler="local"))
     if job:
-        journal.append(study.journal(slug), "submitted", key=key, job_id=job)
+        journal.append(study.journal(slug), Submitted(key=key, job_id=job))
     text = re.sub(r'"time": [\d.]+', f'"time": {NOW - seconds_ago}', study.journal(slug).read_text())
     study.journal(slug).write_text(text)
     return key
@@ -55,13 +59,13 @@ def started(study: Study, slug: str, key: str, seconds_ago: float, iterations: i
 def ended(study: Study, slug: str, key: str, outcome: str, evidence: str = "") -> None:
     """Write into a journal how a run of 36 s ended."""
     times = {"started": "2026-01-01T00:00:00+00:00", "ended": "2026-01-01T00:00:36+00:00"}
-    record = {"slug": slug, "key": key, "outcome": outcome, "evidence": evidence, "where": "", "job_id": "1"}
-    journal.append(study.journal(slug), "ended", record={**record, **times, "log": f"{key}.log"})
+    record = TerminalRecord(slug=slug, key=key, outcome=outcome, evidence=evidence, job_id="1", log=f"{key}.log")
+    journal.append(study.journal(slug), Ended(record=replace(record, **times)))
 
 
-def standings(study: Study) -> dict[str, Standing]:
+def statuses(study: Study) -> dict[str, LayoutStatus]:
     """Where the layouts stand now."""
-    return {one.slug: one for one in Looks(study).standings(NOW)}
+    return {one.slug: one for one in StatusReader(study).layouts(NOW)}
 
 
 def test_where_layouts_stand(tmp_path: Path) -> None:
@@ -72,7 +76,7 @@ def test_where_layouts_stand(tmp_path: Path) -> None:
     submitted(study, submitting, 300, job="")
     submitted(study, queued, 40)
     key = submitted(study, stuck, 50)
-    journal.append(study.journal(stuck), "held", key=key, word="JobHeldUser")
+    journal.append(study.journal(stuck), JobHeld(key=key, word="JobHeldUser"))
     started(study, running, submitted(study, running, 90), 70, iterations=2)
     key = submitted(study, ending, 90)
     started(study, ending, key, 80)
@@ -82,13 +86,13 @@ def test_where_layouts_stand(tmp_path: Path) -> None:
     ended(study, bad, submitted(study, bad, 900), "crash", "ValueError: no")
     ended(study, again, submitted(study, again, 900), "node_failure")
     submitted(study, again, 20, attempt=2)
-    found = standings(study)
+    found = statuses(study)
     assert [(one.word, one.seconds) for one in found.values()] == [
         *(("pending", None), ("pruned", None), ("submitting", 300), ("queued", 40), ("held", 50), ("running", 70)),
         *(("ending", 60), ("ok", 36), ("crash", 36), ("queued", 20)),
     ]
     assert [one.slug for one in found.values() if one.troubled] == [submitting, stuck]
-    remarks = {slug: Row("", one, None, None).remark for slug, one in found.items()}
+    remarks = {slug: StatusRow("", one, None, None).remark for slug, one in found.items()}
     assert remarks[stuck] == "JobHeldUser" and remarks[bad] == "ValueError: no; runs again"
     assert remarks[again] == "attempt 2 after node failure" and remarks[pruned] == "needs 9 of 5 GiB"
     assert (found[good].spent_node_hours, found[again].spent_node_hours) == (0.01, 0.01)
@@ -100,10 +104,10 @@ def test_clocks_that_differ_make_no_negative_times(tmp_path: Path) -> None:
     first, second = study.layouts
     submitted(study, first, -30)
     started(study, second, submitted(study, second, -60), -50, iterations=1, silent=-40)
-    looks = Looks(study)
-    one, two = looks.standings(NOW)
+    reader = StatusReader(study)
+    one, two = reader.layouts(NOW)
     assert (one.seconds, two.seconds) == (0, 0)
-    detail = looks.detail(two, NOW)
+    detail = reader.progress(two, NOW)
     assert detail is not None and (detail.done, detail.silent_seconds) == (1, None)
 
 
@@ -112,31 +116,31 @@ def test_a_silent_job_may_hang(tmp_path: Path) -> None:
     study = study_in(tmp_path)
     slug = next(iter(study.layouts))
     key = submitted(study, slug, 1000)
-    looks, silent = Looks(study), []
+    reader, silent = StatusReader(study), []
     for seconds in (299, 301):
         started(study, slug, key, 900, iterations=2, silent=seconds)
-        detail = looks.detail(looks.standings(NOW)[0], NOW)
+        detail = reader.progress(reader.layouts(NOW)[0], NOW)
         assert detail is not None
         silent.append(detail.silent_seconds)
     assert silent == [None, 301]
-    row = Row("n1", looks.standings(NOW)[0], detail, None)
+    row = StatusRow("n1", reader.layouts(NOW)[0], detail, None)
     assert row.troubled and row.remark == "silent for 5 min, may hang"
 
 
 def test_what_changes_between_looks_is_seen(tmp_path: Path) -> None:
     """One look after the other: pending, queued, running, ok, and a journal somebody spoilt names its line."""
     study = study_in(tmp_path)
-    slug, looks = next(iter(study.layouts)), Looks(study)
-    words = [looks.standings(NOW)[0].word]
+    slug, reader = next(iter(study.layouts)), StatusReader(study)
+    words = [reader.layouts(NOW)[0].word]
     key = submitted(study, slug)
-    words.append(looks.standings(NOW)[0].word)
+    words.append(reader.layouts(NOW)[0].word)
     started(study, slug, key, 5)
-    words.append(looks.standings(NOW)[0].word)
+    words.append(reader.layouts(NOW)[0].word)
     ended(study, slug, key, "ok")
-    words.append(looks.standings(NOW)[0].word)
+    words.append(reader.layouts(NOW)[0].word)
     with study.journal(slug).open("a") as file:
         file.write("spoilt\n")
-    spoilt = looks.standings(NOW)[0]
+    spoilt = reader.layouts(NOW)[0]
     assert [*words, spoilt.word] == ["pending", "queued", "running", "ok", "unreadable"]
     assert "journal.jsonl:4: is no journal event" in spoilt.reason
 
@@ -151,9 +155,11 @@ def test_nothing_is_written(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def standing(study: Study, slug: str, group: str, word: str, seconds: float | None = None, **facts: Any) -> Standing:
+def status_of(
+    study: Study, slug: str, group: Any, word: str, seconds: float | None = None, **facts: Any
+) -> LayoutStatus:
     """A layout that stands so."""
-    return Standing(slug, study.layouts[slug], group, word, seconds, **facts)
+    return LayoutStatus(slug, study.layouts[slug], group, word, seconds, **facts)
 
 
 def test_what_a_sweep_adds_up_to(tmp_path: Path) -> None:
@@ -161,23 +167,23 @@ def test_what_a_sweep_adds_up_to(tmp_path: Path) -> None:
     study = study_in(tmp_path, layouts=[{"nodes": [1, 2, 4, 8, 16], "global_batch": 16, "sequence_length": 128}])
     good, first, second, waits, later = study.layouts
     stand = [
-        standing(study, good, "ended", "ok", 120, spent_node_hours=0.5),
-        standing(study, first, "running", "running", 60),
-        standing(study, second, "running", "running", 90),
-        standing(study, waits, "queued", "queued", 5),
-        standing(study, later, "waiting", "pending"),
+        status_of(study, good, "ended", "ok", 120, spent_node_hours=0.5),
+        status_of(study, first, "running", "running", 60),
+        status_of(study, second, "running", "running", 90),
+        status_of(study, waits, "queued", "queued", 5),
+        status_of(study, later, "waiting", "pending"),
     ]
-    details = {first: Detail(5, 10, 8.0)}
-    expected = dict.fromkeys(study.layouts, Foreseen(100, False))
-    sweep = summed("toy", stand, details, expected)
+    details = {first: LogProgress(5, 10, 8.0)}
+    expected = dict.fromkeys(study.layouts, ExpectedRun(100, False))
+    sweep = sweep_status("toy", stand, details, expected)
     # Left: 5 x 8 s of the first, 120 - 90 of the second, 120 of each other: 310 s, two at a time.
     assert (sweep.left_seconds, sweep.done, sweep.total, sweep.running) == (155, 1, 5, 2)
     assert sweep.spent_node_hours == pytest.approx(0.5 + (60 * 2 + 90 * 4) / 3600)
     assert sweep.left_node_hours == pytest.approx((40 * 2 + 30 * 4 + 120 * 8 + 120 * 16) / 3600)
     assert list(sweep.counts.items()) == [("running", 2), ("queued", 1), ("pending", 1), ("ok", 1)]
-    nothing = summed("toy", stand[3:], {}, expected)
+    nothing = sweep_status("toy", stand[3:], {}, expected)
     assert (nothing.left_seconds, nothing.left_node_hours) == (None, None)  # nothing runs, and a guess is no basis
-    late = summed("toy", [standing(study, first, "running", "running", 500), stand[0]], {}, expected)
+    late = sweep_status("toy", [status_of(study, first, "running", "running", 500), stand[0]], {}, expected)
     assert late.left_seconds == 1  # it should have ended: never 0 while something is left
 
 
@@ -192,13 +198,13 @@ def test_layouts_are_named_by_what_differs(tmp_path: Path) -> None:
     assert list(names.values()) == ["n2 dp2 mp1", "n2 dp1 mp2", "n4 dp4 mp1", "n4 dp2 mp2", "n2 dp2 mp1 gbs64"]
 
 
-def rows_of(study: Study, **facts: Any) -> list[Row]:
+def rows_of(study: Study, **facts: Any) -> list[StatusRow]:
     """Two rows, the second a running one with these facts."""
     first, second = study.layouts
-    detail = Detail(7, 100, 12.34, 20480.0)
+    detail = LogProgress(7, 100, 12.34, 20480.0)
     return [
-        Row("n1 dp1", standing(study, first, "waiting", "pending"), None, 11.0, guess=True),
-        Row("n2 dp2", standing(study, second, "running", "running", 4000, **facts), detail, 11.987),
+        StatusRow("n1 dp1", status_of(study, first, "waiting", "pending"), None, 11.0, guess=True),
+        StatusRow("n2 dp2", status_of(study, second, "running", "running", 4000, **facts), detail, 11.987),
     ]
 
 
@@ -222,7 +228,7 @@ def test_hostile_words_are_inert(tmp_path: Path, width: int) -> None:
     """Escapes, markup, marks of direction and wide letters of files: one line each, no wider than the terminal."""
     study = study_in(tmp_path)
     rows = rows_of(study, job_id=HOSTILE, reason=f"{'層' * 30} {HOSTILE}", attempt=3, before=HOSTILE)
-    sweep = summed(HOSTILE, [row.standing for row in rows], {}, {})
+    sweep = sweep_status(HOSTILE, [row.status for row in rows], {}, {})
     lines = [*head(sweep, "12:00:00", width), *table(rows, width)]
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         console = Console(file=nowhere, force_terminal=True, width=width, record=True)
@@ -239,14 +245,14 @@ def test_a_thousand_layouts_are_summed_up(tmp_path: Path) -> None:
     study = study_in(tmp_path, layouts=layouts(60))
     slugs = list(study.layouts)
     started(study, slugs[50], submitted(study, slugs[50]), 5, iterations=2)
-    page = Page(study, everything=False, clock=lambda: NOW)
+    page = StatusPage(study, everything=False, clock=lambda: NOW)
     lines = [line.plain for line in page.lines(80, 24)]
     assert len(lines) <= 24 and lines[0].endswith("  toy: 60 layouts")
     assert lines[1] == "1 running, 59 pending"
     assert "running" in lines[5] and "2/3" in lines[5]
     assert lines[-1] == "... and 42 more: 42 pending (--all shows all)"
-    assert len(Page(study, everything=True, clock=lambda: NOW).lines(80, None)) == 65
-    other = Page(study_in(tmp_path, layouts=layouts(2)), everything=False, clock=lambda: NOW)
+    assert len(StatusPage(study, everything=True, clock=lambda: NOW).lines(80, None)) == 65
+    other = StatusPage(study_in(tmp_path, layouts=layouts(2)), everything=False, clock=lambda: NOW)
     assert other.lines(80, 24)[4].plain.startswith("1 more ran here by another config, or for another machine: --con")
 
 

@@ -2,6 +2,7 @@
 
 import doctest
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,8 @@ from nodesweep.results.measure import measure
 from nodesweep.results.measurement import MeasurementSettings
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, from_csv, to_csv
-from nodesweep.schedulers.base import End
+from nodesweep.results.terminal_record import TerminalRecord
+from nodesweep.schedulers.base import End, Usage
 
 BASE = {"pipeline": 48, "global_batch": 1536, "sequence_length": 2048, "frequency_ghz": 2.0}
 STUDY = {
@@ -167,7 +169,7 @@ def test_states(status):
 def test_ends_without_a_measurement(record, notes, memory):
     """An end other than ok stands in the notes, out of memory in the memory cell."""
     study, layout = simple()
-    run = LayoutRun(layout, "ended", record, None)
+    run = LayoutRun(layout, "ended", TerminalRecord(**record), None)
     assert (one_cell("Notes", run, study), one_cell("Mem", run, study)) == (notes, memory)
 
 
@@ -367,7 +369,7 @@ def check_inert(text: str, markdown: str) -> None:
 def hostile_document(text: str) -> str:
     """The document of a sweep in which `text` stands wherever a user's or a log's words can."""
     study, layout = simple()
-    record = {"outcome": text, "where": text, "evidence": text, "note": text, "log": text}
+    record = TerminalRecord(outcome=text, where=text, evidence=text, note=text, log=text)
     run = LayoutRun(layout, "ended", record, None)
     machine = study.machine.model_copy(update={"description": text})
     model = study.model.model_copy(update={"size": text})
@@ -404,15 +406,15 @@ def test_nothing_to_run():
     assert "No layout can run." in document(study, [])
 
 
-USAGE = {
-    "nodes": "n[1-2]",
-    "memory_bytes": 300 << 20,
-    "memory_of": "node",
-    "energy_joules": 5_400_000.0,
-    "power_watts": 180.0,
-    "power_capped": "2026/02/03 04:05:06",
-    "restarts": 0,
-}
+USAGE = Usage(
+    nodes="n[1-2]",
+    memory_bytes=300 << 20,
+    memory_of="node",
+    energy_joules=5_400_000.0,
+    power_watts=180.0,
+    power_capped="2026/02/03 04:05:06",
+    restarts=0,
+)
 
 
 def test_what_the_scheduler_counted(tmp_path):
@@ -420,8 +422,8 @@ def test_what_the_scheduler_counted(tmp_path):
     workload = {"command": ["t"], "log_format": "megatron-deepspeed", "memory_source": "scheduler"}
     study, layout = simple(workload=workload)
     run = run_of(study, layout, tmp_path, [STARTED, *(record_line(number, 3, 2.0) for number in (1, 2, 3))])
-    record = {**run.record, "usage": USAGE}
-    reading = read_log(tmp_path / record["log"], FORMATS["megatron-deepspeed"])
+    record = replace(run.record, usage=USAGE)
+    reading = read_log(tmp_path / record.log, FORMATS["megatron-deepspeed"])
     measurement = measure(layout, record, reading, MeasurementSettings.of(layout, study.statistic))
     run = run._replace(record=record, measurement=measurement)
     assert one_cell("Mem", run, study) == "300.0 MiB"

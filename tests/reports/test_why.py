@@ -18,6 +18,7 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
 from nodesweep.config.training import Training
 from nodesweep.launch import journal
+from nodesweep.launch.journal_events import Ended, Intent, Submitted
 from nodesweep.launch.records import terminal_record
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.lines import lines_at
@@ -94,8 +95,8 @@ def slug_of(study: Study, nodes: int) -> str:
 def submit(study: Study, slug: str) -> None:
     """Leave what a launcher leaves that has submitted a layout."""
     asked = {"scheduler": "slurm", "elapse_limit_seconds": 86400}
-    journal.append(study.journal(slug), "intent", key=KEY, attempt=1, script_sha256="", **asked)
-    journal.append(study.journal(slug), "submitted", key=KEY, job_id="77")
+    journal.append(study.journal(slug), Intent(key=KEY, attempt=1, script_sha256="", **asked))
+    journal.append(study.journal(slug), Submitted(key=KEY, job_id="77"))
 
 
 def leave(study: Study, slug: str, lines: list[str] | None, end: End = SUCCESS, final: bool = True) -> None:
@@ -107,9 +108,9 @@ def leave(study: Study, slug: str, lines: list[str] | None, end: End = SUCCESS, 
     verdict = decide(end, read_log(log, format_of(layout.workload.log_format)), layout.iterations.total)
     state = journal.state(study.journal(slug))
     record = terminal_record(slug, Job(KEY, "77", log.parent), state, end, verdict)
-    journal.append(study.journal(slug), "ended", record=record)
+    journal.append(study.journal(slug), Ended(record=record))
     if final:
-        study.record(slug).write_text(json.dumps(record))
+        study.record(slug).write_text(record.to_json())
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_no_record_no_statistics(measured):
     measurement = measured(sweep(), [], node_memory_line(100.5), OUT_OF_MEMORY, end=End(1))
     assert measurement.statistics is None
     assert measurement.memory == MeasuredMemory(100.5, "log-node-used", None, 2)
-    assert (measurement.record["outcome"], measurement.record["where"]) == ("oom", "in iteration 1")
+    assert (measurement.record.outcome, measurement.record.where) == ("oom", "in iteration 1")
 
 
 def test_memory_by_source(measured):
@@ -197,4 +197,4 @@ def test_when_to_measure_again(measured):
     assert measurement.made_from(measurement.record, settings, size, modified)
     assert not measurement.made_from(measurement.record, settings, size + 1, modified)
     assert not measurement.made_from(measurement.record, replace(settings, statistic="mean"), size, modified)
-    assert not measurement.made_from(measurement.record | {"attempt": 2}, settings, size, modified)
+    assert not measurement.made_from(replace(measurement.record, attempt=2), settings, size, modified)

@@ -14,6 +14,7 @@ from nodesweep.config.columns import TIDY
 from nodesweep.results import rows as rows_of_runs
 from nodesweep.results.rows import LayoutRun, size_label
 from nodesweep.results.table import build, from_csv, to_csv
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End
 
 POINT = {"pipeline": 48, "tensor": 4, "global_batch": 1536, "sequence_length": 2048, "activation_checkpointing": True}
@@ -26,13 +27,13 @@ def runs(tmp_path):
     queued, finished, running, out_of_memory, crashed = layouts_of(SWEEP)
     rows = [record_line(number, 3, 3720.0, " lm loss: 9.5 | TFLOPs: 1.10 |") for number in (1, 2, 3)]
     died = [STARTED, record_line(1, 3, 1000.0), node_memory_line(29138.6), OUT_OF_MEMORY]
-    record = {
-        "outcome": "crash",
-        "where": "while building",
-        "evidence": "scheduler: exit code 1",
-        "note": "",
-        "log": "",
-    }
+    record = TerminalRecord(
+        outcome="crash",
+        where="while building",
+        evidence="scheduler: exit code 1",
+        note="",
+        log="",
+    )
     return [
         LayoutRun(queued, "queued", None, None),
         run_of(SWEEP, finished, tmp_path, [STARTED, node_memory_line(16622.7), *rows]),
@@ -86,7 +87,7 @@ def test_another_table_is_refused():
 def test_any_text_survives_the_csv(text):
     """Whatever stands in a verdict is one printable line of the table, and the table keeps its one row."""
     layout = layouts_of(SWEEP)[0]
-    run = LayoutRun(layout, "ended", {"outcome": "crash", "evidence": text}, None)
+    run = LayoutRun(layout, "ended", TerminalRecord(outcome="crash", evidence=text), None)
     table = from_csv(to_csv(build([run])))
     assert len(table) == 1
     assert table["evidence"].fillna("")[0] == plain(text)

@@ -536,9 +536,9 @@ def test_a_layout_runs_once(tmp_path: Path, fake: FakePjm, fault: dict[str, Any]
     if fault:
         fake.fail("pjsub", fault)
     record = run_all(study, lines)[0].record
-    assert (record["outcome"], record["job_id"]) == ("ok", fake.jobs()[0]["id"]), lines
+    assert (record.outcome, record.job_id) == ("ok", fake.jobs()[0]["id"]), lines
     assert (len(fake.jobs()), len(fake.calls("pjsub"))) == (1, 1)
-    assert (record["usage"]["memory_bytes"], record["usage"]["memory_of"]) == (100000000, "node")
+    assert (record.usage.memory_bytes, record.usage.memory_of) == (100000000, "node")
     log = next(tmp_path.glob("results/toy/layouts/*/*.log")).read_text()
     heads = [line for line in log.splitlines() if line.startswith(("nodesweep: rank", "nodesweep: the job", "rank"))]
     assert heads == [
@@ -555,8 +555,8 @@ def test_over_the_time_limit(tmp_path: Path, fake: FakePjm) -> None:
     for path in tmp_path.glob("results/toy/layouts/*/job.sh"):
         path.write_text(path.read_text().replace("        0.05", "        60"))
     record = run_all(study, lines)[0].record
-    assert (record["outcome"], record["exit_code"]) == ("timeout", 152), lines
-    assert record["scheduler_state"] == "EXT, PJM code 11, ELAPSE LIMIT EXC"
+    assert (record.outcome, record.exit_code) == ("timeout", 152), lines
+    assert record.scheduler_state == "EXT, PJM code 11, ELAPSE LIMIT EXC"
     marker = json.loads(next(tmp_path.glob("results/toy/layouts/*/*.exit")).read_text())
     assert (marker["cause"], marker["exit_code"]) == ("time_limit", 152)
 

@@ -55,7 +55,7 @@ def run_on_slurm(
 
 def events(study: Study, slug: str | None = None) -> list[str]:
     """The names of the events in a layout's journal, by default of the first."""
-    return [event["event"] for event in journal.read(study.journal(slug or next(iter(study.layouts))))]
+    return [event.kind for event in journal.read(study.journal(slug or next(iter(study.layouts))))]
 
 
 def job_id(study: Study) -> str:

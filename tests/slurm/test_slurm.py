@@ -14,6 +14,7 @@ from sweeps_on_slurm import Wrappers, enter, events, job_id, run_on_slurm, slurm
 
 from nodesweep.common.errors import SchedulerAway
 from nodesweep.launch import journal
+from nodesweep.launch.journal_events import Intent
 from nodesweep.launch.reruns import withdraw_records
 from nodesweep.schedulers import batch as commands
 from nodesweep.schedulers.base import Job
@@ -73,15 +74,15 @@ def test_a_sweep_runs_to_its_end(either: Cluster, tmp_path: Path) -> None:
         tmp_path, [1, 2, 4, 7], ending="{{ {2: 'oom', 4: 'crash'}[nodes] if nodes in (2, 4) else 'ok' }}"
     )
     done = run_on_slurm(study)
-    assert [done[slug].record["outcome"] for slug in study.layouts] == ["ok", "oom", "crash", "ok"]
-    assert [done[slug].record["exit_code"] for slug in study.layouts] == [0, 1, 1, 0]
-    states = [done[slug].record["scheduler_state"] for slug in study.layouts]
+    assert [done[slug].record.outcome for slug in study.layouts] == ["ok", "oom", "crash", "ok"]
+    assert [done[slug].record.exit_code for slug in study.layouts] == [0, 1, 1, 0]
+    states = [done[slug].record.scheduler_state for slug in study.layouts]
     assert states == ["COMPLETED", "FAILED", "FAILED", "COMPLETED"]
     job = journal.state(study.journal(list(study.layouts)[3])).job_id
     shown = either.run("scontrol", "show", "job", job).stdout.split()
-    nodes = done[list(study.layouts)[3]].record["usage"]["nodes"]
+    nodes = done[list(study.layouts)[3]].record.usage.nodes
     assert f"NodeList={nodes}" in shown and nodes in ("node[1-7]", "node[2-8]")  # the first may still run
-    assert done[list(study.layouts)[2]].record["evidence"].endswith("ValueError: made to fail")
+    assert done[list(study.layouts)[2]].record.evidence.endswith("ValueError: made to fail")
     assert starts(tmp_path) == dict.fromkeys(study.layouts, 1)
 
 
@@ -92,8 +93,8 @@ def test_accounts_give_the_memory_of_a_rank(accounts: Cluster, tmp_path: Path) -
     workload = {"command": ["srun", "python3", str(tmp_path / "hold.py")], "log_format": "megatron-deepspeed"}
     (tmp_path / "hold.py").write_text(program)
     (done,) = run_on_slurm(slurm_study(tmp_path, workload=workload)).values()
-    usage = done.record["usage"]
-    assert done.record["outcome"] == "ok", done.record
+    usage = done.record.usage
+    assert done.record.outcome == "ok", done.record
     assert 100 << 20 < usage["memory_bytes"] < 200 << 20 and usage["memory_of"] == "rank"
 
 
@@ -108,8 +109,8 @@ def allocating(folder: Path, **machine: Any) -> Study:
 def test_out_of_memory_by_ulimit(either: Cluster, tmp_path: Path) -> None:
     """Each rank is held to its share of the node, wherever srun starts it: Python's last word is the evidence."""
     (done,) = run_on_slurm(allocating(tmp_path, memory_mib_per_node=200, enforce_memory=True)).values()
-    assert (done.record["outcome"], done.record["where"], done.final) == ("oom", "after iteration 1", True)
-    assert done.record["evidence"].endswith(": MemoryError")
+    assert (done.record.outcome, done.record.where, done.final) == ("oom", "after iteration 1", True)
+    assert done.record.evidence.endswith(": MemoryError")
 
 
 @pytest.mark.usefixtures("slurm_installed")
@@ -121,8 +122,8 @@ def test_out_of_memory_by_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with Cluster(memory_enforced="cgroup") as cluster:
         enter(cluster, monkeypatch)
         (done,) = run_on_slurm(allocating(tmp_path, options={"mem": "100M"})).values()
-    assert (done.record["outcome"], done.record["where"]) == ("oom", "after iteration 1")
-    assert "oom-kill event" in done.record["evidence"] or "Out Of Memory" in done.record["evidence"]
+    assert (done.record.outcome, done.record.where) == ("oom", "after iteration 1")
+    assert "oom-kill event" in done.record.evidence or "Out Of Memory" in done.record.evidence
 
 
 def test_options_reach_slurm_as_they_were_meant(either: Cluster, tmp_path: Path) -> None:
@@ -144,9 +145,9 @@ def test_cancelled_while_it_runs_and_while_it_waits(either: Cluster, tmp_path: P
     either.run("scancel", running)
     done = {one.slug: one for one in drained(runner, 2)}
     first, second = (done[slug] for slug in study.layouts)
-    assert (first.record["outcome"], second.record["outcome"]) == ("cancelled", "cancelled")
-    assert "CANCELLED AT" in first.record["evidence"]
-    assert second.record["evidence"].startswith("scheduler: CANCELLED")
+    assert (first.record.outcome, second.record.outcome) == ("cancelled", "cancelled")
+    assert "CANCELLED AT" in first.record.evidence
+    assert second.record.evidence.startswith("scheduler: CANCELLED")
     assert not first.final and not second.final
     assert len(starts(tmp_path)) == 1
 
@@ -168,8 +169,8 @@ def test_a_node_fails_under_a_job(either: Cluster, tmp_path: Path) -> None:
     finally:
         either.set_node(node, "resume")
         either.wait_idle(7, 30)
-    assert (done.record["outcome"], done.record["attempt"], done.final) == ("ok", 2, True)
-    first = next(event["record"] for event in journal.read(study.journal(slug)) if event["event"] == "ended")
+    assert (done.record.outcome, done.record.attempt, done.final) == ("ok", 2, True)
+    first = next(event["record"] for event in journal.read(study.journal(slug)) if event.kind == "ended")
     assert (first["outcome"], first["scheduler_state"]) == ("node_failure", "NODE_FAIL")
     assert "DUE TO NODE FAILURE" in first["evidence"]
     assert [name for name in events(study) if name in ("submitted", "ended")] == ["submitted", "ended"] * 2
@@ -189,9 +190,9 @@ def test_requeued_by_an_operator(either: Cluster, tmp_path: Path) -> None:
     hold.unlink()
     (done,) = drained(runner, 1)
     (slug,) = study.layouts
-    first = next(event["record"] for event in journal.read(study.journal(slug)) if event["event"] == "ended")
+    first = next(event["record"] for event in journal.read(study.journal(slug)) if event.kind == "ended")
     assert first["outcome"] == "preempted" and "DUE TO JOB REQUEUE" in first["evidence"]
-    assert (done.record["outcome"], done.record["attempt"]) == ("ok", 2)
+    assert (done.record.outcome, done.record.attempt) == ("ok", 2)
     assert starts(tmp_path) == {slug: 2}
     assert "does not run" in (study.directory(slug) / first["log"]).read_text()
 
@@ -206,7 +207,7 @@ def test_no_controller_for_a_while(either: Cluster, tmp_path: Path) -> None:
     start.start()
     done = run_on_slurm(study, lines, seconds=90, jobs_at_once=2)
     start.join()
-    assert {one.record["outcome"] for one in done.values()} == {"ok"}
+    assert {one.record.outcome for one in done.values()} == {"ok"}
     assert starts(tmp_path) == dict.fromkeys(study.layouts, 1)
     assert any("no answer from the scheduler" in line for line in lines)
     assert any("the scheduler answers again" in line for line in lines)
@@ -224,7 +225,7 @@ def test_the_answer_is_lost(either: Cluster, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(commands, "COMMAND_SECONDS", 1.5)
     study = slurm_study(tmp_path, seconds=1)
     (done,) = run_on_slurm(study).values()
-    assert (done.record["outcome"], done.record["attempt"]) == ("ok", 1)
+    assert (done.record.outcome, done.record.attempt) == ("ok", 1)
     assert events(study) == ["intent", "adopted", "ended"]
     assert len(wrappers.calls("sbatch")) == 1
     assert set(starts(tmp_path).values()) == {1}
@@ -236,7 +237,7 @@ def test_no_job_came_of_it(either: Cluster, tmp_path: Path, monkeypatch: pytest.
     wrappers.wrap("sbatch", f"[[ -e {tmp_path}/once ]] || {{ touch {tmp_path}/once; echo odd >&2; exit 1; }}")
     study, lines = slurm_study(tmp_path), []
     (done,) = run_on_slurm(study, lines).values()
-    assert (done.record["outcome"], done.record["attempt"]) == ("ok", 2)
+    assert (done.record.outcome, done.record.attempt) == ("ok", 2)
     assert events(study) == ["intent", "revoked", "intent", "submitted", "ended"]
     assert any("no job came of its submission" in line for line in lines)
 
@@ -246,15 +247,13 @@ def test_a_job_that_appears_after_it_was_given_up_does_nothing(either: Cluster, 
     study = slurm_study(tmp_path)
     (slug,) = study.layouts
     directory, key = study.directory(slug), "late-a1"
-    journal.append(study.journal(slug), "intent", key=key, attempt=1, script_sha256="0")
+    journal.append(study.journal(slug), Intent(key=key, attempt=1, script_sha256="0"))
     (done,) = run_on_slurm(study).values()
-    assert (done.record["attempt"], starts(tmp_path)) == (2, {slug: 1})
-    late = either.run(
-        "sbatch", "--parsable", f"--job-name={done.record['key']}", str(study.script(slug))
-    ).stdout.strip()
+    assert (done.record.attempt, starts(tmp_path)) == (2, {slug: 1})
+    late = either.run("sbatch", "--parsable", f"--job-name={done.record.key}", str(study.script(slug))).stdout.strip()
     wait_for(lambda: either.run("squeue", "-h", "-t", "all", "-j", late, "-o", "%T").stdout.strip() == "FAILED")
     assert starts(tmp_path) == {slug: 1}
-    assert "does not run" in (directory / done.record["log"]).read_text()
+    assert "does not run" in (directory / done.record.log).read_text()
 
 
 def test_a_stale_listing_is_no_end(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +262,7 @@ def test_a_stale_listing_is_no_end(either: Cluster, tmp_path: Path, monkeypatch:
     wrappers.wrap("squeue", f"[[ $(wc -l <{tmp_path}/wrappers/squeue.calls) -gt 6 ]] || exit 0")
     study = slurm_study(tmp_path, seconds=1.5)
     (done,) = run_on_slurm(study).values()
-    assert (done.record["outcome"], done.record["attempt"]) == ("ok", 1)
+    assert (done.record.outcome, done.record.attempt) == ("ok", 1)
     assert len(wrappers.calls("squeue")) > 6
     assert set(starts(tmp_path).values()) == {1}
 
@@ -276,7 +275,7 @@ def test_forgotten_by_slurm(either: Cluster, tmp_path: Path, monkeypatch: pytest
     wait_for(lambda: list(study.directory(slug).glob("*.exit")))
     Wrappers(tmp_path, monkeypatch).wrap("squeue", "exit 0")
     (done,) = run_on_slurm(study).values()
-    assert (done.record["outcome"], done.record["exit_code"], starts(tmp_path)) == ("ok", 0, {slug: 1})
+    assert (done.record.outcome, done.record.exit_code, starts(tmp_path)) == ("ok", 0, {slug: 1})
 
 
 def test_too_many_jobs_are_queued_already(either: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +288,7 @@ def test_too_many_jobs_are_queued_already(either: Cluster, tmp_path: Path, monke
     wrappers.wrap("sbatch", f'[[ $("${{real%sbatch}}squeue" -h --me | wc -l) -lt 2 ]] || {{ {full}; }}')
     study, lines = slurm_study(tmp_path, [1, 2, 3, 4], hold=str(hold)), []
     done = run_on_slurm(study, lines)
-    assert {(one.record["outcome"], one.record["attempt"]) for one in done.values()} == {("ok", 1)}
+    assert {(one.record.outcome, one.record.attempt) for one in done.values()} == {("ok", 1)}
     assert any("takes no more jobs for now" in line for line in lines)
     assert any("deferred" in events(study, slug) for slug in study.layouts)
 
@@ -298,8 +297,8 @@ def test_a_refused_submission_says_why(either: Cluster, tmp_path: Path) -> None:
     """A partition that does not exist: launch_failed with Slurm's words, at once."""
     study = slurm_study(tmp_path, machine={"options": {"partition": "none"}})
     (done,) = run_on_slurm(study).values()
-    assert (done.record["outcome"], done.final) == ("launch_failed", False)
-    assert "invalid partition specified: none" in done.record["evidence"].lower()
+    assert (done.record.outcome, done.final) == ("launch_failed", False)
+    assert "invalid partition specified: none" in done.record.evidence.lower()
 
 
 def test_status_commands_do_not_grow_with_the_jobs(
@@ -352,7 +351,7 @@ def test_a_job_that_hangs(either: Cluster, tmp_path: Path) -> None:
     """A running job that says nothing more is cancelled where the profile says so: `hang`; it runs again next time."""
     study, lines = slurm_study(tmp_path, ending="silent"), []
     (done,) = run_on_slurm(study, lines, hang_seconds=5, on_hang="cancel").values()
-    assert (done.record["outcome"], done.record["where"], done.final) == ("hang", "after iteration 1", False)
+    assert (done.record.outcome, done.record.where, done.final) == ("hang", "after iteration 1", False)
     assert "hung" in events(study)
     assert any("has said nothing for" in line and "cancelled as hanging" in line for line in lines)
 
@@ -388,9 +387,9 @@ def test_z_a_time_limit_is_a_result_until_it_is_raised(
     study = over_its_limit
     (slug,) = study.layouts
     (done,) = run_on_slurm(study, seconds=120).values()
-    assert (done.record["outcome"], done.record["where"], done.final) == ("timeout", "in iteration 1", True)
-    assert "DUE TO TIME LIMIT" in done.record["evidence"]
-    assert (done.record["scheduler_state"], done.record["elapse_limit_seconds"]) == ("TIMEOUT", 60)
+    assert (done.record.outcome, done.record.where, done.final) == ("timeout", "in iteration 1", True)
+    assert "DUE TO TIME LIMIT" in done.record.evidence
+    assert (done.record.scheduler_state, done.record.elapse_limit_seconds) == ("TIMEOUT", 60)
     withdraw_records(study)
     assert json.loads(study.record(slug).read_text())["outcome"] == "timeout"
     raised = slurm_study(study.folder.parents[1], machine={"elapse_limit_seconds": 120}, seconds=300)

@@ -2,7 +2,7 @@ rule plan:
     """Every point of the sweep: what runs, and what does not and why."""
     input:
         study.sources,
-        job_templates(),  # whatever renews a script renews the plan, which measure hangs on: see run.smk
+        job_templates(),  # whatever renews a script renews the plan, which measure depends on: see run.smk
     output:
         csv=study.folder / "plan.csv",
         markdown=report(study.folder / "plan.md", caption="../report/plan.rst", category="Plan"),

@@ -1,30 +1,25 @@
 """Snakemake's door to nodesweep: hands layouts to the runner, reports what became of them."""
 
-import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from snakemake_interface_common.exceptions import ApiError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
-from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
-from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
-from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
-from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
+from snakemake_interface_executor_plugins.settings import CommonSettings, ExecMode, ExecutorSettingsBase
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
 from nodesweep.common.lock import SweepLock
 from nodesweep.launch.history import decisions_of
-from nodesweep.launch.progress import shown
 from nodesweep.launch.records import summary
-from nodesweep.launch.runner import Finished, Policy, Runner
-from nodesweep.launch.snakemake import check_command_line, study_of
+from nodesweep.launch.runner import Runner
+from nodesweep.launch.snakemake import check_command_line, interrupt_on_sigterm, layouts_to_run, study_of
+from nodesweep.launch.submission import Finished, Policy
 from nodesweep.schedulers import scheduler_of
 
 REPORT_SECONDS = 0.5
@@ -32,7 +27,7 @@ REPORT_SECONDS = 0.5
 
 
 @dataclass
-class ExecutorSettings(ExecutorSettingsBase):
+class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake's interface has no types
     """What a profile decides about submitting."""
 
     machine: str = field(
@@ -72,6 +67,15 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
 
     def __post_init__(self) -> None:
+        for option, value, least in (
+            ("jobs-at-once", self.jobs_at_once, 1),
+            ("retries", self.retries, 0),
+            ("hang-seconds", self.hang_seconds, 0),
+        ):
+            if not value >= least:
+                raise ApiError(f"--nodesweep-{option} is {value}: give a number of {least} or more")
+        if not self.poll_seconds > 0:
+            raise ApiError(f"--nodesweep-poll-seconds is {self.poll_seconds}: give a number of seconds above 0")
         try:
             check_command_line(sys.argv[1:], self.machine)
         except (NodesweepError, ValueError) as error:  # ValueError: a --config that is no KEY=VALUE
@@ -83,50 +87,45 @@ common_settings = CommonSettings(
 )
 
 
-class Executor(RemoteExecutor):
+class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has no types
     """Hands each ready job to the runner, which decides what is submitted when."""
 
-    def __init__(self, workflow: WorkflowExecutorInterface, logger: LoggerExecutorInterface) -> None:
-        self._needed = threading.Event()
-        super().__init__(workflow, logger)
-
-    def _wait_thread(self) -> None:
-        """Look for ended jobs once there are any: the base class starts looking before this one is set up."""
-        self._needed.wait()
-        super()._wait_thread()
-
     def __post_init__(self) -> None:
-        settings = self.workflow.executor_settings
+        self._handed: dict[str, SubmittedJobInfo] = {}
+        self._runner: Runner | None = None
+        self._watching: threading.Thread | None = None
+        self._stopped = threading.Event()
         try:
-            self._lock = SweepLock(study_of(self.workflow).folder, jobs_at_once=settings.jobs_at_once)
+            study = study_of(self.workflow)
+            self._lock = SweepLock(study.folder, jobs_at_once=self.executor_settings.jobs_at_once)
         except NodesweepError as error:
             raise ApiError(str(error)) from None
-        self._poll_seconds = settings.poll_seconds
-        self._cancels = settings.on_interrupt == "cancel"
-        self._handed: dict[str, SubmittedJobInfo] = {}
-        self._unreported: list[Finished] = []
-        self._report_at = 0.0
-        self._runner: Runner | None = None
 
     def _start(self) -> Runner:
         """The queue, once there is something to run: plans and tables need no scheduler."""
-        settings = self.workflow.executor_settings
-        study = study_of(self.workflow)
+        settings, study = self.executor_settings, study_of(self.workflow)
         try:
-            scheduler = scheduler_of(study.sweep.machine.scheduler)
-            policy = Policy(
-                jobs_at_once=settings.jobs_at_once,
-                poll_seconds=settings.poll_seconds,
-                retries=settings.retries,
-                hang_seconds=settings.hang_seconds,
-                on_hang=settings.on_hang,
+            runner = Runner(
+                study,
+                scheduler_of(study.sweep.machine.scheduler),
+                Policy(
+                    jobs_at_once=settings.jobs_at_once,
+                    poll_seconds=settings.poll_seconds,
+                    retries=settings.retries,
+                    hang_seconds=settings.hang_seconds,
+                    on_hang=settings.on_hang,
+                ),
+                tell=self._tell,
+                decisions=decisions_of(study),
+                note=self._note,
+                total=layouts_to_run(self.workflow),
             )
-            words = self._tell, decisions_of(study), self._note, _layouts_to_run(self.workflow)
-            runner = Runner(study, scheduler, policy, *words)
             runner.recover()
         except (NodesweepError, OSError) as error:
             raise ApiError(str(error)) from None
-        shown.source = lambda: runner.progress
+        # Whoever shows progress asks for it when it likes: it changes with every second that passes.
+        extra = {"nodesweep": "progress", "progress": lambda: runner.progress}
+        self.logger.info("the launcher begins", extra=extra)
         return runner
 
     def _tell(self, line: str) -> None:
@@ -138,38 +137,49 @@ class Executor(RemoteExecutor):
         self.logger.info(line, extra={"nodesweep": "detail"})
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
-        """Queue layouts; the runner submits their scripts when their turn comes."""
+        """Queue layouts; the runner submits their scripts when their turn comes, and says so, a line each.
+
+        `run_job_pre` would have Snakemake say a page of each.
+        """
         if self._runner is None:
             self._runner = self._start()
-        # Snakemake would answer a SIGTERM by waiting for all it has handed over: here, for the whole sweep.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        for job in jobs:  # without run_job_pre, which says pages of each: the runner says what is submitted
+            interrupt_on_sigterm()
+        for job in jobs:
             self.run_job(job)
         self._runner.add([job.wildcards.slug for job in jobs])
-        self._needed.set()
+        if self._watching is None:
+            self._watching = threading.Thread(target=self._watch, args=(self._runner,), daemon=True)
+            self._watching.start()
         self._runner.wake()
 
     def run_job(self, job: JobExecutorInterface) -> None:
-        """Take a job over from Snakemake, on a list of our own: the base class goes through all of its at each look."""
+        """Take a job over from Snakemake; the journal keeps what Snakemake's own notes of started jobs would."""
         info = SubmittedJobInfo(job)
         self._handed[job.wildcards.slug] = info
-        RealExecutor.report_job_submission(self, info, register_job=False)
+        self.report_job_submission(info, register_job=False)
 
-    async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
-        """Report the jobs whose layout the runner is done with; those given are none, and none is given back.
-
-        Many short jobs are reported together, since Snakemake goes through more than what has ended at each report.
-        """
+    def _watch(self, runner: Runner) -> None:
+        """Let the runner work, and report what it is done with, until the executor is shut down."""
+        unreported: list[Finished] = []
+        report_at = 0.0
         try:
-            self._unreported += self._runner.step()
+            while not self._stopped.is_set():
+                unreported += runner.step()
+                if time.monotonic() >= report_at or not runner.running:
+                    # Many short jobs are reported together: Snakemake goes through more than what has ended each time.
+                    self._report(unreported)
+                    unreported, report_at = [], time.monotonic() + REPORT_SECONDS
+                poll_seconds = self.executor_settings.poll_seconds
+                until_report = max(report_at - time.monotonic(), 0.0) if unreported else poll_seconds
+                runner.wait(min(poll_seconds, until_report))
         except (NodesweepError, OSError) as error:
-            raise ApiError(f"{error}; running jobs go on, and the same command takes over from here") from None
-        for info in active_jobs:
-            yield info
-        if self._report_at > time.monotonic() and self._runner.running:
-            return
-        self._report_at = time.monotonic() + REPORT_SECONDS
-        finished, self._unreported = self._unreported, []
+            message = f"{error}; running jobs go on, and the same command takes over from here"
+            self.workflow.scheduler.executor_error_callback(ApiError(message))
+        except Exception as error:
+            self.workflow.scheduler.executor_error_callback(error)
+
+    def _report(self, finished: list[Finished]) -> None:
+        """Report the layouts the runner is done with."""
         for done in finished:
             info = self._handed.pop(done.slug)
             if done.final:
@@ -178,47 +188,50 @@ class Executor(RemoteExecutor):
                 _write_log(Path(info.job.log[0]), done)
                 self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; the next run tries again. ")
 
-    async def sleep(self) -> None:
-        """Wait for a job's end, a new job, or the next look or report."""
-        until_report = max(self._report_at - time.monotonic(), 0.0) if self._unreported else self._poll_seconds
-        self._runner.wait(min(self._poll_seconds, until_report))
-
-    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+    def cancel(self) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""
-        shown.source = None
-        if self._runner is None:
-            return
-        try:
-            running = self._runner.close(cancel=self._cancels)
-        except NodesweepError as error:
-            self.logger.error(f"running jobs could not be cancelled: {error}")
-            return
-        if running and not self._cancels:
-            ids = ", ".join(job.id or job.key for job in running)
-            self._tell(f"left running: job {ids}; the same command takes over from here")
+        cancels = self.executor_settings.on_interrupt == "cancel"
+        self._hide_progress()
+        if self._runner is not None:
+            try:
+                running = self._runner.close(cancel=cancels)
+                if running and not cancels:
+                    ids = ", ".join(job.id or job.key for job in running)
+                    self._tell(f"left running: job {ids}; the same command takes over from here")
+            except NodesweepError as error:
+                self.logger.error(f"running jobs could not be cancelled: {error}")
+        self.shutdown()
 
     def shutdown(self) -> None:
         """Stop looking; the lock goes last."""
-        shown.source = None
-        self.wait = False
-        self._needed.set()
+        self._hide_progress()
+        self._stopped.set()
         if self._runner is not None:
             self._runner.wake()
             progress = replace(self._runner.progress, left_seconds=None)
             self._tell(f"{progress.done} of {progress.total} layouts done: {progress.words}")
-        super().shutdown()
-        for thread in threading.enumerate():  # Snakemake's, to look for more jobs in a second: it would wait for them
-            if isinstance(thread, threading.Timer):
-                thread.cancel()
+        if self._watching is not None:
+            self._watching.join()
         self._lock.release()
 
+    def _hide_progress(self) -> None:
+        self.logger.info("the launcher ends", extra={"nodesweep": "progress", "progress": None})
 
-def _layouts_to_run(workflow: WorkflowExecutorInterface) -> int:
-    """How many layouts Snakemake is going to hand over, some at a time."""
-    return sum(job.rule.name == "run" for job in workflow.dag.needrun_jobs())
+    @property
+    def cores(self) -> str:
+        """Never asked for: jobs run no Snakemake of ours."""
+        return "all"
+
+    def get_exec_mode(self) -> ExecMode:
+        """Never asked for: jobs run no Snakemake of ours."""
+        return ExecMode.REMOTE
+
+    def get_python_executable(self) -> str:
+        """Never asked for: jobs run no Snakemake of ours."""
+        return sys.executable
 
 
 def _write_log(path: Path, done: Finished) -> None:
     """Where Snakemake points its users after an error: what happened, and where the run's own log is."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, f"{summary(done.record)}\nthe run's own log: layouts/{done.slug}/{done.record['log']}\n")
+    write_atomic(path, f"{summary(done.record)}\nthe run's own log: layouts/{done.slug}/{done.record.log}\n")

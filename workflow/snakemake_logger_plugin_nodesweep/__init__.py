@@ -7,39 +7,23 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from nodesweep.common.text import plain
-from nodesweep.launch.progress import Progress, shown
+from nodesweep.launch.progress import LaunchProgress
+from nodesweep.launch.snakemake import CHATTER
 
-from .bar import Bar, on_terminal
+from .bar import LaunchBar, on_terminal
 
 LOOK_SECONDS = 0.25
 SHARE, LEAST_STEP = 10, 10
 """Not on a terminal: a line of progress at every tenth of the layouts, where that is ten of them or more,"""
 LINE_SECONDS = 60.0
 """and after a minute in which something has changed."""
-CHATTER = (
-    "Building DAG of jobs",
-    "Using shell",
-    "Using profile",
-    "Provided ",
-    "Rules claiming more threads",
-    "Select jobs to execute",
-    "Execute ",
-    "Ready jobs",
-    "Conda environments: ignored",
-    "Singularity containers: ignored",
-    "Assuming unrestricted shared filesystem",
-    "host: ",
-    "Elapsed time",
-    "Retry in ",
-    "Unlocking working directory",
-)
-"""How Snakemake's remarks begin that say nothing of a sweep."""
 LONGEST = 400
 """Characters of a line that says what a failed rule reads and writes."""
 
@@ -52,15 +36,16 @@ class LogHandler(LogHandlerBase):
         stream = sys.stdout if settings.stdout else sys.stderr
         self._stream = stream
         self._quiet = {str(getattr(word, "value", word)) for word in settings.quiet or ()}
-        self._bar: Bar | None = None
-        self._last: Progress | None = None
+        self._bar: LaunchBar | None = None
+        self._progress: Callable[[], LaunchProgress] | None = None
+        self._last: LaunchProgress | None = None
         self._said_at, self._said_done = time.monotonic(), 0
         self._output_lock = threading.Lock()
         self._ended = threading.Event()
         if "all" in self._quiet or settings.dryrun:
             return
         if on_terminal(stream):
-            self._bar = Bar(stream, settings.nocolor)
+            self._bar = LaunchBar(stream, settings.nocolor)
         threading.Thread(target=self._watch, daemon=True).start()
 
     @property
@@ -110,6 +95,8 @@ class LogHandler(LogHandlerBase):
     def _text(self, record: logging.LogRecord) -> str:
         """What is shown of a record; empty for what is not."""
         if (kind := getattr(record, "nodesweep", None)) is not None:
+            if kind == "progress":
+                self._progress = getattr(record, "progress", None)
             return record.getMessage() if kind == "event" and "all" not in self._quiet else ""
         event = getattr(record, "event", None)
         if record.levelno >= logging.WARNING:
@@ -147,7 +134,8 @@ class LogHandler(LogHandlerBase):
     def _watch(self) -> None:
         """Look how far the launcher is, and show that, until all has ended."""
         while not self._ended.wait(LOOK_SECONDS):
-            progress = shown()
+            source = self._progress
+            progress = source() if source is not None else None
             with self._output_lock:
                 if self._ended.is_set():
                     return
@@ -157,7 +145,7 @@ class LogHandler(LogHandlerBase):
                 self._show(f"{progress.done} of {progress.total} layouts done: {plain(progress.words)}", logging.INFO)
             self._last = progress
 
-    def _is_due(self, progress: Progress) -> bool:
+    def _is_due(self, progress: LaunchProgress) -> bool:
         """Whether it is time for a line of progress."""
         step = max(progress.total // SHARE, LEAST_STEP)
         now = time.monotonic()

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nodesweep.common.text import plain, without_escapes
-from nodesweep.launch.progress import Progress
+from nodesweep.launch.progress import LaunchProgress
 
 BAR_CELLS = 24
 STYLES = {logging.ERROR: "red", logging.CRITICAL: "red", logging.WARNING: "yellow"}
@@ -22,10 +22,10 @@ def on_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-class _Line:
+class _BarLine:
     """The bar and its words, on one line of any width; the words come first where there is no room for both."""
 
-    def __init__(self, progress: Progress):
+    def __init__(self, progress: LaunchProgress):
         self._progress = progress
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -42,7 +42,7 @@ class _Line:
         yield grid
 
 
-class Bar:
+class LaunchBar:
     """Shows progress while there is any, and prints above it."""
 
     def __init__(self, stream: TextIO, no_color: bool):
@@ -51,17 +51,17 @@ class Bar:
         )
         self._live: Live | None = None
 
-    def show(self, progress: Progress | None) -> None:
+    def show(self, progress: LaunchProgress | None) -> None:
         """Draw the bar anew; take it away where nothing is left."""
         if progress is None or progress.done >= progress.total:
             self.stop()
         elif self._live is None:
             self._live = Live(
-                _Line(progress), console=self._console, transient=True, auto_refresh=False, redirect_stderr=False
+                _BarLine(progress), console=self._console, transient=True, auto_refresh=False, redirect_stderr=False
             )
             self._live.start(refresh=True)
         else:
-            self._live.update(_Line(progress), refresh=True)
+            self._live.update(_BarLine(progress), refresh=True)
 
     def print(self, text: str, level: int) -> None:
         """Print lines above the bar, whole, whatever the width."""

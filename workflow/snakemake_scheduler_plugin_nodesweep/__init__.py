@@ -10,7 +10,7 @@ from snakemake_interface_scheduler_plugins.base import SchedulerBase
 from snakemake_interface_scheduler_plugins.interfaces.jobs import JobSchedulerInterface
 
 
-class Scheduler(SchedulerBase):
+class Scheduler(SchedulerBase):  # type: ignore[misc]  # Snakemake's interface has no types
     """First come, first served."""
 
     def select_jobs(

@@ -1,1 +1,1 @@
-"""Subcommands of nodesweep: the only modules that open files for the rooms behind them."""
+"""The commands of nodesweep, one module a command; each opens the files that the packages behind it work on."""

@@ -1,4 +1,4 @@
-"""What the rooms of the command have in common: the sweep that is named, and reading what another room wrote."""
+"""What several commands need: the sweep that is named, and files that another command writes."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ def study_of(options: argparse.Namespace) -> Study:
 
 
 def limited_study_of(options: argparse.Namespace) -> Study:
-    """The same with time limits by prediction where nothing else gives any, as a launcher has it."""
+    """The sweep that is named, with time limits by prediction where nothing else gives any, as a launcher has it."""
     return with_limits(study_of(options))
 
 
@@ -24,8 +24,18 @@ def named_study(options: argparse.Namespace) -> Study | None:
 
 
 def written(path: Path) -> str:
-    """The text of a file that another room writes; raises NodesweepError where it has not."""
+    """The text of a file that another command writes; raises NodesweepError where it has not."""
     try:
         return path.read_text()
     except FileNotFoundError:
         raise NodesweepError(f"{path} does not exist yet; run the sweep, or `nodesweep measure`, first") from None
+
+
+def own_folder(name: str, other: str, way_out: str) -> Path:
+    """A folder below results for what belongs to no sweep; raises NodesweepError where results of another kind lie."""
+    folder = Path("results") / name
+    if any((folder / made).exists() for made in ("plan.csv", "layouts")):
+        raise NodesweepError(f"{folder} holds the results of a sweep; name the sweep with --configfile to {way_out}")
+    if (folder / other).exists():
+        raise NodesweepError(f"{folder} holds what was {other}; rename, or give --name: its tables would be lost")
+    return folder

@@ -1,4 +1,4 @@
-"""The command explain-log."""
+"""Say what is read of a log, which patterns matched how often, how it ended."""
 
 import argparse
 from itertools import islice
@@ -9,11 +9,20 @@ from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.rules import rules
 from nodesweep.logs.search.parallel import open_log
 
+from .arguments import add_sweep_options
+
 MOST_LINES, MOST_COLUMNS = 100_000, 10_000
 """Of a log that are looked at for what an unknown trainer may print."""
 
 
-def explain_log(options: argparse.Namespace) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which logs, and for whom."""
+    add_sweep_options(parser)
+    parser.add_argument("file", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="one JSON object a file, for programs")
+
+
+def run(options: argparse.Namespace) -> None:
     """Say what is read of logs, which patterns matched how often, and how they ended."""
     form = _format(options) if options.configfile else None
     for path in options.file:

@@ -1,5 +1,6 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and what to say where a file cannot be written."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_atomic_bytes(path: Path, content: bytes) -> None:
-    """Write bytes so that a reader sees the old file or the whole new one."""
+    """Write a binary file so that a reader, or a crash at any moment, sees the old content or the new one whole."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -33,3 +34,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+
+def file_error_message(error: OSError) -> str:
+    """What is wrong with which file; for one that cannot be written also the way out."""
+    said = f"{error.filename or 'a file'}: {error.strerror or error}"
+    if error.errno not in _NOT_WRITABLE:
+        return said
+    return f"{said}; make it writable, or run in a folder of your own: results are written to results/ below it"

@@ -7,18 +7,23 @@ import socket
 import time
 from pathlib import Path
 
-from .errors import LockError
+from .errors import LockError, NodesweepError
+from .files import file_error_message
 
 
 class SweepLock:
-    """Held from construction until `release`, or until the process ends in whatever way; raises LockError.
+    """Held from construction until `release`, or until the process ends in whatever way.
 
-    `facts`: what else the file says of its holder, to whoever reads it.
+    Raises LockError where another process holds it or the file system has no locks, and NodesweepError where the folder
+    cannot be written. `facts`: what else the file says of its holder, to whoever reads it.
     """
 
     def __init__(self, folder: Path, **facts: int):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise NodesweepError(file_error_message(error)) from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

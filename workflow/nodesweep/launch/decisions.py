@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nodesweep.common.outcomes import OUTCOMES, is_result
 from nodesweep.common.units import GIB, TERA
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.best_search import SearchProgress
@@ -11,13 +12,16 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.time_model import kind_of
 from nodesweep.performance.cost import node_hours
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.forecast import Forecast, forecast
+from nodesweep.performance.forecast import Forecast
 from nodesweep.performance.timing import passes
 from nodesweep.sweep.layout import Layout
+
+from .forecasts import Forecasts
 
 ABOVE = 1 + 1e-9
 """What needs no more than a run that ended well is not pruned by one that ran out of memory: that had other reasons."""
 Why = Literal["pruned", "skipped"]
+_EXCEEDED_MEMORY = tuple(row.name for row in OUTCOMES.values() if row.peak_memory == "exceeded")
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,14 @@ class Decisions:
     layouts: Mapping[str, Layout]
     calibrations: Mapping[str, Calibration]
     spent_node_hours: float = 0.0
-    _forecasts: dict[str, Forecast] = field(default_factory=dict)
+    forecasts: Forecasts = field(init=False)
     _out_of_memory: dict[str, _OutOfMemory] = field(default_factory=dict)
     _survived: dict[str, float] = field(default_factory=dict)
     _ranks: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _search: SearchProgress | None = None
 
     def __post_init__(self) -> None:
+        self.forecasts = Forecasts(self.layouts, self.calibrations)
         if self.sweep.search is not None:
             cases = {slug: Dimensions.of(layout) for slug, layout in self.layouts.items()}
             self._search = SearchProgress(self.sweep.search, self.layouts, cases)
@@ -83,7 +88,7 @@ class Decisions:
 
     @property
     def awaits_ends(self) -> bool:
-        """Whether it hangs on every run, however it ended, which layout comes next, or whether it may run.
+        """Whether the next submission depends on the result of the run that just ended.
 
         Without search and budget it does so only once memory ran out: what went well since then lifts the bound.
         """
@@ -91,20 +96,17 @@ class Decisions:
 
     def forecast(self, slug: str) -> Forecast:
         """What is foreseen of a layout."""
-        if slug not in self._forecasts:
-            layout = self.layouts[slug]
-            self._forecasts[slug] = forecast(layout, self.calibrations.get(layout.campaign))
-        return self._forecasts[slug]
+        return self.forecasts.of(slug)
 
     def ended(self, slug: str, ran: Ran) -> None:
         """Take in how a run ended."""
         self.spent_node_hours += ran.node_hours
         if self._search is not None:
             self._search.ended(slug, ran.seconds, ran.scatter)
-        if ran.outcome not in ("ok", "oom"):
+        if not is_result(ran.outcome) and ran.outcome not in _EXCEEDED_MEMORY:
             return
         campaign, needed = self.layouts[slug].campaign, self.forecast(slug).memory.bytes
-        if ran.outcome == "ok":
+        if is_result(ran.outcome):
             self._survived[campaign] = max(needed, self._survived.get(campaign, 0.0))
             return
         known = self._out_of_memory.get(campaign)
@@ -114,8 +116,8 @@ class Decisions:
     def rank(self, slug: str) -> tuple[float, ...]:
         """The place of a layout in the queue: the cheapest of each kind of stage first, then the cheapest.
 
-        Those tell most for least: what fits, how long a micro batch takes; the others then have predictions. A search
-        takes the most promising first.
+        The cheapest tell most for least: what fits, how long a micro batch takes; the others then have predictions. A
+        search takes the most promising first.
         """
         if self._search is not None:
             return (self._search.rank(slug),)

@@ -1,40 +1,19 @@
-"""How long a sweep will still take, by what its runs took and what is foreseen of the others; durations in words."""
+"""How long a sweep will still take, by what its runs took and what is foreseen of the others."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
-from nodesweep.performance.cost import SECONDS_PER_HOUR
-from nodesweep.performance.forecast import Forecast
-from nodesweep.sweep.layout import Layout
-
-from .decisions import Decisions
-from .progress import Progress
-from .records import seconds_of
+from .forecasts import ExpectedRun
 
 MOST_OBSERVED = 500
 LEAST_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Foreseen:
-    """Seconds that a whole run is foreseen to take; `sure` where that rests on runs or on the config."""
-
-    seconds: float
-    sure: bool
-
-
-def foreseen(layout: Layout, found: Forecast) -> Foreseen | None:
-    """What a forecast says of a whole run; None where nothing is known of its time."""
-    if found.time is None or found.node_hours is None:
-        return None
-    sure = not found.time.guess or layout.expected_seconds is not None
-    return Foreseen(found.node_hours * SECONDS_PER_HOUR / layout.nodes, sure)
+ExpectedOf = Callable[[str], ExpectedRun | None]
+"""What the whole run of a layout, by slug, is foreseen to take."""
 
 
 @dataclass
-class Pace:
+class RunTimes:
     """What the runs of a sweep took, and against what was foreseen of them."""
 
     _took: list[float] = field(default_factory=list)
@@ -47,27 +26,65 @@ class Pace:
         """Whether any run has told."""
         return self._typical is not None
 
-    def ended(self, seconds: float, before: Foreseen | None) -> None:
+    def add(self, seconds: float, expected: ExpectedRun | None) -> None:
         """Take in a run that went through."""
         if seconds <= 0:
             return
         self._took = [*self._took[-MOST_OBSERVED:], seconds]
         self._typical = median(self._took)
-        if before is not None and before.seconds > 0:
-            self._ratios = [*self._ratios[-MOST_OBSERVED:], seconds / before.seconds]
+        if expected is not None and expected.seconds > 0:
+            self._ratios = [*self._ratios[-MOST_OBSERVED:], seconds / expected.seconds]
             self._ratio = median(self._ratios)
 
-    def expected(self, before: Foreseen | None) -> float | None:
+    def corrected(self, expected: ExpectedRun | None) -> float | None:
         """Seconds a layout may take: as foreseen, corrected by what others took; None where nothing tells.
 
-        >>> pace = Pace()
-        >>> pace.ended(20, Foreseen(10, True))
-        >>> pace.expected(Foreseen(30, False)), pace.expected(None), Pace().expected(Foreseen(30, False))
+        >>> times = RunTimes()
+        >>> times.add(20, ExpectedRun(10, True))
+        >>> times.corrected(ExpectedRun(30, False)), times.corrected(None), RunTimes().corrected(ExpectedRun(30, False))
         (60.0, 20, None)
         """
-        if before is not None and self._ratio is not None:
-            return before.seconds * self._ratio
-        return before.seconds if before is not None and before.sure else self._typical
+        if expected is not None and self._ratio is not None:
+            return expected.seconds * self._ratio
+        return expected.seconds if expected is not None and expected.sure else self._typical
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that has started: its seconds so far, and what its own iterations will still take, where known."""
+
+    seconds: float | None
+    left_by_log: float | None = None
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """Seconds until all is done, None without a basis; `by_slug`: what each layout alone will still take."""
+
+    seconds: float | None
+    by_slug: Mapping[str, float | None]
+
+
+def time_left(
+    times: RunTimes, expected: ExpectedOf, running: Mapping[str, OpenRun], waiting: Collection[str], others: int = 0
+) -> TimeLeft:
+    """What running and waiting layouts will still take, if as many run at once as now.
+
+    `others`: how many more layouts there are of which nothing but their number is known.
+    """
+    left = {slug: _left_of(run, times.corrected(expected(slug))) for slug, run in running.items()}
+    takes = {slug: times.corrected(expected(slug)) for slug in waiting}
+    seconds = None
+    if running:
+        seconds = seconds_left(list(left.values()), [*takes.values(), *[None] * others], len(running))
+    return TimeLeft(seconds, left | takes)
+
+
+def _left_of(run: OpenRun, expected: float | None) -> float | None:
+    """What a run will still take: by its own iterations, else by what is expected of it."""
+    if run.left_by_log is not None:
+        return run.left_by_log
+    return None if expected is None or run.seconds is None else max(expected - run.seconds, 0.0)
 
 
 def seconds_left(running: Sequence[float | None], waiting: Sequence[float | None], at_once: int) -> float | None:
@@ -84,47 +101,3 @@ def seconds_left(running: Sequence[float | None], waiting: Sequence[float | None
     typical = sum(known) / len(known)
     all_left = [typical if seconds is None else seconds for seconds in (*running, *waiting)]
     return max(max(all_left), sum(all_left) / max(at_once, 1), LEAST_SECONDS)
-
-
-class Estimate:
-    """Learns from each run that went well, and says what is left."""
-
-    def __init__(self, layouts: Mapping[str, Layout], decisions: Decisions | None):
-        self._layouts = layouts
-        self._decisions = decisions
-        self._pace = Pace()
-
-    def ended(self, slug: str, record: Mapping[str, Any]) -> None:
-        """Take in how a run ended."""
-        if record["outcome"] == "ok" and (seconds := seconds_of(record)) is not None:
-            self._pace.ended(seconds, self._foreseen(slug))
-
-    def progress(
-        self, running: Mapping[str, float], opened: int, left: Collection[str], outcomes: dict[str, int], total: int
-    ) -> Progress:
-        """How far a launcher is that has so many jobs open, of which some run, for so many seconds.
-
-        `left`: the layouts that were handed over and are not done with. `total`: how many will be handed over.
-        """
-        done = sum(outcomes.values())
-        total = max(total, done + len(left))
-        seconds = self._seconds_left(running, left, total - done - len(left)) if running and done < total else None
-        return Progress(done, total, len(running), opened - len(running), outcomes, seconds)
-
-    def _seconds_left(self, running: Mapping[str, float], left: Collection[str], unheard: int) -> float | None:
-        """As many run at once as now; of `unheard` layouts nothing is known but their number."""
-        runs = []
-        for slug, seconds in running.items():
-            expected = self._expected(slug)
-            runs.append(None if expected is None else max(expected - seconds, 0.0))
-        waits = [self._expected(slug) for slug in left if slug not in running]
-        return seconds_left(runs, [*waits, *[None] * unheard], len(running))
-
-    def _expected(self, slug: str) -> float | None:
-        return self._pace.expected(self._foreseen(slug))
-
-    def _foreseen(self, slug: str) -> Foreseen | None:
-        layout = self._layouts.get(slug)
-        if layout is None or self._decisions is None:
-            return None
-        return foreseen(layout, self._decisions.forecast(slug))

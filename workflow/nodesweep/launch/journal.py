@@ -1,40 +1,41 @@
 """Append-only record of every submission of a layout: the one truth about what was started and how it ended.
 
-Events: `intent` (before a submission, with its key), `submitted` (with the job's id), `refused` (certainly not
-accepted), `deferred` (refused only for now), `revoked` (given up: it can never start), `adopted` (found again by a
-later launcher), `held` (its scheduler says by `word` that it does not start by itself, no longer where that is empty),
-`hung` (cancelled because it no longer said anything), `ended` (with the terminal record), `rerun` (asked for by hand).
+The events and what each says stand in `journal_events`.
 """
 
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from nodesweep.common.errors import JournalError
 from nodesweep.common.files import sync_folder
+from nodesweep.results.terminal_record import TerminalRecord
 
-Event = Literal["intent", "submitted", "refused", "deferred", "revoked", "adopted", "held", "hung", "ended", "rerun"]
-Status = Literal["pending", "unclear", "running", "ended"]
-_NEXT: dict[str, Status] = {
-    "intent": "unclear",
-    "submitted": "running",
-    "refused": "pending",
-    "deferred": "pending",
-    "revoked": "pending",
-    "adopted": "running",
-    "held": "running",
-    "hung": "running",
-    "ended": "ended",
-    "rerun": "pending",
-}
+from .journal_events import (
+    Adopted,
+    Deferred,
+    Ended,
+    Hung,
+    Intent,
+    JobHeld,
+    JournalEvent,
+    Refused,
+    RerunAsked,
+    Revoked,
+    Submitted,
+    event_of,
+)
+
+JournalStatus = Literal["pending", "unclear", "running", "ended"]
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a layout stands.
+    """Where a layout stands by its journal.
 
     `status`: "unclear" means a submission was begun and nothing more is known.
     `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`: what it was
@@ -42,7 +43,7 @@ class State:
     whether somebody asked for its run. `record`: that of the last `ended`.
     """
 
-    status: Status = "pending"
+    status: JournalStatus = "pending"
     attempt: int = 0
     key: str = ""
     job_id: str = ""
@@ -52,12 +53,13 @@ class State:
     held: str = ""
     hung: bool = False
     asked: bool = False
-    record: dict[str, Any] | None = None
+    record: TerminalRecord | None = None
 
 
-def append(path: Path, event: Event, **fields: Any) -> None:
+def append(path: Path, event: JournalEvent) -> None:
     """Add one event and make it last; a line torn by an earlier crash is cut off first."""
-    line = json.dumps({"event": event, "time": round(time.time(), 3), **fields}, ensure_ascii=False) + "\n"
+    words = {"event": event.kind, "time": round(time.time(), 3), **event.to_dict()}
+    line = json.dumps(words, ensure_ascii=False) + "\n"
     created = not path.exists()
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     with os.fdopen(descriptor, "r+b") as file:
@@ -70,7 +72,7 @@ def append(path: Path, event: Event, **fields: Any) -> None:
         sync_folder(path.parent)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path) -> list[JournalEvent]:
     """All whole events; a torn last line was never written. Raises JournalError for a line that is no event."""
     try:
         data = path.read_bytes()
@@ -79,14 +81,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     events = []
     for number, line in enumerate(data[: _whole_length(data)].splitlines(), start=1):
         try:
-            event = json.loads(line)
-            if event["event"] not in _NEXT:
-                raise ValueError(event["event"])
-        except (ValueError, KeyError, TypeError):
+            events.append(event_of(json.loads(line)))
+        except (ValueError, RecursionError):
             raise JournalError(
                 f"{path}:{number}: is no journal event: {line[:80]!r}; take the line out if you know how the run ended"
             ) from None
-        events.append(event)
     return events
 
 
@@ -95,37 +94,46 @@ def state(path: Path) -> State:
     return state_after(read(path))
 
 
-def state_after(events: list[dict[str, Any]]) -> State:
+def state_after(events: Iterable[JournalEvent]) -> State:
     """Where a layout stands after these events."""
     state = State()
     for event in events:
-        status = _NEXT[event["event"]]
-        match event["event"]:
-            case "intent":
-                state = State(
-                    status,
-                    event["attempt"],
-                    event["key"],
-                    submitted=event["time"],
-                    scheduler=event.get("scheduler", ""),
-                    elapse_limit_seconds=event.get("elapse_limit_seconds"),
-                    record=state.record,
-                )
-            case "submitted" | "adopted":
-                state = replace(state, status=status, job_id=event["job_id"], held="")
-            case "held":
-                state = replace(state, status=status, held=event["word"])
-            case "deferred":  # no job came of it, so that its number can be used again
-                state = replace(state, status=status, attempt=state.attempt - 1)
-            case "hung":
-                state = replace(state, status=status, hung=True)
-            case "ended":
-                state = replace(state, status=status, record=event["record"])
-            case "rerun":
-                state = replace(state, status=status, asked=True, record=None)
-            case _:
-                state = replace(state, status=status)
+        state = _after(state, event)
     return state
+
+
+def records_in(events: Iterable[JournalEvent]) -> list[TerminalRecord]:
+    """The terminal records of all runs that have ended, in the order they ended."""
+    return [event.record for event in events if isinstance(event, Ended)]
+
+
+def _after(state: State, event: JournalEvent) -> State:
+    match event:
+        case Intent():
+            return State(
+                status="unclear",
+                attempt=event.attempt,
+                key=event.key,
+                submitted=event.time,
+                scheduler=event.scheduler,
+                elapse_limit_seconds=event.elapse_limit_seconds,
+                record=state.record,
+            )
+        case Submitted() | Adopted():
+            return replace(state, status="running", job_id=event.job_id, held="")
+        case JobHeld():
+            return replace(state, status="running", held=event.word)
+        case Hung():
+            return replace(state, status="running", hung=True)
+        case Deferred():  # no job came of it, so that its number can be used again
+            return replace(state, status="pending", attempt=state.attempt - 1)
+        case Refused() | Revoked():
+            return replace(state, status="pending")
+        case Ended():
+            return replace(state, status="ended", record=event.record)
+        case RerunAsked():
+            return replace(state, status="pending", asked=True, record=None)
+    raise TypeError(f"{event!r} is no event of a journal")
 
 
 def _whole_length(data: bytes) -> int:

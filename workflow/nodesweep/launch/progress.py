@@ -1,4 +1,4 @@
-"""What a launcher tells while it works: one line an event, one for many alike; and how far the sweep is."""
+"""How far a launcher is, and what it tells while it works: one line an event, a number for many alike."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ MOST_TOLD = 10
 
 
 @dataclass(frozen=True)
-class Progress:
+class LaunchProgress:
     """How far a launcher is: of `total` layouts so many are done with, by outcome; `left_seconds` is an estimate."""
 
     done: int
@@ -25,7 +25,7 @@ class Progress:
     def words(self) -> str:
         """Counts in words, the estimate last.
 
-        >>> Progress(3, 9, 2, 0, {"ok": 2, "oom": 1}, 130).words
+        >>> LaunchProgress(3, 9, 2, 0, {"ok": 2, "oom": 1}, 130).words
         '2 running, 4 waiting, 2 ok, 1 oom, about 2 min left'
         """
         waiting = self.total - self.done - self.running - self.queued
@@ -36,23 +36,8 @@ class Progress:
         return ", ".join(words)
 
 
-class Shown:
-    """Where a launcher's progress can be seen by what shows it, in the same process: asked for, never pushed."""
-
-    def __init__(self) -> None:
-        self.source: Callable[[], Progress] | None = None
-
-    def __call__(self) -> Progress | None:
-        """The progress now; None where nothing runs."""
-        source = self.source
-        return source() if source is not None else None
-
-
-shown = Shown()
-
-
-class Telling:
-    """Tells one line an event. Of many alike in one go only their number is told; each of them is noted.
+class EventLines:
+    """Passes on one line an event; of many alike only their number, while each is noted.
 
     `tell` is for what a user should see, `note` for the full log alone.
     """
@@ -66,7 +51,7 @@ class Telling:
         """Tell an event."""
         self._tell(line)
 
-    def alike(self, kind: str, line: str) -> None:
+    def one_of_many(self, kind: str, line: str) -> None:
         """Tell an event of which there may be many; `kind` in words behind a number of jobs."""
         if self._counts is None:
             self._tell(line)
@@ -75,7 +60,7 @@ class Telling:
             self._note(line)
 
     @contextmanager
-    def kept(self) -> Iterator[list[str]]:
+    def held_back(self) -> Iterator[list[str]]:
         """Keep the lines that are told meanwhile, for whoever tells them later."""
         lines: list[str] = []
         tell, self._tell = self._tell, lines.append
@@ -85,7 +70,7 @@ class Telling:
             self._tell = tell
 
     @contextmanager
-    def together(self, expected: int) -> Iterator[None]:
+    def counted(self, expected: int) -> Iterator[None]:
         """Tell the number of what is alike, where up to so many events are expected and that is too many to tell."""
         self._counts = Counter() if expected > MOST_TOLD else None
         try:

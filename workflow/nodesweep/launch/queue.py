@@ -3,15 +3,17 @@
 import heapq
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+
+Rank = tuple[float, ...]
+"""The place of a layout in the queue; the lowest comes first."""
 
 
-class Waiting:
+class WaitingLayouts:
     """A queue of slugs; `rank` says what comes before what, and is asked again by `rerank`. For several threads."""
 
-    def __init__(self, rank: Callable[[str], Any]) -> None:
+    def __init__(self, rank: Callable[[str], Rank]) -> None:
         self._rank = rank
-        self._heap: list[tuple[Any, int, str]] = []
+        self._heap: list[tuple[Rank, int, str]] = []
         self._count = 0
         self._lock = threading.Lock()
 

@@ -1,9 +1,7 @@
 """What is kept of a run that has ended: its log is read once, for its outcome and its measurement."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from nodesweep.common.files import write_atomic
 from nodesweep.logs.custom_format import format_of
@@ -11,20 +9,22 @@ from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
 from nodesweep.results.measurement_file import measured_from
 from nodesweep.results.outcome import decide
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .journal_events import Ended
 from .records import terminal_record
 from .submission import Finished
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """A run that has ended: its terminal record, and what its log says."""
+class _UnmeasuredRun:
+    """A run that has ended and is not measured yet: its terminal record, and what its log says."""
 
     slug: str
-    record: dict[str, Any]
+    record: TerminalRecord
     reading: LogReading
 
 
@@ -33,9 +33,9 @@ class Recorder:
 
     def __init__(self, study: Study):
         self._study = study
-        self._unkept: list[_Ended] = []
+        self._unmeasured: list[_UnmeasuredRun] = []
 
-    def end(self, slug: str, job: Job, end: End) -> dict[str, Any]:
+    def end(self, slug: str, job: Job, end: End) -> TerminalRecord:
         """Decide the outcome of a job whose output has been collected, and write it into the journal."""
         path = self._study.journal(slug)
         state = journal.state(path)
@@ -46,20 +46,19 @@ class Recorder:
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         record = terminal_record(slug, job, state, end, decide(end, reading, meant.iterations.total))
-        journal.append(path, "ended", record=record)
+        journal.append(path, Ended(record=record))
         if layout and log.is_file():
-            self._unkept.append(_Ended(slug, record, reading))
+            self._unmeasured.append(_UnmeasuredRun(slug, record, reading))
         return record
 
-    def keep(self, finished: Iterable[Finished]) -> None:
-        """Write measurement.json, for which `nodesweep measure` would read logs again, and job.json.
-
-        The latter says that a layout needs no more runs.
-        """
-        while self._unkept:
-            ended = self._unkept.pop()
+    def write_measurements(self) -> None:
+        """Write measurement.json of the runs that have ended, for which `nodesweep measure` would read logs again."""
+        while self._unmeasured:
+            ended = self._unmeasured.pop()
             measured_from(self._study, self._study.layouts[ended.slug], ended.record, ended.reading)
+
+    def write_final_records(self, finished: Iterable[Finished]) -> None:
+        """Write job.json of the layouts that need no more runs."""
         for done in finished:
             if done.final:
-                text = json.dumps(done.record, indent=1, ensure_ascii=False) + "\n"
-                write_atomic(self._study.record(done.slug), text)
+                write_atomic(self._study.record(done.slug), done.record.to_json())

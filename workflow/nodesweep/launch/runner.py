@@ -1,32 +1,28 @@
 """The queue: which layout is submitted when, found again after a crash, and recorded when it ends."""
 
-import hashlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
-from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.common.outcomes import RETRIED
-from nodesweep.schedulers.base import End, Job, Scheduler, Sighting
-from nodesweep.schedulers.job_script import key_of
-from nodesweep.schedulers.markers import end_marker, has_started, revoke
+from nodesweep.common.outcomes import RETRIED, is_result
+from nodesweep.results.terminal_record import TerminalRecord
+from nodesweep.schedulers.base import End, Job, Scheduler
 from nodesweep.sweep.study import Study
 
 from . import journal
-from .backoff import Backoff
 from .decisions import Decisions, NotRun
-from .eta import Estimate
-from .hang_detection import OutputWatch
+from .eta import OpenRun, RunTimes, time_left
+from .forecasts import ExpectedRun
 from .history import ran_of
 from .journal import State
-from .progress import Progress, Telling
-from .queue import Waiting
+from .progress import EventLines, LaunchProgress
+from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import needs_run, not_run_record, summary
 from .submission import Finished, Policy, Submission
+from .submitter import RefusedSubmission, Submitter
+from .watcher import JobEnded, NeverStarted, Watcher
 
 
 class Runner:
@@ -50,10 +46,11 @@ class Runner:
         self._study = study
         self._scheduler = scheduler
         self._policy = policy
-        self._tell = Telling(tell, note)
+        self._tell = EventLines(tell, note)
         self._total, self._outcomes = total, Counter[str]()
-        self._decisions, self._estimate = decisions, Estimate(study.layouts, decisions)
-        self._waiting = Waiting(decisions.rank if decisions else list(study.layouts).index)
+        self._decisions, self._times = decisions, RunTimes()
+        in_order = {slug: (float(place),) for place, slug in enumerate(study.layouts)}
+        self._waiting = WaitingLayouts(decisions.rank if decisions else in_order.__getitem__)
         searched = study.sweep.search
         self._places = min(policy.jobs_at_once, searched.jobs_at_once) if searched else policy.jobs_at_once
         self._step_lock = threading.Lock()
@@ -61,8 +58,8 @@ class Runner:
         self._handed, self._done = set[str](), set[str]()
         self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
-        self._looks, self._accepts = Backoff(policy.poll_seconds), Backoff(policy.poll_seconds)
-        self._watch = OutputWatch(scheduler, policy.hang_seconds)
+        self._watcher = Watcher(study, scheduler, policy, self._tell)
+        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
     def running(self) -> list[Job]:
@@ -70,11 +67,18 @@ class Runner:
         return [submission.job for submission in self._open.values()]
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> LaunchProgress:
         """How far the layouts are that were, or will be, handed over."""
-        open_, left = list(self._open.values()), self._handed - self._done
-        running = {one.slug: time.monotonic() - one.runs_since for one in open_ if one.runs_since is not None}
-        return self._estimate.progress(running, len(open_), left, dict(self._outcomes), self._total)
+        opened, left, outcomes = list(self._open.values()), self._handed - self._done, dict(self._outcomes)
+        done = sum(outcomes.values())
+        total = max(self._total, done + len(left))
+        now = time.monotonic()
+        running = {one.slug: OpenRun(now - one.runs_since) for one in opened if one.runs_since is not None}
+        seconds = None
+        if running and done < total:
+            waiting = [slug for slug in left if slug not in running]
+            seconds = time_left(self._times, self._expected, running, waiting, total - done - len(left)).seconds
+        return LaunchProgress(done, total, len(running), len(opened) - len(running), outcomes, seconds)
 
     def recover(self) -> None:
         """Find every job an earlier launcher left, also those of layouts the sweep no longer holds.
@@ -93,7 +97,7 @@ class Runner:
                 self._open[slug] = Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
         if self._open:
             self._look()
-            self._recorder.keep([])
+            self._recorder.write_measurements()
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""
@@ -103,12 +107,11 @@ class Runner:
     def step(self) -> list[Finished]:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
         with self._step_lock:
-            finished = []
-            if self._open and (self._looks.due or (self._scheduler.poll_at_will and not self._looks.failures)):
-                finished = self._look()
-            with self._tell.together(min(self._places - len(self._open), len(self._waiting))):
+            finished = self._look() if self._open and self._watcher.due else []
+            with self._tell.counted(min(self._places - len(self._open), len(self._waiting))):
                 finished += self._submit_waiting()
-            self._recorder.keep(finished)  # last, since meanwhile the next job runs
+            self._recorder.write_measurements()  # last, since meanwhile the next job runs
+            self._recorder.write_final_records(finished)
             return finished
 
     def wait(self, seconds: float) -> None:
@@ -128,129 +131,54 @@ class Runner:
             return self.running
 
     def _look(self) -> list[Finished]:
-        """Ask for all open submissions at once, and act on what is new; no answer is no news."""
-        try:
-            seen = self._scheduler.poll(self.running)
-        except SchedulerAway as error:
-            if not self._looks.failures:
-                self._tell(f"no answer from the scheduler ({error}); asking again until there is one")
-            self._looks.failed()
-            return []
-        if self._looks.failures:
-            self._tell("the scheduler answers again")
-        self._looks.succeeded()
-        finished = []
-        ended = sum(one is not None and one.end is not None for one in seen.values())
-        with self._tell.together(max(ended, sum(one.adopted for one in self._open.values()))):
-            for submission in list(self._open.values()):
-                sighting = seen.get(submission.job.key)
-                if sighting is None:
-                    finished += self._missing(submission)
-                elif sighting.end is not None:
-                    finished += self._ended(submission, sighting.end, sighting.id)
-                else:
-                    self._alive(submission, sighting)
+        """Ask for all open submissions at once, and act on those that are over."""
+        finished: list[Finished] = []
+        for over in self._watcher.look(list(self._open.values())):
+            finished += self._give_up(over) if isinstance(over, NeverStarted) else self._ended(over)
         return finished
 
-    def _alive(self, submission: Submission, sighting: Sighting) -> None:
-        """Note what is new about a job that has not ended."""
-        slug, job = submission.slug, submission.job
-        submission.missed = 0
-        if submission.adopted or not job.id:
-            submission.job = job = replace(job, id=sighting.id)
-            journal.append(self._study.journal(slug), "adopted", key=job.key, job_id=job.id)
-            verb = "still runs" if sighting.state == "running" else "still waits"
-            self._tell.alike("of an earlier launcher taken over", f"{slug}: {verb} as job {job.id}; taken over")
-            submission.adopted = False
-        held = sighting.word if sighting.state == "held" else ""
-        if held != submission.told:
-            submission.told = held
-            journal.append(self._study.journal(slug), "held", key=job.key, word=held)
-            if held:
-                self._tell(f"{slug}: job {job.id} does not start by itself: {held}")
-        if sighting.state == "running":
-            submission.runs_since = submission.runs_since or time.monotonic()
-            if (silent_seconds := self._watch.silent(job)) is not None:
-                self._hangs(slug, job, silent_seconds)
-
-    def _hangs(self, slug: str, job: Job, silent_seconds: float) -> None:
-        """Report a job that no longer says anything, and end it where the profile says so."""
-        log = f"{job.key}.log"
-        if self._policy.on_hang == "report":
-            self._tell(f"{slug}: job {job.id} has said nothing for {silent_seconds:.0f} s; it may hang [{log}]")
-            return
-        self._tell(f"{slug}: job {job.id} has said nothing for {silent_seconds:.0f} s; cancelled as hanging [{log}]")
-        journal.append(self._study.journal(slug), "hung", key=job.key, silent_seconds=round(silent_seconds))
-        self._cancel(job)
-
-    def _cancel(self, job: Job) -> None:
-        try:
-            self._scheduler.cancel([job])
-        except SchedulerAway as error:
-            self._tell(f"job {job.id} could not be cancelled: {error}")
-
-    def _missing(self, submission: Submission) -> list[Finished]:
-        """A submission in none of the listings: absence is no end, until nothing else is left to explain it."""
-        job, patience, now = submission.job, self._scheduler.patience, time.monotonic()
-        submission.missed += 1
-        submission.missing_since = submission.missing_since if submission.missed > 1 else now
-        seconds = now - submission.missing_since
-        marker = end_marker(job.directory, job.key)
-        if marker is not None:
-            return self._ended(submission, marker, job.id)
-        if submission.missed < patience.polls:
-            return []
-        if not job.id and seconds >= patience.unclear_seconds and not has_started(job.directory, job.key):
-            return self._give_up(submission)
-        if seconds >= patience.lost_seconds and (job.id or has_started(job.directory, job.key)):
-            revoke(job.directory, job.key)
-            return self._ended(submission, End(None, "lost", "not listed, and no exit marker"), job.id)
-        return []
-
-    def _give_up(self, submission: Submission) -> list[Finished]:
-        """No job came of a submission: see to it that none ever will, then try again."""
-        slug, job = submission.slug, submission.job
-        if not revoke(job.directory, job.key):  # it has started in this moment
-            return []
-        reason = submission.complaint or "was never started"
-        journal.append(self._study.journal(slug), "revoked", key=job.key, reason=reason)
+    def _give_up(self, over: NeverStarted) -> list[Finished]:
+        """No job came of a submission, and none ever will: try again, unless that has come to nothing too often."""
+        submission, slug = over.submission, over.submission.slug
         del self._open[slug]
         if slug not in self._handed:
             return []
         if submission.crowded:
-            self._accepts.failed()
+            self._submitter.accepts.failed()
         elif self._tried[slug] >= self._policy.retries:
-            return self._refused(slug, job, f"{self._tried[slug] + 1} submissions came to nothing; the last: {reason}")
+            tried = self._tried[slug] + 1
+            reason = f"{tried} submissions came to nothing; the last: {over.reason}"
+            return self._refused(slug, RefusedSubmission(submission.job, reason))
         else:
             self._tried[slug] += 1
         self._tell(f"{slug}: no job came of its submission; submitting it again")
         self.add([slug])
         return []
 
-    def _ended(self, submission: Submission, end: End, job_id: str) -> list[Finished]:
-        """Record a job that has ended; where nothing hangs on it the next runs while its log, maybe long, is read."""
+    def _ended(self, over: JobEnded) -> list[Finished]:
+        """Record an ended job. If no decision depends on it, submit the next job before reading the log, maybe long."""
         awaited = self._decisions is not None and self._decisions.awaits_ends
-        if awaited or (end.exit_code, end.cause) != (0, None):
-            return self._settle(submission, end, job_id)
-        with self._tell.kept() as lines:
+        if awaited or (over.end.exit_code, over.end.cause) != (0, None):
+            return self._settle(over)
+        with self._tell.held_back() as lines:
             finished = self._submit_waiting(freed=1)
-        finished += self._settle(submission, end, job_id)
+        finished += self._settle(over)
         for line in lines:
             self._tell(line)
         return finished
 
-    def _settle(self, submission: Submission, end: End, job_id: str) -> list[Finished]:
+    def _settle(self, over: JobEnded) -> list[Finished]:
         """Record an end; after a failure that was not its own, the layout is submitted again."""
-        slug = submission.slug
-        record = self._record(slug, replace(submission.job, id=job_id or submission.job.id), end)
+        submission, slug = over.submission, over.submission.slug
+        record = self._record(slug, over.job, over.end)
         del self._open[slug]
         self._learn(slug, record)
-        self._watch.forget(submission.job)
+        self._watcher.forget(over.job)
         if slug not in self._handed:
             when = "while no launcher was there" if submission.adopted else "as a layout the sweep no longer holds"
-            self._tell.alike(f"ended {when}: {record['outcome']}", f"{slug}: ended {when}: {summary(record)}")
+            self._tell.one_of_many(f"ended {when}: {record.outcome}", f"{slug}: ended {when}: {summary(record)}")
             return []
-        if record["outcome"] in RETRIED and self._tried[slug] < self._policy.retries:
+        if record.outcome in RETRIED and self._tried[slug] < self._policy.retries:
             self._tried[slug] += 1
             self._tell(f"{slug}: {summary(record)}; submitting it again")
             self.add([slug])
@@ -259,8 +187,9 @@ class Runner:
 
     def _submit_waiting(self, freed: int = 0) -> list[Finished]:
         """Submit what waits for a place; `freed`: places of jobs that have ended, though they are not recorded yet."""
-        finished, held = [], []
-        while len(self._open) < self._places + freed and not self._looks.failures:
+        finished: list[Finished] = []
+        held: list[str] = []
+        while len(self._open) < self._places + freed and self._watcher.answered:
             slug = self._waiting.pop()
             if slug is None:
                 break
@@ -270,7 +199,7 @@ class Runner:
             tried_here = self._tried[slug] > 0
             if state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record):
                 finished.append(self._finish(slug, state.record))
-            elif not self._accepts.due and self._accepts.failures:
+            elif not self._submitter.accepts.due and self._submitter.accepts.failures:
                 held.append(slug)
                 break
             elif (found := self._not_run(slug, state)) is None:
@@ -290,63 +219,48 @@ class Runner:
         found = self._decisions.not_run(slug, sum(filter(None, most)))
         return None if found and found.outcome == "pruned" and state.attempt else found
 
-    def _learn(self, slug: str, record: dict[str, Any]) -> None:
-        """Let decisions know how a run ended."""
-        if self._decisions is None or slug not in self._study.layouts:
-            return
-        self._estimate.ended(slug, record)
-        if self._decisions.searches:
-            self._recorder.keep([])
-        self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
-        if self._decisions.searches:
-            self._waiting.rerank()
-
     def _submit(self, slug: str, state: State) -> list[Finished]:
-        """Submit one layout, intent first; a refusal is its end."""
-        script, path = self._study.script(slug), self._study.journal(slug)
-        attempt = state.attempt + 1
-        job = Job(f"{key_of(self._study.folder, slug)}-a{attempt}", "", path.parent)
-        digest = hashlib.sha256(script.read_bytes()).hexdigest()
-        asked = {
-            "scheduler": self._study.sweep.machine.scheduler,
-            "elapse_limit_seconds": self._study.layouts[slug].elapse_limit_seconds,
-        }
-        journal.append(path, "intent", key=job.key, attempt=attempt, script_sha256=digest, **asked)
-        try:
-            job_id = self._scheduler.submit(script, job.key)
-        except Throttled as error:
-            journal.append(path, "deferred", key=job.key, reason=str(error))
-            if not self._accepts.failures:
-                self._tell(f"the scheduler takes no more jobs for now ({error}); the others wait")
-            self._accepts.failed()
+        """Submit one layout; a refusal is its end."""
+        made = self._submitter.submit(slug, state)
+        if isinstance(made, RefusedSubmission):
+            return self._refused(slug, made)
+        if made is None:
             self.add([slug])
-            return []
-        except SubmissionUnclear as error:
-            self._tell(f"{slug}: {error}; looking for its job before anything else")
-            self._open[slug] = Submission(slug, job, adopted=False, complaint=str(error), crowded=error.crowded)
-            return []
-        except SchedulerError as error:
-            journal.append(path, "refused", key=job.key, reason=str(error))
-            return self._refused(slug, job, str(error))
-        self._accepts.succeeded()
-        journal.append(path, "submitted", key=job.key, job_id=job_id)
-        verb, since = ("started", time.monotonic()) if self._scheduler.poll_at_will else ("submitted", None)
-        self._open[slug] = Submission(slug, replace(job, id=job_id), adopted=False, runs_since=since)
-        self._tell.alike(verb, f"{slug}: {verb} as job {job_id}")
+        else:
+            self._open[slug] = made
         return []
 
-    def _refused(self, slug: str, job: Job, reason: str) -> list[Finished]:
-        return [self._finish(slug, self._record(slug, job, End(None, "launch_failed", reason)))]
+    def _refused(self, slug: str, refused: RefusedSubmission) -> list[Finished]:
+        end = End(None, "launch_failed", refused.reason)
+        return [self._finish(slug, self._record(slug, refused.job, end))]
 
-    def _record(self, slug: str, job: Job, end: End) -> dict[str, Any]:
+    def _record(self, slug: str, job: Job, end: End) -> TerminalRecord:
         """Have a job's output where it is looked for, and record its end."""
         self._scheduler.collect(job)
         return self._recorder.end(slug, job, end)
 
-    def _finish(self, slug: str, record: dict[str, Any]) -> Finished:
+    def _learn(self, slug: str, record: TerminalRecord) -> None:
+        """Let estimate and decisions know how a run ended."""
+        if self._decisions is None or slug not in self._study.layouts:
+            return
+        if is_result(record.outcome) and (seconds := record.run_seconds) is not None:
+            self._times.add(seconds, self._expected(slug))
+        if self._decisions.searches:
+            self._recorder.write_measurements()
+        self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
+        if self._decisions.searches:
+            self._waiting.rerank()
+
+    def _expected(self, slug: str) -> ExpectedRun | None:
+        """What the run of a layout is foreseen to take; None for one that the sweep no longer holds."""
+        if self._decisions is None or slug not in self._study.layouts:
+            return None
+        return self._decisions.forecasts.expected_run(slug)
+
+    def _finish(self, slug: str, record: TerminalRecord) -> Finished:
         """Report a layout."""
         final = not needs_run(self._study, record)
         self._done.add(slug)
-        self._outcomes[record["outcome"]] += 1
+        self._outcomes[record.outcome] += 1
         self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final)

@@ -1,12 +1,30 @@
-"""What Snakefile and executor ask: the study this Snakemake process works on, and how rules call nodesweep."""
+"""All that depends on how Snakemake works inside, as seen in 9.27; tests/launch/test_snakemake.py notices changes.
+
+For the rest the plugins and the Snakefile use what Snakemake documents. What stands here, and why:
+
+- `check_command_line` reads the command line while Snakemake makes the executor's settings. There is no later moment:
+  then Snakemake reads the config files itself, names neither file nor line of broken YAML, and runs code in a file that
+  asks for its YAML extension.
+- `_chosen` keeps the executor's `machine` for the Snakefile: Snakemake hands an executor's settings to the executor
+  alone, after the Snakefile was read (`DAGApi.execute_workflow`).
+- `layouts_to_run` and `tabulate_after_failure` ask Snakemake's workflow for what its interfaces do not have.
+- `interrupt_on_sigterm` takes SIGTERM from Snakemake's scheduler, which would answer it by waiting for the whole sweep.
+- `CHATTER`: Snakemake tells its remarks apart by no event, so that their words must do.
+"""
 
 import argparse
 import json
 import shlex
+import signal
+import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.loader import load_sweep
@@ -15,30 +33,66 @@ from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 from .reruns import withdraw_records
 from .time_limits import with_limits
 
+CHATTER = (
+    "Building DAG of jobs",
+    "Using shell: ",
+    "Select jobs to execute",
+    "Conda environments: ignored",
+    "Elapsed time: ",
+    "Assuming unrestricted shared filesystem",
+)
+"""How Snakemake's remarks begin that say nothing of a sweep and have no event; one that is worded anew is shown."""
 
-def study_of(workflow: Any) -> Study:
-    """The study of `--configfile` and `--config`, the quickstart where neither names one.
 
-    Ends the process with one message where it cannot be used: Snakemake would print a traceback.
+class _ConfigSettings(Protocol):
+    configfiles: Iterable[Path]
+    config: dict[str, Any]
+
+
+class _DagSettings(Protocol):
+    omit_from: Iterable[str]
+
+
+class _Rule(Protocol):
+    name: str
+
+
+class _SnakemakeJob(Protocol):
+    rule: _Rule
+
+
+class _Dag(Protocol):
+    def needrun_jobs(self) -> Iterable[_SnakemakeJob]: ...
+
+
+class SnakemakeWorkflow(Protocol):
+    """What is used of Snakemake's `Workflow`."""
+
+    config_settings: _ConfigSettings
+    dag_settings: _DagSettings
+    dag: _Dag
+
+
+@dataclass
+class _Chosen:
+    """The executor of this process: `machine`, for sweeps written for another scheduler, empty for none.
+
+    `executor`: whether nodesweep's own was asked for, by a profile or on the command line.
     """
-    try:
-        return _study(*_arguments(workflow))
-    except NodesweepError as error:
-        raise SystemExit(f"Error: {error}") from None
+
+    executor: bool = False
+    machine: str = ""
 
 
-_profile: dict[str, str] = {}
-"""What the profile of this process says of the sweep: its `machine`, for sweeps written for another scheduler."""
+_chosen = _Chosen()
 
 
 def check_command_line(words: list[str], machine: str) -> None:
     """Check the sweep a snakemake command line names before Snakemake reads its files in its own way.
 
-    Snakemake says neither file nor line of broken YAML, and runs code in a file that asks for its YAML extension.
-    Records that no longer hold go as well: Snakemake runs what lacks its record. `machine`: the profile's, or empty.
-    Raises NodesweepError.
+    `machine`: the profile's, or empty. Raises NodesweepError, or ValueError for a --config that is no KEY=VALUE.
     """
-    _profile["machine"] = machine
+    _chosen.executor, _chosen.machine = True, machine
     from snakemake.cli import parse_config  # it imports the executor plugins, which import this module
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -47,17 +101,63 @@ def check_command_line(words: list[str], machine: str) -> None:
     named = parser.parse_known_args(words)[0]
     if named.configfile:
         paths = tuple(str(path.absolute()) for path in named.configfile)
-        withdraw_records(_study(paths, _overrides(paths, parse_config(named.config))))
+        _study(paths, _overrides(paths, parse_config(named.config)))
 
 
-def command_of(workflow: Any) -> str:
+def study_of(workflow: SnakemakeWorkflow) -> Study:
+    """The study of `--configfile` and `--config`, the quickstart where neither names one; raises NodesweepError."""
+    return _study(*_named(workflow))
+
+
+def prepared_study_of(workflow: SnakemakeWorkflow) -> Study:
+    """The study for the Snakefile; a launcher first takes back the records that no longer hold.
+
+    Snakemake then runs what lacks its record. Ends the process with one message where the study cannot be used:
+    Snakemake would print a traceback.
+    """
+    try:
+        study = study_of(workflow)
+        if _chosen.executor:
+            withdraw_records(study)
+        return study
+    except NodesweepError as error:
+        raise SystemExit(f"Error: {error}") from None
+
+
+def command_of(workflow: SnakemakeWorkflow) -> str:
     """The shell words that call nodesweep on the same study: `<command> plan`, ..."""
-    paths, overrides = _arguments(workflow)
+    return shlex.join(_command(workflow))
+
+
+def tabulate_after_failure(workflow: SnakemakeWorkflow) -> None:
+    """Make the tables of a sweep that failed in part, but for what --omit-from names and what follows.
+
+    Each step says itself what is wrong. Whoever interrupts a step need not wait for the others.
+    """
+    unwanted = set(workflow.dag_settings.omit_from)
+    with suppress(KeyboardInterrupt):
+        for step in takewhile(lambda step: step not in unwanted, ("measure", "tables", "figures", "report")):
+            if subprocess.run([*_command(workflow), step], check=False).returncode:
+                return
+
+
+def layouts_to_run(workflow: SnakemakeWorkflow) -> int:
+    """How many layouts Snakemake is going to hand over, some at a time."""
+    return sum(job.rule.name == "run" for job in workflow.dag.needrun_jobs())
+
+
+def interrupt_on_sigterm() -> None:
+    """Have SIGTERM end the launcher as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _command(workflow: SnakemakeWorkflow) -> list[str]:
+    paths, overrides = _named(workflow)
     words = [sys.executable, "-m", "nodesweep", *(word for path in paths for word in ("--configfile", path))]
-    return shlex.join([*words, "--config", overrides] if overrides != "{}" else words)
+    return [*words, "--config", overrides] if overrides != "{}" else words
 
 
-def _arguments(workflow: Any) -> tuple[tuple[str, ...], str]:
+def _named(workflow: SnakemakeWorkflow) -> tuple[tuple[str, ...], str]:
     settings = workflow.config_settings
     paths = tuple(str(path) for path in settings.configfiles) or (str(DEFAULT_SWEEP),)
     return paths, _overrides(paths, dict(settings.config))
@@ -68,7 +168,7 @@ def _overrides(paths: tuple[str, ...], config: dict[str, Any]) -> str:
 
     A profile's machine takes the place of one of another scheduler, unless the command line names a machine.
     """
-    machine = _profile.get("machine")
+    machine = _chosen.machine
     if machine and "machine" not in config:
         files = [Path(path) for path in paths]
         own, other = (load_sweep(files, changes)[0].machine for changes in (config, {**config, "machine": machine}))

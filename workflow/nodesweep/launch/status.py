@@ -1,10 +1,10 @@
 """Where the layouts of a sweep stand by their files: one value a layout, and what all of them add up to."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 from nodesweep.common.durations import in_words
 from nodesweep.common.text import plain
@@ -12,15 +12,12 @@ from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.warmup import timed, warm_up_records
-from nodesweep.performance.cost import node_hours
 from nodesweep.results.measure import memory_of
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.layout import Layout
 
-from .eta import Foreseen, Pace, seconds_left
-
-Group = Literal["waiting", "queued", "running", "ended", "not run"]
+StatusGroup = Literal["waiting", "queued", "running", "ended", "not run"]
 RECENT = 10
-SUBMITTING_SECONDS = 60.0
 SILENT_ITERATIONS = 10
 SILENT_SECONDS = 300.0
 SILENT_AT_FIRST_SECONDS = 1800.0
@@ -29,7 +26,7 @@ MEMORY_SOURCES = ("log-max-reserved", "log-max-allocated", "log-node-used")
 
 
 @dataclass(frozen=True)
-class Standing:
+class LayoutStatus:
     """Where a layout stands: `word` says it, for `seconds` by now, or after so many where it has ended.
 
     `job_id`, `key`: of its last submission. `attempt`: its number. `before`: how the one before it ended. `reason`: why
@@ -39,7 +36,7 @@ class Standing:
 
     slug: str
     layout: Layout
-    group: Group
+    group: StatusGroup
     word: str
     seconds: float | None = None
     job_id: str = ""
@@ -50,13 +47,13 @@ class Standing:
     reason: str = ""
     troubled: bool = False
     again: bool = False
-    record: Mapping[str, Any] | None = None
+    record: TerminalRecord | None = None
     spent_node_hours: float = 0.0
 
 
 @dataclass(frozen=True)
-class Detail:
-    """What the log of a run says so far: iterations done of all, seconds of one now, its memory and where that is from.
+class LogProgress:
+    """What the log of a run says so far: iterations done of all, seconds of one now, the highest memory.
 
     `silent_seconds`: for how long a running job has said nothing, where that is so long that it may hang.
     """
@@ -69,74 +66,63 @@ class Detail:
 
     @property
     def left_seconds(self) -> float | None:
-        """What its iterations will still take at the pace of now."""
+        """What the remaining iterations will still take at the pace of now."""
         return None if self.iteration_seconds is None else max(self.total - self.done, 0) * self.iteration_seconds
 
 
+def may_hang(progress: LogProgress | None) -> bool:
+    """Whether the log of a running job has not grown for so long that it may hang."""
+    return progress is not None and progress.silent_seconds is not None
+
+
 @dataclass(frozen=True)
-class Row:
-    """A layout as it is shown: its name among the others, where it stands, its log, seconds foreseen an iteration."""
+class StatusRow:
+    """A layout as it is shown: its name among the others, where it stands, its log, seconds foreseen an iteration.
+
+    `guess`: the seconds foreseen rest on no run.
+    """
 
     label: str
-    standing: Standing
-    detail: Detail | None
+    status: LayoutStatus
+    progress: LogProgress | None
     foreseen_seconds: float | None
     guess: bool = False
 
     @property
     def troubled(self) -> bool:
         """Whether somebody should look at it."""
-        silent = self.detail is not None and self.detail.silent_seconds is not None
-        return self.standing.troubled or (self.standing.group == "running" and silent)
+        return self.status.troubled or (self.status.group == "running" and may_hang(self.progress))
 
     @property
     def remark(self) -> str:
         """What else is to be said of it, in one line."""
-        standing, words = self.standing, []
-        if self.detail is not None and self.detail.silent_seconds is not None:
-            words.append(f"silent for {in_words(self.detail.silent_seconds)}, may hang")
-        if standing.attempt > 1:
-            before = f" after {standing.before.replace('_', ' ')}" if standing.before else ""
-            words.append(f"attempt {standing.attempt}{before}")
-        if standing.reason:
-            words.append(plain(standing.reason, 160))
-        if standing.again:
+        status, words = self.status, []
+        if self.progress is not None and self.progress.silent_seconds is not None:
+            words.append(f"silent for {in_words(self.progress.silent_seconds)}, may hang")
+        if status.attempt > 1:
+            before = f" after {status.before.replace('_', ' ')}" if status.before else ""
+            words.append(f"attempt {status.attempt}{before}")
+        if status.reason:
+            words.append(plain(status.reason, 160))
+        if status.again:
             words.append("runs again")
         return plain("; ".join(words), 200)
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """What a sweep adds up to: counts by word; seconds left, an estimate; node-hours spent, and foreseen for the rest.
-
-    `at_once`: how many may be queued or running at once, where known. `others`: how many have run that are none of it.
-    """
-
-    name: str
-    counts: Mapping[str, int]
-    done: int
-    total: int
-    running: int
-    left_seconds: float | None
-    spent_node_hours: float
-    left_node_hours: float | None
-    budget_node_hours: float | None = None
-    at_once: int | None = None
-    troubled: int = 0
-    others: int = 0
-
-
-def detail_of(layout: Layout, record: Mapping[str, Any], reading: LogReading, silent_seconds: float | None) -> Detail:
+def log_progress(
+    layout: Layout, record: TerminalRecord | None, reading: LogReading, silent_seconds: float | None
+) -> LogProgress:
     """What is told of a run by its log so far; `silent_seconds`: since it grew last, None for a run that has ended."""
     records = timed(reading)
     used = records[warm_up_records(reading, layout.iterations.warmup) :]
-    seconds = median(row.seconds for row in used[-RECENT:]) if used else None
+    recent = [row.seconds for row in used[-RECENT:] if row.seconds is not None]
+    seconds = median(recent) if recent else None
     sources = dict.fromkeys((layout.workload.memory_source, *MEMORY_SOURCES))
     memory = next(filter(None, (memory_of(record, reading, source) for source in sources)), None)
     done = reading.iterations_done
     least = max(SILENT_SECONDS, SILENT_ITERATIONS * seconds) if seconds else SILENT_AT_FIRST_SECONDS
     silent = silent_seconds if silent_seconds is not None and silent_seconds >= least else None
-    return Detail(done, layout.iterations.total, seconds, memory.peak_mib if memory else None, silent)
+    return LogProgress(done, layout.iterations.total, seconds, memory.peak_mib if memory else None, silent)
 
 
 _LABELLED = [row for row in LAYOUT_FIELDS.values() if not row.worked_out]
@@ -164,83 +150,3 @@ def _usual(row: LayoutField, words: Collection[str]) -> str | None:
         return None
     ((word, count),) = Counter(words).most_common(1)
     return word if count >= (1 if row.parallel else USUAL) * len(words) else None
-
-
-_WORDS = {word: place for place, word in enumerate(("running", "ending", "held", "queued", "submitting", "pending"))}
-_ORDER = {"running": 1, "queued": 2, "ended": 4, "waiting": 5, "not run": 6}
-
-
-def by_importance(standing: Standing, troubled: bool) -> int:
-    """What comes first where not all can be shown: trouble, what runs, what is queued, what failed, what else ended."""
-    if troubled:
-        return 0
-    if standing.group == "ended" and standing.word != "ok":
-        return 3
-    return _ORDER[standing.group]
-
-
-def summed(
-    name: str,
-    standings: Iterable[Standing],
-    details: Mapping[str, Detail],
-    expected: Mapping[str, Foreseen | None],
-    **known: Any,
-) -> Sweep:
-    """All layouts together; `expected` by slug where foreseen, `known`: what else is known of the sweep."""
-    standings = list(standings)
-    pace = _pace(standings, details, expected)
-    runs = [one for one in standings if one.group == "running"]
-    waits = [one for one in standings if one.group in ("queued", "waiting")]
-    left = {one.slug: _left_of(one, details.get(one.slug), pace.expected(expected.get(one.slug))) for one in runs}
-    left |= {one.slug: pace.expected(expected.get(one.slug)) for one in waits}
-    seconds = [[left[one.slug] for one in group] for group in (runs, waits)]
-    done = sum(one.group in ("ended", "not run") for one in standings)
-    passed = sum(node_hours(one.seconds or 0.0, one.layout.nodes) for one in runs)
-    silent = {slug for slug, detail in details.items() if detail.silent_seconds is not None}
-    return Sweep(
-        name,
-        _counts(standings),
-        done,
-        len(standings),
-        len(runs),
-        seconds_left(*seconds, len(runs)) if runs else None,
-        sum(one.spent_node_hours for one in standings) + passed,
-        _hours_left([*runs, *waits], left),
-        troubled=sum(one.troubled or one.slug in silent for one in standings),
-        **known,
-    )
-
-
-def _counts(standings: Sequence[Standing]) -> dict[str, int]:
-    """How many are where: first what is under way, then what has ended, the most frequent first."""
-    counts = Counter(one.word for one in standings)
-    return dict(sorted(counts.items(), key=lambda item: (_WORDS.get(item[0], len(_WORDS)), -item[1])))
-
-
-def _pace(
-    standings: Sequence[Standing], details: Mapping[str, Detail], expected: Mapping[str, Foreseen | None]
-) -> Pace:
-    """What runs that went well took, and, until there are any, what those that run will take at the pace of now."""
-    ended, now = Pace(), Pace()
-    for one in standings:
-        if one.word == "ok" and one.seconds:
-            ended.ended(one.seconds, expected.get(one.slug))
-        detail = details.get(one.slug)
-        if one.group == "running" and detail is not None and detail.left_seconds is not None and one.seconds:
-            now.ended(one.seconds + detail.left_seconds, expected.get(one.slug))
-    return ended if ended.learned else now
-
-
-def _left_of(standing: Standing, detail: Detail | None, expected: float | None) -> float | None:
-    """What a running job will still take: by its own iterations, else by what is expected of it."""
-    if detail is not None and detail.left_seconds is not None:
-        return detail.left_seconds
-    return None if expected is None or standing.seconds is None else max(expected - standing.seconds, 0.0)
-
-
-def _hours_left(standings: Sequence[Standing], left: Mapping[str, float | None]) -> float | None:
-    """Node-hours of what has not ended; None where nothing is known of some."""
-    hours = [
-        None if (seconds := left[one.slug]) is None else node_hours(seconds, one.layout.nodes) for one in standings
-    ]
-    return None if None in hours else sum(filter(None, hours))

@@ -1,8 +1,9 @@
 """What a profile decides about submitting, a submission under way, and a layout that is done with."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import Job
 
 
@@ -27,7 +28,7 @@ class Finished:
     """A layout this invocation is done with: its terminal record, and whether it needs no more runs."""
 
     slug: str
-    record: dict[str, Any]
+    record: TerminalRecord
     final: bool
 
 
@@ -35,8 +36,8 @@ class Finished:
 class Submission:
     """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it.
 
-    `runs_since`: when it was first seen to run, by the monotonic clock. `told`: why it does not start by itself, in its
-    scheduler's word.
+    `runs_since`: when it was first seen to run, by the monotonic clock. `held`: why it does not start by itself, in its
+    scheduler's word. `complaint`, `crowded`: what the scheduler said when it was not clear whether it made a job.
     """
 
     slug: str
@@ -46,5 +47,5 @@ class Submission:
     crowded: bool = False
     missed: int = 0
     missing_since: float = 0.0
-    told: str = ""
+    held: str = ""
     runs_since: float | None = None

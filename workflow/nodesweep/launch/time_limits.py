@@ -12,7 +12,7 @@ from nodesweep.sweep.study import Study
 
 
 def with_limits(study: Study) -> Study:
-    """The same with time limits by prediction, for layouts of a batch system whose config does not say how long."""
+    """The study with time limits by prediction, for layouts of a batch system whose config does not say how long."""
     unsaid = [
         layout
         for layout in study.layouts.values()

@@ -1,4 +1,4 @@
-"""A sweep's status as lines of a terminal: each layout on one line, whatever the width. The room that needs rich."""
+"""A sweep's status as lines of a terminal: each layout on one line, whatever the width."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,31 +8,36 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from nodesweep.common.durations import clock, in_words
+from nodesweep.common.outcomes import OUTCOMES
 from nodesweep.common.text import plain
-from nodesweep.launch.status import Row, Sweep
+from nodesweep.launch.status import StatusRow
+from nodesweep.launch.sweep_status import SweepStatus
 
 LABEL_CELLS, LEAST_REMARK_CELLS, MOST_REMARK_CELLS = 40, 12, 100
 GAP = 2
-STYLES = {
-    **dict.fromkeys(("running", "ending"), "cyan"),
-    "ok": "green",
-    **dict.fromkeys(("oom", "timeout", "held", "submitting"), "yellow"),
-    **dict.fromkeys(("pending", "queued", "pruned", "skipped"), "dim"),
+STYLES: dict[str, str] = {
+    **{name: outcome.colour for name, outcome in OUTCOMES.items()},
+    "running": "cyan",
+    "ending": "cyan",
+    "held": "yellow",
+    "submitting": "yellow",
+    "pending": "dim",
+    "queued": "dim",
 }
-OTHER_ENDS = "red"
+OTHER_WORDS = "red"
 
 
-def _state(row: Row) -> str:
-    return row.standing.word.replace("_", " ")
+def _state(row: StatusRow) -> str:
+    return row.status.word.replace("_", " ")
 
 
-def _time(row: Row) -> str:
-    return clock(row.standing.seconds)
+def _time(row: StatusRow) -> str:
+    return clock(row.status.seconds)
 
 
-def _iteration(row: Row) -> str:
-    detail = row.detail
-    return "-" if detail is None or row.standing.group == "queued" else f"{detail.done}/{detail.total}"
+def _iteration(row: StatusRow) -> str:
+    progress = row.progress
+    return "-" if progress is None or row.status.group == "queued" else f"{progress.done}/{progress.total}"
 
 
 def _seconds(value: float | None) -> str:
@@ -46,46 +51,46 @@ def _seconds(value: float | None) -> str:
     return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
-def _measured(row: Row) -> str:
-    return _seconds(row.detail.iteration_seconds if row.detail else None)
+def _measured(row: StatusRow) -> str:
+    return _seconds(row.progress.iteration_seconds if row.progress else None)
 
 
-def _foreseen(row: Row) -> str:
+def _foreseen(row: StatusRow) -> str:
     return ("~" if row.guess else "") + _seconds(row.foreseen_seconds)
 
 
-def _memory(row: Row) -> str:
-    mib = row.detail.memory_mib if row.detail else None
+def _memory(row: StatusRow) -> str:
+    mib = row.progress.memory_mib if row.progress else None
     if mib is None:
         return "-"
     return f"{mib / 1024:.1f} GiB" if mib >= 10240 else f"{mib:.0f} MiB"
 
 
 @dataclass(frozen=True)
-class _Column:
+class StatusColumn:
     """A column of the table: `goes` is its place among those that go where there is no room, 0 for one that stays."""
 
     heading: str
-    cell: Callable[[Row], str]
+    cell: Callable[[StatusRow], str]
     most: int
     goes: int = 0
     left: bool = False
 
 
 COLUMNS = (
-    _Column("Layout", lambda row: plain(row.label, 120), LABEL_CELLS, left=True),
-    _Column("State", _state, 13, left=True),
-    _Column("Job", lambda row: plain(row.standing.job_id, 40) or "-", 16, goes=1, left=True),
-    _Column("Time", _time, 9),
-    _Column("Iteration", _iteration, 13),
-    _Column("s/it", _measured, 8),
-    _Column("foreseen", _foreseen, 9, goes=3),
-    _Column("Memory", _memory, 9, goes=2),
+    StatusColumn("Layout", lambda row: plain(row.label, 120), LABEL_CELLS, left=True),
+    StatusColumn("State", _state, 13, left=True),
+    StatusColumn("Job", lambda row: plain(row.status.job_id, 40) or "-", 16, goes=1, left=True),
+    StatusColumn("Time", _time, 9),
+    StatusColumn("Iteration", _iteration, 13),
+    StatusColumn("s/it", _measured, 8),
+    StatusColumn("foreseen", _foreseen, 9, goes=3),
+    StatusColumn("Memory", _memory, 9, goes=2),
 )
-REMARK = _Column("Remark", lambda row: row.remark, MOST_REMARK_CELLS, left=True)
+REMARK = StatusColumn("Remark", lambda row: row.remark, MOST_REMARK_CELLS, left=True)
 
 
-def table(rows: Sequence[Row], width: int) -> list[Text]:
+def table(rows: Sequence[StatusRow], width: int) -> list[Text]:
     """A heading and a line a row, none wider than `width` cells.
 
     Columns go in a fixed order where there is no room: job, memory, what was foreseen; the layout's name is cut last.
@@ -109,10 +114,10 @@ def table(rows: Sequence[Row], width: int) -> list[Text]:
         _add(lines[0], column.heading, cells_wide, column.left, "bold")
     if room:
         _add(lines[0], REMARK.heading, room, True, "bold")
-    for row, line in zip(rows, cells, strict=True):
+    for row, row_cells in zip(rows, cells, strict=True):
         text = Text(no_wrap=True)
         for column, cells_wide, index in columns:
-            _add(text, line[index], cells_wide, column.left, _style(row) if column.heading == "State" else "")
+            _add(text, row_cells[index], cells_wide, column.left, _style(row) if column.heading == "State" else "")
         if room:
             _add(text, row.remark, room, True, "yellow" if row.troubled else "")
         lines.append(text)
@@ -146,11 +151,11 @@ def _add(line: Text, text: str, cells: int, left: bool, style: str) -> None:
     line.append(text, style)
 
 
-def _style(row: Row) -> str:
-    return "bold red" if row.troubled else STYLES.get(row.standing.word, OTHER_ENDS)
+def _style(row: StatusRow) -> str:
+    return "bold red" if row.troubled else STYLES.get(row.status.word, OTHER_WORDS)
 
 
-def head(sweep: Sweep, when: str, width: int) -> list[Text]:
+def head(sweep: SweepStatus, when: str, width: int) -> list[Text]:
     """What the sweep adds up to, in a few lines no wider than `width` cells."""
     counts = ", ".join(f"{count} {word.replace('_', ' ')}" for word, count in sweep.counts.items())
     left = sweep.total - sweep.done
@@ -187,7 +192,7 @@ def head(sweep: Sweep, when: str, width: int) -> list[Text]:
     return lines
 
 
-def _bar(sweep: Sweep, cells: int) -> list[tuple[str, str]]:
+def _bar(sweep: SweepStatus, cells: int) -> list[tuple[str, str]]:
     full = round(cells * sweep.done / sweep.total) if sweep.total else 0
     return [("[", ""), ("#" * full, "green"), ("." * (cells - full), "dim"), ("]", "")]
 
@@ -205,10 +210,10 @@ def _hours(hours: float) -> str:
     return f"{hours:.2f}" if hours < 1 else f"{hours:.1f}" if hours < 1000 else f"{hours:.0f}"
 
 
-def left_out(rows: Sequence[Row] | Sequence[str], width: int) -> Text:
-    """A line for what is not shown; `rows`: their words."""
-    counts = Counter(str(word).replace("_", " ") for word in rows)
-    words = ", ".join(f"{count} {word}" for word, count in counts.most_common())
-    line = Text(f"... and {len(rows)} more: {words} (--all shows all)", "dim", no_wrap=True)
+def left_out(words: Sequence[str], width: int) -> Text:
+    """A line for the layouts that are not shown; `words`: where they stand."""
+    counts = Counter(word.replace("_", " ") for word in words)
+    said = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+    line = Text(f"... and {len(words)} more: {said} (--all shows all)", "dim", no_wrap=True)
     line.truncate(width, overflow="ellipsis")
     return line

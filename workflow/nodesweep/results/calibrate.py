@@ -55,7 +55,7 @@ def calibrations_of(
 
 def _sort_in(campaign: _CampaignRuns, run: LayoutRun) -> None:
     """Add an ended run to the observations of its campaign, or to what is excluded."""
-    measurement, outcome = run.measurement, (run.record or {}).get("outcome")
+    measurement, outcome = run.measurement, run.record.outcome if run.record else None
     statistics = measurement.statistics if measurement else None
     memory = measurement.memory if measurement else None
     layout = run.layout

@@ -3,10 +3,8 @@
 Each check gives no flag or one; a flag says both figures, so that a reader can judge.
 """
 
-from collections.abc import Mapping
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
 from nodesweep.config.layout_fields import FIELDS
 from nodesweep.config.machine import PeakTflops, peak_of
@@ -18,6 +16,7 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout, sizes_of
 
 from .measurement import IterationStatistics
+from .terminal_record import TerminalRecord
 
 STAMPS_TOLERANCE = 0.1
 FEWEST_STAMPS = 3
@@ -106,12 +105,12 @@ def rates_differ(used: tuple[Iteration, ...], samples: int | None, tokens: int |
 
 
 def flags_of_log(
-    case: Dimensions, record: Mapping[str, Any], reading: LogReading, statistics: IterationStatistics | None
+    case: Dimensions, record: TerminalRecord, reading: LogReading, statistics: IterationStatistics | None
 ) -> tuple[str, ...]:
     """The flags of a run by its record and its log, as far as its sizes are known."""
     flags = []
-    if capped := (record.get("usage") or {}).get("power_capped"):
-        flags.append(f"power was capped at {capped}")
+    if record.usage.power_capped:
+        flags.append(f"power was capped at {record.usage.power_capped}")
     used = _used(reading, statistics)
     if statistics is not None:
         flags += _few_records(reading, statistics)

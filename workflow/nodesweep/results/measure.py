@@ -1,9 +1,7 @@
 """Measures an ended run: what its log and its terminal record say -> a Measurement."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from statistics import fmean, median, quantiles
-from typing import Any
 
 from nodesweep.common.units import MIB
 from nodesweep.config.memory_sources import MEMORY_SOURCES, by_scheduler
@@ -16,18 +14,17 @@ from nodesweep.sweep.layout import Layout
 
 from .checks import flags_of_layout, flags_of_log
 from .measurement import IterationSeries, IterationStatistics, MeasuredMemory, Measurement, MeasurementSettings
+from .terminal_record import TerminalRecord
 
 
-def measure(
-    layout: Layout, record: Mapping[str, Any], reading: LogReading, settings: MeasurementSettings
-) -> Measurement:
+def measure(layout: Layout, record: TerminalRecord, reading: LogReading, settings: MeasurementSettings) -> Measurement:
     """Measure the run of `layout` that ended as `record` says and whose log gave `reading`."""
     measured = measure_log(Dimensions.of(layout), layout.slug, record, reading, settings)
     return replace(measured, flags=(*measured.flags, *flags_of_layout(layout, reading, measured.statistics)))
 
 
 def measure_log(
-    case: Dimensions, slug: str, record: Mapping[str, Any], reading: LogReading, settings: MeasurementSettings
+    case: Dimensions, slug: str, record: TerminalRecord, reading: LogReading, settings: MeasurementSettings
 ) -> Measurement:
     """Measure a run of which no more than its sizes are known, some of them maybe not."""
     records = reading.iterations
@@ -35,10 +32,10 @@ def measure_log(
     losses = [row.loss for row in records if row.loss is not None]
     return Measurement(
         slug=slug,
-        record=dict(record),
+        record=record,
         settings=settings,
         reader_version=READER_VERSION,
-        log_name=str(record.get("log") or ""),
+        log_name=record.log,
         log_size_bytes=reading.size_bytes,
         log_modified_ns=reading.modified_ns,
         series=_series(records),
@@ -117,11 +114,11 @@ def _series(records: tuple[Iteration, ...]) -> IterationSeries:
     )
 
 
-def memory_of(record: Mapping[str, Any], reading: LogReading, source: str) -> MeasuredMemory | None:
-    """The peak memory of a run by a source, None where it has none; `record` may be empty while a job runs."""
-    usage = record.get("usage") or {}
-    if source == "scheduler" and usage.get("memory_bytes"):
-        return MeasuredMemory(usage["memory_bytes"] / MIB, by_scheduler(usage["memory_of"]), None, None)
+def memory_of(record: TerminalRecord | None, reading: LogReading, source: str) -> MeasuredMemory | None:
+    """The peak memory of a run by a source, None where it has none; `record` is None while a job runs."""
+    usage = record.usage if record is not None else None
+    if source == "scheduler" and usage is not None and usage.memory_bytes:
+        return MeasuredMemory(usage.memory_bytes / MIB, by_scheduler(usage.memory_of), None, None)
     if source == "log-node-used" and reading.node_memory is not None:
         return MeasuredMemory(reading.node_memory.peak_used_mib, source, None, reading.node_memory.line)
     figure = MEMORY_SOURCES[source].of_rank

@@ -5,7 +5,6 @@ from, so that it is made again exactly when one of them has changed.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -13,6 +12,8 @@ from nodesweep.logs.custom_format import key_of
 from nodesweep.logs.reading import READER_VERSION
 from nodesweep.logs.warmup import WarmUpRecords
 from nodesweep.sweep.layout import Layout
+
+from .terminal_record import TerminalRecord
 
 SCHEMA = 3
 
@@ -102,7 +103,7 @@ class Measurement:
     """
 
     slug: str
-    record: dict[str, Any]
+    record: TerminalRecord
     settings: MeasurementSettings
     reader_version: int
     log_name: str
@@ -119,19 +120,20 @@ class Measurement:
     schema: int = SCHEMA
 
     def made_from(
-        self, record: Mapping[str, Any], settings: MeasurementSettings, size_bytes: int, modified_ns: int
+        self, record: TerminalRecord, settings: MeasurementSettings, size_bytes: int, modified_ns: int
     ) -> bool:
         """Whether measuring again would give the same: same reader, settings, record and unchanged log."""
         return (self.schema, self.reader_version, self.record, self.settings) == (
             SCHEMA,
             READER_VERSION,
-            dict(record),
+            record,
             settings,
         ) and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
 
     def to_json(self) -> str:
         """The text of measurement.json, a line for each field."""
-        words = (f' "{name}": {_json(value)}' for name, value in asdict(self).items())
+        values = asdict(self) | {"record": self.record.to_dict()}
+        words = (f' "{name}": {_json(value)}' for name, value in values.items())
         return "{\n" + ",\n".join(words) + "\n}\n"
 
     @classmethod
@@ -140,6 +142,7 @@ class Measurement:
         values = json.loads(text)
         statistics, memory, dropped = (values.pop(name) for name in ("statistics", "memory", "left_out"))
         return cls(
+            record=TerminalRecord.from_dict(values.pop("record")),
             settings=MeasurementSettings(**values.pop("settings")),
             series=IterationSeries(**{name: tuple(column) for name, column in values.pop("series").items()}),
             statistics=IterationStatistics(**statistics) if statistics else None,

@@ -1,7 +1,5 @@
 """The file measurement.json of a run: read where it still holds, else made from the log and written."""
 
-from typing import Any
-
 from nodesweep.common.files import write_atomic
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reader import read_log
@@ -11,11 +9,12 @@ from nodesweep.sweep.study import Study
 
 from .measure import measure
 from .measurement import Measurement, MeasurementSettings
+from .terminal_record import TerminalRecord
 
 
-def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Measurement | None:
+def measurement_of(study: Study, layout: Layout, record: TerminalRecord) -> Measurement | None:
     """The measurement of an ended run: the one on disk where it still holds, else from its log; None without a log."""
-    log, path = study.directory(layout.slug) / record["log"], study.directory(layout.slug) / "measurement.json"
+    log, path = study.directory(layout.slug) / record.log, study.directory(layout.slug) / "measurement.json"
     if not log.is_file():
         return None
     settings, status = MeasurementSettings.of(layout, study.sweep.statistic), log.stat()
@@ -28,7 +27,7 @@ def measurement_of(study: Study, layout: Layout, record: dict[str, Any]) -> Meas
     return measured_from(study, layout, record, read_log(log, format_of(layout.workload.log_format)))
 
 
-def measured_from(study: Study, layout: Layout, record: dict[str, Any], reading: LogReading) -> Measurement:
+def measured_from(study: Study, layout: Layout, record: TerminalRecord, reading: LogReading) -> Measurement:
     """The measurement of an ended run whose log has been read, kept on disk."""
     measurement = measure(layout, record, reading, MeasurementSettings.of(layout, study.sweep.statistic))
     write_atomic(study.directory(layout.slug) / "measurement.json", measurement.to_json())

@@ -1,7 +1,6 @@
 """A layout, its run and the measurement of it -> a row of the tidy table."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.config.columns import TIDY
@@ -9,9 +8,11 @@ from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.model import Model
 from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.performance import flops
+from nodesweep.schedulers.base import Usage
 from nodesweep.sweep.layout import Layout, sizes_of
 
 from .measurement import Measurement
+from .terminal_record import TerminalRecord
 
 
 class LayoutRun(NamedTuple):
@@ -19,7 +20,7 @@ class LayoutRun(NamedTuple):
 
     layout: Layout
     status: str
-    record: Mapping[str, Any] | None
+    record: TerminalRecord | None
     measurement: Measurement | None
 
 
@@ -61,29 +62,30 @@ def _layout(layout: Layout) -> dict[str, TidyValue]:
     }
 
 
-def _state(run: LayoutRun) -> dict[str, Any]:
+def _state(run: LayoutRun) -> dict[str, TidyValue]:
     """State and verdict; only an ended job has an outcome, whatever an earlier attempt came to."""
-    record = run.record or {}
-    ended = record if run.status == "ended" else {}
+    record = run.record
+    ended = record if run.status == "ended" else None
+    note = record.evidence if record and run.status in NOT_RUN else ended.note if ended else None
     return {
         "state": run.status,
-        "outcome": ended.get("outcome"),
-        "where": ended.get("where"),
-        "evidence": ended.get("evidence"),
-        "outcome_note": record.get("evidence") if run.status in NOT_RUN else ended.get("note"),
-        "attempt": record.get("attempt"),
-        "job_id": record.get("job_id"),
-        "log": record.get("log"),
-        **_usage(ended.get("usage") or {}),
+        "outcome": ended.outcome if ended else None,
+        "where": ended.where if ended else None,
+        "evidence": ended.evidence if ended else None,
+        "outcome_note": note,
+        "attempt": record.attempt if record else None,
+        "job_id": record.job_id if record else None,
+        "log": record.log if record else None,
+        **(_usage(ended.usage) if ended else {}),
     }
 
 
-def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+def _usage(usage: Usage) -> dict[str, TidyValue]:
     """What the scheduler counted, of all nodes of the job together."""
     return {
-        "allocated_nodes": usage.get("nodes"),
-        "energy_joules": usage.get("energy_joules"),
-        "power_watts": usage.get("power_watts"),
+        "allocated_nodes": usage.nodes,
+        "energy_joules": usage.energy_joules,
+        "power_watts": usage.power_watts,
     }
 
 

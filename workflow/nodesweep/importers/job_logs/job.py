@@ -21,6 +21,7 @@ from nodesweep.results.measure import measure_log
 from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.outcome import decide_from_log
 from nodesweep.results.rows import figures, size_label
+from nodesweep.results.terminal_record import TerminalRecord
 
 from .constraints import broken_laws, completed, text_of
 from .fields import JobValues, ValueOrigin, ValueOrigins, is_dense, layout_in_log, precision
@@ -87,11 +88,13 @@ class IngestedLog:
     def figures(self) -> dict[str, TidyValue]:
         """The job as a row of the tidy table."""
         record, measured = self.measurement.record, self.measurement
-        notes = (f"ingested, {self.file}", record["note"])
+        notes = (f"ingested, {self.file}", record.note)
         return {
             **columns_of(self.layout),
             "model_size": size_label(model) if (model := model_of(self.layout)) else None,
-            **{name: record[name] for name in ("outcome", "where", "evidence")},
+            "outcome": record.outcome,
+            "where": record.where,
+            "evidence": record.evidence,
             **figures(measured, self.nodes),
             "slug": measured.slug,
             "state": "ended",
@@ -115,7 +118,7 @@ class IngestedLog:
         records = len(measured.series.iteration)
         counted = f"{records} record{'' if records == 1 else 's'}"
         files = " + ".join(source.file for source in self.sources)
-        form, outcome = measured.settings.log_format, measured.record["outcome"]
+        form, outcome = measured.settings.log_format, measured.record.outcome
         head = f"{files}: {form}, {self.layout_text}, {outcome}, {counted}{seconds}"
         sentences = (*self.findings, *self.remarks, *measured.flags)
         return "\n".join([head, *(f"  {sentence}" for sentence in sentences)])
@@ -171,19 +174,19 @@ def _combined(in_log: JobValues, in_path: JobValues, in_options: JobValues) -> t
     return {**in_path, **in_log, **in_options}, findings
 
 
-def _record(files: list[tuple[LogFile, LogReading]], whole: LogReading) -> dict[str, str | None]:
-    """The terminal record of a job, as far as its log holds it."""
+def _record(files: list[tuple[LogFile, LogReading]], whole: LogReading) -> TerminalRecord:
+    """What a job's terminal record holds, as far as its log tells."""
     verdict = decide_from_log(whole)
     first, beside = files[0][1], files[-1][0]
     evidence, note = (placed(text, first, plain(beside.path.name)) for text in (verdict.evidence, verdict.note))
-    return {
-        "outcome": verdict.outcome,
-        "where": verdict.where,
-        "evidence": evidence,
-        "note": note,
-        "rule": verdict.cause,
-        "log": plain(files[0][0].path.name),
-    }
+    return TerminalRecord(
+        outcome=verdict.outcome,
+        where=verdict.where,
+        evidence=evidence,
+        note=note,
+        rule=verdict.cause,
+        log=plain(files[0][0].path.name),
+    )
 
 
 def _memory_source(reading: LogReading) -> str:

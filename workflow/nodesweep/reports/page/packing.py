@@ -5,7 +5,6 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable
-from typing import Any
 
 from markupsafe import Markup
 
@@ -15,7 +14,7 @@ _LEVEL = 6
 _ESCAPES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
 
-def script_json(value: Any) -> Markup:
+def script_json(value: object) -> Markup:
     """JSON that can neither end the element it stands in nor begin another.
 
     >>> script_json({"a": "</script>"})
@@ -25,7 +24,7 @@ def script_json(value: Any) -> Markup:
     return Markup(text.translate(_ESCAPES))
 
 
-def pack(panels: Iterable[tuple[str, Any]]) -> Pack:
+def pack(panels: Iterable[tuple[str, object]]) -> Pack:
     """Panels by slug -> their slugs, and all as base64 of compressed JSON."""
     found = dict(panels)
     data = json.dumps(found, separators=(",", ":"), allow_nan=False).encode()

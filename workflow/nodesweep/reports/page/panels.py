@@ -1,13 +1,15 @@
 """What is known of one layout -> the sections of its panel, all of it text: a browser never reads any as markup."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from textwrap import dedent
-from typing import Any, Literal
+from typing import Literal
 
 from nodesweep.common.text import plain, visible, without_escapes
 from nodesweep.config.tidy_row import TidyRow, text_of
+from nodesweep.launch.journal_events import Adopted, Ended, Intent, JournalEvent, Submitted
+from nodesweep.results.terminal_record import TerminalRecord
 
 MOST_BYTES = 64 * 2**10
 """Bytes shown of a script, and of the end of a log."""
@@ -26,7 +28,9 @@ _OF_THE_END = (
     ("Log", ("log",)),
 )
 SectionKind = Literal["facts", "text", "list"]
-Event = Mapping[str, Any]
+PanelData = list[tuple[str, str]] | str | list[str]
+PanelJson = tuple[str, SectionKind, PanelData]
+"""A section as JSON has it: title, kind and data."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,11 @@ class PanelSection:
 
     title: str
     kind: SectionKind
-    data: Any
+    data: PanelData
 
-    def plain(self) -> list[Any]:
+    def to_json(self) -> PanelJson:
         """The section as JSON has it."""
-        return [self.title, self.kind, self.data]
+        return self.title, self.kind, self.data
 
 
 @dataclass(frozen=True)
@@ -53,23 +57,23 @@ class LayoutFiles:
     log_name: str = ""
     log_end: bytes = b""
     log_whole: bool = True
-    events: Sequence[Event] = ()
+    events: Sequence[JournalEvent] = ()
     facts: Sequence[tuple[str, str, str]] = ()
 
 
-def panel(row: TidyRow, files: LayoutFiles, prediction: str, traces: Sequence[str]) -> list[list[Any]]:
+def panel(row: TidyRow, files: LayoutFiles, prediction: str, traces: Sequence[str]) -> list[PanelJson]:
     """The sections that have something to say, in the order they are shown."""
     log_title = f"Log, its last {TAIL_LINES} lines: {files.log_name}"
     found = [
         PanelSection("How it stands", "facts", list(_end(row))),
         PanelSection("Prediction", "text", visible(dedent(prediction))),
         PanelSection("Where its numbers come from", "text", visible("\n".join((*_source(row), *traces)))),
-        PanelSection("Journal", "list", list(said(files.events))),
+        PanelSection("Journal", "list", list(journal_lines(files.events))),
         *_provenance(files.facts),
         PanelSection(plain(log_title), "text", tail(files.log_end, files.log_whole)),
         PanelSection("Script, job.sh", "text", visible(files.script)),
     ]
-    return [section.plain() for section in found if section.data]
+    return [section.to_json() for section in found if section.data]
 
 
 def tail(data: bytes, whole: bool) -> str:
@@ -78,42 +82,43 @@ def tail(data: bytes, whole: bool) -> str:
     return "\n".join((lines if whole else lines[1:])[-TAIL_LINES:])
 
 
-def said(events: Iterable[Event]) -> Iterable[str]:
-    """Events of a journal in words."""
+def journal_lines(events: Iterable[JournalEvent]) -> Iterable[str]:
+    """Events of a journal in words, with the time of each."""
     for event in events:
-        text = _EVENTS.get(event["event"], lambda event: str(event["event"]))(event)
-        yield plain(f"{_clock(event.get('time'))}: {text}", _MOST_CHARACTERS)
+        yield plain(f"{_clock(event.time)}: {_event_text(event)}", _MOST_CHARACTERS)
 
 
-def _limit(event: Event) -> str:
-    limit = event.get("elapse_limit_seconds")
-    return f", at most {limit} s" if limit else ""
+def _event_text(event: JournalEvent) -> str:
+    match event:
+        case Intent():
+            limit = f", at most {event.elapse_limit_seconds} s" if event.elapse_limit_seconds else ""
+            return f"attempt {event.attempt} begun as {event.key}{limit}"
+        case Submitted():
+            return f"submitted to the scheduler: job {event.job_id}"
+        case Adopted():
+            return f"found again by a later launcher: job {event.job_id}"
+        case Ended():
+            return _ended(event.record)
+    return _EVENTS.get(event.kind, event.kind)
 
 
-def _ended(event: Event) -> str:
-    record = event.get("record") or {}
-    verdict = " ".join(filter(None, (record.get("outcome"), record.get("where"))))
-    state = f"; the scheduler says: {record['scheduler_state']}" if record.get("scheduler_state") else ""
-    times = [record.get(name) for name in ("started", "ended")]
-    ran = f", ran from {times[0]} to {times[1]}" if None not in times else ""
-    return f"ended: {verdict or 'no outcome'}{ran}{state}"
+def _ended(record: TerminalRecord) -> str:
+    state = f"; the scheduler says: {record.scheduler_state}" if record.scheduler_state else ""
+    ran = f", ran from {record.started} to {record.ended}" if record.started and record.ended else ""
+    return f"ended: {record.verdict}{ran}{state}"
 
 
-_EVENTS: dict[str, Callable[[Event], str]] = {
-    "intent": lambda event: f"attempt {event.get('attempt')} begun as {event.get('key')}{_limit(event)}",
-    "submitted": lambda event: f"submitted to the scheduler: job {event.get('job_id')}",
-    "refused": lambda event: "the scheduler refused it",
-    "deferred": lambda event: "the scheduler refused it for now",
-    "revoked": lambda event: "given up: it can never start",
-    "adopted": lambda event: f"found again by a later launcher: job {event.get('job_id')}",
-    "hung": lambda event: "cancelled, as it no longer said anything",
-    "ended": _ended,
-    "rerun": lambda event: "asked for again by hand",
+_EVENTS = {
+    "refused": "the scheduler refused it",
+    "deferred": "the scheduler refused it for now",
+    "revoked": "given up: it can never start",
+    "hung": "cancelled, as it no longer said anything",
+    "rerun": "asked for again by hand",
 }
 
 
-def _clock(seconds: Any) -> str:
-    if not isinstance(seconds, int | float):
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
         return "at an unknown time"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 

@@ -81,9 +81,9 @@ def ended(name: str, facts: RunFacts) -> Trace:
     """A word of the verdict: its rule, and for what the rule decided its evidence and the line of the log it names."""
     if facts.record is None or facts.status != "ended":
         return Trace((facts.outlook,))
-    evidence = str(facts.record.get("evidence") or "none")
+    evidence = facts.record.evidence or "none"
     named = re.match(r"line (\d{1,12}): ", evidence)
-    rule = facts.record.get("rule") or "not recorded by the version that ended it"
+    rule = facts.record.rule or "not recorded by the version that ended it"
     sentences = (f"{facts.record_place}: {name}", f"rule: {rule}")
     if name not in ("outcome", "evidence"):
         return Trace(sentences)

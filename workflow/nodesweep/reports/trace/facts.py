@@ -11,6 +11,7 @@ from nodesweep.config.loader import Key, dotted
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.layout import Layout
 
 MEASURE = "run `nodesweep measure`"
@@ -33,7 +34,7 @@ class RunFacts(Protocol):
     @property
     def outlook(self) -> str: ...
     @property
-    def record(self) -> Mapping[str, Any] | None: ...
+    def record(self) -> TerminalRecord | None: ...
     @property
     def record_place(self) -> str: ...
     @property
@@ -66,7 +67,7 @@ class LayoutFacts:
     status: str
     outlook: str
     journal_place: str
-    record: Mapping[str, Any] | None
+    record: TerminalRecord | None
     record_place: str
     measurement: Measurement | None
     missing: str

@@ -1,9 +1,8 @@
 """An old job as a row that can be traced: to the lines of its log, and to what `nodesweep ingest` took for granted."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY
@@ -17,6 +16,7 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.metrics import EXPLAINED
 from nodesweep.results.table import build, to_csv
+from nodesweep.results.terminal_record import TerminalRecord
 
 from . import formulas
 from .columns import MEASURED
@@ -50,7 +50,7 @@ class JobFacts:
         return self.job.measurement
 
     @property
-    def record(self) -> Mapping[str, Any]:
+    def record(self) -> TerminalRecord:
         """How the job ended."""
         return self.job.measurement.record
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.config.loader import Key
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
-from nodesweep.launch.records import needs_run, standing
+from nodesweep.launch.journal_events import Ended
+from nodesweep.launch.records import needs_run, read_phase
 from nodesweep.logs.lines import lines_at
 from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, to_csv
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.expand import conditions
 from nodesweep.sweep.study import Study
 
@@ -61,12 +62,12 @@ class TraceableLayout:
 def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> LayoutFacts:
     """What is known of a layout; `where`: place of a key of the config."""
     layout = study.layouts[slug]
-    status, state = standing(study, slug)
+    status, state, record = read_phase(study, slug)
     events = journal.read(study.journal(slug))
-    last_end = max((line for line, event in enumerate(events, 1) if event["event"] == "ended"), default=0)
-    journal_place = f"journal.jsonl:{len(events)}: {events[-1]['event']}" if events else "it has no journal"
+    last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended)), default=0)
+    journal_place = f"journal.jsonl:{len(events)}: {events[-1].kind}" if events else "it has no journal"
     final = study.record(slug).is_file()
-    measurement, missing = _measurement(study, slug, status, state)
+    measurement, missing = _measurement(study, slug, status, record)
     return LayoutFacts(
         layout=layout,
         sweep=study.sweep,
@@ -74,28 +75,23 @@ def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> Lay
         conditions=conditions(study.sweep, layout),
         where=where,
         status=status,
-        outlook=_outlook(study, slug, status, state),
+        outlook=_outlook(study, slug, status, state, record),
         journal_place=journal_place,
-        record=state.record,
+        record=record,
         record_place="job.json" if final else f"journal.jsonl:{last_end}: record",
         measurement=measurement,
         missing=missing,
     )
 
 
-def _outlook(study: Study, slug: str, status: str, state: State) -> str:
+def _outlook(study: Study, slug: str, status: str, state: State, record: TerminalRecord | None) -> str:
     """What has become of a layout, and what the next launch does with it."""
     layout, job = study.layouts[slug], f"job {state.job_id}" if state.job_id else "a job without an id yet"
-    if status == "ended" and state.record:
-        again = needs_run(study, state.record)
-        verdict = " ".join(filter(None, (state.record.get("outcome"), state.record.get("where"))))
-        return (
-            f"{verdict}, attempt {state.attempt}; {'the next launch runs it again' if again else 'needs no more runs'}"
-        )
-    if status in NOT_RUN and state.record:
-        return (
-            f"{state.record['evidence']}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
-        )
+    if status == "ended" and record:
+        again = "the next launch runs it again" if needs_run(study, record) else "needs no more runs"
+        return f"{record.verdict}, attempt {state.attempt}; {again}"
+    if record and not record.was_run:
+        return f"{record.evidence}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
     if status in ("queued", "running"):
         return f"attempt {state.attempt}, {job}; it has no figures before it has ended"
     queue = f", queue {layout.queue.name}" if layout.queue else ""
@@ -104,12 +100,12 @@ def _outlook(study: Study, slug: str, status: str, state: State) -> str:
     return f"{before}; the next launch submits its job.sh to {study.sweep.machine.scheduler}{queue}{limit}"
 
 
-def _measurement(study: Study, slug: str, status: str, state: State) -> tuple[Measurement | None, str]:
+def _measurement(study: Study, slug: str, status: str, record: TerminalRecord | None) -> tuple[Measurement | None, str]:
     """What measurement.json holds of the last run, or why there are no figures."""
-    if status != "ended" or state.record is None:
+    if status != "ended" or record is None:
         return None, f"no figures: the layout is {status}"
-    if not (study.directory(slug) / state.record["log"]).is_file():
-        return None, f"no figures: the job left no log, {state.record['log']}"
+    if not (study.directory(slug) / record.log).is_file():
+        return None, f"no figures: the job left no log, {record.log}"
     try:
         return Measurement.from_json((study.directory(slug) / "measurement.json").read_text()), ""
     except FileNotFoundError:
@@ -122,7 +118,7 @@ def _log_lines(study: Study, facts: LayoutFacts, numbers: set[int]) -> tuple[dic
     """The deciding lines as they stand in the log now, and what to know if it is not the one that was measured."""
     if facts.record is None or facts.status != "ended":
         return {}, []
-    measurement, log = facts.measurement, study.directory(facts.layout.slug) / facts.record["log"]
+    measurement, log = facts.measurement, study.directory(facts.layout.slug) / facts.record.log
     try:
         status, lines = log.stat(), lines_at(log, numbers)
     except FileNotFoundError:

@@ -19,9 +19,9 @@ def usage(name: str, facts: RunFacts) -> Trace:
     """A figure of the scheduler's accounts."""
     if facts.record is None or facts.status != "ended":
         return Trace((facts.outlook,))
-    if (facts.record.get("usage") or {}).get(name) in (None, ""):
+    if getattr(facts.record.usage, name) in (None, ""):
         return Trace((f"{facts.record_place}: usage.{name}: the scheduler's accounts do not say",))
-    scheduler = str(facts.record.get("scheduler"))
+    scheduler = facts.record.scheduler
     accounts = SCHEDULERS[scheduler].accounts if scheduler in SCHEDULERS else {}
     field = accounts.get(name, f"the accounts of {scheduler}")
     return Trace((f"{facts.record_place}: usage.{name}, from {field}",))

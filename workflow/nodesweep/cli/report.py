@@ -1,41 +1,54 @@
-"""The room of the report page: reads what all other rooms wrote."""
+"""Write report.html: findings, figures, tables and every layout on one page."""
 
 import argparse
 import base64
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import write_atomic
-from nodesweep.config.tidy_row import TidyRow
+from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.launch import journal
+from nodesweep.launch.journal_events import JournalEvent
+from nodesweep.results.results_file import edited_remark, read_results
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
-from .common import limited_study_of, written
+from .arguments import add_sweep_options
+from .common import limited_study_of
+
+if TYPE_CHECKING:
+    from nodesweep.reports.page import EmbeddedFigure
+    from nodesweep.reports.page.packing import Pack
+    from nodesweep.reports.page.panels import LayoutFiles, PanelJson
 
 _MOST_PROCESSES = 8
 _TRACED = ("iteration_seconds", "tflops_per_node", "memory_mib")
-Journals = Mapping[str, list[dict[str, Any]]]
+Journals = Mapping[str, Sequence[JournalEvent]]
 _PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
-def report(options: argparse.Namespace) -> None:
-    """Write report.html."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which sweep."""
+    add_sweep_options(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the page of what all other commands wrote."""
     from nodesweep.reports.page import ReportPage, render
     from nodesweep.reports.page.findings import counts, findings
     from nodesweep.reports.page.grids import all_layouts, grid, noted
     from nodesweep.reports.tables.document import document_of, empty, sections
     from nodesweep.reports.tables.explanation import explained_of, meanings
-    from nodesweep.results.table import from_csv, records
+    from nodesweep.results.table import records
 
     study = limited_study_of(options)
-    frame = from_csv(written(study.folder / "results.csv"))
+    frame, remark = read_results(study.folder), edited_remark(study.folder)
     rows, document, explained = records(frame), document_of(study.sweep, frame), explained_of(frame)
     journals = {slug: journal.read(study.journal(slug)) for slug in study.layouts}
     packs = _packs(rows, _panels(study, options, journals))
@@ -45,7 +58,7 @@ def report(options: argparse.Namespace) -> None:
         title=document.title,
         sweep=study.sweep.sweep,
         counts=counts(rows),
-        facts=list(_facts(study, rows, journals)),
+        facts=[*([("Edited", remark)] if remark else []), *_facts(study, rows, journals)],
         findings=findings(rows, explained, study.expansion.rejected),
         figures=figures,
         library=_library() if figures else "",
@@ -69,18 +82,20 @@ def report(options: argparse.Namespace) -> None:
     )
     write_atomic(study.folder / "report.html", render(page))
     print(f"{study.sweep.sweep}: page written: {study.folder / 'report.html'}")
+    if remark:
+        print(f"{study.sweep.sweep}: {remark}")
 
 
 _EXPLAINED = {"times": "Where the time goes", "predicted": "Predicted beside measured"}
 
 
-def _facts(study: Study, rows: list[dict[str, Any]], journals: Journals) -> Iterator[tuple[str, str]]:
+def _facts(study: Study, rows: Sequence[TidyRow], journals: Journals) -> Iterator[tuple[str, str]]:
     """When it was measured, and of what and where it tells."""
     times = sorted(time for events in journals.values() for time in _times(events))
     if times:
         first, last = _minute(times[0]), _minute(times[-1])
         yield "Measured", f"{first} to {last[11:] if first[:10] == last[:10] else last} UTC"
-    foreign = dict.fromkeys(row["source_file"] for row in rows if row["source_file"])
+    foreign = dict.fromkeys(name for row in rows if (name := text_of(row, "source_file")))
     if foreign:
         yield "Taken in", ", ".join(list(foreign)[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
     model, machine = study.sweep.model, study.sweep.machine
@@ -91,18 +106,17 @@ def _facts(study: Study, rows: list[dict[str, Any]], journals: Journals) -> Iter
     yield "Machine", f"{machine.name}: {node}{ranks}, scheduler {machine.scheduler}"
 
 
-def _times(events: list[dict[str, Any]]) -> Iterator[str]:
+def _times(events: Iterable[JournalEvent]) -> Iterator[str]:
     """When the runs of a layout began and ended."""
-    for event in events:
-        record = event.get("record") or {}
-        yield from (str(record[name]) for name in ("started", "ended") if record.get(name))
+    for record in journal.records_in(events):
+        yield from filter(None, (record.started, record.ended))
 
 
 def _minute(timestamp: str) -> str:
     return timestamp[:16].replace("T", " ")
 
 
-def _figures(folder: Path) -> list[Any]:
+def _figures(folder: Path) -> "list[EmbeddedFigure]":
     """The charts that were drawn, in the order they are to be read."""
     from nodesweep.reports.figures import NAMES
     from nodesweep.reports.page import EmbeddedFigure
@@ -138,14 +152,14 @@ def _library() -> str:
         return path.read_text()
     import vl_convert
 
-    text = vl_convert.javascript_bundle()
+    text = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
     with suppress(OSError):  # a cache that cannot be kept is made again
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(path, text)
     return text
 
 
-Panels = Callable[[TidyRow], tuple[str, list[list[Any]]]]
+Panels = Callable[[TidyRow], "tuple[str, list[PanelJson]]"]
 
 
 def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Panels:
@@ -162,8 +176,9 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
     named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
     why = traced(study, named, [*study.imported, *study.ingested], _TRACED)
 
-    def made(row: TidyRow) -> tuple[str, list[list[Any]]]:
-        slug, layout = row["slug"] or "", study.layouts.get(row["slug"])
+    def made(row: TidyRow) -> "tuple[str, list[PanelJson]]":
+        slug = text_of(row, "slug") or ""
+        layout = study.layouts.get(slug)
         if layout is None:
             return slug, panel(row, LayoutFiles(), "", why(slug, row))
         found = WhatIf(layout, forecast(layout, calibrations.get(layout.campaign)), sweep.training_tokens)
@@ -173,7 +188,7 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
     return made
 
 
-def _packs(rows: Sequence[TidyRow], panels: Panels) -> Iterator[Any]:
+def _packs(rows: Sequence[TidyRow], panels: Panels) -> "Iterator[Pack]":
     """The panels of all rows, a pack at a time, by as many processes as there are cores, which begin at once."""
     from nodesweep.reports.page.packing import PANELS_A_PACK, pack
 
@@ -182,33 +197,43 @@ def _packs(rows: Sequence[TidyRow], panels: Panels) -> Iterator[Any]:
     if processes < 2:
         return (pack(map(panels, part)) for part in parts)
     fork = multiprocessing.get_context("fork")  # what the panels are made of is not sent: a fork has it
-    pool = ProcessPoolExecutor(processes, fork, _begin, (parts, panels))
-    packs = pool.map(_pack, range(len(parts)))
-    pool.shutdown(wait=False)  # when these are made
-    return packs
+    readers = []
+    for first in range(processes):
+        reader, writer = fork.Pipe(duplex=False)
+        fork.Process(target=_send_packs, args=(writer, parts[first::processes], panels), daemon=True).start()
+        writer.close()  # so that reading ends where the process does
+        readers.append(reader)
+    return (_received(readers[number % processes]) for number in range(len(parts)))
 
 
-_begun: list[Any] = []
-"""What a process that makes packs was begun with: the rows of each, and what makes a panel."""
-
-
-def _begin(*work: Any) -> None:
-    _begun[:] = work
-
-
-def _pack(number: int) -> Any:
+def _send_packs(writer: Connection, parts: Iterable[Sequence[TidyRow]], panels: Panels) -> None:
+    """In a process of its own: make packs and send them, one after the other; of an error what it says."""
     from nodesweep.reports.page.packing import pack
 
-    parts, panels = _begun
-    return pack(map(panels, parts[number]))
+    try:
+        for part in parts:
+            writer.send(pack(map(panels, part)))
+    except Exception as error:
+        writer.send(error)
 
 
-def _files(study: Study, slug: str, row: Mapping[str, Any], events: list[dict[str, Any]]) -> Any:
+def _received(reader: Connection) -> "Pack":
+    """The next pack of a process; raises the error that one met."""
+    try:
+        received: Pack | Exception = reader.recv()
+    except EOFError:
+        raise NodesweepError("a process that makes report.html was ended; is there memory enough?") from None
+    if isinstance(received, Exception):
+        raise received
+    return received
+
+
+def _files(study: Study, slug: str, row: TidyRow, events: Sequence[JournalEvent]) -> "LayoutFiles":
     """What the folder of a layout holds."""
     from nodesweep.reports.page.panels import MOST_BYTES, LayoutFiles
     from nodesweep.results.environment import facts_of
 
-    log = study.directory(slug) / (row["log"] or "no.log")
+    log = study.directory(slug) / (text_of(row, "log") or "no.log")
     end, whole = _end(log, MOST_BYTES)
     facts = facts_of(_head(log.with_suffix(".provenance"), MOST_BYTES))
     return LayoutFiles(

@@ -1,0 +1,37 @@
+"""Write plan.csv and plan.md: what runs, and what does not and why."""
+
+import argparse
+
+from nodesweep.common.files import write_atomic
+from nodesweep.launch.history import decisions_of
+from nodesweep.launch.plan import Planned, planned
+from nodesweep.launch.records import final_outcomes
+from nodesweep.reports.plan import plan_csv, plan_markdown
+
+from .arguments import add_sweep_options
+from .common import limited_study_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which sweep."""
+    add_sweep_options(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write both files and say how many layouts are to run."""
+    study = limited_study_of(options)
+    study.folder.mkdir(parents=True, exist_ok=True)
+    layouts = planned(study, decisions_of(study), final_outcomes(study))
+    write_atomic(study.folder / "plan.csv", plan_csv(study, layouts))
+    write_atomic(study.folder / "plan.md", plan_markdown(study, layouts))
+    runs, done, left = (sum(counted) for counted in zip(*map(_counted, layouts), strict=True))
+    counts = (
+        f"{runs} layouts to run, {f'{done} ended, ' if done else ''}{f'{left} not to run, ' if left else ''}"
+        f"{len(study.expansion.rejected)} points rejected"
+    )
+    print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")
+
+
+def _counted(one: Planned) -> tuple[bool, bool, bool]:
+    """Whether a layout is to run, has ended, or is not to run."""
+    return one.runs, bool(one.ended), one.not_run is not None

@@ -1,0 +1,24 @@
+"""Let finished layouts run again with the next invocation."""
+
+import argparse
+
+from nodesweep.common.lock import SweepLock
+from nodesweep.launch.reruns import request_rerun
+
+from .arguments import add_sweep_options
+from .common import study_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which layouts."""
+    add_sweep_options(parser)
+    parser.add_argument("slug", nargs="+", metavar="SLUG")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Let finished layouts run again with the next invocation."""
+    study = study_of(options)
+    lock = SweepLock(study.folder)
+    for slug in options.slug:
+        request_rerun(study, slug)
+    lock.release()

@@ -1,0 +1,46 @@
+"""Results folders that are named on the command line, and what lies in them."""
+
+import csv
+from pathlib import Path
+
+from nodesweep.common.errors import NodesweepError
+from nodesweep.config.tidy_row import TidyRow
+from nodesweep.results.table import from_csv, records
+
+MOST_BYTES = 64 * 2**20
+"""Of a file of one layout that is read."""
+
+
+def results_of(name: str) -> Path:
+    """The results folder a user means: itself, its results.csv, or its name below results/; raises NodesweepError."""
+    for path in (Path(name), Path("results") / name):
+        folder = path.parent if path.name == "results.csv" else path
+        if (folder / "results.csv").is_file():
+            return folder
+    raise NodesweepError(
+        f"{name!r:.200} is no results folder: there is no {Path(name) / 'results.csv'} and no "
+        f"{Path('results') / name / 'results.csv'}; run the sweep, or `nodesweep measure`, first"
+    )
+
+
+def rows_in(folder: Path) -> list[TidyRow]:
+    """The rows of the results.csv in a folder; raises NodesweepError."""
+    path = folder / "results.csv"
+    try:
+        return records(from_csv(path.read_text(errors="replace")))
+    except (NodesweepError, OverflowError, TypeError, csv.Error) as error:
+        raise NodesweepError(f"{path}: {error}") from None
+
+
+def layout_folder(folder: Path, slug: str) -> Path:
+    """Where the files of a layout lie; raises ValueError for a name that is none of a folder."""
+    if not slug or slug != Path(slug).name or slug == "..":
+        raise ValueError(slug)
+    return folder / "layouts" / slug
+
+
+def bounded_text(path: Path) -> str:
+    """The text of a file, if it is one of a bearable size; raises OSError or ValueError."""
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise ValueError(path)
+    return path.read_text(errors="replace")

@@ -1,0 +1,35 @@
+"""Render the job scripts of all layouts that do not run and have not finished."""
+
+import argparse
+from hashlib import sha256
+
+from nodesweep.common.files import write_atomic
+from nodesweep.launch.records import read_phase
+from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
+
+from .arguments import add_sweep_options
+from .common import limited_study_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which sweep."""
+    add_sweep_options(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Render them, and list all scripts with their digests."""
+    study = limited_study_of(options)
+    study.folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(study.folder / PROVENANCE, provenance_script())
+    rendered, digests = 0, []
+    for slug, layout in study.layouts.items():
+        path = study.script(slug)
+        started = study.record(slug).exists() or read_phase(study, slug)[0] in ("queued", "running")
+        if not (started and path.exists()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, render(layout, study.sweep.sweep, study.folder))
+            rendered += 1
+        digests.append(f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(study.folder)}\n")
+    write_atomic(study.scripts_list, "".join(digests))
+    kept = len(study.layouts) - rendered
+    print(f"{study.sweep.sweep}: {rendered} job scripts written, {kept} kept as they were submitted")

@@ -1,0 +1,147 @@
+"""What a journal can say: one class an event, its fields in the order they are written in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from nodesweep.results.terminal_record import TerminalRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalEvent:
+    """An event of a layout's journal.
+
+    `time`: seconds since the epoch at which it was written; None before that, and where the file does not say.
+    """
+
+    kind: ClassVar[str]
+    time: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the event says beside its kind and time, as an object of JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "time"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent(JournalEvent):
+    """A submission is about to be made under `key`."""
+
+    kind = "intent"
+    key: str
+    attempt: int
+    script_sha256: str = ""
+    scheduler: str = ""
+    elapse_limit_seconds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted(JournalEvent):
+    """The scheduler took the submission as job `job_id`."""
+
+    kind = "submitted"
+    key: str = ""
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused(JournalEvent):
+    """The scheduler certainly did not take the submission."""
+
+    kind = "refused"
+    key: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deferred(JournalEvent):
+    """The scheduler refused the submission, only for now."""
+
+    kind = "deferred"
+    key: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revoked(JournalEvent):
+    """The submission was given up: it can never start."""
+
+    kind = "revoked"
+    key: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopted(JournalEvent):
+    """A later launcher, or a later look, found the submission as job `job_id`."""
+
+    kind = "adopted"
+    key: str = ""
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobHeld(JournalEvent):
+    """The scheduler says by `word` that the job does not start by itself; an empty word: it no longer says so."""
+
+    kind = "held"
+    key: str = ""
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hung(JournalEvent):
+    """The job was cancelled because it had said nothing for so long."""
+
+    kind = "hung"
+    key: str = ""
+    silent_seconds: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended(JournalEvent):
+    """The job has ended as `record` says."""
+
+    kind = "ended"
+    record: TerminalRecord
+
+    def to_dict(self) -> dict[str, Any]:
+        """The terminal record as an object of JSON."""
+        return {"record": self.record.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerunAsked(JournalEvent):
+    """Somebody asked for another run."""
+
+    kind = "rerun"
+
+
+_CLASSES: dict[str, type[JournalEvent]] = {event.kind: event for event in JournalEvent.__subclasses__()}
+
+
+def event_of(value: object) -> JournalEvent:
+    """The event in an object of JSON; raises ValueError for what is none."""
+    event = _CLASSES.get(str(value.get("event"))) if isinstance(value, Mapping) else None
+    if event is None or not isinstance(value, Mapping):
+        raise ValueError("no event of a journal")
+    time = value.get("time")
+    known: dict[str, Any] = {"time": time if isinstance(time, int | float) else None}
+    for field in fields(event):
+        if field.name in value and field.name != "time":
+            known[field.name] = _read(field.name, value[field.name])
+    try:
+        return event(**known)
+    except TypeError as error:  # a field without a default is missing
+        raise ValueError(str(error)) from None
+
+
+def _read(name: str, value: object) -> object:
+    """A field of an event; raises ValueError for a value of another type than is written."""
+    if name == "record":
+        return TerminalRecord.from_dict(value)
+    if name in ("attempt", "silent_seconds", "elapse_limit_seconds"):
+        if isinstance(value, int) or (value is None and name == "elapse_limit_seconds"):
+            return value
+    elif isinstance(value, str):
+        return value
+    raise ValueError(f"{name} is {value!r:.40}")

@@ -1,0 +1,68 @@
+"""Submits one layout, intent first."""
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+
+from nodesweep.common.errors import SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.schedulers.base import Job, Scheduler
+from nodesweep.schedulers.job_script import key_of
+from nodesweep.sweep.study import Study
+
+from . import journal
+from .backoff import Backoff
+from .journal import State
+from .journal_events import Deferred, Intent, Refused, Submitted
+from .progress import EventLines
+from .submission import Submission
+
+
+@dataclass(frozen=True)
+class RefusedSubmission:
+    """A submission that certainly made no job, and why."""
+
+    job: Job
+    reason: str
+
+
+class Submitter:
+    """Submits layouts of one study; `accepts` says whether the scheduler takes more jobs now."""
+
+    def __init__(self, study: Study, scheduler: Scheduler, poll_seconds: float, tell: EventLines):
+        self._study = study
+        self._scheduler = scheduler
+        self._tell = tell
+        self.accepts = Backoff(poll_seconds)
+
+    def submit(self, slug: str, state: State) -> Submission | RefusedSubmission | None:
+        """Submit a layout whose journal is in this state; None where the scheduler takes no more jobs for now."""
+        script, path = self._study.script(slug), self._study.journal(slug)
+        attempt = state.attempt + 1
+        job = Job(f"{key_of(self._study.folder, slug)}-a{attempt}", "", path.parent)
+        intent = Intent(
+            key=job.key,
+            attempt=attempt,
+            script_sha256=hashlib.sha256(script.read_bytes()).hexdigest(),
+            scheduler=self._study.sweep.machine.scheduler,
+            elapse_limit_seconds=self._study.layouts[slug].elapse_limit_seconds,
+        )
+        journal.append(path, intent)
+        try:
+            job_id = self._scheduler.submit(script, job.key)
+        except Throttled as error:
+            journal.append(path, Deferred(key=job.key, reason=str(error)))
+            if not self.accepts.failures:
+                self._tell(f"the scheduler takes no more jobs for now ({error}); the others wait")
+            self.accepts.failed()
+            return None
+        except SubmissionUnclear as error:
+            self._tell(f"{slug}: {error}; looking for its job before anything else")
+            return Submission(slug, job, adopted=False, complaint=str(error), crowded=error.crowded)
+        except SchedulerError as error:
+            journal.append(path, Refused(key=job.key, reason=str(error)))
+            return RefusedSubmission(job, str(error))
+        self.accepts.succeeded()
+        journal.append(path, Submitted(key=job.key, job_id=job_id))
+        verb, since = ("started", time.monotonic()) if self._scheduler.poll_at_will else ("submitted", None)
+        self._tell.one_of_many(verb, f"{slug}: {verb} as job {job_id}")
+        return Submission(slug, replace(job, id=job_id), adopted=False, runs_since=since)
