@@ -170,9 +170,9 @@ def test_a_node_fails_under_a_job(either: Cluster, tmp_path: Path) -> None:
         either.set_node(node, "resume")
         either.wait_idle(7, 30)
     assert (done.record.outcome, done.record.attempt, done.final) == ("ok", 2, True)
-    first = next(event["record"] for event in journal.read(study.journal(slug)) if event.kind == "ended")
-    assert (first["outcome"], first["scheduler_state"]) == ("node_failure", "NODE_FAIL")
-    assert "DUE TO NODE FAILURE" in first["evidence"]
+    first = journal.records_in(journal.read(study.journal(slug)))[0]
+    assert (first.outcome, first.scheduler_state) == ("node_failure", "NODE_FAIL")
+    assert "DUE TO NODE FAILURE" in first.evidence
     assert [name for name in events(study) if name in ("submitted", "ended")] == ["submitted", "ended"] * 2
     assert starts(tmp_path) == {slug: 2}
 
@@ -190,8 +190,8 @@ def test_requeued_by_an_operator(either: Cluster, tmp_path: Path) -> None:
     hold.unlink()
     (done,) = drained(runner, 1)
     (slug,) = study.layouts
-    first = next(event["record"] for event in journal.read(study.journal(slug)) if event.kind == "ended")
-    assert first["outcome"] == "preempted" and "DUE TO JOB REQUEUE" in first["evidence"]
+    first = journal.records_in(journal.read(study.journal(slug)))[0]
+    assert first.outcome == "preempted" and "DUE TO JOB REQUEUE" in first.evidence
     assert (done.record.outcome, done.record.attempt) == ("ok", 2)
     assert starts(tmp_path) == {slug: 2}
     assert "does not run" in (study.directory(slug) / first["log"]).read_text()
