@@ -95,7 +95,7 @@ def test_accounts_give_the_memory_of_a_rank(accounts: Cluster, tmp_path: Path) -
     (done,) = run_on_slurm(slurm_study(tmp_path, workload=workload)).values()
     usage = done.record.usage
     assert done.record.outcome == "ok", done.record
-    assert 100 << 20 < usage["memory_bytes"] < 200 << 20 and usage["memory_of"] == "rank"
+    assert 100 << 20 < usage.memory_bytes < 200 << 20 and usage.memory_of == "rank"
 
 
 def allocating(folder: Path, **machine: Any) -> Study:
@@ -194,7 +194,7 @@ def test_requeued_by_an_operator(either: Cluster, tmp_path: Path) -> None:
     assert first.outcome == "preempted" and "DUE TO JOB REQUEUE" in first.evidence
     assert (done.record.outcome, done.record.attempt) == ("ok", 2)
     assert starts(tmp_path) == {slug: 2}
-    assert "does not run" in (study.directory(slug) / first["log"]).read_text()
+    assert "does not run" in (study.directory(slug) / first.log).read_text()
 
 
 def test_no_controller_for_a_while(either: Cluster, tmp_path: Path) -> None:
