@@ -58,6 +58,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/snakefmt --check --compact-diff Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
