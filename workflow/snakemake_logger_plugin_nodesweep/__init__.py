@@ -50,7 +50,7 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
-        """It writes to standard error."""
+        """Whether the lines go to standard error: they do."""
         return True
 
     @property
@@ -60,7 +60,7 @@ class LogHandler(LogHandlerBase):
 
     @property
     def has_filter(self) -> bool:
-        """It chooses by itself."""
+        """Whether the plugin filters records by itself: it does."""
         return True
 
     @property
@@ -70,7 +70,7 @@ class LogHandler(LogHandlerBase):
 
     @property
     def needs_rulegraph(self) -> bool:
-        """It does not."""
+        """Whether the plugin needs the rule graph: it does not."""
         return False
 
     def emit(self, record: logging.LogRecord) -> None:

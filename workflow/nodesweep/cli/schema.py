@@ -7,7 +7,7 @@ from nodesweep.config.schema import REFERENCE, SCHEMAS, reference, schemas
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It takes none: the schemas are those of all sweeps."""
+    """Add no options: the schemas are those of all sweeps."""
 
 
 def run(_: argparse.Namespace) -> None:

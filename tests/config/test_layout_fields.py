@@ -1,0 +1,139 @@
+"""One row adds a field to layouts: it is inserted into a copy of the code, and the field is looked for everywhere."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sweeps import copied_repository, run_nodesweep, run_snakemake, toy, write
+
+ROW = """
+    virtual_pipeline: int = row_of(
+        meaning="virtual pipeline stages of each stage (VPP)",
+        symbol="VPP",
+        default=1,
+        logged_as=("virtual_pipeline_model_parallel_size",),
+        headings="vpp|virtual stages",
+    )
+"""
+BEFORE = "    micro_batch: int = row_of("
+TABLE = """\
+## Results
+
+| Nodes | DP | MP | PP | VPP | MBS | GBS | AC | Sec/it |
+|------:|---:|---:|---:|----:|----:|----:|----|-------:|
+|     2 |  2 |  1 |  1 |   1 |   1 |  16 | No |    2.0 |
+|     2 |  2 |  1 |  1 |   2 |   1 |  16 | No |    1.5 |
+"""
+
+
+pytestmark = pytest.mark.xdist_group("layout fields")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code with one row more in config/layout_fields.py."""
+    copy = copied_repository(tmp_path_factory.mktemp("copy") / "nodesweep")
+    path = copy / "workflow" / "nodesweep" / "config" / "layout_fields.py"
+    text = path.read_text()
+    assert text.count(BEFORE) == 1
+    path.write_text(text.replace(BEFORE, f"{ROW.lstrip(chr(10))}{BEFORE}"))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def ran(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a sweep over the new field that has run; VPP 4 is excluded by a condition."""
+    folder = tmp_path_factory.mktemp("sweep")
+    block = {"nodes": [2], "virtual_pipeline": [1, 2, 4], "global_batch": 16, "sequence_length": 128}
+    tables = [{"columns": ["Nodes", "VPP", {"heading": "virtual", "value": "virtual_pipeline"}, "Sec/it"]}, {}]
+    config = write(folder / "sweep.yaml", toy(layouts=[block], exclude=["virtual_pipeline == 4"], tables=tables))
+    run = run_snakemake(folder, config, repository=repository)
+    assert run.returncode == 0, run.stdout
+    return folder
+
+
+def squeezed(text: str) -> str:
+    """A text with single blanks: the padding of tables is not looked at."""
+    return re.sub(r" +", " ", text)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_schema_and_reference(repository: Path, tmp_path: Path) -> None:
+    """The schema of a sweep has the key, and the reference explains it."""
+    assert run_nodesweep(tmp_path, "schema", repository=repository).returncode == 0
+    schema = json.loads((repository / "workflow" / "schemas" / "sweep.schema.json").read_text())
+    assert schema["$defs"]["Block"]["properties"]["virtual_pipeline"]["default"] == [1]
+    assert (
+        "| `virtual_pipeline` | whole number or list of whole number | `[1]` |"
+        in (repository / "config" / "README.md").read_text()
+    )
+
+
+def test_slug_and_plan(ran: Path) -> None:
+    """A slug names the field where it is not the default; the plan has a column, and the condition excluded VPP 4."""
+    slugs = sorted(path.name.rsplit("-", 1)[0] for path in (ran / "results" / "toy" / "layouts").iterdir())
+    assert slugs == ["n2-dp2-mp1-pp1-mbs1-gbs16-s128", "n2-dp2-mp1-pp1-vpp2-mbs1-gbs16-s128"]
+    plan = rows_of(ran / "results" / "toy" / "plan.csv")
+    assert [(row["verdict"], row["virtual_pipeline"]) for row in plan] == [
+        ("runs", "1"),
+        ("runs", "2"),
+        ("rejected", "4"),
+    ]
+    assert "exclude[0] holds" in plan[2]["reason"]
+
+
+def test_results_and_tables(ran: Path) -> None:
+    """results.csv has the column; a table shows it by heading, by column, and on its own where rows differ in it."""
+    results = rows_of(ran / "results" / "toy" / "results.csv")
+    assert [row["virtual_pipeline"] for row in results] == ["1", "2"]
+    tables = squeezed((ran / "results" / "toy" / "tables.md").read_text())
+    assert "| Nodes | VPP | virtual | Sec/it |" in tables
+    assert "| Est. Aggr. PetaFLOPs | VPP | Notes |" in tables
+
+
+def test_predict_and_why(repository: Path, ran: Path) -> None:
+    """`predict` takes it as an option, with a row for each value; `why` says which key of the config it comes from."""
+    assert "--virtual-pipeline N [N ...]" in run_nodesweep(ran, "predict", "--help", repository=repository).stdout
+    run = run_nodesweep(
+        ran, "predict", "--configfile", "sweep.yaml", "--virtual-pipeline", "2", "8", repository=repository
+    )
+    assert "vpp2" in run.stdout and "vpp8" in run.stdout, run.stdout
+    why = run_nodesweep(ran, "why", "--configfile", "sweep.yaml", "n2-dp2-mp1-pp1-vpp2", "VPP", repository=repository)
+    assert "layouts[0].virtual_pipeline" in why.stdout, why.stdout
+
+
+def test_compare(repository: Path, ran: Path) -> None:
+    """`compare` matches rows by the field and shows it where rows differ in it."""
+    run = run_nodesweep(ran, "compare", "toy", "toy", repository=repository)
+    assert run.returncode == 0, run.stdout
+    assert (
+        "| PP | VPP | MBS |" in squeezed(run.stdout)
+        and "## Vanished" not in run.stdout
+        and "## Alike" not in run.stdout
+    )
+
+
+def test_import_and_ingest(repository: Path, tmp_path: Path) -> None:
+    """A hand-kept table's heading is read, and an argument in the log of an old job."""
+    (tmp_path / "kept.md").write_text(TABLE)
+    run = run_nodesweep(tmp_path, "import", "kept.md", repository=repository)
+    assert run.returncode == 0, run.stdout
+    assert [row["virtual_pipeline"] for row in rows_of(tmp_path / "results" / "kept" / "results.csv")] == ["1", "2"]
+    (tmp_path / "old.log").write_text(
+        "------------------------ arguments ------------------------\n"
+        "  virtual_pipeline_model_parallel_size ............ 2\n"
+        "-------------------- end of arguments ---------------------\n"
+        " iteration        1/       2 | elapsed time per iteration (ms): 900.0 | global batch size: 16 | lm loss: 9 |\n"
+        " iteration        2/       2 | elapsed time per iteration (ms): 800.0 | global batch size: 16 | lm loss: 8 |\n"
+    )
+    run = run_nodesweep(tmp_path, "ingest", "old.log", repository=repository)
+    assert run.returncode == 0, run.stdout
+    assert [row["virtual_pipeline"] for row in rows_of(tmp_path / "results" / "old" / "results.csv")] == ["2"]
