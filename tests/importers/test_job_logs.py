@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measuring import BIG_MODEL, layouts_of, record_line, run_of, sweep_of
 from paths import EXAMPLES, LOGS
 from sweeps import toy, write
+from written_logs import BIG_MODEL, layouts_of, record_line, run_of, sweep_of
 
 from nodesweep.cli.main import main
 from nodesweep.common.errors import NodesweepError

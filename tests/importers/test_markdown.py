@@ -1,9 +1,9 @@
 """`nodesweep import`: what is found in hand-kept tables, by rows whose numbers belong to real runs."""
 
 import pytest
-from hand_kept import ERRORS, consistent, with_error
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from random_tables import ERRORS, consistent, with_error
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.importers.markdown import Imported, import_markdown

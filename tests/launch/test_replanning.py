@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from study_rows import JUNE
+from fugaku_runs import JUNE
 from sweeps import write
 
 from nodesweep.cli.main import main

@@ -7,7 +7,7 @@ from itertools import product
 from statistics import fmean
 
 import pytest
-from study_rows import april, case_of, june
+from fugaku_runs import april, case_of, june
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY

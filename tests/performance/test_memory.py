@@ -1,9 +1,9 @@
 """Bytes per rank: the study's five layouts, and each part against numbers a reader can check."""
 
 import pytest
+from fugaku_runs import LIMIT_MIB, case_of
 from hypothesis import given
 from hypothesis import strategies as st
-from study_rows import LIMIT_MIB, case_of
 
 from nodesweep.common.units import MIB
 from nodesweep.config.machine import Machine

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from study_rows import JUNE
+from fugaku_runs import JUNE
 from sweeps import REPOSITORY, write
 
 from nodesweep.cli.main import main

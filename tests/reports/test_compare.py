@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from measuring import layouts_of, record_line, run_of, sweep_of
 from sweeps import run_nodesweep
+from written_logs import layouts_of, record_line, run_of, sweep_of
 
 from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY

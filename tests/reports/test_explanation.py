@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas
 import pytest
+from fugaku_runs import APRIL, JUNE
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measuring import BIG_MODEL, OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
-from study_rows import APRIL, JUNE
+from written_logs import BIG_MODEL, OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
 
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.sweep import Sweep

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import altair
 import pandas
 import pytest
+from fugaku_runs import JUNE, june
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measuring import sweep_of
-from study_rows import JUNE, june
 from sweeps import toy, write
+from written_logs import sweep_of
 
 from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY

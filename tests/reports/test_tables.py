@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measuring import (
+from written_logs import (
     OUT_OF_MEMORY,
     STARTED,
     document,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from measuring import OUT_OF_MEMORY, STARTED, SUCCESS, layouts_of, record_line, sweep_of
 from paths import LOGS
 from sweeps import drained, runner_of, study_in, write
+from written_logs import OUT_OF_MEMORY, STARTED, SUCCESS, layouts_of, record_line, sweep_of
 
 from nodesweep.cli.main import main
 from nodesweep.common.text import plain

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from measuring import STARTED, layouts_of, measurement_of, record_line, sweep_of
 from paths import EXAMPLES, name_of_example
+from written_logs import STARTED, layouts_of, measurement_of, record_line, sweep_of
 
 from nodesweep.config.machine import Machine, PeakTflops, peak_of
 from nodesweep.logs.reader import read_log

@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from measuring import (
+from written_logs import (
     OUT_OF_MEMORY,
     STARTED,
     SUCCESS,

@@ -6,7 +6,7 @@ import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measuring import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
+from written_logs import OUT_OF_MEMORY, STARTED, layouts_of, node_memory_line, record_line, run_of, sweep_of
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
