@@ -72,7 +72,7 @@ exec >>"${directory}/${NODESWEEP_KEY}.log"
 ASKING = """
 from pathlib import Path
 from nodesweep.config.schema import reference
-from nodesweep.reports.run_diff import Noted, document
+from nodesweep.reports.run_diff import NotedRun, document
 from nodesweep.reports.tables.document import MEMORY_MEANING
 from nodesweep.results.environment import Fact
 from nodesweep.schedulers.job_script import provenance_script, render
@@ -83,7 +83,7 @@ print(render(layout, "toy", study.folder))
 print(provenance_script())
 print(reference())
 print(MEMORY_MEANING["scheduler"])
-print(document(*(Noted(job, {}, "", [Fact("environment", "TIDE_JOB", job)]) for job in ("first", "second"))))
+print(document(*(NotedRun(job, {}, "", [Fact("environment", "TIDE_JOB", job)]) for job in ("first", "second"))))
 """
 
 
