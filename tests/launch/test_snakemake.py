@@ -47,6 +47,28 @@ def test_what_is_asked_of_the_workflow_is_there() -> None:
     assert hasattr(Workflow, "dag") and hasattr(DAG, "needrun_jobs")
 
 
+TIMERS = """
+import sys, threading
+from snakemake.cli import main
+started = []
+start = threading.Timer.start
+threading.Timer.start = lambda timer: (started.append(timer), start(timer))
+try:
+    main(sys.argv[1:])
+finally:
+    print("timers:", len(started))
+"""
+
+
+def test_no_timer_outlives_the_work(tmp_path: Path) -> None:
+    """Snakemake starts no timer, which would keep its process alive for a second after its last job."""
+    command = snakemake_command(write(tmp_path / "sweep.yaml", toy()), "plan")
+    command[1:3] = ["-c", TIMERS]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and "timers: 0" in run.stdout, run.stdout + run.stderr
+
+
 def test_a_sweep_is_checked_before_snakemake_reads_it(tmp_path: Path) -> None:
     """Broken YAML is told with file and line, and a file that asks for Snakemake's YAML extension runs no code."""
     config = tmp_path / "sweep.yaml"

@@ -9,9 +9,14 @@ from snakemake_interface_common.io import AnnotatedStringInterface
 from snakemake_interface_scheduler_plugins.base import SchedulerBase
 from snakemake_interface_scheduler_plugins.interfaces.jobs import JobSchedulerInterface
 
+from nodesweep.launch.snakemake import lift_job_rate
+
 
 class Scheduler(SchedulerBase):  # type: ignore[misc]  # Snakemake's interface has no types
-    """First come, first served."""
+    """First come, first served, and as many at once as there are: the executor keeps its own rate."""
+
+    def __post_init__(self) -> None:
+        lift_job_rate(self.dag.workflow)
 
     def select_jobs(
         self,

@@ -7,6 +7,8 @@ For the rest the plugins and the Snakefile use what Snakemake documents. What st
   asks for its YAML extension.
 - `_chosen` keeps the executor's `machine` for the Snakefile: Snakemake hands an executor's settings to the executor
   alone, after the Snakefile was read (`DAGApi.execute_workflow`).
+- `lift_job_rate`: there is no option for no limit of jobs per timespan, and with one Snakemake goes through all ready
+  jobs each timespan, and keeps its process alive for another one after its work is done.
 - `layouts_to_run` and `tabulate_after_failure` ask Snakemake's workflow for what its interfaces do not have.
 - `interrupt_on_sigterm` takes SIGTERM from Snakemake's scheduler, which would answer it by waiting for the whole sweep.
 - `CHATTER`: Snakemake tells its remarks apart by no event, so that their words must do.
@@ -53,6 +55,10 @@ class _DagSettings(Protocol):
     omit_from: Iterable[str]
 
 
+class _SchedulingSettings(Protocol):
+    max_jobs_per_timespan: object
+
+
 class _Rule(Protocol):
     name: str
 
@@ -70,6 +76,7 @@ class SnakemakeWorkflow(Protocol):
 
     config_settings: _ConfigSettings
     dag_settings: _DagSettings
+    scheduling_settings: _SchedulingSettings
     dag: _Dag
 
 
@@ -144,6 +151,11 @@ def tabulate_after_failure(workflow: SnakemakeWorkflow) -> None:
 def layouts_to_run(workflow: SnakemakeWorkflow) -> int:
     """How many layouts Snakemake is going to hand over, some at a time."""
     return sum(job.rule.name == "run" for job in workflow.dag.needrun_jobs())
+
+
+def lift_job_rate(workflow: SnakemakeWorkflow) -> None:
+    """Let Snakemake hand over jobs at any rate; asked before it makes its job scheduler."""
+    workflow.scheduling_settings.max_jobs_per_timespan = None
 
 
 def interrupt_on_sigterm() -> None:

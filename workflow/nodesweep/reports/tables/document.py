@@ -178,7 +178,7 @@ def empty(document: TablesDocument, frame: pandas.DataFrame) -> list[str]:
     return [
         f"No row in {_name(document.tables, number)}: no layout has {view.reason}."
         for number, view in enumerate(document.tables)
-        if not view.rows(frame)
+        if view.select(frame).empty
     ]
 
 
