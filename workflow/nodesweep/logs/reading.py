@@ -49,7 +49,7 @@ class Iteration(NamedTuple):
 
     def updated(self, values: Mapping[str, float | None]) -> "Iteration":
         """The record with other values in the fields that `values` names."""
-        return Iteration._make(values.get(name, old) for name, old in zip(self._fields, self, strict=True))
+        return Iteration._make(map(values.get, self._fields, self))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.config.layout_fields import FIELDS, PARALLEL, LayoutValues, ModelSizes
+from nodesweep.config.layout_fields import AXES, FIELDS, PARALLEL, LayoutValues, ModelSizes
 from nodesweep.config.tidy_row import TidyRow, field_of
 from nodesweep.config.training import Training
 from nodesweep.config.types import Precision
@@ -70,7 +70,8 @@ class Dimensions(LayoutValues, ModelSizes):
         return isinstance(other, Dimensions) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash(tuple(sorted((name, str(value)) for name, value in self.__dict__.items())))
+        """By the axes of a layout alone: fits look runs up thousands of times."""
+        return hash(tuple(map(self.__dict__.get, AXES)))
 
     def __repr__(self) -> str:
         return f"Dimensions({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
