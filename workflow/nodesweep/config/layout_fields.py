@@ -112,7 +112,7 @@ class LayoutValues:
         sets_problem=True,
         in_tables="always",
         notation="global batch size",
-        logged_as=("global_batch_size", "train_batch_size"),
+        logged_as=("global_batch_size", "train_batch_size", "gbs"),
         checked_in_log=True,
         headings=r"gbs|(?:global|total) ?batch(?: ?size)?|global bsz?|グローバルバッチ(?:サイズ)?|全体バッチサイズ",
     )

@@ -36,18 +36,22 @@ class Reply:
 
 
 def run_command(
-    words: Sequence[str], environment: Mapping[str, str] = os.environ, directory: Path | None = None
+    words: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
+    directory: Path | None = None,
+    script: Path | None = None,
 ) -> Reply:
     """Run a command of the scheduler to its end, at most COMMAND_SECONDS.
 
-    Raises SchedulerError where there is no such command here.
+    `script`: a file that the command reads from its standard input, as LSF's bsub does. Raises SchedulerError where
+    there is no such command here.
     """
     try:
         run = subprocess.run(
             list(words),
             env=dict(environment),
             cwd=directory,
-            stdin=subprocess.DEVNULL,
+            input=script.read_text() if script else "",
             capture_output=True,
             text=True,
             errors="replace",
