@@ -14,8 +14,12 @@ ROW = """
         meaning="virtual pipeline stages of each stage (VPP)",
         symbol="VPP",
         default=1,
+        absent_means_default=True,
         logged_as=("virtual_pipeline_model_parallel_size",),
         headings="vpp|virtual stages",
+    )
+    ring: int = row_of(
+        meaning="ring size (RP)", symbol="RP", default=1, parallel="ring", absent_means_default=True
     )
 """
 BEFORE = "    micro_batch: int = row_of("
@@ -99,6 +103,19 @@ def test_results_and_tables(ran: Path) -> None:
     assert "| Est. Aggr. PetaFLOPs | VPP | Notes |" in tables
 
 
+def test_a_parallel_size_enters_the_world_size_law(repository: Path, tmp_path: Path) -> None:
+    """A row of a size that splits the ranks: DP follows from it, and what it does not divide is rejected."""
+    block = {"nodes": [4], "ring": [2, 3], "global_batch": 16, "sequence_length": 128}
+    write(tmp_path / "sweep.yaml", toy(layouts=[block]))
+    run = run_nodesweep(tmp_path, "plan", "--configfile", "sweep.yaml", repository=repository)
+    assert run.returncode == 0, run.stdout
+    runs, rejected = rows_of(tmp_path / "results" / "toy" / "plan.csv")
+    assert (runs["data"], runs["ring"], "-rp2-" in runs["slug"]) == ("2", "2", True)
+    assert rejected["reason"] == (
+        "4 nodes x 1 ranks = 4 ranks do not hold whole replicas of MP 1 x PP 1 x RP 3 = 3; nearest nodes: 3 or 6"
+    )
+
+
 def test_predict_and_why(repository: Path, ran: Path) -> None:
     """`predict` takes it as an option, with a row for each value; `why` says which key of the config it comes from."""
     assert "--virtual-pipeline N [N ...]" in run_nodesweep(ran, "predict", "--help", repository=repository).stdout
@@ -126,7 +143,8 @@ def test_import_and_ingest(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "kept.md").write_text(TABLE)
     run = run_nodesweep(tmp_path, "import", "kept.md", repository=repository)
     assert run.returncode == 0, run.stdout
-    assert [row["virtual_pipeline"] for row in rows_of(tmp_path / "results" / "kept" / "results.csv")] == ["1", "2"]
+    imported = rows_of(tmp_path / "results" / "kept" / "results.csv")
+    assert [(row["virtual_pipeline"], row["ring"]) for row in imported] == [("1", "1"), ("2", "1")]
     (tmp_path / "old.log").write_text(
         "------------------------ arguments ------------------------\n"
         "  virtual_pipeline_model_parallel_size ............ 2\n"

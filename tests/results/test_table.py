@@ -82,6 +82,38 @@ def test_another_table_is_refused():
         from_csv(to_csv(build([LayoutRun(layouts_of(SWEEP)[0], "pending", None, None)])).replace(",1536,", ",many,"))
 
 
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("activation_checkpointing", "true", "results.csv:3: activation_checkpointing true is neither True nor False"),
+        ("nodes", "-1", "results.csv:3: nodes -1 is negative"),
+        ("iteration_seconds", "-3", "results.csv:3: iteration_seconds -3.0 is negative"),
+        (
+            "memory_mib",
+            "much",
+            "could not convert string to float: 'much'",
+        ),
+    ],
+)
+def test_a_cell_typed_by_hand_is_refused_with_its_line(runs, column, cell, message):
+    """What no run can have is an error that names line, column and value."""
+    lines = to_csv(build(runs)).splitlines()
+    cells = lines[2].split(",")
+    cells[list(TIDY).index(column)] = cell
+    with pytest.raises(NodesweepError) as refused:
+        from_csv("\n".join([*lines[:2], ",".join(cells), *lines[3:]]) + "\n")
+    assert message in str(refused.value) and str(refused.value).endswith("run `nodesweep measure` again")
+
+
+def test_a_figure_that_is_no_number_is_unknown(runs):
+    """A time of nan in an edited file counts as none, as an empty cell does."""
+    lines = to_csv(build(runs)).splitlines()
+    cells = lines[2].split(",")
+    cells[list(TIDY).index("iteration_seconds")] = "nan"
+    table = from_csv("\n".join([*lines[:2], ",".join(cells), *lines[3:]]) + "\n")
+    assert table["iteration_seconds"].isna().tolist() == [True, True, True, False, True]
+
+
 @settings(deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_any_text_survives_the_csv(text):

@@ -102,7 +102,7 @@ def test_terminated_script_ends_its_launch_and_leaves_a_marker(tmp_path: Path) -
     """SIGTERM to the script reaches the trainer, and the marker says 143."""
     path = script(tmp_path, toy(seconds=30))
     process = subprocess.Popen(["bash", str(path)], env={**os.environ, "NODESWEEP_KEY": "k"}, stdout=subprocess.PIPE)
-    while not (path.parent / "starts").exists():
+    while not (path.parent / "starts").exists() or not (path.parent / "starts").read_text().endswith("\n"):
         time.sleep(0.02)
     trainer = int((path.parent / "starts").read_text().split()[-1])
     process.send_signal(signal.SIGTERM)

@@ -36,12 +36,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+_WAYS_OUT = {
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        "; make it writable, or run in a folder of your own: results are written to results/ below it",
+    ),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "; move the file away that stands where a folder is needed"),
+    errno.EISDIR: "; move the folder away that stands where a file is needed",
+}
 
 
 def file_error_message(error: OSError) -> str:
-    """What is wrong with which file; for one that cannot be written also the way out."""
-    said = f"{error.filename or 'a file'}: {error.strerror or error}"
-    if error.errno not in _NOT_WRITABLE:
-        return said
-    return f"{said}; make it writable, or run in a folder of your own: results are written to results/ below it"
+    """What is wrong with which file, and the way out where the error tells one."""
+    name = error.filename2 or error.filename or "a file"
+    return f"{name}: {error.strerror or error}{_WAYS_OUT.get(error.errno or 0, '')}"

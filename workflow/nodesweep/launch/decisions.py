@@ -73,10 +73,12 @@ class Decisions:
     _out_of_memory: dict[str, _OutOfMemory] = field(default_factory=dict)
     _survived: dict[str, float] = field(default_factory=dict)
     _ranks: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    _places: dict[str, float] = field(default_factory=dict)
     _search: SearchProgress | None = None
 
     def __post_init__(self) -> None:
         self.forecasts = Forecasts(self.layouts, self.calibrations)
+        self._places = {slug: float(place) for place, slug in enumerate(self.layouts)}
         if self.sweep.search is not None:
             cases = {slug: Dimensions.of(layout) for slug, layout in self.layouts.items()}
             self._search = SearchProgress(self.sweep.search, self.layouts, cases)
@@ -120,7 +122,7 @@ class Decisions:
         search takes the most promising first.
         """
         if self._search is not None:
-            return (self._search.rank(slug),)
+            return (self._search.rank(slug), self._places[slug])
         if not self._ranks:
             self._rank_all()
         return self._ranks[slug]

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import file_error_message
 from nodesweep.config.loader import load_sweep
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
@@ -129,6 +130,8 @@ def prepared_study_of(workflow: SnakemakeWorkflow) -> Study:
         return study
     except NodesweepError as error:
         raise SystemExit(f"Error: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"Error: {file_error_message(error)}") from None
 
 
 def command_of(workflow: SnakemakeWorkflow) -> str:

@@ -90,7 +90,7 @@ def _turns(case: Dimensions) -> float:
     """Micro batches that each core works through where ranks share cores, else 0."""
     if case.shared_cores is None:
         return 0.0
-    return case.micro_batches * case.data * case.tensor * case.pipeline / case.shared_cores
+    return case.micro_batches * case.ranks / case.shared_cores
 
 
 def iteration_seconds(

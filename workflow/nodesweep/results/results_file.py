@@ -30,6 +30,10 @@ def read_results(folder: Path) -> pandas.DataFrame:
         return from_csv(path.read_text())
     except FileNotFoundError:
         raise NodesweepError(f"{path} does not exist yet; run the sweep, or `nodesweep measure`, first") from None
+    except UnicodeDecodeError as error:
+        raise NodesweepError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); run `nodesweep measure` again"
+        ) from None
 
 
 def edited_remark(folder: Path) -> str:

@@ -1,7 +1,9 @@
 """Measurements and states of all layouts -> one tidy table, one row per layout, units in the column names."""
 
 import io
+import math
 from collections.abc import Iterable
+from typing import Any
 
 import pandas
 
@@ -9,6 +11,7 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_field import Kind
+from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.tidy_row import TidyRow, TidyValue
 
 from .metrics import EXPLAINED, Basis, bases, efficiency_percent, explain
@@ -16,8 +19,9 @@ from .rows import LayoutRun, row_of_run
 
 _TYPE_OF_KIND: dict[Kind, str] = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
 _TYPES = {name: _TYPE_OF_KIND[column.kind] for name, column in TIDY.items()}
-_TYPES_IN_CSV = {name: dtype if dtype == "boolean" else "string" for name, dtype in _TYPES.items()}
-"""Types as a CSV is read: numbers become text first, whose conversion is exact to the last digit."""
+_YES_NO = {"True": True, "False": False}
+_NOT_NEGATIVE = (*(name for name, row in COLUMNS.items() if row.kind == "count"), "iteration_seconds")
+"""Columns whose values are sizes or times: a negative one was typed by hand, and no formula holds for it."""
 _WORDS = tuple(name for name, column in TIDY.items() if column.kind == "word")
 _OTHER_COLUMNS = "results.csv has other columns than this version writes; run `nodesweep measure` again"
 
@@ -68,16 +72,43 @@ def to_csv(table: pandas.DataFrame) -> str:
 def from_csv(text: str) -> pandas.DataFrame:
     """The table that `to_csv` made a text of, exactly; raises NodesweepError for any other text."""
     try:
+        # As text first, whose conversion to numbers is exact to the last digit.
         table = pandas.read_csv(
-            io.StringIO(text), dtype=_TYPES_IN_CSV, index_col=False, keep_default_na=False, na_values=[""]
+            io.StringIO(text), dtype="string", index_col=False, keep_default_na=False, na_values=[""]
         )
         if list(table.columns) != list(TIDY):
             raise NodesweepError(_OTHER_COLUMNS)
-        return table.astype(_TYPES)
+        for name, column in TIDY.items():
+            if column.kind == "yes_no":
+                _check(name, table[name], table[name].isin(_YES_NO) | table[name].isna(), "is neither True nor False")
+                table[name] = table[name].map(_YES_NO)
+        table = table.astype(_TYPES)
     except pandas.errors.EmptyDataError:
         raise NodesweepError(_OTHER_COLUMNS) from None
     except (ValueError, OverflowError) as error:
-        raise NodesweepError(f"results.csv: {error}; run `nodesweep measure` again") from None
+        reason = " ".join(str(error).split())
+        raise NodesweepError(f"results.csv: {reason}; run `nodesweep measure` again") from None
+    for name in _NOT_NEGATIVE:
+        _check(name, table[name], ~(table[name] < 0).fillna(False), "is negative")
+    return _without_nan(table)
+
+
+def _check(name: str, column: "pandas.Series[Any]", good: "pandas.Series[bool]", complaint: str) -> None:
+    """Raise NodesweepError for the first value of a column that is not good, with its line in the file."""
+    if not good.all():
+        place = int((~good).to_numpy().argmax())
+        value = column.iloc[place]
+        raise NodesweepError(
+            f"results.csv:{place + 2}: {name} {value!s:.40} {complaint}; run `nodesweep measure` again"
+        )
+
+
+def _without_nan(table: pandas.DataFrame) -> pandas.DataFrame:
+    """The table with what is not a number made unknown, as an edited file may have it."""
+    for name, column in TIDY.items():
+        if column.kind == "number":
+            table[name] = pandas.array(table[name].to_numpy(dtype=float, na_value=math.nan), dtype="Float64")
+    return table
 
 
 def restated(table: pandas.DataFrame, statistic: str) -> pandas.DataFrame:

@@ -12,8 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import compile_template
+from nodesweep.config.layout_fields import PARALLEL
 from nodesweep.config.loader import REPOSITORY
 from nodesweep.schedulers import SCHEDULERS, TEMPLATES
+from nodesweep.sweep.constraints import product_in_words, with_defaults
 from nodesweep.sweep.layout import Layout
 
 from .base import SchedulerRow
@@ -67,6 +69,7 @@ def render(layout: Layout, sweep: str, folder: Path) -> str:
     text = _template(f"{machine.scheduler}.sh.j2").render(
         sweep=sweep,
         layout=layout,
+        ranks_in_words=product_in_words(with_defaults(vars(layout)), tuple(PARALLEL)),
         machine=machine,
         key=key_of(folder, layout.slug),
         directory=str(directory),

@@ -152,10 +152,10 @@ def _known(values: Values, *names: str) -> bool:
     return all(values.get(name) is not None for name in names)
 
 
-def _product(values: Values, names: Sequence[str]) -> str:
+def product_in_words(values: Values, names: Sequence[str]) -> str:
     """A product in words; a size that nobody named is left out.
 
-    >>> _product({"data": 2, "tensor": 4, "context": 1}, ("data", "tensor", "context"))
+    >>> product_in_words({"data": 2, "tensor": 4, "context": 1}, ("data", "tensor", "context"))
     'DP 2 x MP 4'
     """
     named = [
@@ -179,7 +179,7 @@ def _world_size(values: Values) -> BrokenLaw | None:
     product = values["data"] * replica_ranks(values)
     if product == values["ranks"]:
         return None
-    numbers = f"{_ranks(values)}, but {_product(values, tuple(PARALLEL))} = {product}"
+    numbers = f"{_ranks(values)}, but {product_in_words(values, tuple(PARALLEL))} = {product}"
     data = WORLD_SIZE.solved("data", {**values, "data": None})
     advice = "leave data out and it follows"
     if data is None:
@@ -191,7 +191,7 @@ def _whole_replicas(values: Values) -> BrokenLaw | None:
     ranks, replica = values["ranks"], replica_ranks(values)
     if ranks % replica == 0:
         return None
-    numbers = f"{_ranks(values)} do not hold whole replicas of {_product(values, _OTHERS)} = {replica}"
+    numbers = f"{_ranks(values)} do not hold whole replicas of {product_in_words(values, _OTHERS)} = {replica}"
     if not _known(values, "nodes", "ranks_per_node"):
         return BrokenLaw("world size", numbers, "ranks", nearest(multiples(replica, ranks), ranks))
     step = replica // math.gcd(replica, values["ranks_per_node"])

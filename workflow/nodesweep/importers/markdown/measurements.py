@@ -59,7 +59,8 @@ class ImportedMeasurement:
 
     @model_serializer
     def _to_json(self) -> dict[str, TidyValue]:
-        return self.row()
+        """The row without sizes that the table does not name: they are defaults, and no reading of it."""
+        return {**self.row(), **{READ_FIELDS[name].column: value for name, value in self.layout.items()}}
 
     @model_validator(mode="before")
     @classmethod

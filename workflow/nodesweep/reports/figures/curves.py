@@ -8,7 +8,7 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.metrics import Basis
 from nodesweep.results.metrics.row import RowContext
-from nodesweep.sweep.constraints import divisors
+from nodesweep.sweep.constraints import divisors, replica_ranks
 
 BEYOND = 2
 """A curve goes on up to so many times the most nodes that were measured."""
@@ -63,7 +63,7 @@ def _replicated(case: Dimensions, fewest: int, most: int) -> list[Dimensions]:
     """The case at every node count from the fewest to the most that its batch and its ranks split over."""
     found = []
     for data in divisors(case.global_batch // case.micro_batch):
-        ranks = data * case.tensor * case.pipeline
+        ranks = data * replica_ranks(vars(case))
         nodes, left = divmod(ranks, case.ranks_per_node)
         if not left and fewest <= nodes <= most:
             found.append(case.changed(nodes=nodes, data=data))

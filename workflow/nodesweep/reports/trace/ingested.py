@@ -73,7 +73,9 @@ def _field(name: str) -> Callable[[JobFacts], Trace]:
     def trace(facts: JobFacts) -> Trace:
         origin = facts.job.origins.get(name)
         if origin is None:
-            return Trace((f"{facts.log} does not tell",))
+            row = READ_FIELDS.get(name)
+            default = f", which means {row.default}" if row and row.absent_means_default else ""
+            return Trace((f"{facts.log} does not tell{default}",))
         if origin.line is None:
             return Trace((origin.text,))
         return Trace((f"{place_of(facts.job, origin.line)}: {origin.text}",), (origin.line,))
