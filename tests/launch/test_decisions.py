@@ -176,3 +176,11 @@ def test_a_search_leaves_out_what_cannot_be_the_best(tmp_path: Path, best: str) 
     assert len(ran) < len(slugs)
     skipped = decisions.not_run(next(slug for slug in slugs if slug not in ran))
     assert skipped is not None and skipped.outcome == "skipped" and "no better than" in skipped.reason
+
+
+def test_a_search_breaks_ties_in_the_order_of_the_config(tmp_path: Path) -> None:
+    """Before any run tells, layouts of equal promise run in the order of the config, whoever hands them over first."""
+    study = study_in(tmp_path, layouts=[{"nodes": 1, "micro_batch": [4, 1, 2], **AXES}], search={"best": "cheapest"})
+    decisions = Decisions(study.sweep, study.layouts, {})
+    assert len({decisions.rank(slug)[0] for slug in study.layouts}) == 1
+    assert sorted(reversed(list(study.layouts)), key=decisions.rank) == list(study.layouts)

@@ -189,3 +189,13 @@ def test_a_profile_for_another_scheduler_brings_its_machine(tmp_path: Path) -> N
     assert run.returncode == 0, run.stdout
     script = next(tmp_path.glob("results/toy/layouts/*/job.sh")).read_text()
     assert "#SBATCH" in script and Study.load([config]).sweep.machine.scheduler == "local"
+
+
+def test_a_folder_in_place_of_a_record_is_one_message(tmp_path: Path) -> None:
+    """What stands where job.json is needed is named, with the way out and without a traceback."""
+    config = write(tmp_path / "sweep.yaml", toy())
+    slug = next(iter(Study.load([config], results=tmp_path / "results").layouts))
+    (tmp_path / "results" / "toy" / "layouts" / slug / "job.json").mkdir(parents=True)
+    run = run_snakemake(tmp_path, config)
+    assert run.returncode != 0 and "Traceback" not in run.stdout
+    assert "job.json: Is a directory; move the folder away that stands where a file is needed" in run.stdout
