@@ -15,6 +15,9 @@ MOST_LINES_OF_A_MODULE, MOST_LINES_OF_A_FUNCTION = 350, 50
 # What opens files to write, or starts processes, beside cli, launch, schedulers and the search of huge logs.
 OPENING = {"common/files.py", "common/lock.py"}
 IMPURE_PACKAGES = {"cli", "launch", "logs", "schedulers"}
+# Of those packages too: what is worked out there is a function of values.
+PURE = {"logs/root_cause.py", "logs/completion.py", "launch/eta.py", "launch/forecasts.py", "launch/progress.py"}
+PURE |= {"launch/status.py", "launch/sweep_status.py"}
 OPENS = {"open", "write_text", "write_bytes", "Popen", "run", "system"}
 BACK_REFERENCE = re.compile(r"(?:Its|The same|Those|These|Them|They|That of|All of (?:these|those)|It|And|But)\b[ ,.]")
 
@@ -83,9 +86,12 @@ def test_docstrings_are_read_alone() -> None:
 def test_what_computes_changes_nothing() -> None:
     """Packages that compute write no files and start no processes; what they read is handed to them or looked up."""
     found = set()
+    assert all((PACKAGE / name).exists() for name in OPENING | PURE)
     for path, tree in trees():
         inside = path.relative_to("nodesweep") if path.parts[0] == "nodesweep" else None
-        if inside is None or inside.parts[0] in IMPURE_PACKAGES or str(inside) in OPENING:
+        if inside is None or str(inside) in OPENING:
+            continue
+        if inside.parts[0] in IMPURE_PACKAGES and str(inside) not in PURE:
             continue
         calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
         names = {call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls}

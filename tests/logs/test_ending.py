@@ -442,9 +442,10 @@ def test_markers_are_few_and_long():
         {marker for row in (*trainer.signatures, *trainer.successes) for marker in row.markers}
         for trainer in TRAINERS.values()
     ]
-    assert len(of_all) <= 125, "each marker costs every log time: give a trainer's own to its module, or raise this"
+    every = of_all.union(*of_trainers)
+    assert len(every) <= 130, "each marker costs every log time: measure with tests/bench/logs.py before this grows"
     assert max(map(len, of_trainers)) <= 6
-    assert min(map(len, of_all.union(*of_trainers))) >= 6
+    assert min(map(len, every)) >= 6
 
 
 @pytest.mark.parametrize("row", [*SIGNATURES, *SUCCESSES], ids=lambda row: row.kind)

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.performance.cost import node_hours
 from nodesweep.schedulers.base import Usage
 
@@ -118,7 +119,7 @@ def _usage(value: object) -> Usage:
     return Usage(
         nodes=_text(known.get("nodes")),
         memory_bytes=_whole(known.get("memory_bytes")),
-        memory_of=memory_of if memory_of in ("rank", "node", "job") else None,
+        memory_of=next((scope for scope in get_args(MemoryScope) if scope == memory_of), None),
         energy_joules=_number(known.get("energy_joules")),
         power_watts=_number(known.get("power_watts")),
         power_capped=_text(known.get("power_capped")),
