@@ -65,11 +65,20 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
             "choices": ["report", "cancel"],
         },
     )
+    canary: int = field(
+        default=3,
+        metadata={
+            "help": "How many jobs of a sweep go ahead until one of them has done an iteration; where all of them fail "
+            "in the same way before that, the others are not submitted. 0: all go at once.",
+            "type": int,
+        },
+    )
 
     def __post_init__(self) -> None:
         for option, value, least in (
             ("jobs-at-once", self.jobs_at_once, 1),
             ("retries", self.retries, 0),
+            ("canary", self.canary, 0),
             ("hang-seconds", self.hang_seconds, 0),
         ):
             if not value >= least:
@@ -114,6 +123,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                     retries=settings.retries,
                     hang_seconds=settings.hang_seconds,
                     on_hang=settings.on_hang,
+                    canary=settings.canary,
                 ),
                 tell=self._tell,
                 decisions=decisions_of(study),
