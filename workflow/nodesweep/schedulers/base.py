@@ -10,6 +10,8 @@ from nodesweep.common.outcomes import Cause, known_cause
 from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.sweep.layout import Layout
 
+from .own_options import OwnOptions
+
 Directive = tuple[str, str | None]
 """An option of a machine, its holes filled: name and value, None for a bare flag."""
 JobState = Literal["queued", "held", "running", "ended"]
@@ -136,6 +138,11 @@ def _as_they_are(options: list[Directive], layout: Layout) -> list[Directive]:
     return options
 
 
+def _nothing_unheeded(script: str) -> list[str]:
+    """Find nothing."""
+    return []
+
+
 def _unchecked(script: str) -> None:
     """Accept every script."""
 
@@ -167,6 +174,14 @@ class SchedulerRow:
     """The options of a layout's script, from those of its machine; raises ConfigError."""
     check_script: Callable[[str], None] = _unchecked
     """Raises ConfigError for a script that the scheduler would not take, or not read to the end."""
+    own_options: OwnOptions = field(default_factory=OwnOptions)
+    """What no machine may give among its options, since nodesweep's own directives say it."""
+    limited_by: str = ""
+    """Regular expression of the directive lines that choose whose limits hold for a job, each with its line break."""
+    unheeded: Callable[[str], list[str]] = _nothing_unheeded
+    """What of the launcher's environment will not reach the job of this script, though it seems to be meant to."""
+    job_ids: str = r"[A-Za-z0-9][\w.@\[\]-]{0,79}"
+    """Regular expression of its jobs' ids; what is none reaches none of its commands."""
 
     variables: tuple[str, ...] = ()
     """Environment variables that say something else in each of its jobs; `NAME_` stands for all that begin so."""

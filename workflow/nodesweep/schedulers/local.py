@@ -188,5 +188,6 @@ SCHEDULER = SchedulerRow(
     commands=("bash",),
     causes=frozenset({"lost"}),
     is_batch=False,
+    job_ids=r"[1-9]\d{0,9}@\d{1,20}",
     time_limit_command=("timeout", "--kill-after=10"),
 )

@@ -15,6 +15,15 @@ from .base import End, Job, JobState, Patience, SchedulerRow, Sighting, Usage
 from .batch import Batch, environment_without, job_id_of, run_command
 from .directives import quoted
 from .markers import end_marker
+from .slurm_submission import (
+    COMPLAINTS,
+    OWN_OPTIONS,
+    SITE_VARIABLES,
+    SLEEPS,
+    SUBMITTED,
+    sbatch_variables,
+    unheeded,
+)
 
 ACCOUNTING_SECONDS = 60.0
 """How long the end of a job may wait for the accounts of it."""
@@ -52,10 +61,13 @@ _FIELDS = ("JobID", "State", "exit_code", "StartTime", "EndTime", "RestartCnt", 
 _ACCOUNTS = "JobIDRaw,State,ExitCode,Start,End,MaxRSS,ConsumedEnergyRaw,NodeList,JobName"
 _SACCT = ("sacct", "--noheader", "--parsable2", "--noconvert", f"--format={_ACCOUNTS}")
 _ROW = re.compile(r"\d{1,20}[\w.+\[\]%,-]{0,80} {0,20}(?:\|[^|]{0,100000}){8}")
+_VARIABLES = ("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_")
 _QUEUED = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "EXPEDITING", "POWER_UP_NODE"}
 _HELD = {"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+# Reasons of pending jobs that time alone does not end: somebody holds them, or a limit is below what they ask for.
 _HELD_REASON = re.compile(
     r"JobHeld|DependencyNeverSatisfied|BadConstraints|Partition(?:Down|Inactive|NodeLimit|TimeLimit)|launch.failed"
+    r"|Max\w+Per(?:Job|Node)|MaxWall|MaxMemPerLimit|QOSMin|Invalid(?:Account|QOS)|NotAllowed"
 )
 _ENDED: dict[str, Cause | None] = {
     "COMPLETED": None,
@@ -71,14 +83,6 @@ _ENDED: dict[str, Cause | None] = {
     "PREEMPTED": "preempted",
     "REVOKED": "preempted",
 }
-_REFUSED = re.compile(
-    r"Invalid (?:partition|account|qos|job array|feature|wckey|reservation|license|node name)"
-    r"|Requested (?:node|nodes|time|partition)"
-    r"|node configuration is not available|Node count specification invalid|Job dependency problem"
-    r"|[Pp]ermission denied|More processors requested|Unable to open file|unrecognized option|invalid option"
-    r"|Invalid (?:time|generic resource|Trackable|directive|--\w)|Batch script (?:is empty|contains)|does not exist"
-)
-_CROWDED = re.compile(r"submit limit|job queue full|temporarily unable to accept|creation temporarily disabled", re.I)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Slurm(Batch):
 
     def __init__(self) -> None:
         super().__init__()
-        self._environment = environment_without("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", keep=("SLURM_CONF",))
+        self._environment = environment_without(*_VARIABLES, keep=SITE_VARIABLES)
         self._queries = {**self._environment, "SLURM_TIME_FORMAT": "%s"}
         self._accounting = True
         self._ended_since: dict[str, float] = {}
@@ -107,9 +111,11 @@ class Slurm(Batch):
     def submit(self, script: Path, key: str) -> str:
         """Submit by sbatch; what it says decides whether there can be a job."""
         words = ["sbatch", "--parsable", f"--job-name={key}", script.name]
-        reply = run_command(words, self._environment, script.parent)
-        found = re.findall(r"^(\d{1,20})(?:;.*)?$", reply.stdout, re.MULTILINE)
-        return job_id_of(reply, found, _REFUSED, _CROWDED)
+        environment = {name: value for name, value in self._environment.items() if name != "SLURM_CLUSTERS"}
+        environment |= sbatch_variables(script.read_text(errors="replace"))
+        reply = run_command(words, environment, script.parent, sleeps=SLEEPS)
+        found = [job_id for job_id, _ in SUBMITTED.findall(reply.stdout)]
+        return job_id_of(reply, found, COMPLAINTS)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One squeue for all jobs, and one sacct for those of them that have ended."""
@@ -264,6 +270,10 @@ SCHEDULER = SchedulerRow(
     commands=("sbatch", "squeue", "scancel"),
     causes=frozenset(cause for cause in _ENDED.values() if cause),
     directive=_directive,
+    own_options=OWN_OPTIONS,
+    limited_by=r"#SBATCH --?(?:partition|p|qos|q|account|A|reservation|clusters|M)[ =].*\n",
+    unheeded=unheeded,
+    job_ids=r"\d{1,20}(?:\+\d{1,6}|_\d{1,10})?",
     variables=("SLURM_", "SBATCH_", "SRUN_"),
     nodes_variable="SLURM_JOB_NODELIST",
     memory_of="rank",

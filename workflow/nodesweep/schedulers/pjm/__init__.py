@@ -11,9 +11,10 @@ from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting
 from nodesweep.schedulers.batch import Batch, Reply, environment_without, run_command
 from nodesweep.schedulers.directives import in_quotes
 from nodesweep.schedulers.markers import end_marker, has_started
+from nodesweep.schedulers.own_options import OwnOptions
 
 from .files import MEMORY_OF, JobStatistics, gather, rank_files, read_statistics
-from .listing import CAUSES, COLUMNS, ListedJob, parse
+from .listing import CAUSES, COLUMNS, JOB_IDS, ListedJob, parse
 
 STATISTICS_SECONDS = 120.0
 """How long the end of a job may wait for the statistics of it."""
@@ -168,6 +169,22 @@ def _check_script(script: str) -> None:
         )
 
 
+_OWN = OwnOptions(
+    {
+        "N name": "a job's name is the key it is found by; leave it out",
+        "o out e err j join spath": "nodesweep sends all output and statistics to files of <key>; leave it out",
+        "restart norestart": "a submission starts once, and nodesweep itself submits it again; leave it out",
+        "bulk step sparam interact": "a submission is one job of the normal kind; leave it out",
+        "node": "`nodes` of the layouts says it, with `node_shapes` and `node_allocation` of the machine",
+        "elapse": "`elapse_limit_seconds` of the machine says it",
+        "freq": "`frequency_ghz` of the layouts says it, one of the machine's `frequencies_ghz`",
+        "proc max-proc-per-node": "`nodes` of the layouts and `ranks_per_node` of the machine say it",
+        "z": "nodesweep reads pjsub's answer; leave it out",
+    },
+    with_queues="rscgrp rg",
+    holders=("L", "rsc-list", "mpi"),
+)
+
 SCHEDULER = SchedulerRow(
     title="PJM",
     meaning="PJM of Fujitsu's Technical Computing Suite",
@@ -177,6 +194,9 @@ SCHEDULER = SchedulerRow(
     machine_keys=("node_shapes", "node_allocation"),
     directive=_directive,
     check_script=_check_script,
+    own_options=_OWN,
+    limited_by=r"""#PJM (?:-g .*|.*"rsc(?:grp|unit)=.*)\n""",
+    job_ids=JOB_IDS,
     variables=("PJM_",),
     node_file_variable="PJM_O_NODEINF",
     memory_of=MEMORY_OF,
