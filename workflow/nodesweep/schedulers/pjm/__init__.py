@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting
+from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting, askable
 from nodesweep.schedulers.batch import Batch, Reply, environment_without, run_command
 from nodesweep.schedulers.directives import in_quotes
 from nodesweep.schedulers.markers import end_marker, has_started
@@ -38,7 +38,7 @@ _COMMAND_LINE_ONLY = {"all-mount-gfscache", "dir-prefix", "no-check-directory", 
 class Pjm(Batch):
     """Submits by pjsub; a job's name is its key."""
 
-    patience = Patience(polls=10, unclear_seconds=120, lost_seconds=900)
+    patience = Patience(polls=10, unclear_seconds=120, silent_seconds=900)
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +67,7 @@ class Pjm(Batch):
 
         A job in state ERROR stays listed, and counts against the user's limits, until somebody deletes it: done here.
         """
+        jobs = askable(jobs, JOB_IDS)
         listed = self._pjstat(_PJSTAT, jobs)
         missing = [job for job in jobs if job.key not in listed]
         listed = (self._history(missing) if missing else {}) | listed
@@ -84,6 +85,7 @@ class Pjm(Batch):
 
     def cancel(self, jobs: list[Job]) -> None:
         """One pjdel for all; raises SchedulerAway where PJM does not answer."""
+        jobs = askable(jobs, JOB_IDS)
         listed = self._pjstat(_PJSTAT, jobs) if any(not job.id for job in jobs) else {}
         ids = [job.id or listed[job.key].id for job in jobs if job.id or job.key in listed]
         if ids:

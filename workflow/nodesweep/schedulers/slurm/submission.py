@@ -3,8 +3,8 @@
 import os
 import re
 
-from .batch import Complaints
-from .own_options import OwnOptions
+from nodesweep.schedulers.batch import Complaints
+from nodesweep.schedulers.own_options import OwnOptions
 
 SITE_VARIABLES = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT")
 """Variables by which a site tells all of Slurm's commands whom to ask; whatever else begins so is an outer job's."""
@@ -29,8 +29,8 @@ _HONOURED = {
 }
 _DIRECTIVE = re.compile(r"^#SBATCH --?([A-Za-z][\w-]*)", re.MULTILINE)
 
-SUBMITTED = re.compile(r"^(\d{1,20})(?:;(\S{1,64}))?$", re.MULTILINE)
-"""The answer of `sbatch --parsable`: the job's id, and its cluster where that is another one."""
+JOB_IDS = r"\d{1,20}(?:;[\w-]{1,80})?"
+"""What `sbatch --parsable` answers: the number of a job, and its cluster where that is another than the launcher's."""
 
 # Where a limit of accounts or QOS forbids a job, sbatch says one sentence for all limits, and since Slurm 18 before it
 # a line of one word, which names the limit: QOSMaxNodePerJobLimit, AssocMaxSubmitJobLimit. All words of limits on how
