@@ -9,7 +9,7 @@ from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
-"""The namespace of a host itself, on every Linux: PROC_PID_INIT_INO of its sources."""
+"""The namespace of a host itself, on every Linux: PROC_PID_INIT_INO of the kernel's sources."""
 
 
 @dataclass(frozen=True)
