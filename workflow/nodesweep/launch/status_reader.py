@@ -1,12 +1,12 @@
 """Looks at a sweep's files again and again, reading only what has changed; writes nothing and starts nothing."""
 
-import json
 import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nodesweep.common.errors import JournalError
+from nodesweep.common.lock import read_holder
 from nodesweep.common.outcomes import is_result
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
@@ -102,11 +102,8 @@ class StatusReader:
     @property
     def at_once(self) -> int | None:
         """How many jobs the last launcher had queued or running at once, where it has said so."""
-        try:
-            said = json.loads((self._study.folder / ".lock").read_text())["jobs_at_once"]
-            return said if isinstance(said, int) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        holder = read_holder(self._study.folder)
+        return holder.jobs_at_once if holder else None
 
     @property
     def others(self) -> int:
