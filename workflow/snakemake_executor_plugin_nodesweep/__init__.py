@@ -191,7 +191,8 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                 self.report_job_success(info)
             else:
                 _write_log(Path(info.job.log[0]), done)
-                self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; the next run tries again. ")
+                what_next = done.way_out or "the next run tries again"
+                self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; {what_next}. ")
 
     def cancel(self) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from nodesweep.common.outcomes import RETRIED, is_result
 from nodesweep.results.terminal_record import TerminalRecord
@@ -19,10 +20,10 @@ from .journal import State
 from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
-from .records import needs_run, not_run_record, summary
+from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
 from .submission import Finished, Policy, Submission
 from .submitter import RefusedSubmission, Submitter
-from .watcher import JobEnded, NeverStarted, Watcher
+from .watcher import JobEnded, NeverStarted, Settled, Watcher
 
 
 class Runner:
@@ -88,13 +89,13 @@ class Runner:
         scheduler = self._study.sweep.machine.scheduler
         for path in sorted(self._study.folder.glob("layouts/*/journal.jsonl")):
             state, slug = journal.state(path), path.parent.name
-            if state.status not in ("unclear", "running"):
+            if not state.is_open:
                 continue
             if state.scheduler not in ("", scheduler):
                 job = state.job_id or state.key
                 self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
-                self._open[slug] = Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
+                self._open[slug] = _taken_over(slug, state, path.parent)
         if self._open:
             self._look()
             self._recorder.write_measurements()
@@ -108,8 +109,9 @@ class Runner:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
         with self._step_lock:
             finished = self._look() if self._open and self._watcher.due else []
-            with self._tell.counted(min(self._places - len(self._open), len(self._waiting))):
+            with self._tell.counted(min(self._free_places, len(self._waiting))):
                 finished += self._submit_waiting()
+            finished += self._leave_silent()
             self._recorder.write_measurements()  # last, since meanwhile the next job runs
             self._recorder.write_final_records(finished)
             return finished
@@ -134,8 +136,40 @@ class Runner:
         """Ask for all open submissions at once, and act on those that are over."""
         finished: list[Finished] = []
         for over in self._watcher.look(list(self._open.values())):
-            finished += self._give_up(over) if isinstance(over, NeverStarted) else self._ended(over)
+            match over:
+                case NeverStarted():
+                    finished += self._give_up(over)
+                case Settled():
+                    finished += self._take_note(over)
+                case JobEnded():
+                    finished += self._ended(over)
         return finished
+
+    @property
+    def _free_places(self) -> int:
+        """How many more jobs may be queued or running."""
+        return self._places - sum(one.takes_place for one in self._open.values())
+
+    def _take_note(self, over: Settled) -> list[Finished]:
+        """Somebody else brought a submission to an end: its layout stands where its journal says."""
+        slug, record = over.submission.slug, over.state.record
+        del self._open[slug]
+        self._watcher.forget(over.submission.job)
+        if slug not in self._handed:
+            return []
+        if over.state.status == "ended" and record is not None:
+            return [self._finish(slug, record)]
+        self.add([slug])
+        return []
+
+    def _leave_silent(self) -> list[Finished]:
+        """Leave layouts whose jobs nobody knows anything of to the user, once nothing else is left to do."""
+        handed = [one for slug, one in self._open.items() if slug in self._handed]
+        if len(self._waiting) or not handed or any(not one.silent or not self._watcher.asked(one) for one in handed):
+            return []
+        for one in handed:
+            del self._open[one.slug]
+        return [self._finish(one.slug, held_record(one.slug, one.silent), WAY_OUT % one.slug) for one in handed]
 
     def _give_up(self, over: NeverStarted) -> list[Finished]:
         """No job came of a submission, and none ever will: try again, unless that has come to nothing too often."""
@@ -189,7 +223,7 @@ class Runner:
         """Submit what waits for a place; `freed`: places of jobs that have ended, though they are not recorded yet."""
         finished: list[Finished] = []
         held: list[str] = []
-        while len(self._open) < self._places + freed and self._watcher.answered:
+        while self._free_places + freed > 0 and self._watcher.answered:
             slug = self._waiting.pop()
             if slug is None:
                 break
@@ -197,7 +231,11 @@ class Runner:
                 continue
             state = journal.state(self._study.journal(slug))
             tried_here = self._tried[slug] > 0
-            if state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record):
+            if state.is_open:  # submitted meanwhile, by another launcher
+                self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
+            elif (
+                state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record)
+            ):
                 finished.append(self._finish(slug, state.record))
             elif not self._submitter.accepts.due and self._submitter.accepts.failures:
                 held.append(slug)
@@ -257,10 +295,16 @@ class Runner:
             return None
         return self._decisions.forecasts.expected_run(slug)
 
-    def _finish(self, slug: str, record: TerminalRecord) -> Finished:
+    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "") -> Finished:
         """Report a layout."""
         final = not needs_run(self._study, record)
         self._done.add(slug)
         self._outcomes[record.outcome] += 1
         self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
-        return Finished(slug, record, final)
+        return Finished(slug, record, final and not way_out, way_out)
+
+
+def _taken_over(slug: str, state: State, folder: Path) -> Submission:
+    """A submission of an earlier launcher, or another one."""
+    job = Job(state.key, state.job_id, folder, state.site)
+    return Submission(slug, job, adopted=True, silent=state.silent)

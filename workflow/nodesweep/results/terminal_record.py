@@ -124,6 +124,7 @@ def _usage(value: object) -> Usage:
         power_watts=_number(known.get("power_watts")),
         power_capped=_text(known.get("power_capped")),
         restarts=_whole(known.get("restarts")),
+        suspended_seconds=_number(known.get("suspended_seconds")),
     )
 
 
