@@ -1,9 +1,14 @@
-"""Files that are either whole or absent, and what to say where a file cannot be written."""
+"""Files that are either whole or absent, files of others read with care, and what to say where one cannot be had."""
 
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+import pydantic_core
+
+from .errors import DamagedFileError
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -50,3 +55,57 @@ def file_error_message(error: OSError) -> str:
     """What is wrong with which file, and the way out where the error tells one."""
     name = error.filename2 or error.filename or "a file"
     return f"{name}: {error.strerror or error}{_WAYS_OUT.get(error.errno or 0, '')}"
+
+
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+    """A descriptor of a regular file, or of what a link to one leads to; never waits for anybody.
+
+    Raises FileNotFoundError where there is nothing, and DamagedFileError for all that cannot be opened as a file.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, mode)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise DamagedFileError(
+                f"{path}: is a link to nothing; take it away, or bring back what it leads to"
+            ) from None
+        raise
+    except OSError as error:
+        raise DamagedFileError(f"{path}: cannot be read ({error.strerror}); mend that, or move it away") from None
+    found = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(found):
+        os.close(descriptor)
+        raise DamagedFileError(f"{path}: is {_KINDS.get(stat.S_IFMT(found), 'special')} and no file; move it away")
+    return descriptor
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """The content of a regular file of at most so many bytes.
+
+    Raises FileNotFoundError where there is nothing, and DamagedFileError for all else that cannot be had.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(most_bytes + 1) if size <= most_bytes else b""
+        except OSError as error:
+            raise DamagedFileError(f"{path}: cannot be read ({error.strerror}); mend that, or move it away") from None
+    if max(size, len(content)) > most_bytes:
+        raise DamagedFileError(f"{path}: is larger than {most_bytes} bytes, which is all that is read; move it away")
+    return content
+
+
+def json_value(text: str | bytes) -> object:
+    """What a text of JSON stands for; raises ValueError for any other text, nested too deep or not Unicode.
+
+    >>> json_value('{"seconds": [0.5]}')
+    {'seconds': [0.5]}
+    """
+    try:
+        value: object = pydantic_core.from_json(text, allow_inf_nan=False)
+    except TypeError:  # half a character of two
+        raise ValueError("not Unicode") from None
+    return value

@@ -24,7 +24,7 @@ NAMES = (
 """Globs of names whose values are left out."""
 _BEHIND_NAME = (
     r'(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|[?&]SIG|(API|ACCESS|ACCOUNT|PRIVATE)_?KEY)[=:"]'
-    r'|(JWT|CRED|CREDENTIALS?|LOGIN|AUTH|COOKIE|SESSION|PRIVATE|KEY)["]?[=:] ?["]?[A-Z0-9+_=-]{20}'
+    r'|(JWT|CRED|CREDENTIALS?|LOGIN|AUTH|COOKIE|SESSION|PRIVATE)["]?[=:] ?["]?[A-Z0-9+_=-]{20}'
     r"|BEARER |PRIVATE KEY-"
 )
 """A secret is what follows, up to the end of the line."""
