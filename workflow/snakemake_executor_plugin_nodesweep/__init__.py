@@ -18,9 +18,17 @@ from nodesweep.common.lock import SweepLock
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.records import summary
 from nodesweep.launch.runner import Runner
-from nodesweep.launch.snakemake import check_command_line, interrupt_on_signals, layouts_to_run, study_of
+from nodesweep.launch.snakemake import (
+    check_command_lines,
+    choose_executor,
+    interrupt_on_signals,
+    layouts_to_run,
+    study_of,
+)
 from nodesweep.launch.submission import Finished, Policy
 from nodesweep.schedulers import scheduler_of
+
+check_command_lines()
 
 REPORT_SECONDS = 0.5
 """Between two reports of ended layouts to Snakemake, as long as others run."""
@@ -85,10 +93,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
                 raise ApiError(f"--nodesweep-{option} is {value}: give a number of {least} or more")
         if not self.poll_seconds > 0:
             raise ApiError(f"--nodesweep-poll-seconds is {self.poll_seconds}: give a number of seconds above 0")
-        try:
-            check_command_line(sys.argv[1:], self.machine)
-        except (NodesweepError, ValueError) as error:  # ValueError: a --config that is no KEY=VALUE
-            raise ApiError(str(error)) from None
+        choose_executor(self.machine)
 
 
 common_settings = CommonSettings(

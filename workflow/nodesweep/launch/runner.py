@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.outcomes import RETRIED, is_result
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job, Scheduler
@@ -93,6 +94,8 @@ class Runner:
             state, slug = journal.state(path), path.parent.name
             if state.record is not None:
                 self._canary.ended(state.record, earlier=True)
+            if state.problem and slug not in self._study.layouts:
+                self._tell(f"{slug}: {state.problem}")
             if not state.is_open:
                 continue
             if state.scheduler not in ("", scheduler):
@@ -164,6 +167,8 @@ class Runner:
         self._watcher.forget(over.submission.job)
         if slug not in self._handed:
             return []
+        if over.state.problem:
+            return [self._hold(slug, over.state.problem)]
         if over.state.status == "ended" and record is not None:
             return [self._finish(slug, record)]
         self.add([slug])
@@ -222,7 +227,10 @@ class Runner:
     def _settle(self, over: JobEnded) -> list[Finished]:
         """Record an end; after a failure that was not its own, the layout is submitted again."""
         submission, slug = over.submission, over.submission.slug
-        record = self._record(slug, over.job, over.end)
+        try:
+            record = self._record(slug, over.job, over.end)
+        except DamagedFileError as error:
+            return self._take_note(Settled(submission, State("unreadable", problem=str(error))))
         del self._open[slug]
         self._canary.ended(record)
         self._learn(slug, record)
@@ -250,7 +258,9 @@ class Runner:
                 continue
             state = journal.state(self._study.journal(slug))
             tried_here = self._tried[slug] > 0
-            if state.is_open:  # submitted meanwhile, by another launcher
+            if state.problem:  # nobody knows whether it runs
+                finished.append(self._hold(slug, state.problem))
+            elif state.is_open:  # submitted meanwhile, by another launcher
                 self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
             elif (
                 state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record)
@@ -278,7 +288,10 @@ class Runner:
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout; a refusal is its end."""
-        made = self._submitter.submit(slug, state)
+        try:
+            made = self._submitter.submit(slug, state)
+        except DamagedFileError as error:
+            return [self._hold(slug, str(error))]
         if isinstance(made, RefusedSubmission):
             return self._refused(slug, made)
         if made is None:
@@ -313,6 +326,10 @@ class Runner:
         if self._decisions is None or slug not in self._study.layouts:
             return None
         return self._decisions.forecasts.expected_run(slug)
+
+    def _hold(self, slug: str, problem: str) -> Finished:
+        """Report a layout whose files do not tell whether it runs: it is not submitted."""
+        return self._finish(slug, held_record(slug, problem), "the next run looks again")
 
     def _finish(self, slug: str, record: TerminalRecord, way_out: str = "", quiet: bool = False) -> Finished:
         """Report a layout; `quiet`: it has been told of with others."""
