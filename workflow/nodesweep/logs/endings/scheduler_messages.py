@@ -4,7 +4,25 @@ from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SCHEDULE
 
 _CANCELLED = r"(?:JOB|STEP) \S{1,80} (?:ON \S{1,255} )?CANCELLED AT \S{1,40}"
 
+SETUP_ENDED, SETUP_UNFINISHED = "nodesweep_setup", "nodesweep_setup_unfinished"
+"""Kinds of the lines in which a job script says that its launch was not begun."""
+
 SCHEDULER_MESSAGES = (
+    signature(
+        SETUP_ENDED,
+        "setup_failed",
+        FAILURE,
+        ("nodesweep: set-up line ", "nodesweep: the working directory ", "nodesweep: the environment of the launch "),
+        r"^nodesweep: (?:set-up line \d{1,6} \(.{1,4000}\) ended (?:the shell )?with exit code \d"
+        r"|the working directory cannot be entered|the environment of the launch cannot be made, )",
+    ),
+    signature(
+        SETUP_UNFINISHED,
+        "setup_failed",
+        TERMINATED,
+        "had not ended when the job was ended",
+        r"^nodesweep: set-up line \d{1,6} \(.{1,4000}\) had not ended when the job was ended",
+    ),
     signature("slurm_time_limit", "time_limit", SCHEDULER, "DUE TO ", r"DUE TO TIME LIMIT (?:\*|on )"),
     signature("slurm_preemption", "preempted", SCHEDULER, "DUE TO ", r"DUE TO PREEMPTION (?:\*|on )"),
     signature("slurm_requeue", "preempted", SCHEDULER, "DUE TO ", r"DUE TO JOB REQUEUE \*"),
