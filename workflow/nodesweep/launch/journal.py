@@ -3,6 +3,7 @@
 The events and what each says stand in `journal_events`.
 """
 
+import errno
 import json
 import os
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodesweep.common.errors import JournalError
-from nodesweep.common.files import sync_folder
+from nodesweep.common.files import open_regular, sync_folder
 from nodesweep.common.launch_site import NOWHERE, LaunchSite
 from nodesweep.results.terminal_record import TerminalRecord
 
@@ -32,6 +33,8 @@ from .journal_events import (
     event_of,
 )
 
+_TORN = b"\x18\n"
+"""Ends what a crash left of a line; no line of JSON holds it."""
 JournalStatus = Literal["pending", "unclear", "running", "ended"]
 
 
@@ -69,29 +72,37 @@ class State:
 
 
 def append(path: Path, event: JournalEvent) -> None:
-    """Add one event and make it last; a line torn by an earlier crash is cut off first."""
+    """Add one event and make it last, in one write, so that two launchers cannot tear each other's lines.
+
+    A line torn by an earlier crash is closed as such, not cut off: it may be one that another is writing.
+    """
     words = {"event": event.kind, "time": round(time.time(), 3), **event.to_dict()}
-    line = json.dumps(words, ensure_ascii=False) + "\n"
+    line = json.dumps(words, ensure_ascii=False).encode() + b"\n"
     created = not path.exists()
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    with os.fdopen(descriptor, "r+b") as file:
-        file.seek(_whole_length(file.read()))
-        file.truncate()
-        file.write(line.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = _TORN + line
+        if os.write(descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     if created:
         sync_folder(path.parent)
 
 
 def read(path: Path) -> list[JournalEvent]:
-    """All whole events; a torn last line was never written. Raises JournalError for a line that is no event."""
+    """All whole events; a torn line was never written. Raises JournalError for a line that is no event."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return []
     events = []
-    for number, line in enumerate(data[: _whole_length(data)].splitlines(), start=1):
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+        if line.endswith(_TORN[:1]):
+            continue
         try:
             events.append(event_of(json.loads(line)))
         except (ValueError, RecursionError):
@@ -177,7 +188,3 @@ def _after(state: State, event: JournalEvent) -> State:
         case RerunAsked():
             return replace(state, status="pending", asked=True, record=None)
     raise TypeError(f"{event!r} is no event of a journal")
-
-
-def _whole_length(data: bytes) -> int:
-    return data.rfind(b"\n") + 1
