@@ -144,11 +144,31 @@ def _is_copied(path: Path, original: Path, key: str) -> bool:
 
 
 def state_after(events: Iterable[JournalEvent]) -> State:
-    """Where a layout stands after these events."""
-    state = State()
+    """Where a layout stands after these events.
+
+    Two launchers that did not know of each other may both have noted an intent before one of them stood aside: then
+    each event counts for the submission it names, and what came of neither is gone as if it had not been noted.
+    """
+    states = [State()]
     for event in events:
-        state = _after(state, event)
-    return state
+        key = _key_of(event)
+        if isinstance(event, Intent):
+            after = _after(states[-1], event)
+            states = [*states, after] if any(state.is_open for state in states) else [after]
+            continue
+        at = next((at for at, state in enumerate(states) if state.key == key), None if key else -1)
+        if at is None:  # of one that was given up while its launcher was stopped
+            continue
+        if len(states) > 1 and isinstance(event, Deferred | Refused | Revoked):
+            del states[at]
+        else:
+            states[at] = _after(states[at], event)
+    return next((state for state in reversed(states) if state.is_open), states[-1])
+
+
+def _key_of(event: JournalEvent) -> str:
+    """The submission that an event is about; empty where it does not say."""
+    return event.record.key if isinstance(event, Ended) else str(getattr(event, "key", ""))
 
 
 def records_in(events: Iterable[JournalEvent]) -> list[TerminalRecord]:

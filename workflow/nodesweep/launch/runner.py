@@ -4,7 +4,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from nodesweep.common.outcomes import RETRIED, is_result
 from nodesweep.results.terminal_record import TerminalRecord
@@ -21,7 +20,7 @@ from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
-from .submission import Finished, Policy, Submission
+from .submission import Finished, Policy, Submission, taken_over
 from .submitter import RefusedSubmission, Submitter
 from .watcher import JobEnded, NeverStarted, Settled, Watcher
 
@@ -31,7 +30,8 @@ class Runner:
 
     `decisions` says which comes first and which need not run; without, all run in the order of the config. `tell`
     receives one line per event; of many alike their number, each goes to `note` then. `total`: how many layouts will be
-    handed over, where known. `add`, `close`, `wake` and `progress` may be called from any thread, the others from one.
+    handed over, where known. `check_lock` raises LockError where another launcher has taken over. `add`, `close`,
+    `wake` and `progress` may be called from any thread, the others from one.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Runner:
         decisions: Decisions | None = None,
         note: Callable[[str], None] | None = None,
         total: int = 0,
+        check_lock: Callable[[], None] = lambda: None,
     ):
         self._study = study
         self._scheduler = scheduler
@@ -60,7 +61,7 @@ class Runner:
         self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
-        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
+        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell, check_lock)
 
     @property
     def running(self) -> list[Job]:
@@ -95,7 +96,7 @@ class Runner:
                 job = state.job_id or state.key
                 self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
-                self._open[slug] = _taken_over(slug, state, path.parent)
+                self._open[slug] = taken_over(slug, state, path.parent)
         if self._open:
             self._look()
             self._recorder.write_measurements()
@@ -232,7 +233,7 @@ class Runner:
             state = journal.state(self._study.journal(slug))
             tried_here = self._tried[slug] > 0
             if state.is_open:  # submitted meanwhile, by another launcher
-                self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
+                self._open[slug] = taken_over(slug, state, self._study.directory(slug))
             elif (
                 state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record)
             ):
@@ -302,9 +303,3 @@ class Runner:
         self._outcomes[record.outcome] += 1
         self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final and not way_out, way_out)
-
-
-def _taken_over(slug: str, state: State, folder: Path) -> Submission:
-    """A submission of an earlier launcher, or another one."""
-    job = Job(state.key, state.job_id, folder, state.site)
-    return Submission(slug, job, adopted=True, silent=state.silent)

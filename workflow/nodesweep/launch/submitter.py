@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import string
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
@@ -13,11 +14,12 @@ from nodesweep.schedulers.job_script import key_of
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .attempts import claim_attempt, free_attempt, give_back_attempt
 from .backoff import Backoff
 from .journal import State
 from .journal_events import Deferred, Intent, Refused, Submitted
 from .progress import EventLines
-from .submission import Submission
+from .submission import Submission, taken_over
 
 NONCE_LETTERS = 4
 
@@ -31,18 +33,35 @@ class RefusedSubmission:
 
 
 class Submitter:
-    """Submits layouts of one study; `accepts` says whether the scheduler takes more jobs now."""
+    """Submits layouts of one study; `accepts` says whether the scheduler takes more jobs now.
 
-    def __init__(self, study: Study, scheduler: Scheduler, poll_seconds: float, tell: EventLines):
+    `check_lock` raises LockError where another launcher has taken over.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        scheduler: Scheduler,
+        poll_seconds: float,
+        tell: EventLines,
+        check_lock: Callable[[], None],
+    ):
         self._study = study
         self._scheduler = scheduler
         self._tell = tell
+        self._check_lock = check_lock
         self.accepts = Backoff(poll_seconds)
 
     def submit(self, slug: str, state: State) -> Submission | RefusedSubmission | None:
-        """Submit a layout whose journal is in this state; None where the scheduler takes no more jobs for now."""
+        """Submit a layout whose journal is in this state; None where the scheduler takes no more jobs for now.
+
+        Raises LockError where another launcher has taken over, or submits the layout at this moment.
+        """
+        self._check_lock()
         script, path = self._study.script(slug), self._study.journal(slug)
-        attempt = state.attempt + 1
+        attempt = free_attempt(path.parent, state.attempt + 1)
+        if attempt > state.attempt + 1 and (state := journal.state(path)).is_open:
+            return taken_over(slug, state, path.parent)  # submitted in this moment, by another launcher
         try:
             site = replace(this_site(), cluster=self._scheduler.cluster())
         except SchedulerAway as error:
@@ -59,9 +78,12 @@ class Submitter:
             **asdict(site),
         )
         journal.append(path, intent)
+        claim_attempt(path, intent)
+        self._check_lock()  # it may have been stopped since the last time
         try:
             job_id = self._scheduler.submit(script, job.key)
         except Throttled as error:
+            give_back_attempt(path.parent, attempt)  # first: a crash before the line leaves an attempt that is given up
             journal.append(path, Deferred(key=job.key, reason=str(error)))
             self._crowded(f"the scheduler takes no more jobs for now ({error}); the others wait")
             return None
@@ -71,11 +93,15 @@ class Submitter:
         except SchedulerError as error:
             journal.append(path, Refused(key=job.key, reason=str(error)))
             return RefusedSubmission(job, str(error))
+        return self._submitted(slug, replace(job, id=job_id))
+
+    def _submitted(self, slug: str, job: Job) -> Submission:
+        """Note and tell that a layout's job was made."""
         self.accepts.succeeded()
-        journal.append(path, Submitted(key=job.key, job_id=job_id))
+        journal.append(self._study.journal(slug), Submitted(key=job.key, job_id=job.id))
         verb, since = ("started", time.monotonic()) if self._scheduler.poll_at_will else ("submitted", None)
-        self._tell.one_of_many(verb, f"{slug}: {verb} as job {job_id}")
-        return Submission(slug, replace(job, id=job_id), adopted=False, runs_since=since)
+        self._tell.one_of_many(verb, f"{slug}: {verb} as job {job.id}")
+        return Submission(slug, job, adopted=False, runs_since=since)
 
     def _crowded(self, line: str) -> None:
         """Wait before the next submission; told when it begins."""
