@@ -89,16 +89,16 @@ def test_a_crash_after_an_intent(tmp_path: Path, claimed: bool) -> None:
     assert starts(tmp_path) == {slug: 1}
 
 
-def test_a_journal_that_was_removed(tmp_path: Path) -> None:
-    """Claims that are left of it keep nobody out: the layout runs, under the next number."""
+def test_all_that_can_be_seen_was_removed(tmp_path: Path) -> None:
+    """Claims that are left of a layout's runs keep nobody out: it runs, under the next number."""
     study = study_in(tmp_path)
     slug = next(iter(study.layouts))
     for attempt in (2, 3):
         runner = runner_of(study)
         runner.add([slug])
         drained(runner, 1)
-        study.journal(slug).unlink()
-        study.record(slug).unlink()
+        for path in [path for path in study.directory(slug).glob("[!.]*") if path != study.script(slug)]:
+            path.unlink()
         assert attempts.free_attempt(study.directory(slug), 1) == attempt
 
 

@@ -18,9 +18,18 @@ from nodesweep.common.lock import SweepLock
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.records import summary
 from nodesweep.launch.runner import Runner
-from nodesweep.launch.snakemake import check_command_line, interrupt_on_signals, layouts_to_run, stand_aside, study_of
+from nodesweep.launch.snakemake import (
+    check_command_lines,
+    choose_executor,
+    interrupt_on_signals,
+    layouts_to_run,
+    stand_aside,
+    study_of,
+)
 from nodesweep.launch.submission import Finished, Policy
 from nodesweep.schedulers import scheduler_of
+
+check_command_lines()
 
 REPORT_SECONDS = 0.5
 """Between two reports of ended layouts to Snakemake, as long as others run."""
@@ -65,21 +74,27 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
             "choices": ["report", "cancel"],
         },
     )
+    canary: int = field(
+        default=3,
+        metadata={
+            "help": "How many jobs of a sweep go ahead until one of them has done an iteration; where all of them fail "
+            "in the same way before that, the others are not submitted. 0: all go at once.",
+            "type": int,
+        },
+    )
 
     def __post_init__(self) -> None:
         for option, value, least in (
             ("jobs-at-once", self.jobs_at_once, 1),
             ("retries", self.retries, 0),
+            ("canary", self.canary, 0),
             ("hang-seconds", self.hang_seconds, 0),
         ):
             if not value >= least:
                 raise ApiError(f"--nodesweep-{option} is {value}: give a number of {least} or more")
         if not self.poll_seconds > 0:
             raise ApiError(f"--nodesweep-poll-seconds is {self.poll_seconds}: give a number of seconds above 0")
-        try:
-            check_command_line(sys.argv[1:], self.machine)
-        except (NodesweepError, ValueError) as error:  # ValueError: a --config that is no KEY=VALUE
-            raise ApiError(str(error)) from None
+        choose_executor(self.machine)
 
 
 common_settings = CommonSettings(
@@ -116,6 +131,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                     retries=settings.retries,
                     hang_seconds=settings.hang_seconds,
                     on_hang=settings.on_hang,
+                    canary=settings.canary,
                 ),
                 tell=self._tell,
                 decisions=decisions_of(study),

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and what to say where a file cannot be written."""
+"""Files that are either whole or absent, files of others read with care, and what to say where one cannot be had."""
 
 import errno
 import os
@@ -7,10 +7,20 @@ import secrets
 import stat
 from pathlib import Path
 
-from .errors import NodesweepError
+import pydantic_core
+
+from .errors import DamagedFileError
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-_KINDS = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+_NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
+"""What opening a link, a folder, a pipe or a socket for writing, or without following links, comes to."""
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -83,23 +93,6 @@ def new_file(path: Path) -> tuple[int, Path]:
     return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
 
 
-def open_regular(path: Path, flags: int) -> int:
-    """A descriptor of a file, made as the umask says where `flags` have O_CREAT; never waits, and follows no link.
-
-    Raises OSError, and NodesweepError for anything else that goes by the name: a link, a pipe, a folder, a device.
-    """
-    kind = stat.S_IFMT(path.lstat().st_mode) if os.path.lexists(path) else stat.S_IFREG
-    descriptor = -1
-    if kind == stat.S_IFREG:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-    if kind == stat.S_IFREG:
-        return descriptor
-    if descriptor >= 0:
-        os.close(descriptor)
-    raise NodesweepError(f"{path} is {_KINDS.get(kind, 'a device or a socket')} where a file is needed; move it away")
-
-
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder last through a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -148,3 +141,64 @@ def _shared_way_out(path: Path) -> str:
         f"; {path} belongs to {name}: to share a results folder, {name} runs `chmod -R g+w` on it, and everybody "
         "works with `umask 002`; or run in a folder of your own"
     )
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a regular file, made as the umask says where `flags` have O_CREAT; never waits for anybody.
+
+    Links are followed unless `flags` have O_NOFOLLOW. Raises FileNotFoundError where there is nothing, DamagedFileError
+    for what is no file, and for what cannot be read; OSError for what cannot be written.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise DamagedFileError(
+                f"{path} is a link to nothing; take it away, or bring back what it leads to"
+            ) from None
+        raise
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            kind = _kind_of(path.lstat().st_mode) if os.path.lexists(path) else "no file"
+            raise DamagedFileError(f"{path} is {kind} where a file is needed; move it away") from None
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            raise
+        raise DamagedFileError(file_error_message(error)) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise DamagedFileError(f"{path} is {_kind_of(mode)} where a file is needed; move it away")
+    return descriptor
+
+
+def _kind_of(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "a socket")
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """The content of a regular file of at most so many bytes.
+
+    Raises FileNotFoundError where there is nothing, and DamagedFileError for all else that cannot be had.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(most_bytes + 1) if size <= most_bytes else b""
+        except OSError as error:
+            raise DamagedFileError(f"{path}: cannot be read ({error.strerror}); mend that, or move it away") from None
+    if max(size, len(content)) > most_bytes:
+        raise DamagedFileError(f"{path}: is larger than {most_bytes} bytes, which is all that is read; move it away")
+    return content
+
+
+def json_value(text: str | bytes) -> object:
+    """What a text of JSON stands for; raises ValueError for any other text, nested too deep or not Unicode.
+
+    >>> json_value('{"seconds": [0.5]}')
+    {'seconds': [0.5]}
+    """
+    try:
+        value: object = pydantic_core.from_json(text, allow_inf_nan=False)
+    except TypeError:  # half a character of two
+        raise ValueError("not Unicode") from None
+    return value

@@ -117,12 +117,12 @@ class SweepLock:
         self._over, self._writing = threading.Event(), threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = open_regular(folder / ".lock", os.O_RDWR | os.O_CREAT)
+            self._lock = open_regular(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
             try:
                 self._lock_file()
                 self._who = _this_process(jobs_at_once)
                 self._number = self._claimed_number()
-                self._claim = open_regular(_path(folder, self._number), os.O_WRONLY)
+                self._claim = open_regular(_path(folder, self._number), os.O_WRONLY | os.O_NOFOLLOW)
             except BaseException:
                 os.close(self._lock)
                 raise
@@ -258,7 +258,7 @@ def _newest(folder: Path) -> int:
 def _look(path: Path) -> _Seen | None:
     """What a lock file says now; None where there is none. Raises OSError, and NodesweepError for what is no file."""
     try:
-        descriptor = open_regular(path, os.O_RDONLY)
+        descriptor = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     try:

@@ -110,7 +110,7 @@ class StatusReader:
         """How many layouts have run here that this config does not hold."""
         try:
             names = [name for name in os.listdir(self._study.folder / "layouts") if name not in self._journals]  # noqa: PTH208
-        except FileNotFoundError:
+        except OSError:
             return 0
         return sum((self._study.folder / "layouts" / name / "journal.jsonl").exists() for name in names)
 
@@ -156,8 +156,6 @@ class StatusReader:
         return self._running(submitted, seen.state, now) if phase == "running" else _queued(submitted, seen.state, now)
 
     def _read(self, slug: str, stamp: FileStamp) -> _JournalSeen:
-        if stamp is None:
-            return _JournalSeen(None)
         try:
             events = journal.read(Path(self._journals[slug]))
         except JournalError as error:
@@ -231,7 +229,7 @@ def _stamp(path: str) -> FileStamp:
     try:
         # A Path for each of 10,000 files at each look would take longer than the look.
         status = os.stat(path)  # noqa: PTH116
-    except FileNotFoundError:
+    except OSError:  # what is wrong with it is told when it is read
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
 
@@ -239,5 +237,5 @@ def _stamp(path: str) -> FileStamp:
 def _changed(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return None

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.errors import DamagedFileError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.files import read_regular
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers.base import Job, Scheduler
 from nodesweep.schedulers.job_script import key_of
@@ -22,6 +23,9 @@ from .progress import EventLines
 from .submission import Submission, taken_over
 
 NONCE_LETTERS = 4
+
+_MOST_BYTES = 16 * 2**20
+"""Of a job script."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,18 @@ class Submitter:
     def submit(self, slug: str, state: State) -> Submission | RefusedSubmission | None:
         """Submit a layout whose journal is in this state; None where the scheduler takes no more jobs for now.
 
-        Raises LockError where another launcher has taken over, or submits the layout at this moment.
+        Raises LockError where another launcher has taken over, or submits the layout at this moment; DamagedFileError
+        where its files are no files, or cannot be written.
         """
         self._check_lock()
         script, path = self._study.script(slug), self._study.journal(slug)
         attempt = free_attempt(path.parent, state.attempt + 1)
-        if attempt > state.attempt + 1 and (state := journal.state(path)).is_open:
-            return taken_over(slug, state, path.parent)  # submitted in this moment, by another launcher
+        if attempt > state.attempt + 1:
+            state = journal.state(path)
+            if state.problem:
+                raise DamagedFileError(state.problem)
+            if state.is_open:  # submitted in this moment, by another launcher
+                return taken_over(slug, state, path.parent)
         try:
             site = replace(this_site(), cluster=self._scheduler.cluster())
         except SchedulerAway as error:
@@ -71,7 +80,7 @@ class Submitter:
         intent = Intent(
             key=job.key,
             attempt=attempt,
-            script_sha256=hashlib.sha256(script.read_bytes()).hexdigest(),
+            script_sha256=hashlib.sha256(read_regular(script, _MOST_BYTES)).hexdigest(),
             scheduler=self._study.sweep.machine.scheduler,
             elapse_limit_seconds=self._study.layouts[slug].elapse_limit_seconds,
             folder=str(path.parent.absolute()),
