@@ -15,7 +15,9 @@ from .decisions import NotRun
 from .journal import State
 
 
-def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdict) -> TerminalRecord:
+def terminal_record(
+    slug: str, job: Job, state: State, end: End, verdict: Verdict, iterations_requested: int, log_bytes: int
+) -> TerminalRecord:
     """All that is known of how a job ended, as it goes into the journal and job.json."""
     return TerminalRecord(
         slug=slug,
@@ -36,6 +38,10 @@ def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdic
         ended=_timestamp(end.ended),
         usage=end.usage,
         log=f"{job.key}.log",
+        cause=verdict.cause,
+        scheduler_cause=end.cause or "",
+        iterations_requested=iterations_requested,
+        log_bytes=log_bytes,
     )
 
 

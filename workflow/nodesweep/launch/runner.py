@@ -20,6 +20,7 @@ from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import needs_run, not_run_record, summary
+from .rereading import reread_record
 from .submission import Finished, Policy, Submission
 from .submitter import RefusedSubmission, Submitter
 from .watcher import JobEnded, NeverStarted, Watcher
@@ -197,8 +198,9 @@ class Runner:
                 continue
             state = journal.state(self._study.journal(slug))
             tried_here = self._tried[slug] > 0
-            if state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record):
-                finished.append(self._finish(slug, state.record))
+            ended = state.record if state.status == "ended" and not tried_here else None
+            if ended and not needs_run(self._study, ended := reread_record(self._study, ended)):
+                finished.append(self._finish(slug, ended))
             elif not self._submitter.accepts.due and self._submitter.accepts.failures:
                 held.append(slug)
                 break

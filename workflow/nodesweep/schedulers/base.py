@@ -23,7 +23,8 @@ class Usage:
     `nodes`: the nodes it ran on, as the scheduler writes them. `memory_bytes`: the highest use of one rank, of one
     node, or of the whole job, as `memory_of` says. `energy_joules`, `power_watts`: of all its nodes together, the
     power averaged over the run. `power_capped`: when its power was capped, which slows its clock.
-    `restarts`: how often the scheduler itself started it again.
+    `restarts`: how often the scheduler itself started it again. `suspended_seconds`: for how long it stood still with
+    all its processes, while its clock went on.
     """
 
     nodes: str = ""
@@ -33,6 +34,7 @@ class Usage:
     power_watts: float | None = None
     power_capped: str = ""
     restarts: int | None = None
+    suspended_seconds: float | None = None
 
 
 @dataclass(frozen=True)

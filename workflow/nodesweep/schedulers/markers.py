@@ -73,3 +73,12 @@ def end_marker(directory: Path, key: str) -> End | None:
         return None
     except (ValueError, KeyError, TypeError):
         return End(None, "lost", f"{path.name} is damaged")
+
+
+def launch_returned(directory: Path, key: str) -> bool | None:
+    """Whether a job script saw its launch end, after which it ends its log with a line; None without a marker."""
+    try:
+        text = (directory / f"{key}.exit").read_text(errors="replace")
+        return json.loads(text)["returned"] is not None if text.endswith("\n") else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
