@@ -66,11 +66,20 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
         },
     )
 
+    log_wait_seconds: float = field(
+        default=120.0,
+        metadata={
+            "help": "How long the end of a job waits for its log where a file system shows it late; 0 for not at all.",
+            "type": float,
+        },
+    )
+
     def __post_init__(self) -> None:
         for option, value, least in (
             ("jobs-at-once", self.jobs_at_once, 1),
             ("retries", self.retries, 0),
             ("hang-seconds", self.hang_seconds, 0),
+            ("log-wait-seconds", self.log_wait_seconds, 0),
         ):
             if not value >= least:
                 raise ApiError(f"--nodesweep-{option} is {value}: give a number of {least} or more")
@@ -114,6 +123,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                     retries=settings.retries,
                     hang_seconds=settings.hang_seconds,
                     on_hang=settings.on_hang,
+                    log_wait_seconds=settings.log_wait_seconds,
                 ),
                 tell=self._tell,
                 decisions=decisions_of(study),
@@ -186,7 +196,8 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                 self.report_job_success(info)
             else:
                 _write_log(Path(info.job.log[0]), done)
-                self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; the next run tries again. ")
+                what_next = done.way_out or "the next run tries again"
+                self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; {what_next}. ")
 
     def cancel(self) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""

@@ -13,6 +13,7 @@ from typing import Literal
 
 from nodesweep.common.errors import JournalError
 from nodesweep.common.files import sync_folder
+from nodesweep.common.launch_site import NOWHERE, LaunchSite
 from nodesweep.results.terminal_record import TerminalRecord
 
 from .journal_events import (
@@ -27,6 +28,7 @@ from .journal_events import (
     Reread,
     RerunAsked,
     Revoked,
+    Silent,
     Submitted,
     event_of,
 )
@@ -39,9 +41,10 @@ class State:
     """Where a layout stands by its journal.
 
     `status`: "unclear" means a submission was begun and nothing more is known.
-    `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`: what it was
-    submitted with; `held`: why it does not start by itself; `hung`: whether it was cancelled as hanging; `asked`:
-    whether somebody asked for its run. `record`: that of the last `ended`, or of a later reading of its log.
+    `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`, `script_sha256`:
+    what it was submitted with; `site`, `folder`: where, `folder` being the layout's own; `held`: why it does not start
+    by itself; `silent`: who was asked in vain, where nobody knows anything of it; `hung`: whether it was cancelled as
+    hanging; `asked`: whether somebody asked for its run. `record`: of the last `ended`, or its later reading.
     """
 
     status: JournalStatus = "pending"
@@ -51,10 +54,19 @@ class State:
     submitted: float | None = None
     scheduler: str = ""
     elapse_limit_seconds: int | None = None
+    script_sha256: str = ""
+    site: LaunchSite = NOWHERE
+    folder: str = ""
     held: str = ""
+    silent: str = ""
     hung: bool = False
     asked: bool = False
     record: TerminalRecord | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a submission was begun that has not been seen to end."""
+        return self.status in ("unclear", "running")
 
 
 def append(path: Path, event: JournalEvent) -> None:
@@ -92,7 +104,33 @@ def read(path: Path) -> list[JournalEvent]:
 
 def state(path: Path) -> State:
     """Where the layout of a journal stands."""
-    return state_after(read(path))
+    return state_in(path, read(path))
+
+
+def state_in(path: Path, events: Iterable[JournalEvent]) -> State:
+    """Where the layout of a journal stands after these events of it.
+
+    A submission that was made in another folder, of which this one is a copy, is history: it is the other's.
+    """
+    state = state_after(events)
+    if state.is_open and state.folder and _is_copied(path, Path(state.folder), state.key):
+        return State(attempt=state.attempt, record=state.record)
+    return state
+
+
+def _is_copied(path: Path, original: Path, key: str) -> bool:
+    """Whether the submission of a journal is one of the folder `original` still, and the journal's folder a copy of it.
+
+    Else that folder was moved, or goes by two names.
+    """
+    if original == path.parent.absolute():
+        return False
+    try:
+        return not original.samefile(path.parent) and key.encode() in (original / path.name).read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError:  # it is there, and not ours to read
+        return True
 
 
 def state_after(events: Iterable[JournalEvent]) -> State:
@@ -124,10 +162,15 @@ def _after(state: State, event: JournalEvent) -> State:
                 submitted=event.time,
                 scheduler=event.scheduler,
                 elapse_limit_seconds=event.elapse_limit_seconds,
+                script_sha256=event.script_sha256,
+                site=event.site,
+                folder=event.folder,
                 record=state.record,
             )
         case Submitted() | Adopted():
-            return replace(state, status="running", job_id=event.job_id, held="")
+            return replace(state, status="running", job_id=event.job_id, held="", silent="")
+        case Silent():
+            return replace(state, silent=event.evidence)
         case JobHeld():
             return replace(state, status="running", held=event.word)
         case Hung():

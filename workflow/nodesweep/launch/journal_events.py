@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from nodesweep.common.launch_site import LaunchSite
 from nodesweep.results.terminal_record import TerminalRecord
 
 
@@ -24,7 +25,11 @@ class JournalEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Intent(JournalEvent):
-    """A submission is about to be made under `key`."""
+    """A submission is about to be made under `key`.
+
+    `user` to `cluster`: where, as in `LaunchSite`. `folder`: the layout's own, by which a copy of a results folder is
+    told from the original. All are empty in journals of earlier versions.
+    """
 
     kind = "intent"
     key: str
@@ -32,6 +37,17 @@ class Intent(JournalEvent):
     script_sha256: str = ""
     scheduler: str = ""
     elapse_limit_seconds: int | None = None
+    user: str = ""
+    host: str = ""
+    boot_id: str = ""
+    pid_namespace: str = ""
+    cluster: str = ""
+    folder: str = ""
+
+    @property
+    def site(self) -> LaunchSite:
+        """Where the submission is made."""
+        return LaunchSite(**{field.name: getattr(self, field.name) for field in fields(LaunchSite)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +102,15 @@ class JobHeld(JournalEvent):
     kind = "held"
     key: str = ""
     word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silent(JournalEvent):
+    """Nobody knows anything of the job; `evidence`: who was asked in vain, empty where somebody knows of it again."""
+
+    kind = "silent"
+    key: str = ""
+    evidence: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ class Recorder:
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         requested = meant.iterations.total
-        verdict = decide(end, reading, requested, is_torn(job.directory, job.key, end.exit_code, reading))
+        verdict = decide(end, reading, requested, is_torn(job.directory, job.key, end, reading))
         record = terminal_record(slug, job, state, end, verdict, requested, reading.content_bytes)
         journal.append(path, Ended(record=record))
         if layout and log.is_file():

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nodesweep.common.outcomes import is_result
+from nodesweep.common.outcomes import is_result, is_undecided
 from nodesweep.results.outcome import Verdict
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job
@@ -13,6 +13,11 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .decisions import NotRun
 from .journal import State
+
+HELD = "held"
+"""Where a layout stands whose job nobody knows anything of."""
+WAY_OUT = "find out whether it still runs; once it does not: nodesweep forget %s"
+"""What a user can do about it; a slug goes in."""
 
 
 def terminal_record(
@@ -50,6 +55,29 @@ def not_run_record(slug: str, found: NotRun) -> TerminalRecord:
     return TerminalRecord(slug=slug, attempt=0, outcome=found.outcome, evidence=found.reason)
 
 
+def held_record(slug: str, evidence: str) -> TerminalRecord:
+    """What is reported of a layout whose job nobody knows anything of; it goes into no file."""
+    return TerminalRecord(slug=slug, attempt=0, outcome=HELD, evidence=evidence)
+
+
+def forgotten_record(slug: str, state: State, reason: str) -> TerminalRecord:
+    """How a job ended that nobody knows anything of and somebody has given up."""
+    return TerminalRecord(
+        slug=slug,
+        key=state.key,
+        attempt=state.attempt,
+        job_id=state.job_id,
+        scheduler=state.scheduler,
+        outcome="lost",
+        evidence=reason,
+        note=state.silent,
+        rule="somebody gave the job up by `nodesweep forget`",
+        elapse_limit_seconds=state.elapse_limit_seconds,
+        submitted=_timestamp(state.submitted),
+        log=f"{state.key}.log",
+    )
+
+
 def read_record(path: Path) -> TerminalRecord | None:
     """The terminal record in a job.json; None where there is no file. Raises ValueError for a damaged one."""
     try:
@@ -61,11 +89,14 @@ def read_record(path: Path) -> TerminalRecord | None:
 def phase_of(study: Study, slug: str, state: State) -> tuple[str, TerminalRecord | None]:
     """Where a layout with this state of its journal stands, and the terminal record that holds for it.
 
-    "pending", "queued", "running" or "ended"; or the outcome of a layout that is not to be run, whose record says why.
+    "pending", "queued", "running", "held" (nobody knows anything of its job) or "ended"; or the outcome of a layout
+    that is not to be run, whose record says why.
     """
     if state.status == "pending" and not state.asked and (record := _not_run(study.record(slug))) is not None:
         return record.outcome, record
-    if state.status in ("unclear", "running"):
+    if state.is_open and state.silent:
+        return HELD, state.record
+    if state.is_open:
         started = has_started(study.directory(slug), state.key)
         return "running" if started else "queued", state.record
     return state.status, state.record
@@ -115,7 +146,15 @@ def summary(record: TerminalRecord) -> str:
     if not record.was_run:
         return f"{record.verdict}: {record.evidence}"
     log = f" [{record.log}]" if record.job_id else ""
-    return f"{record.verdict}: {record.evidence or record.scheduler_state}{log}"
+    return f"{record.verdict}: {reason_of(record)}{log}"
+
+
+def reason_of(record: TerminalRecord) -> str:
+    """Why a run is no result; empty for one that is. Where its log was not understood, what to do and its last words."""
+    if is_result(record.outcome):
+        return ""
+    words = (record.note, record.evidence) if is_undecided(record.outcome) else (record.evidence,)
+    return "; ".join(filter(None, words)) or record.scheduler_state
 
 
 def _timestamp(seconds: float | None) -> str | None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from nodesweep.common.outcomes import RETRIED, is_result
 from nodesweep.results.terminal_record import TerminalRecord
@@ -16,14 +17,15 @@ from .eta import OpenRun, RunTimes, time_left
 from .forecasts import ExpectedRun
 from .history import ran_of
 from .journal import State
+from .late_logs import LateLogs
 from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
-from .records import needs_run, not_run_record, summary
+from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
 from .rereading import reread_record
 from .submission import Finished, Policy, Submission
 from .submitter import RefusedSubmission, Submitter
-from .watcher import JobEnded, NeverStarted, Watcher
+from .watcher import JobEnded, NeverStarted, Settled, Watcher
 
 
 class Runner:
@@ -60,12 +62,13 @@ class Runner:
         self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
+        self._late_logs = LateLogs(scheduler, policy.log_wait_seconds)
         self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
     def running(self) -> list[Job]:
         """The jobs that are queued or running now, in the order they were submitted."""
-        return [submission.job for submission in self._open.values()]
+        return [submission.job for submission in self._watched]
 
     @property
     def progress(self) -> LaunchProgress:
@@ -89,13 +92,13 @@ class Runner:
         scheduler = self._study.sweep.machine.scheduler
         for path in sorted(self._study.folder.glob("layouts/*/journal.jsonl")):
             state, slug = journal.state(path), path.parent.name
-            if state.status not in ("unclear", "running"):
+            if not state.is_open:
                 continue
             if state.scheduler not in ("", scheduler):
                 job = state.job_id or state.key
                 self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
-                self._open[slug] = Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
+                self._open[slug] = _taken_over(slug, state, path.parent)
         if self._open:
             self._look()
             self._recorder.write_measurements()
@@ -109,8 +112,9 @@ class Runner:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
         with self._step_lock:
             finished = self._look() if self._open and self._watcher.due else []
-            with self._tell.counted(min(self._places - len(self._open), len(self._waiting))):
+            with self._tell.counted(min(self._free_places, len(self._waiting))):
                 finished += self._submit_waiting()
+            finished += self._leave_silent()
             self._recorder.write_measurements()  # last, since meanwhile the next job runs
             self._recorder.write_final_records(finished)
             return finished
@@ -133,10 +137,47 @@ class Runner:
 
     def _look(self) -> list[Finished]:
         """Ask for all open submissions at once, and act on those that are over."""
-        finished: list[Finished] = []
-        for over in self._watcher.look(list(self._open.values())):
-            finished += self._give_up(over) if isinstance(over, NeverStarted) else self._ended(over)
+        finished = [done for over in self._late_logs.ended() for done in self._settle(over)]
+        for over in self._watcher.look(self._watched):
+            match over:
+                case NeverStarted():
+                    finished += self._give_up(over)
+                case Settled():
+                    finished += self._take_note(over)
+                case JobEnded():
+                    finished += self._ended(over)
         return finished
+
+    @property
+    def _watched(self) -> list[Submission]:
+        """The open submissions whose jobs are not known to have ended."""
+        return [one for one in self._open.values() if one.slug not in self._late_logs]
+
+    @property
+    def _free_places(self) -> int:
+        """How many more jobs may be queued or running."""
+        return self._places - sum(one.takes_place for one in self._open.values())
+
+    def _take_note(self, over: Settled) -> list[Finished]:
+        """Somebody else brought a submission to an end: its layout stands where its journal says."""
+        slug, record = over.submission.slug, over.state.record
+        del self._open[slug]
+        self._watcher.forget(over.submission.job)
+        if slug not in self._handed:
+            return []
+        if over.state.status == "ended" and record is not None:
+            return [self._finish(slug, record)]
+        self.add([slug])
+        return []
+
+    def _leave_silent(self) -> list[Finished]:
+        """Leave layouts whose jobs nobody knows anything of to the user, once nothing else is left to do."""
+        handed = [one for slug, one in self._open.items() if slug in self._handed]
+        if len(self._waiting) or not handed or any(not one.silent or not self._watcher.asked(one) for one in handed):
+            return []
+        for one in handed:
+            del self._open[one.slug]
+        return [self._finish(one.slug, held_record(one.slug, one.silent), WAY_OUT % one.slug) for one in handed]
 
     def _give_up(self, over: NeverStarted) -> list[Finished]:
         """No job came of a submission, and none ever will: try again, unless that has come to nothing too often."""
@@ -159,6 +200,12 @@ class Runner:
     def _ended(self, over: JobEnded) -> list[Finished]:
         """Record an ended job. If no decision depends on it, submit the next job before reading the log, maybe long."""
         awaited = self._decisions is not None and self._decisions.awaits_ends
+        if self._late_logs.wait_for(over):
+            over.submission.is_ending = not awaited
+            slug, seconds = over.submission.slug, self._policy.log_wait_seconds
+            line = f"{slug}: ended; its log is not there to its end, and is waited for, {seconds:g} s at most"
+            self._tell.one_of_many("ended, whose logs are waited for", line)
+            return []
         if awaited or (over.end.exit_code, over.end.cause) != (0, None):
             return self._settle(over)
         with self._tell.held_back() as lines:
@@ -190,17 +237,17 @@ class Runner:
         """Submit what waits for a place; `freed`: places of jobs that have ended, though they are not recorded yet."""
         finished: list[Finished] = []
         held: list[str] = []
-        while len(self._open) < self._places + freed and self._watcher.answered:
+        while self._free_places + freed > 0 and self._watcher.answered:
             slug = self._waiting.pop()
             if slug is None:
                 break
             if slug in self._open or slug in self._done:  # taken over from an earlier launcher
                 continue
             state = journal.state(self._study.journal(slug))
-            tried_here = self._tried[slug] > 0
-            ended = state.record if state.status == "ended" and not tried_here else None
-            if ended and not needs_run(self._study, ended := reread_record(self._study, ended)):
-                finished.append(self._finish(slug, ended))
+            if state.is_open:  # submitted meanwhile, by another launcher
+                self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
+            elif (record := self._record_that_holds(slug, state)) is not None:
+                finished.append(self._finish(slug, record))
             elif not self._submitter.accepts.due and self._submitter.accepts.failures:
                 held.append(slug)
                 break
@@ -212,6 +259,13 @@ class Runner:
                 finished.append(self._finish(slug, not_run_record(slug, found)))
         self._waiting.add(held)
         return finished
+
+    def _record_that_holds(self, slug: str, state: State) -> TerminalRecord | None:
+        """The record of a layout that ended before and needs no run, by what its log says now."""
+        if state.status != "ended" or state.record is None or self._tried[slug]:
+            return None
+        record = reread_record(self._study, state.record)
+        return None if needs_run(self._study, record) else record
 
     def _not_run(self, slug: str, state: State) -> NotRun | None:
         """Why a layout is not to be run, unless somebody asked for it; one that ran before is not pruned."""
@@ -259,10 +313,16 @@ class Runner:
             return None
         return self._decisions.forecasts.expected_run(slug)
 
-    def _finish(self, slug: str, record: TerminalRecord) -> Finished:
+    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "") -> Finished:
         """Report a layout."""
         final = not needs_run(self._study, record)
         self._done.add(slug)
         self._outcomes[record.outcome] += 1
         self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
-        return Finished(slug, record, final)
+        return Finished(slug, record, final and not way_out, way_out)
+
+
+def _taken_over(slug: str, state: State, folder: Path) -> Submission:
+    """A submission of an earlier launcher, or another one."""
+    job = Job(state.key, state.job_id, folder, state.site)
+    return Submission(slug, job, adopted=True, silent=state.silent)

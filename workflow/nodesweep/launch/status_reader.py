@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nodesweep.common.errors import JournalError
-from nodesweep.common.outcomes import is_result
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.tail import GrowingLog
@@ -21,7 +20,8 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .forecasts import ExpectedRun, Forecasts
 from .journal import State
-from .records import needs_run, phase_of
+from .late_logs import missing_end
+from .records import HELD, needs_run, phase_of, reason_of
 from .status import LayoutStatus, LogProgress, log_progress
 
 SUBMITTING_SECONDS = 60.0
@@ -152,6 +152,10 @@ class StatusReader:
             before=before,
             spent_node_hours=spent,
         )
+        if phase == HELD:
+            return replace(
+                submitted, word=HELD, seconds=_since(seen.state, now), reason=seen.state.silent, troubled=True
+            )
         return self._running(submitted, seen.state, now) if phase == "running" else _queued(submitted, seen.state, now)
 
     def _read(self, slug: str, stamp: FileStamp) -> _JournalSeen:
@@ -161,10 +165,9 @@ class StatusReader:
             events = journal.read(Path(self._journals[slug]))
         except JournalError as error:
             return _JournalSeen(stamp, problem=str(error))
-        return _JournalSeen(stamp, journal.state_after(events), journal.records_in(events))
+        return _JournalSeen(stamp, journal.state_in(Path(self._journals[slug]), events), journal.records_in(events))
 
     def _ended(self, slug: str, record: TerminalRecord, seen: _JournalSeen, spent: float) -> LayoutStatus:
-        evidence = "" if is_result(record.outcome) else record.evidence or record.scheduler_state
         return LayoutStatus(
             slug,
             self._study.layouts[slug],
@@ -176,7 +179,7 @@ class StatusReader:
             scheduler=seen.state.scheduler,
             attempt=seen.state.attempt,
             before=seen.records[-2].outcome if len(seen.records) > 1 else "",
-            reason=_LINE.sub("", evidence) or record.where,
+            reason=_LINE.sub("", reason_of(record)) or record.where,
             again=needs_run(self._study, record),
             record=record,
             spent_node_hours=spent,
@@ -186,10 +189,11 @@ class StatusReader:
         """A layout whose job has started and has not been recorded as ended."""
         folder = self._study.directory(submitted.slug)
         started = _changed(folder / f"{state.key}.started")
-        if started is None:
+        if started is None or state.held:  # also one that was started, and requeued in a held state
             return _queued(submitted, state, now)
         if (ended := _changed(folder / f"{state.key}.exit")) is not None:
-            ran, reason = max(ended - started, 0.0), "waits for a launcher to record how it ended"
+            late = missing_end(self._outputs(submitted, False)[0])
+            ran, reason = max(ended - started, 0.0), late or "waits for a launcher to record how it ended"
             return replace(submitted, group="ended", word="ending", seconds=ran, reason=reason)
         ran, reason = max(now - started, 0.0), "cancelled as hanging" if state.hung else ""
         return replace(submitted, group="running", word="running", seconds=ran, reason=reason, troubled=state.hung)
@@ -210,7 +214,7 @@ class StatusReader:
 
 def _queued(submitted: LayoutStatus, state: State, now: float) -> LayoutStatus:
     """A layout that was submitted and has not started."""
-    queued = max(now - state.submitted, 0.0) if state.submitted is not None else None
+    queued = _since(state, now)
     if state.held:
         return replace(submitted, word="held", seconds=queued, reason=state.held, troubled=True)
     if state.status == "unclear":
@@ -218,6 +222,11 @@ def _queued(submitted: LayoutStatus, state: State, now: float) -> LayoutStatus:
         reason = "nobody knows yet whether a job came of it" if late else ""
         return replace(submitted, word="submitting", seconds=queued, reason=reason, troubled=late)
     return replace(submitted, seconds=queued)
+
+
+def _since(state: State, now: float) -> float | None:
+    """How long ago a layout was submitted; None where nobody knows."""
+    return max(now - state.submitted, 0.0) if state.submitted is not None else None
 
 
 def _stamp(path: str) -> FileStamp:

@@ -233,8 +233,8 @@ def _how_to_describe(reading: LogReading) -> str:
     """The way out where no iteration was recognised in a log."""
     near = max(reading.near_misses.values(), key=lambda miss: miss.count, default=None)
     seen = f" (line {near.line} holds {near.text!r} and does not fit)" if near else ""
-    way = "describe its lines under workload.log_format (docs/logs.md), and nodesweep measure reads it without another run"
-    return f"no iteration was recognised in its log{seen}: {way}"
+    way = "describe its lines under workload.log_format (docs/logs.md)"
+    return f"no iteration was recognised in its log{seen}: {way}, and nodesweep measure reads it without another run"
 
 
 def _how_it_is_torn(reading: LogReading) -> str:

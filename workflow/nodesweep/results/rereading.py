@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nodesweep.common.outcomes import is_result
+from nodesweep.common.outcomes import Cause, is_result
 from nodesweep.logs.reading import LogReading
 from nodesweep.schedulers.base import End
 from nodesweep.schedulers.markers import launch_returned
@@ -12,16 +12,18 @@ from .outcome import Verdict, decide
 from .terminal_record import TerminalRecord
 
 
-def is_torn(directory: Path, key: str, exit_code: int | None, reading: LogReading) -> bool:
-    """Whether the job of a key wrote more into its log than has been read.
+def closes_log(directory: Path, key: str, exit_code: int | None, cause: Cause | None) -> bool:
+    """Whether the script of an ended job has come to the line that it ends its log with.
 
-    Its script ends the log with a line of its own once its launch has returned, as its exit marker says; a script
-    without a marker has come to that line where its exit code is 0.
+    Its exit marker says so. Where that is not there, a script that ended by itself with exit code 0 has.
     """
-    if reading.is_closed:
-        return False
     returned = launch_returned(directory, key)
-    return exit_code == 0 if returned is None else returned
+    return (exit_code == 0 and cause is None) if returned is None else returned
+
+
+def is_torn(directory: Path, key: str, end: End, reading: LogReading) -> bool:
+    """Whether the job of a key wrote more into its log than has been read."""
+    return not reading.is_closed and closes_log(directory, key, end.exit_code, end.cause)
 
 
 def may_improve(record: TerminalRecord) -> bool:
@@ -50,7 +52,7 @@ def reread(record: TerminalRecord, directory: Path, reading: LogReading, iterati
         return record
     end = End(record.exit_code, record.scheduler_cause or None, record.scheduler_state)
     requested = record.iterations_requested if record.iterations_requested is not None else iterations
-    found = decide(end, reading, requested, is_torn(directory, record.key, record.exit_code, reading))
+    found = decide(end, reading, requested, is_torn(directory, record.key, end, reading))
     if found.cause == record.cause and (found.where, found.evidence) == (record.where, record.evidence):
         return record
     return _with_verdict(record, found, requested, reading.content_bytes)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.common.launch_site import NOWHERE, LaunchSite
 from nodesweep.common.outcomes import Cause, known_cause
 from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.sweep.layout import Layout
 
 Directive = tuple[str, str | None]
 """An option of a machine, its holes filled: name and value, None for a bare flag."""
-JobState = Literal["queued", "held", "running", "ended"]
+JobState = Literal["queued", "held", "running", "suspended", "ended"]
 """What a job does now; "held" stands for a job that will not start unless somebody acts."""
 
 
@@ -23,8 +24,8 @@ class Usage:
     `nodes`: the nodes it ran on, as the scheduler writes them. `memory_bytes`: the highest use of one rank, of one
     node, or of the whole job, as `memory_of` says. `energy_joules`, `power_watts`: of all its nodes together, the
     power averaged over the run. `power_capped`: when its power was capped, which slows its clock.
-    `restarts`: how often the scheduler itself started it again. `suspended_seconds`: for how long it stood still with
-    all its processes, while its clock went on.
+    `restarts`: how often the scheduler itself started it again. `suspended_seconds`: for how long it stood still,
+    suspended by the scheduler.
     """
 
     nodes: str = ""
@@ -57,11 +58,15 @@ class End:
 
 @dataclass(frozen=True)
 class Job:
-    """A submission: `key` as given by nodesweep, `id` as given by the scheduler, empty while nobody knows it."""
+    """A submission: `key` as given by nodesweep, `id` as given by the scheduler, empty while nobody knows it.
+
+    `site`: where it was submitted; its texts are empty where nobody knows.
+    """
 
     key: str
     id: str
     directory: Path
+    site: LaunchSite = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -79,15 +84,16 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a job may be missing from all of a scheduler's listings before that means something.
+    """How long a job may be missing from all of a scheduler's listings before something is done about it.
 
-    `polls` answered polls and the seconds must both have passed. `unclear_seconds`: for a submission of which nobody
-    knows whether it made a job; `lost_seconds`: for a job that had an id.
+    `polls` answered polls and the seconds must both have passed. `unclear_seconds`: before a submission of which nobody
+    knows whether it made a job is seen to that it never runs. `silent_seconds`: before a job that was seen, or has
+    started, is held to be one that nobody knows anything of. It is never given up for that.
     """
 
     polls: int
     unclear_seconds: float
-    lost_seconds: float
+    silent_seconds: float
 
 
 class Scheduler(Protocol):
@@ -96,6 +102,9 @@ class Scheduler(Protocol):
     poll_at_will: bool
     """Whether a poll costs nobody anything; else there is one a cycle."""
     patience: Patience
+
+    def cluster(self) -> str:
+        """What the scheduler calls itself, where one home may be mounted on several clusters; else an empty text."""
 
     def submit(self, script: Path, key: str) -> str:
         """Submit a job script under `key`; returns the job's id.

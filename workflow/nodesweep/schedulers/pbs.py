@@ -62,7 +62,7 @@ _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
 class Pbs(Batch):
     """Submits by qsub; a job's name is its key."""
 
-    patience = Patience(polls=3, unclear_seconds=60, lost_seconds=900)
+    patience = Patience(polls=3, unclear_seconds=60, silent_seconds=900)
     log_seconds = 30.0
     """How long the end of a job may wait for its log, which PBS may copy only afterwards."""
 

@@ -37,7 +37,7 @@ _COMMAND_LINE_ONLY = {"all-mount-gfscache", "dir-prefix", "no-check-directory", 
 class Pjm(Batch):
     """Submits by pjsub; a job's name is its key."""
 
-    patience = Patience(polls=10, unclear_seconds=120, lost_seconds=900)
+    patience = Patience(polls=10, unclear_seconds=120, silent_seconds=900)
 
     def __init__(self) -> None:
         super().__init__()
