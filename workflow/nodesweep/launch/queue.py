@@ -38,7 +38,9 @@ class WaitingLayouts:
             self._heap = [(self._rank(slug), count, slug) for _, count, slug in self._heap]
             heapq.heapify(self._heap)
 
-    def clear(self) -> None:
-        """Let nobody wait."""
+    def clear(self) -> list[str]:
+        """Let nobody wait; returns who did, in rank."""
         with self._lock:
+            slugs = [slug for *_, slug in sorted(self._heap)]
             self._heap.clear()
+        return slugs

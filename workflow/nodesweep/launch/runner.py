@@ -1,13 +1,12 @@
 """The queue: which layout is submitted when, found again after a crash, and recorded when it ends."""
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from nodesweep.common.errors import DamagedFileError
-from nodesweep.common.outcomes import RETRIED, is_result
+from nodesweep.common.outcomes import RETRIED
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job, Scheduler
 from nodesweep.sweep.study import Study
@@ -15,14 +14,15 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .canary import Canary, not_submitted_record
 from .decisions import Decisions, NotRun
-from .eta import OpenRun, RunTimes, time_left
-from .forecasts import ExpectedRun
+from .expectations import Expectations
 from .history import ran_of
 from .journal import State
+from .late_logs import LateLogs
 from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
+from .rereading import reread_record
 from .submission import Finished, Policy, Submission
 from .submitter import RefusedSubmission, Submitter
 from .watcher import JobEnded, NeverStarted, Settled, Watcher
@@ -51,7 +51,7 @@ class Runner:
         self._policy = policy
         self._tell = EventLines(tell, note)
         self._total, self._outcomes = total, Counter[str]()
-        self._decisions, self._times = decisions, RunTimes()
+        self._decisions, self._expectations = decisions, Expectations(study, decisions)
         in_order = {slug: (float(place),) for place, slug in enumerate(study.layouts)}
         self._waiting = WaitingLayouts(decisions.rank if decisions else in_order.__getitem__)
         searched = study.sweep.search
@@ -63,12 +63,13 @@ class Runner:
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
         self._canary = Canary(study, scheduler, policy.canary)
+        self._late_logs = LateLogs(scheduler, policy.log_wait_seconds)
         self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
     def running(self) -> list[Job]:
         """The jobs that are queued or running now, in the order they were submitted."""
-        return [submission.job for submission in self._open.values()]
+        return [submission.job for submission in self._watched]
 
     @property
     def progress(self) -> LaunchProgress:
@@ -76,12 +77,8 @@ class Runner:
         opened, left, outcomes = list(self._open.values()), self._handed - self._done, dict(self._outcomes)
         done = sum(outcomes.values())
         total = max(self._total, done + len(left))
-        now = time.monotonic()
-        running = {one.slug: OpenRun(now - one.runs_since) for one in opened if one.runs_since is not None}
-        seconds = None
-        if running and done < total:
-            waiting = [slug for slug in left if slug not in running]
-            seconds = time_left(self._times, self._expected, running, waiting, total - done - len(left)).seconds
+        running = {one.slug: one.runs_since for one in opened if one.runs_since is not None}
+        seconds = self._expectations.seconds_left(running, left, total - done - len(left)) if done < total else None
         return LaunchProgress(done, total, len(running), len(opened) - len(running), outcomes, seconds)
 
     def recover(self) -> None:
@@ -142,8 +139,8 @@ class Runner:
 
     def _look(self) -> list[Finished]:
         """Ask for all open submissions at once, and act on those that are over."""
-        finished: list[Finished] = []
-        for over in self._watcher.look(list(self._open.values())):
+        finished = [done for over in self._late_logs.ended() for done in self._settle(over)]
+        for over in self._watcher.look(self._watched):
             match over:
                 case NeverStarted():
                     finished += self._give_up(over)
@@ -153,6 +150,11 @@ class Runner:
                     finished += self._ended(over)
         self._canary.look(self._open.values())
         return finished
+
+    @property
+    def _watched(self) -> list[Submission]:
+        """The open submissions whose jobs are not known to have ended."""
+        return [one for one in self._open.values() if one.slug not in self._late_logs]
 
     @property
     def _free_places(self) -> int:
@@ -178,9 +180,7 @@ class Runner:
         """Leave what waits to the user where the first runs have shown that it would fail as well."""
         if not self._canary.alarm or not len(self._waiting):
             return []
-        slugs = []
-        while (slug := self._waiting.pop()) is not None:
-            slugs.append(slug)
+        slugs = self._waiting.clear()
         alarm, way_out = self._canary.alarm, "mend that and give the same command again; --nodesweep-canary 0 runs all"
         self._tell(f"{alarm}; the {len(slugs)} others wait: {way_out}")
         return [self._finish(slug, not_submitted_record(slug, alarm), way_out, quiet=True) for slug in slugs]
@@ -215,6 +215,12 @@ class Runner:
     def _ended(self, over: JobEnded) -> list[Finished]:
         """Record an ended job. If no decision depends on it, submit the next job before reading the log, maybe long."""
         awaited = self._decisions is not None and self._decisions.awaits_ends
+        if self._late_logs.wait_for(over):
+            over.submission.is_ending = not awaited
+            slug, seconds = over.submission.slug, self._policy.log_wait_seconds
+            line = f"{slug}: ended; its log is not there to its end, and is waited for, {seconds:g} s at most"
+            self._tell.one_of_many("ended, whose logs are waited for", line)
+            return []
         if awaited or (over.end.exit_code, over.end.cause) != (0, None):
             return self._settle(over)
         with self._tell.held_back() as lines:
@@ -257,15 +263,12 @@ class Runner:
             if slug in self._open or slug in self._done:  # taken over from an earlier launcher
                 continue
             state = journal.state(self._study.journal(slug))
-            tried_here = self._tried[slug] > 0
             if state.problem:  # nobody knows whether it runs
                 finished.append(self._hold(slug, state.problem))
             elif state.is_open:  # submitted meanwhile, by another launcher
                 self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
-            elif (
-                state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record)
-            ):
-                finished.append(self._finish(slug, state.record))
+            elif (record := self._record_that_holds(slug, state)) is not None:
+                finished.append(self._finish(slug, record))
             elif not self._submitter.accepts.due and self._submitter.accepts.failures:
                 held.append(slug)
                 break
@@ -277,6 +280,13 @@ class Runner:
                 finished.append(self._finish(slug, not_run_record(slug, found)))
         self._waiting.add(held)
         return finished
+
+    def _record_that_holds(self, slug: str, state: State) -> TerminalRecord | None:
+        """The record of a layout that ended before and needs no run, by what its log says now."""
+        if state.status != "ended" or state.record is None or self._tried[slug]:
+            return None
+        record = reread_record(self._study, state.record)
+        return None if needs_run(self._study, record) else record
 
     def _not_run(self, slug: str, state: State) -> NotRun | None:
         """Why a layout is not to be run, unless somebody asked for it; one that ran before is not pruned."""
@@ -313,19 +323,12 @@ class Runner:
         """Let estimate and decisions know how a run ended."""
         if self._decisions is None or slug not in self._study.layouts:
             return
-        if is_result(record.outcome) and (seconds := record.run_seconds) is not None:
-            self._times.add(seconds, self._expected(slug))
+        self._expectations.ended(slug, record)
         if self._decisions.searches:
             self._recorder.write_measurements()
         self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
         if self._decisions.searches:
             self._waiting.rerank()
-
-    def _expected(self, slug: str) -> ExpectedRun | None:
-        """What the run of a layout is foreseen to take; None for one that the sweep no longer holds."""
-        if self._decisions is None or slug not in self._study.layouts:
-            return None
-        return self._decisions.forecasts.expected_run(slug)
 
     def _hold(self, slug: str, problem: str) -> Finished:
         """Report a layout whose files do not tell whether it runs: it is not submitted."""

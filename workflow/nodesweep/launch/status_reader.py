@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nodesweep.common.errors import JournalError
 from nodesweep.common.lock import read_holder
-from nodesweep.common.outcomes import is_result
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.tail import GrowingLog
@@ -21,7 +20,8 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .forecasts import ExpectedRun, Forecasts
 from .journal import State
-from .records import HELD, needs_run, phase_of
+from .late_logs import missing_end
+from .records import HELD, needs_run, phase_of, reason_of
 from .status import LayoutStatus, LogProgress, log_progress
 
 SUBMITTING_SECONDS = 60.0
@@ -163,7 +163,6 @@ class StatusReader:
         return _JournalSeen(stamp, journal.state_in(Path(self._journals[slug]), events), journal.records_in(events))
 
     def _ended(self, slug: str, record: TerminalRecord, seen: _JournalSeen, spent: float) -> LayoutStatus:
-        evidence = "" if is_result(record.outcome) else record.evidence or record.scheduler_state
         return LayoutStatus(
             slug,
             self._study.layouts[slug],
@@ -175,7 +174,7 @@ class StatusReader:
             scheduler=seen.state.scheduler,
             attempt=seen.state.attempt,
             before=seen.records[-2].outcome if len(seen.records) > 1 else "",
-            reason=_LINE.sub("", evidence) or record.where,
+            reason=_LINE.sub("", reason_of(record)) or record.where,
             again=needs_run(self._study, record),
             record=record,
             spent_node_hours=spent,
@@ -188,7 +187,8 @@ class StatusReader:
         if started is None or state.held:  # also one that was started, and requeued in a held state
             return _queued(submitted, state, now)
         if (ended := _changed(folder / f"{state.key}.exit")) is not None:
-            ran, reason = max(ended - started, 0.0), "waits for a launcher to record how it ended"
+            late = missing_end(self._outputs(submitted, False)[0])
+            ran, reason = max(ended - started, 0.0), late or "waits for a launcher to record how it ended"
             return replace(submitted, group="ended", word="ending", seconds=ran, reason=reason)
         ran, reason = max(now - started, 0.0), "cancelled as hanging" if state.hung else ""
         return replace(submitted, group="running", word="running", seconds=ran, reason=reason, troubled=state.hung)

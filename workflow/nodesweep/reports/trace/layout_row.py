@@ -8,7 +8,7 @@ from pathlib import Path
 from nodesweep.config.loader import Key
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
-from nodesweep.launch.journal_events import Ended
+from nodesweep.launch.journal_events import Ended, Reread
 from nodesweep.launch.records import HELD, WAY_OUT, needs_run, read_phase
 from nodesweep.logs.lines import lines_at
 from nodesweep.results.measurement import Measurement, MeasurementSettings
@@ -64,7 +64,7 @@ def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> Lay
     layout = study.layouts[slug]
     status, state, record = read_phase(study, slug)
     events = journal.read(study.journal(slug))
-    last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended)), default=0)
+    last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended | Reread)), default=0)
     journal_place = f"journal.jsonl:{len(events)}: {events[-1].kind}" if events else "it has no journal"
     final = study.record(slug).is_file()
     measurement, missing = _measurement(study, slug, status, record)
