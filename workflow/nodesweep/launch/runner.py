@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.outcomes import RETRIED, is_result
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job, Scheduler
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .canary import Canary, not_submitted_record
 from .decisions import Decisions, NotRun
 from .eta import OpenRun, RunTimes, time_left
 from .forecasts import ExpectedRun
@@ -22,7 +24,7 @@ from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
-from .rereading import reread_record
+from .rereading import record_that_holds
 from .submission import Finished, Policy, Submission
 from .submitter import RefusedSubmission, Submitter
 from .watcher import JobEnded, NeverStarted, Settled, Watcher
@@ -62,13 +64,14 @@ class Runner:
         self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
-        self._late_logs = LateLogs(scheduler, policy.log_wait_seconds)
+        self._canary = Canary(study, scheduler, policy.canary)
+        self._late_logs = LateLogs(scheduler, policy.log_wait_seconds, self._tell)
         self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
     def running(self) -> list[Job]:
         """The jobs that are queued or running now, in the order they were submitted."""
-        return [submission.job for submission in self._watched]
+        return [submission.job for submission in self._late_logs.others(self._open.values())]
 
     @property
     def progress(self) -> LaunchProgress:
@@ -92,6 +95,10 @@ class Runner:
         scheduler = self._study.sweep.machine.scheduler
         for path in sorted(self._study.folder.glob("layouts/*/journal.jsonl")):
             state, slug = journal.state(path), path.parent.name
+            if state.record is not None:
+                self._canary.ended(state.record, earlier=True)
+            if state.problem and slug not in self._study.layouts:
+                self._tell(f"{slug}: {state.problem}")
             if not state.is_open:
                 continue
             if state.scheduler not in ("", scheduler):
@@ -112,6 +119,7 @@ class Runner:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
         with self._step_lock:
             finished = self._look() if self._open and self._watcher.due else []
+            finished += self._hold_back()
             with self._tell.counted(min(self._free_places, len(self._waiting))):
                 finished += self._submit_waiting()
             finished += self._leave_silent()
@@ -138,7 +146,7 @@ class Runner:
     def _look(self) -> list[Finished]:
         """Ask for all open submissions at once, and act on those that are over."""
         finished = [done for over in self._late_logs.ended() for done in self._settle(over)]
-        for over in self._watcher.look(self._watched):
+        for over in self._watcher.look(self._late_logs.others(self._open.values())):
             match over:
                 case NeverStarted():
                     finished += self._give_up(over)
@@ -146,17 +154,14 @@ class Runner:
                     finished += self._take_note(over)
                 case JobEnded():
                     finished += self._ended(over)
+        self._canary.look(self._open.values())
         return finished
-
-    @property
-    def _watched(self) -> list[Submission]:
-        """The open submissions whose jobs are not known to have ended."""
-        return [one for one in self._open.values() if one.slug not in self._late_logs]
 
     @property
     def _free_places(self) -> int:
         """How many more jobs may be queued or running."""
-        return self._places - sum(one.takes_place for one in self._open.values())
+        free = self._places - sum(one.takes_place for one in self._open.values())
+        return 0 if self._canary.alarm else self._canary.places(self._open.values(), free)
 
     def _take_note(self, over: Settled) -> list[Finished]:
         """Somebody else brought a submission to an end: its layout stands where its journal says."""
@@ -165,10 +170,23 @@ class Runner:
         self._watcher.forget(over.submission.job)
         if slug not in self._handed:
             return []
+        if over.state.problem:
+            return [self._hold(slug, over.state.problem)]
         if over.state.status == "ended" and record is not None:
             return [self._finish(slug, record)]
         self.add([slug])
         return []
+
+    def _hold_back(self) -> list[Finished]:
+        """Leave what waits to the user where the first runs have shown that it would fail as well."""
+        if not self._canary.alarm or not len(self._waiting):
+            return []
+        slugs = []
+        while (slug := self._waiting.pop()) is not None:
+            slugs.append(slug)
+        alarm, way_out = self._canary.alarm, "mend that and give the same command again; --nodesweep-canary 0 runs all"
+        self._tell(f"{alarm}; the {len(slugs)} others wait: {way_out}")
+        return [self._finish(slug, not_submitted_record(slug, alarm), way_out, quiet=True) for slug in slugs]
 
     def _leave_silent(self) -> list[Finished]:
         """Leave layouts whose jobs nobody knows anything of to the user, once nothing else is left to do."""
@@ -200,11 +218,7 @@ class Runner:
     def _ended(self, over: JobEnded) -> list[Finished]:
         """Record an ended job. If no decision depends on it, submit the next job before reading the log, maybe long."""
         awaited = self._decisions is not None and self._decisions.awaits_ends
-        if self._late_logs.wait_for(over):
-            over.submission.is_ending = not awaited
-            slug, seconds = over.submission.slug, self._policy.log_wait_seconds
-            line = f"{slug}: ended; its log is not there to its end, and is waited for, {seconds:g} s at most"
-            self._tell.one_of_many("ended, whose logs are waited for", line)
+        if self._late_logs.wait_for(over, keeps_place=awaited):
             return []
         if awaited or (over.end.exit_code, over.end.cause) != (0, None):
             return self._settle(over)
@@ -218,8 +232,12 @@ class Runner:
     def _settle(self, over: JobEnded) -> list[Finished]:
         """Record an end; after a failure that was not its own, the layout is submitted again."""
         submission, slug = over.submission, over.submission.slug
-        record = self._record(slug, over.job, over.end)
+        try:
+            record = self._record(slug, over.job, over.end)
+        except DamagedFileError as error:
+            return self._take_note(Settled(submission, State("unreadable", problem=str(error))))
         del self._open[slug]
+        self._canary.ended(record)
         self._learn(slug, record)
         self._watcher.forget(over.job)
         if slug not in self._handed:
@@ -244,9 +262,11 @@ class Runner:
             if slug in self._open or slug in self._done:  # taken over from an earlier launcher
                 continue
             state = journal.state(self._study.journal(slug))
-            if state.is_open:  # submitted meanwhile, by another launcher
+            if state.problem:  # nobody knows whether it runs
+                finished.append(self._hold(slug, state.problem))
+            elif state.is_open:  # submitted meanwhile, by another launcher
                 self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
-            elif (record := self._record_that_holds(slug, state)) is not None:
+            elif not self._tried[slug] and (record := record_that_holds(self._study, state)) is not None:
                 finished.append(self._finish(slug, record))
             elif not self._submitter.accepts.due and self._submitter.accepts.failures:
                 held.append(slug)
@@ -260,13 +280,6 @@ class Runner:
         self._waiting.add(held)
         return finished
 
-    def _record_that_holds(self, slug: str, state: State) -> TerminalRecord | None:
-        """The record of a layout that ended before and needs no run, by what its log says now."""
-        if state.status != "ended" or state.record is None or self._tried[slug]:
-            return None
-        record = reread_record(self._study, state.record)
-        return None if needs_run(self._study, record) else record
-
     def _not_run(self, slug: str, state: State) -> NotRun | None:
         """Why a layout is not to be run, unless somebody asked for it; one that ran before is not pruned."""
         if self._decisions is None or state.asked:
@@ -277,7 +290,10 @@ class Runner:
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout; a refusal is its end."""
-        made = self._submitter.submit(slug, state)
+        try:
+            made = self._submitter.submit(slug, state)
+        except DamagedFileError as error:
+            return [self._hold(slug, str(error))]
         if isinstance(made, RefusedSubmission):
             return self._refused(slug, made)
         if made is None:
@@ -313,12 +329,17 @@ class Runner:
             return None
         return self._decisions.forecasts.expected_run(slug)
 
-    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "") -> Finished:
-        """Report a layout."""
+    def _hold(self, slug: str, problem: str) -> Finished:
+        """Report a layout whose files do not tell whether it runs: it is not submitted."""
+        return self._finish(slug, held_record(slug, problem), "the next run looks again")
+
+    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "", quiet: bool = False) -> Finished:
+        """Report a layout; `quiet`: it has been told of with others."""
         final = not needs_run(self._study, record)
         self._done.add(slug)
         self._outcomes[record.outcome] += 1
-        self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
+        if not quiet:
+            self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final and not way_out, way_out)
 
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.files import read_regular
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers.base import Job, Scheduler
 from nodesweep.schedulers.job_script import key_of
@@ -20,6 +21,9 @@ from .progress import EventLines
 from .submission import Submission
 
 NONCE_LETTERS = 4
+
+_MOST_BYTES = 16 * 2**20
+"""Of a job script."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,10 @@ class Submitter:
         self.accepts = Backoff(poll_seconds)
 
     def submit(self, slug: str, state: State) -> Submission | RefusedSubmission | None:
-        """Submit a layout whose journal is in this state; None where the scheduler takes no more jobs for now."""
+        """Submit a layout whose journal is in this state; None where the scheduler takes no more jobs for now.
+
+        Raises DamagedFileError where its files are no files, or cannot be written.
+        """
         script, path = self._study.script(slug), self._study.journal(slug)
         attempt = state.attempt + 1
         try:
@@ -52,7 +59,7 @@ class Submitter:
         intent = Intent(
             key=job.key,
             attempt=attempt,
-            script_sha256=hashlib.sha256(script.read_bytes()).hexdigest(),
+            script_sha256=hashlib.sha256(read_regular(script, _MOST_BYTES)).hexdigest(),
             scheduler=self._study.sweep.machine.scheduler,
             elapse_limit_seconds=self._study.layouts[slug].elapse_limit_seconds,
             folder=str(path.parent.absolute()),

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from textwrap import dedent
 from typing import Literal
 
+from nodesweep.common.secrets import without_secrets
 from nodesweep.common.text import plain, visible, without_escapes
 from nodesweep.config.tidy_row import TidyRow, text_of
-from nodesweep.launch.journal_events import Adopted, Ended, Intent, JournalEvent, Submitted
+from nodesweep.launch.journal_events import Adopted, Ended, Intent, JournalEvent, Reread, Submitted
 from nodesweep.results.terminal_record import TerminalRecord
 
 MOST_BYTES = 64 * 2**10
@@ -70,8 +71,8 @@ def panel(row: TidyRow, files: LayoutFiles, prediction: str, traces: Sequence[st
         PanelSection("Where its numbers come from", "text", visible("\n".join((*_source(row), *traces)))),
         PanelSection("Journal", "list", list(journal_lines(files.events))),
         *_provenance(files.facts),
-        PanelSection(plain(log_title), "text", tail(files.log_end, files.log_whole)),
-        PanelSection("Script, job.sh", "text", visible(files.script)),
+        PanelSection(plain(log_title), "text", without_secrets(tail(files.log_end, files.log_whole))),
+        PanelSection("Script, job.sh", "text", without_secrets(visible(files.script))),
     ]
     return [section.to_json() for section in found if section.data]
 
@@ -99,6 +100,8 @@ def _event_text(event: JournalEvent) -> str:
             return f"found again by a later launcher: job {event.job_id}"
         case Ended():
             return _ended(event.record)
+        case Reread():
+            return f"its log was read again: {event.record.verdict}; {event.record.evidence}"
     return _EVENTS.get(event.kind, event.kind)
 
 
@@ -143,6 +146,6 @@ def _provenance(facts: Iterable[tuple[str, str, str]]) -> Iterable[PanelSection]
     """A section of the panel for each of the facts."""
     found: dict[str, list[tuple[str, str]]] = {}
     for section, name, value in facts:
-        found.setdefault(section, []).append((plain(name), plain(value, _MOST_CHARACTERS)))
+        found.setdefault(section, []).append((plain(name), plain(without_secrets(value), _MOST_CHARACTERS)))
     for section, pairs in found.items():
         yield PanelSection(plain(f"Where it ran: {section}"), "facts", pairs)
