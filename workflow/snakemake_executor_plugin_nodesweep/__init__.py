@@ -81,7 +81,6 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
             "type": int,
         },
     )
-
     log_wait_seconds: float = field(
         default=120.0,
         metadata={

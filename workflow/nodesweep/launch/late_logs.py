@@ -2,36 +2,41 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nodesweep.logs.reader import is_closed
 from nodesweep.results.rereading import closes_log
 from nodesweep.schedulers.base import Scheduler
 
+from .progress import EventLines
+from .submission import Submission
 from .watcher import JobEnded
 
 
 class LateLogs:
     """Ends that are recorded once the log of their job is whole, or after so many seconds without it."""
 
-    def __init__(self, scheduler: Scheduler, seconds: float):
-        self._scheduler, self._seconds = scheduler, seconds
+    def __init__(self, scheduler: Scheduler, seconds: float, tell: EventLines):
+        self._scheduler, self._seconds, self._tell = scheduler, seconds, tell
         self._awaited: dict[str, tuple[float, JobEnded]] = {}
 
-    def __contains__(self, slug: str) -> bool:
-        """Whether the log of a layout's job is waited for."""
-        return slug in self._awaited
+    def others(self, submissions: Iterable[Submission]) -> list[Submission]:
+        """The submissions whose logs are not waited for."""
+        return [one for one in submissions if one.slug not in self._awaited]
 
-    def wait_for(self, over: JobEnded) -> bool:
-        """Whether the log of a job that has just ended is to be waited for."""
+    def wait_for(self, over: JobEnded, keeps_place: bool) -> bool:
+        """Whether the log of a job that has just ended is to be waited for; whether it keeps its place meanwhile."""
         if not self._is_late(over):
             return False
-        self._awaited[over.submission.slug] = time.monotonic(), over
+        slug, over.submission.is_ending = over.submission.slug, not keeps_place
+        self._awaited[slug] = time.monotonic(), over
+        line = f"{slug}: ended; its log is not there to its end, and is waited for, {self._seconds:g} s at most"
+        self._tell.one_of_many("have ended whose logs are not there to their end, and are waited for", line)
         return True
 
     def ended(self) -> Iterator[JobEnded]:
-        """The jobs whose log is waited for no longer."""
+        """The jobs whose logs are waited for no longer."""
         for slug, (since, over) in [*self._awaited.items()]:
             if time.monotonic() - since >= self._seconds or not self._is_late(over):
                 del self._awaited[slug]

@@ -24,7 +24,13 @@ WAY_OUT = "find out whether it still runs; once it does not: nodesweep forget %s
 
 
 def terminal_record(
-    slug: str, job: Job, state: State, end: End, verdict: Verdict, iterations_requested: int, log_bytes: int
+    slug: str,
+    job: Job,
+    state: State,
+    end: End,
+    verdict: Verdict,
+    iterations_requested: int | None = None,
+    log_bytes: int | None = None,
 ) -> TerminalRecord:
     """All that is known of how a job ended, as it goes into the journal and job.json."""
     return TerminalRecord(
@@ -155,7 +161,7 @@ def summary(record: TerminalRecord) -> str:
 
 
 def reason_of(record: TerminalRecord) -> str:
-    """Why a run is no result, empty for one that is; of a log that was not understood, what to do and its last words."""
+    """Why a run is no result, empty for one that is; where its log was not understood, the way out and last words."""
     if is_result(record.outcome):
         return ""
     words = (record.note, record.evidence) if is_undecided(record.outcome) else (record.evidence,)

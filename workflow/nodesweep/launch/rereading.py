@@ -7,6 +7,7 @@ from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .journal import State
 from .journal_events import Reread
 from .records import needs_run
 
@@ -18,6 +19,12 @@ def reread_record(study: Study, record: TerminalRecord) -> TerminalRecord:
         return record
     measured = measurement_of(study, layout, record)
     return record if measured is None else keep_verdict(study, record, measured.record)
+
+
+def record_that_holds(study: Study, state: State) -> TerminalRecord | None:
+    """The record of a layout that has ended and needs no run, by what its log says now; None for others."""
+    record = reread_record(study, state.record) if state.status == "ended" and state.record else None
+    return None if record is None or needs_run(study, record) else record
 
 
 def keep_verdict(study: Study, before: TerminalRecord, now: TerminalRecord) -> TerminalRecord:

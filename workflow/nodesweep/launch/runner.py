@@ -22,7 +22,7 @@ from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
-from .rereading import reread_record
+from .rereading import record_that_holds
 from .submission import Finished, Policy, Submission
 from .submitter import RefusedSubmission, Submitter
 from .watcher import JobEnded, NeverStarted, Settled, Watcher
@@ -63,13 +63,13 @@ class Runner:
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
         self._canary = Canary(study, scheduler, policy.canary)
-        self._late_logs = LateLogs(scheduler, policy.log_wait_seconds)
+        self._late_logs = LateLogs(scheduler, policy.log_wait_seconds, self._tell)
         self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
     def running(self) -> list[Job]:
         """The jobs that are queued or running now, in the order they were submitted."""
-        return [submission.job for submission in self._watched]
+        return [submission.job for submission in self._late_logs.others(self._open.values())]
 
     @property
     def progress(self) -> LaunchProgress:
@@ -140,7 +140,7 @@ class Runner:
     def _look(self) -> list[Finished]:
         """Ask for all open submissions at once, and act on those that are over."""
         finished = [done for over in self._late_logs.ended() for done in self._settle(over)]
-        for over in self._watcher.look(self._watched):
+        for over in self._watcher.look(self._late_logs.others(self._open.values())):
             match over:
                 case NeverStarted():
                     finished += self._give_up(over)
@@ -150,11 +150,6 @@ class Runner:
                     finished += self._ended(over)
         self._canary.look(self._open.values())
         return finished
-
-    @property
-    def _watched(self) -> list[Submission]:
-        """The open submissions whose jobs are not known to have ended."""
-        return [one for one in self._open.values() if one.slug not in self._late_logs]
 
     @property
     def _free_places(self) -> int:
@@ -215,11 +210,7 @@ class Runner:
     def _ended(self, over: JobEnded) -> list[Finished]:
         """Record an ended job. If no decision depends on it, submit the next job before reading the log, maybe long."""
         awaited = self._decisions is not None and self._decisions.awaits_ends
-        if self._late_logs.wait_for(over):
-            over.submission.is_ending = not awaited
-            slug, seconds = over.submission.slug, self._policy.log_wait_seconds
-            line = f"{slug}: ended; its log is not there to its end, and is waited for, {seconds:g} s at most"
-            self._tell.one_of_many("ended, whose logs are waited for", line)
+        if self._late_logs.wait_for(over, keeps_place=awaited):
             return []
         if awaited or (over.end.exit_code, over.end.cause) != (0, None):
             return self._settle(over)
@@ -267,7 +258,7 @@ class Runner:
                 finished.append(self._hold(slug, state.problem))
             elif state.is_open:  # submitted meanwhile, by another launcher
                 self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
-            elif (record := self._record_that_holds(slug, state)) is not None:
+            elif not self._tried[slug] and (record := record_that_holds(self._study, state)) is not None:
                 finished.append(self._finish(slug, record))
             elif not self._submitter.accepts.due and self._submitter.accepts.failures:
                 held.append(slug)
@@ -280,13 +271,6 @@ class Runner:
                 finished.append(self._finish(slug, not_run_record(slug, found)))
         self._waiting.add(held)
         return finished
-
-    def _record_that_holds(self, slug: str, state: State) -> TerminalRecord | None:
-        """The record of a layout that ended before and needs no run, by what its log says now."""
-        if state.status != "ended" or state.record is None or self._tried[slug]:
-            return None
-        record = reread_record(self._study, state.record)
-        return None if needs_run(self._study, record) else record
 
     def _not_run(self, slug: str, state: State) -> NotRun | None:
         """Why a layout is not to be run, unless somebody asked for it; one that ran before is not pruned."""

@@ -12,6 +12,7 @@ from nodesweep.logs.reading import LogReading
 from nodesweep.logs.tail import GrowingLog
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import Forecast
+from nodesweep.results.measurement_file import last_measurement
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import Job, Scheduler
@@ -22,7 +23,7 @@ from .forecasts import ExpectedRun, Forecasts
 from .journal import State
 from .late_logs import missing_end
 from .records import HELD, needs_run, phase_of, reason_of
-from .status import LayoutStatus, LogProgress, log_progress
+from .status import LayoutStatus, LogProgress, log_progress, measured_progress
 
 SUBMITTING_SECONDS = 60.0
 """After which a submission of which nothing more is known needs a look."""
@@ -66,6 +67,9 @@ class StatusReader:
         if status.key in self._progress:
             return self._progress[status.key]
         ended = status.group == "ended" and status.record is not None
+        if ended and (told := self._measured(status)) is not None:
+            self._progress[status.key] = told
+            return told
         logs = self._logs.setdefault(status.key, {})
         form = format_of(status.layout.workload.log_format)
         found: list[tuple[LogReading, GrowingLog]] = []
@@ -86,6 +90,13 @@ class StatusReader:
             self._progress[status.key] = progress
             del self._logs[status.key]
         return progress
+
+    def _measured(self, status: LayoutStatus) -> LogProgress | None:
+        """What was measured of an ended run whose log is gone or compressed since; None where the log says it."""
+        if status.record is None or (self._study.directory(status.slug) / status.record.log).is_file():
+            return None
+        measured, _ = last_measurement(self._study, status.layout, status.record)
+        return None if measured is None else measured_progress(status.layout, measured)
 
     def forecast(self, slug: str) -> Forecast:
         """What is foreseen of a layout by the calibrations there were when `expected` was asked last."""

@@ -127,34 +127,45 @@ def found_log(path: Path) -> Path | None:
     return next((one for one in (path, *beside) if one.is_file()), None)
 
 
+def plain_name(path: Path) -> Path:
+    """The name that a log had before somebody compressed it."""
+    return path.with_suffix("") if path.suffix in SUFFIXES else path
+
+
 def packing_of(descriptor: int) -> Packing | None:
     """How an open file is compressed, by its first bytes whatever its name; None for a plain one."""
     head = os.pread(descriptor, _MAGIC_BYTES, 0)
     return next((packing for packing in PACKINGS if packing.magic.match(head)), None)
 
 
-class UnpackedLog:
-    """What is in a compressed log, read from its start; raises UnreadableLog where it is damaged, or a bomb."""
+class UnpackedLog(io.RawIOBase):
+    """What is in a compressed log, read from its start; raises UnreadableLog where it is damaged, or a bomb.
+
+    `count`: how many bytes were read so far.
+    """
 
     def __init__(self, path: str, stream: ByteStream, size: int):
         self.count = 0
         self._path, self._stream = path, stream
         self._most = min(MOST_BYTES, max(FREE_BYTES, MOST_RATIO * size))
 
-    def read(self, most: int, /) -> bytes:
-        """The next bytes, at most so many, fewer only at the end."""
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer with the next bytes, less of it only at the end."""
         try:
-            found = self._stream.read(most)
+            found = self._stream.read(len(buffer))
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-            reason = plain(str(error), 200)
-            message = f"cannot be unpacked behind its first {self.count} bytes: {reason}"
+            message = f"cannot be unpacked behind its first {self.count} bytes: {plain(str(error), 200)}"
             raise UnreadableLog(self._path, message) from None
         self.count += len(found)
         if self.count > self._most:
             raise UnreadableLog(
                 self._path, f"unpacks to more than {self._most} bytes; unpack it yourself to have it read"
             )
-        return found
+        buffer[: len(found)] = found
+        return len(found)
 
 
 @contextmanager
@@ -172,7 +183,7 @@ def unpacked(path: str, descriptor: int, packing: Packing) -> Iterator[UnpackedL
 
 
 @contextmanager
-def content(path: Path) -> Iterator[ByteStream]:
+def log_content(path: Path) -> Iterator[io.BufferedReader]:
     """What is in a log, be it compressed or not. Raises OSError."""
     with path.open("rb") as file:
         packing = packing_of(file.fileno())
@@ -180,4 +191,4 @@ def content(path: Path) -> Iterator[ByteStream]:
             yield file
         else:
             with unpacked(str(path), file.fileno(), packing) as stream:
-                yield stream
+                yield io.BufferedReader(stream)

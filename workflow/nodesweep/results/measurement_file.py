@@ -23,11 +23,11 @@ def measurement_of(study: Study, layout: Layout, record: TerminalRecord) -> Meas
     Where the log is gone, damaged or has become shorter, the one on disk is the source, with a flag that says so; None
     where there is none. Whatever verdict better fits what is read now stands in its record.
     """
-    directory = study.directory(layout.slug)
-    kept, log = kept_measurement(directory, record), found_log(directory / record.log) if record.log else None
-    settings = MeasurementSettings.of(layout, study.sweep.statistic)
-    if log is None:
-        return kept and _of_before(kept, settings, f"its log {record.log} is gone")
+    directory, settings = study.directory(layout.slug), MeasurementSettings.of(layout, study.sweep.statistic)
+    kept, why_kept = last_measurement(study, layout, record)
+    log = found_log(directory / record.log) if record.log else None
+    if log is None or why_kept:
+        return kept
     status = log.stat()
     if kept and kept.made_from(record, settings, status.st_size, status.st_mtime_ns):
         return kept
@@ -37,10 +37,29 @@ def measurement_of(study: Study, layout: Layout, record: TerminalRecord) -> Meas
         reason = f"{log.name} {error.strerror}"
         return _of_before(kept, settings, reason) if kept else _of_nothing(layout, record, settings, reason)
     if kept and reading.content_bytes < kept.log_content_bytes:
-        sizes = f"{kept.log_content_bytes} bytes then, {reading.content_bytes} now"
-        return _of_before(kept, settings, f"its log has become shorter ({sizes})")
+        return _of_before(kept, settings, _shorter(kept, reading.content_bytes))
     found = reread(record, directory, reading, layout.iterations.total)
     return measured_from(study, layout, found, reading)
+
+
+def last_measurement(study: Study, layout: Layout, record: TerminalRecord) -> tuple[Measurement | None, str]:
+    """What was measured of an ended run when its log was read last, and why the log no longer shows it.
+
+    The reason, which is a flag of the measurement too, is empty where the log is there and no shorter than it was.
+    """
+    directory, settings = study.directory(layout.slug), MeasurementSettings.of(layout, study.sweep.statistic)
+    kept = kept_measurement(directory, record)
+    if kept is None:
+        return None, ""
+    named = directory / record.log
+    reason = "" if found_log(named) else f"its log {record.log} is gone"
+    if not reason and named.is_file() and (size := named.stat().st_size) < kept.log_content_bytes:
+        reason = _shorter(kept, size)
+    return (_of_before(kept, settings, reason) if reason else kept), reason
+
+
+def _shorter(kept: Measurement, size: int) -> str:
+    return f"its log has become shorter ({kept.log_content_bytes} bytes then, {size} now)"
 
 
 def measured_from(study: Study, layout: Layout, record: TerminalRecord, reading: LogReading) -> Measurement:

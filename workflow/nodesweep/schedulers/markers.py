@@ -74,6 +74,6 @@ def launch_returned(directory: Path, key: str) -> bool | None:
     try:
         text = read_regular(directory / f"{key}.exit", _MOST_BYTES)
         marker = json_value(text) if text.endswith(b"\n") else None
-    except (FileNotFoundError, DamagedFileError, ValueError):
+    except (FileNotFoundError, ValueError, DamagedFileError):
         return None
     return marker.get("returned") is not None if isinstance(marker, dict) else None
