@@ -1,5 +1,6 @@
 """The queue: which layout is submitted when, found again after a crash, and recorded when it ends."""
 
+import re
 import threading
 import time
 from collections import Counter
@@ -51,7 +52,9 @@ class Runner:
         self._total, self._outcomes = total, Counter[str]()
         self._decisions, self._times = decisions, RunTimes()
         in_order = {slug: (float(place),) for place, slug in enumerate(study.layouts)}
-        self._waiting = WaitingLayouts(decisions.rank if decisions else in_order.__getitem__)
+        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
+        rank = decisions.rank if decisions else in_order.__getitem__
+        self._waiting = WaitingLayouts(rank, self._submitter.limits.of)
         searched = study.sweep.search
         self._places = min(policy.jobs_at_once, searched.jobs_at_once) if searched else policy.jobs_at_once
         self._step_lock = threading.Lock()
@@ -60,7 +63,6 @@ class Runner:
         self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
-        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
     def running(self) -> list[Job]:
@@ -95,10 +97,22 @@ class Runner:
                 job = state.job_id or state.key
                 self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
-                self._open[slug] = _taken_over(slug, state, path.parent)
+                self._take_over(slug, state, path.parent)
         if self._open:
             self._look()
             self._recorder.write_measurements()
+
+    def _take_over(self, slug: str, state: State, folder: Path) -> None:
+        """Watch a submission of an earlier launcher, or another one; by its key alone where its id is none."""
+        job_id = state.job_id
+        if job_id and not re.fullmatch(self._scheduler.job_ids, job_id):
+            name = self._study.sweep.machine.scheduler
+            self._tell(
+                f"{slug}: {job_id!r:.60} in its journal is no job of {name}; its job is looked for by {state.key}"
+            )
+            job_id = ""
+        job = Job(state.key, job_id, folder, state.site)
+        self._open[slug] = Submission(slug, job, adopted=True, silent=state.silent)
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""
@@ -178,7 +192,7 @@ class Runner:
         if slug not in self._handed:
             return []
         if submission.crowded:
-            self._submitter.accepts.failed()
+            self._submitter.limits.crowded(slug)
         elif self._tried[slug] >= self._policy.retries:
             tried = self._tried[slug] + 1
             reason = f"{tried} submissions came to nothing; the last: {over.reason}"
@@ -224,7 +238,7 @@ class Runner:
         finished: list[Finished] = []
         held: list[str] = []
         while self._free_places + freed > 0 and self._watcher.answered:
-            slug = self._waiting.pop()
+            slug = self._waiting.pop(self._submitter.limits.is_full)
             if slug is None:
                 break
             if slug in self._open or slug in self._done:  # taken over from an earlier launcher
@@ -232,14 +246,11 @@ class Runner:
             state = journal.state(self._study.journal(slug))
             tried_here = self._tried[slug] > 0
             if state.is_open:  # submitted meanwhile, by another launcher
-                self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
+                self._take_over(slug, state, self._study.directory(slug))
             elif (
                 state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record)
             ):
                 finished.append(self._finish(slug, state.record))
-            elif not self._submitter.accepts.due and self._submitter.accepts.failures:
-                held.append(slug)
-                break
             elif (found := self._not_run(slug, state)) is None:
                 finished.extend(self._submit(slug, state))
             elif found.for_now and self._open:
@@ -259,7 +270,7 @@ class Runner:
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout; a refusal is its end."""
-        made = self._submitter.submit(slug, state)
+        made = self._submitter.submit(slug, state, others=bool(self._open))
         if isinstance(made, RefusedSubmission):
             return self._refused(slug, made)
         if made is None:
@@ -302,9 +313,3 @@ class Runner:
         self._outcomes[record.outcome] += 1
         self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final and not way_out, way_out)
-
-
-def _taken_over(slug: str, state: State, folder: Path) -> Submission:
-    """A submission of an earlier launcher, or another one."""
-    job = Job(state.key, state.job_id, folder, state.site)
-    return Submission(slug, job, adopted=True, silent=state.silent)

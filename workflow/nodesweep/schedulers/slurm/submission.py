@@ -29,9 +29,6 @@ _HONOURED = {
 }
 _DIRECTIVE = re.compile(r"^#SBATCH --?([A-Za-z][\w-]*)", re.MULTILINE)
 
-JOB_IDS = r"\d{1,20}(?:;[\w-]{1,80})?"
-"""What `sbatch --parsable` answers: the number of a job, and its cluster where that is another than the launcher's."""
-
 # Where a limit of accounts or QOS forbids a job, sbatch says one sentence for all limits, and since Slurm 18 before it
 # a line of one word, which names the limit: QOSMaxNodePerJobLimit, AssocMaxSubmitJobLimit. All words of limits on how
 # many jobs are submitted hold "Submit"; all others are limits on what a job asks for.
