@@ -44,7 +44,7 @@ _COMMENTS: tuple[tuple[re.Pattern[str], Cause], ...] = (
 """What the server adds to a job's comment when it ends."""
 # A limit on a resource is one of what all jobs of somebody ask for together: one job alone may be over it.
 _RESOURCE_LIMIT = r"would exceed .{0,100}limit on resource"
-_COMPLAINTS = Complaints(
+COMPLAINTS = Complaints(
     refused=re.compile(
         r"Unknown (?:queue|resource)|Undefined attribute|Queue is not enabled|Access to queue is denied"
         r"|Job (?:violates|exceeds) queue and/or server resource limits|Unauthorized Request"
@@ -85,7 +85,7 @@ class Pbs(Batch):
         # By bare names: qsub refuses a path with other letters than ASCII's, but not such a folder that it runs in.
         reply = run_command(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
         found = re.findall(rf"^({self.job_ids})\s*$", reply.stdout, re.MULTILINE)
-        return job_id_of(reply, found, _COMPLAINTS)
+        return job_id_of(reply, found, COMPLAINTS)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One qstat for all jobs, after a qselect for each that has no id."""

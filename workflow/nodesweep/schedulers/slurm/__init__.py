@@ -35,14 +35,15 @@ ACCOUNTS_DAYS = 90
 """How far back accounts are asked for by a job's name."""
 _SACCT = ("sacct", "--noheader", "--parsable2", "--noconvert", f"--format={ACCOUNTS}")
 _VARIABLES = ("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_")
-_CLUSTER = re.compile(r"[\w-]{0,80}")
+# A name, and not `all`, which would have scancel ask every cluster.
+_CLUSTER = r"(?![Aa][Ll][Ll](?![\w-]))[A-Za-z0-9][\w-]{0,79}"
 
 
 class Slurm(Batch):
     """Submits by sbatch; a job's name is its key."""
 
     patience = Patience(polls=2, unclear_seconds=5, silent_seconds=900)
-    job_ids = r"\d{1,20}(?:;[\w-]{1,80})?"
+    job_ids = rf"\d{{1,20}}(?:;{_CLUSTER})?"
     """As `sbatch --parsable` prints them: a job's number, and its cluster where that is another than the launcher's."""
 
     def __init__(self) -> None:
@@ -96,7 +97,7 @@ class Slurm(Batch):
         named = [job.id.partition(";")[2] or job.site.cluster] if job.id else [job.site.cluster, *_asked_for(job)]
         own = self.cluster() if any(named) else ""
         clusters = dict.fromkeys("" if name.lower() in ("", own) else name for name in named)
-        return [name for name in clusters if _CLUSTER.fullmatch(name)]
+        return [name for name in clusters if not name or re.fullmatch(_CLUSTER, name)]
 
     def _poll_cluster(self, cluster: str, jobs: list[Job]) -> dict[str, Sighting]:
         """What one cluster knows of these jobs; raises SchedulerAway."""

@@ -88,9 +88,7 @@ def unheeded(script: str) -> list[str]:
         if name in _HONOURED and (option := _said(script, name)):
             lines.append(f"{name} is set, but the job scripts name {option} themselves: {name} is not honoured")
         elif name.startswith("SBATCH_") and name not in _HONOURED:
-            lines.append(
-                f"{name} is set, and is not honoured: what jobs are to ask for stands in the machine's options"
-            )
+            lines.append(f"{name} is set, but is not honoured: what jobs ask for stands in `options` of the machine")
     return lines
 
 
