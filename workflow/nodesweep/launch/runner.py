@@ -1,5 +1,6 @@
 """The queue: which layout is submitted when, found again after a crash, and recorded when it ends."""
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -53,7 +54,9 @@ class Runner:
         self._total, self._outcomes = total, Counter[str]()
         self._decisions, self._expectations = decisions, Expectations(study, decisions)
         in_order = {slug: (float(place),) for place, slug in enumerate(study.layouts)}
-        self._waiting = WaitingLayouts(decisions.rank if decisions else in_order.__getitem__)
+        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
+        rank = decisions.rank if decisions else in_order.__getitem__
+        self._waiting = WaitingLayouts(rank, self._submitter.limits.of)
         searched = study.sweep.search
         self._places = min(policy.jobs_at_once, searched.jobs_at_once) if searched else policy.jobs_at_once
         self._step_lock = threading.Lock()
@@ -64,7 +67,6 @@ class Runner:
         self._watcher = Watcher(study, scheduler, policy, self._tell)
         self._canary = Canary(study, scheduler, policy.canary)
         self._late_logs = LateLogs(scheduler, policy.log_wait_seconds, self._tell)
-        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
     def running(self) -> list[Job]:
@@ -99,10 +101,22 @@ class Runner:
                 job = state.job_id or state.key
                 self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
-                self._open[slug] = _taken_over(slug, state, path.parent)
+                self._take_over(slug, state, path.parent)
         if self._open:
             self._look()
             self._recorder.write_measurements()
+
+    def _take_over(self, slug: str, state: State, folder: Path) -> None:
+        """Watch a submission of an earlier launcher, or another one; by its key alone where its id is none."""
+        job_id = state.job_id
+        if job_id and not re.fullmatch(self._scheduler.job_ids, job_id):
+            name = self._study.sweep.machine.scheduler
+            self._tell(
+                f"{slug}: {job_id!r:.60} in its journal is no job of {name}; its job is looked for by {state.key}"
+            )
+            job_id = ""
+        job = Job(state.key, job_id, folder, state.site)
+        self._open[slug] = Submission(slug, job, adopted=True, silent=state.silent)
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""
@@ -196,7 +210,7 @@ class Runner:
         if slug not in self._handed:
             return []
         if submission.crowded:
-            self._submitter.accepts.failed()
+            self._submitter.limits.crowded(slug)
         elif self._tried[slug] >= self._policy.retries:
             tried = self._tried[slug] + 1
             reason = f"{tried} submissions came to nothing; the last: {over.reason}"
@@ -248,7 +262,7 @@ class Runner:
         finished: list[Finished] = []
         held: list[str] = []
         while self._free_places + freed > 0 and self._watcher.answered:
-            slug = self._waiting.pop()
+            slug = self._waiting.pop(self._submitter.limits.is_full)
             if slug is None:
                 break
             if slug in self._open or slug in self._done:  # taken over from an earlier launcher
@@ -257,12 +271,9 @@ class Runner:
             if state.problem:  # nobody knows whether it runs
                 finished.append(self._hold(slug, state.problem))
             elif state.is_open:  # submitted meanwhile, by another launcher
-                self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
+                self._take_over(slug, state, self._study.directory(slug))
             elif not self._tried[slug] and (record := record_that_holds(self._study, state)) is not None:
                 finished.append(self._finish(slug, record))
-            elif not self._submitter.accepts.due and self._submitter.accepts.failures:
-                held.append(slug)
-                break
             elif (found := self._not_run(slug, state)) is None:
                 finished.extend(self._submit(slug, state))
             elif found.for_now and self._open:
@@ -283,7 +294,7 @@ class Runner:
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout; a refusal is its end."""
         try:
-            made = self._submitter.submit(slug, state)
+            made = self._submitter.submit(slug, state, others=bool(self._open))
         except DamagedFileError as error:
             return [self._hold(slug, str(error))]
         if isinstance(made, RefusedSubmission):
@@ -326,9 +337,3 @@ class Runner:
         if not quiet:
             self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final and not way_out, way_out)
-
-
-def _taken_over(slug: str, state: State, folder: Path) -> Submission:
-    """A submission of an earlier launcher, or another one."""
-    job = Job(state.key, state.job_id, folder, state.site)
-    return Submission(slug, job, adopted=True, silent=state.silent)
