@@ -46,12 +46,11 @@ def submitter_of(study: Study) -> Submitter:
 
 
 def test_what_another_submitted_is_taken_over(tmp_path: Path) -> None:
-    """A launcher that read a journal before the other's intent adopts the other's job in place of a second one."""
+    """A launcher that read a journal before the other's intent makes no second job, but takes over the other's."""
     study = study_in(tmp_path)
     slug, before = next(iter(study.layouts)), journal.State()
-    first = submitter_of(study).submit(slug, before)
-    second = submitter_of(study).submit(slug, before)
-    assert first and second and first.job.id == second.job.id
+    assert submitter_of(study).submit(slug, before, others=False) is not None
+    assert submitter_of(study).submit(slug, before, others=False) is None
     runner = runner_of(study)
     runner.add([slug])
     assert drained(runner, 1)[0].record.outcome == "ok"
@@ -63,9 +62,9 @@ def test_one_of_two_in_the_same_moment_stands_aside(tmp_path: Path, monkeypatch:
     study = study_in(tmp_path)
     slug, before = next(iter(study.layouts)), journal.State()
     monkeypatch.setattr("nodesweep.launch.submitter.free_attempt", lambda folder, attempt: attempt)
-    first = submitter_of(study).submit(slug, before)
+    first = submitter_of(study).submit(slug, before, others=False)
     with pytest.raises(LockError, match=f"{slug}: another launcher submits attempt 1 at this moment"):
-        submitter_of(study).submit(slug, before)
+        submitter_of(study).submit(slug, before, others=False)
     state = journal.state(study.journal(slug))
     assert first and (state.key, state.job_id, state.attempt) == (first.job.key, first.job.id, 1)
     runner = runner_of(study)
