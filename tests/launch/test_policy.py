@@ -1,16 +1,19 @@
 """What the queue does when a scheduler refuses, forgets, or does not answer; the scheduler follows a script."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sweeps import runner_of, study_in
 
-from nodesweep.common.errors import SchedulerAway, SubmissionUnclear, Throttled
+from nodesweep.common.errors import NodesweepError, SchedulerAway, SubmissionUnclear, Throttled
 from nodesweep.launch import backoff as watch
 from nodesweep.launch import journal
 from nodesweep.launch.backoff import Backoff
+from nodesweep.launch.forgetting import forget
 from nodesweep.launch.journal_events import Intent, Submitted
 from nodesweep.launch.runner import Finished, Runner
 from nodesweep.launch.submission import Policy
@@ -28,7 +31,7 @@ class Scripted(Batch):
 
     commands = ()
     poll_at_will = True
-    patience = Patience(polls=2, unclear_seconds=0, lost_seconds=0)
+    patience = Patience(polls=2, unclear_seconds=0, silent_seconds=0)
 
     def __init__(self, submits: list[Any], looks: list[Any]):
         super().__init__()
@@ -88,7 +91,8 @@ def test_failed_nodes_are_tried_again_within_a_cap(study: Study) -> None:
     scheduler, lines = Scripted(["7"], [NODE_FAILURE]), []
     (done,) = steps(runner_of(study, lines, scheduler, retries=2), study, 6)
     assert (done.record.outcome, done.record.attempt, done.final) == ("node_failure", 3, False)
-    assert [key[-3:] for key in scheduler.keys] == ["-a1", "-a2", "-a3"]
+    assert [key.split("-")[-2] for key in scheduler.keys] == ["a1", "a2", "a3"]
+    assert len({key.split("-")[-1] for key in scheduler.keys}) == 3
     assert sum("submitting it again" in line for line in lines) == 2
     (again,) = steps(runner_of(study, [], Scripted(["8"], [OK])), study, 3)
     assert again.record.attempt == 4
@@ -140,7 +144,7 @@ def test_a_full_queue_is_no_failure(study: Study, clock: Callable[[float], None]
         clock(1)
         done += runner.step()
     assert [one.record.attempt for one in done] == [1]
-    assert scheduler.keys == [scheduler.keys[0]] * 3
+    assert [key.split("-")[-2] for key in scheduler.keys] == ["a1"] * 3
     assert events(study) == ["intent", "deferred", "intent", "deferred", "intent", "submitted", "ended"]
     assert sum("takes no more jobs for now" in line for line in lines) == 1
 
@@ -162,13 +166,111 @@ def test_a_crowded_queue_does_not_count(study: Study) -> None:
     assert (done.record.outcome, done.record.attempt) == ("crash", 4)  # without a log; what counts is the number
 
 
-def test_a_job_in_no_listing_is_lost_in_the_end(study: Study) -> None:
-    """Missing from two answered looks, which is all the patience there is: lost, and it can never start any more."""
-    scheduler = Scripted(["7"], [None])
+def test_a_job_in_no_listing_is_held_and_never_lost(study: Study) -> None:
+    """Missing from all looks: its layout is left to the user with the way out, and nothing is started beside it."""
+    scheduler, lines = Scripted(["7"], [None]), []
+    (done,) = steps(runner_of(study, lines, scheduler), study, 3)
+    assert (done.record.outcome, done.final) == ("held", False)
+    assert "nobody knows what became of job 7" in done.record.evidence
+    assert done.way_out.endswith(f"nodesweep forget {done.slug}")
+    assert events(study) == ["intent", "submitted", "silent"]
+    assert not study.record(done.slug).exists()
+    (again,) = steps(runner_of(study, [], scheduler), study, 3)
+    assert again.record.outcome == "held"
+    assert (len(scheduler.keys), events(study)) == (1, ["intent", "submitted", "silent"])
+
+
+def test_a_held_layout_keeps_no_other_from_running(tmp_path: Path) -> None:
+    """With one job at once, the second layout runs while nobody knows anything of the first one's job."""
+
+    class Forgetful(Scripted):
+        """Knows of every job but the first."""
+
+        def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+            return {job.key: Sighting("8", "ended", "DONE", OK) for job in jobs if job.key != self.keys[0]}
+
+    study = study_in(tmp_path)
+    done = steps(runner_of(study, [], Forgetful(["7", "8"], [None]), poll_seconds=0), study, 8)
+    assert sorted(one.record.outcome for one in done) == ["crash", "held"]  # without a log; what counts is that it ran
+
+
+def test_a_held_job_that_is_seen_again_ends_as_it_ends(study: Study) -> None:
+    """What a listing did not show for long, and shows again: nothing was given up meanwhile."""
+    scheduler = Scripted(["7"], [None, None, RUNNING, OK])
+    runner = runner_of(study, [], scheduler, poll_seconds=0)
+    watcher = runner._watcher
+    watcher.asked = lambda submission: False  # as long as other layouts run, a held one is asked for
+    (done,) = steps(runner, study, 8)
+    assert (done.record.job_id, len(scheduler.keys)) == ("7", 1)
+    assert events(study) == ["intent", "submitted", "silent", "silent", "ended"]
+
+
+def test_a_growing_log_is_a_witness(study: Study) -> None:
+    """No listing has the job, but its log grows from look to look: it is not held."""
+    runner = runner_of(study, [], Scripted(["7"], [None]), poll_seconds=0)
+    runner.add(list(study.layouts))
+    runner.step()
+    (job,) = runner.running
+    for _ in range(6):
+        with (job.directory / f"{job.key}.log").open("a") as log:
+            log.write("iteration\n")
+        assert runner.step() == []
+    assert events(study) == ["intent", "submitted"]
+
+
+def test_forget_decides(study: Study) -> None:
+    """A held layout is given up on the user's word, told to the launcher at work, and runs again with the next one."""
+    (slug,) = study.layouts
+    steps(runner_of(study, [], Scripted(["7"], [None])), study, 3)
+    with pytest.raises(NodesweepError, match="no layout 'n9'"):
+        forget(study, "n9")
+    assert "job 7 is given up" in forget(study, slug, force=True)
+    assert (study.directory(slug) / f"{journal.state(study.journal(slug)).key}.started").read_text() == "revoked\n"
+    with pytest.raises(NodesweepError, match="nothing to forget"):
+        forget(study, slug)
+    record = journal.state(study.journal(slug)).record
+    assert record is not None and (record.outcome, record.job_id) == ("lost", "7")
+    scheduler = Scripted(["8"], [OK])
     (done,) = steps(runner_of(study, [], scheduler), study, 3)
+    assert (done.record.attempt, len(scheduler.keys)) == (2, 1)
+
+
+def test_forget_is_heard_by_the_launcher_at_work(study: Study) -> None:
+    """A launcher that looks for the job finds it given up, and reports its layout as lost."""
+    runner = runner_of(study, [], Scripted(["7"], [None]), poll_seconds=0)
+    runner.add(list(study.layouts))
+    runner.step()
+    (slug,) = study.layouts
+    forget(study, slug, force=True)
+    (done,) = runner.step()
     assert (done.record.outcome, done.final) == ("lost", False)
-    mark = study.directory(done.slug) / f"{done.record.key}.started"
-    assert mark.read_text() == "revoked\n"
+
+
+def test_a_copied_results_folder_leaves_the_originals_job_alone(study: Study, tmp_path: Path) -> None:
+    """In the copy the open submission is history: neither adopted nor cancelled, and the layout has its own run."""
+    runner = runner_of(study, [], Scripted(["7"], [RUNNING]))
+    runner.add(list(study.layouts))
+    runner.step()
+    shutil.copytree(tmp_path / "results", tmp_path / "copied" / "results")
+    copied = replace(study, folder=tmp_path / "copied" / "results" / study.folder.name)
+    assert runner_of(copied, [], Scripted(["8"], [RUNNING])).running == []
+    (slug,) = study.layouts
+    assert journal.state(copied.journal(slug)).status == "pending"
+    assert journal.state(study.journal(slug)).job_id == "7"
+    (tmp_path / "results").rename(tmp_path / "moved")
+    moved = replace(study, folder=tmp_path / "moved" / study.folder.name)
+    assert [job.id for job in runner_of(moved, [], Scripted(["8"], [RUNNING])).running] == ["7"]
+
+
+def test_what_another_launcher_submitted_meanwhile_is_taken_over(study: Study) -> None:
+    """The journal is read before a submission: an open one of somebody else's is adopted and not doubled."""
+    (slug,) = study.layouts
+    runner = runner_of(study, [], Scripted(["8"], [RUNNING]))
+    other = runner_of(study, [], Scripted(["7"], [RUNNING]))
+    for one in (other, runner):
+        one.add([slug])
+        one.step()
+    assert (len(runner.running), events(study).count("intent")) == (1, 1)
 
 
 def test_a_look_without_an_answer_is_no_look(study: Study) -> None:

@@ -30,7 +30,7 @@ from .batch import Batch
 class Tide(Batch):
     """Takes no job."""
 
-    patience = Patience(polls=2, unclear_seconds=60, lost_seconds=900)
+    patience = Patience(polls=2, unclear_seconds=60, silent_seconds=900)
 
     def submit(self, script, key):
         """Refuse every job."""

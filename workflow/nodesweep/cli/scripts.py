@@ -4,7 +4,7 @@ import argparse
 from hashlib import sha256
 
 from nodesweep.common.files import write_atomic
-from nodesweep.launch.records import read_phase
+from nodesweep.launch import journal
 from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
 
 from .arguments import add_sweep_options
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> None:
     rendered, digests = 0, []
     for slug, layout in study.layouts.items():
         path = study.script(slug)
-        started = study.record(slug).exists() or read_phase(study, slug)[0] in ("queued", "running")
+        started = study.record(slug).exists() or journal.state(study.journal(slug)).is_open
         if not (started and path.exists()):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, render(layout, study.sweep.sweep, study.folder))

@@ -20,6 +20,10 @@ class LayoutError(NodesweepError):
         self.law = law
 
 
+class DamagedFileError(NodesweepError):
+    """A file that is not what nodesweep wrote, or none at all; the message names it and the way out."""
+
+
 class JournalError(NodesweepError):
     """A journal that cannot be read or does not make sense."""
 
@@ -33,7 +37,14 @@ class SchedulerError(NodesweepError):
 
 
 class Throttled(SchedulerError):
-    """A submission refused only because too many jobs are queued already; later it will do."""
+    """A submission refused because too many jobs are queued already; later it will do.
+
+    Attributes: `perhaps_for_ever`, whether the scheduler may as well mean what the job itself asks for.
+    """
+
+    def __init__(self, message: str, perhaps_for_ever: bool = False):
+        super().__init__(message)
+        self.perhaps_for_ever = perhaps_for_ever
 
 
 class SubmissionUnclear(NodesweepError):

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nodesweep.common.errors import DamagedFileError
+from nodesweep.common.files import read_regular
 from nodesweep.common.outcomes import is_result
 from nodesweep.results.outcome import Verdict
 from nodesweep.results.terminal_record import TerminalRecord
@@ -13,6 +15,12 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .decisions import NotRun
 from .journal import State
+
+_MOST_BYTES = 2**20
+HELD = "held"
+"""Where a layout stands whose job nobody knows anything of."""
+WAY_OUT = "find out whether it still runs; once it does not: nodesweep forget %s"
+"""What a user can do about it; a slug goes in."""
 
 
 def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdict) -> TerminalRecord:
@@ -44,22 +52,50 @@ def not_run_record(slug: str, found: NotRun) -> TerminalRecord:
     return TerminalRecord(slug=slug, attempt=0, outcome=found.outcome, evidence=found.reason)
 
 
+def held_record(slug: str, evidence: str) -> TerminalRecord:
+    """What is reported of a layout whose job nobody knows anything of; it goes into no file."""
+    return TerminalRecord(slug=slug, attempt=0, outcome=HELD, evidence=evidence)
+
+
+def forgotten_record(slug: str, state: State, reason: str) -> TerminalRecord:
+    """How a job ended that nobody knows anything of and somebody has given up."""
+    return TerminalRecord(
+        slug=slug,
+        key=state.key,
+        attempt=state.attempt,
+        job_id=state.job_id,
+        scheduler=state.scheduler,
+        outcome="lost",
+        evidence=reason,
+        note=state.silent,
+        rule="somebody gave the job up by `nodesweep forget`",
+        elapse_limit_seconds=state.elapse_limit_seconds,
+        submitted=_timestamp(state.submitted),
+        log=f"{state.key}.log",
+    )
+
+
 def read_record(path: Path) -> TerminalRecord | None:
-    """The terminal record in a job.json; None where there is no file. Raises ValueError for a damaged one."""
+    """The terminal record in a job.json; None where there is no file. Raises DamagedFileError."""
     try:
-        return TerminalRecord.from_json(path.read_text(errors="replace"))
+        return TerminalRecord.from_json(read_regular(path, _MOST_BYTES))
     except FileNotFoundError:
         return None
+    except ValueError:
+        raise DamagedFileError(f"{path}: is no terminal record; take it away, it is written again") from None
 
 
 def phase_of(study: Study, slug: str, state: State) -> tuple[str, TerminalRecord | None]:
     """Where a layout with this state of its journal stands, and the terminal record that holds for it.
 
-    "pending", "queued", "running" or "ended"; or the outcome of a layout that is not to be run, whose record says why.
+    "pending", "queued", "running", "held" (nobody knows anything of its job), "unreadable" (nobody knows whether there
+    is one) or "ended"; or the outcome of a layout that is not to be run, whose record says why.
     """
     if state.status == "pending" and not state.asked and (record := _not_run(study.record(slug))) is not None:
         return record.outcome, record
-    if state.status in ("unclear", "running"):
+    if state.is_open and state.silent:
+        return HELD, state.record
+    if state.is_open:
         started = has_started(study.directory(slug), state.key)
         return "running" if started else "queued", state.record
     return state.status, state.record
@@ -76,7 +112,7 @@ def _not_run(path: Path) -> TerminalRecord | None:
     """The record of a layout that is not to be run; None where job.json is missing, damaged, or of a run."""
     try:
         record = read_record(path)
-    except ValueError:
+    except DamagedFileError:
         return None
     return record if record is not None and not record.was_run else None
 
@@ -95,7 +131,7 @@ def final_outcomes(study: Study) -> dict[str, str]:
     for slug in study.layouts:
         try:
             record = read_record(study.record(slug))
-        except ValueError:
+        except DamagedFileError:
             continue  # damaged: it is written again from the journal
         if record is not None and record.was_run and not needs_run(study, record):
             found[slug] = record.outcome

@@ -1,7 +1,8 @@
 """Which finished layouts run again."""
 
-from nodesweep.common.errors import LockError, NodesweepError
+from nodesweep.common.errors import DamagedFileError, LockError, NodesweepError
 from nodesweep.common.lock import SweepLock
+from nodesweep.schedulers.job_script import is_script_of
 from nodesweep.sweep.study import Study
 
 from . import journal
@@ -26,8 +27,8 @@ def withdraw_records(study: Study) -> None:
         path = study.record(slug)
         try:
             record = read_record(path)
-        except ValueError:
-            path.unlink()  # damaged: it is written again from the journal
+        except DamagedFileError:
+            path.unlink()  # it is written again from the journal
             continue
         if record is None:
             continue
@@ -38,7 +39,7 @@ def withdraw_records(study: Study) -> None:
             holds = decisions.not_run(slug) is not None
         if not holds:
             path.unlink()
-    if not all(study.script(slug).exists() for slug in study.layouts):
+    if not all(is_script_of(study.script(slug), study.folder, slug) for slug in study.layouts):
         study.scripts_list.unlink(missing_ok=True)
     _renew_plan(study)
     lock.release()
@@ -56,9 +57,11 @@ def _renew_plan(study: Study) -> None:
 def request_rerun(study: Study, slug: str) -> None:
     """Ask that a layout runs again; raises NodesweepError while it runs."""
     study.layout(slug)
-    phase, _, record = read_phase(study, slug)
-    if phase in ("queued", "running"):
+    phase, state, record = read_phase(study, slug)
+    if state.is_open:
         raise NodesweepError(f"{slug} was submitted and has not been seen to end; let a launcher finish it first")
+    if state.problem:
+        raise NodesweepError(state.problem)
     if phase == "ended" or (record is not None and not record.was_run):
         journal.append(study.journal(slug), RerunAsked())
     study.record(slug).unlink(missing_ok=True)

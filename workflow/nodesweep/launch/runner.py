@@ -4,13 +4,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
+from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.outcomes import RETRIED, is_result
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job, Scheduler
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .canary import Canary, not_submitted_record
 from .decisions import Decisions, NotRun
 from .eta import OpenRun, RunTimes, time_left
 from .forecasts import ExpectedRun
@@ -19,10 +22,10 @@ from .journal import State
 from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
-from .records import needs_run, not_run_record, summary
+from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
 from .submission import Finished, Policy, Submission
 from .submitter import RefusedSubmission, Submitter
-from .watcher import JobEnded, NeverStarted, Watcher
+from .watcher import JobEnded, NeverStarted, Settled, Watcher
 
 
 class Runner:
@@ -59,6 +62,7 @@ class Runner:
         self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
+        self._canary = Canary(study, scheduler, policy.canary)
         self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
@@ -88,13 +92,17 @@ class Runner:
         scheduler = self._study.sweep.machine.scheduler
         for path in sorted(self._study.folder.glob("layouts/*/journal.jsonl")):
             state, slug = journal.state(path), path.parent.name
-            if state.status not in ("unclear", "running"):
+            if state.record is not None:
+                self._canary.ended(state.record, earlier=True)
+            if state.problem and slug not in self._study.layouts:
+                self._tell(f"{slug}: {state.problem}")
+            if not state.is_open:
                 continue
             if state.scheduler not in ("", scheduler):
                 job = state.job_id or state.key
                 self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
-                self._open[slug] = Submission(slug, Job(state.key, state.job_id, path.parent), adopted=True)
+                self._open[slug] = _taken_over(slug, state, path.parent)
         if self._open:
             self._look()
             self._recorder.write_measurements()
@@ -108,8 +116,10 @@ class Runner:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
         with self._step_lock:
             finished = self._look() if self._open and self._watcher.due else []
-            with self._tell.counted(min(self._places - len(self._open), len(self._waiting))):
+            finished += self._hold_back()
+            with self._tell.counted(min(self._free_places, len(self._waiting))):
                 finished += self._submit_waiting()
+            finished += self._leave_silent()
             self._recorder.write_measurements()  # last, since meanwhile the next job runs
             self._recorder.write_final_records(finished)
             return finished
@@ -134,8 +144,55 @@ class Runner:
         """Ask for all open submissions at once, and act on those that are over."""
         finished: list[Finished] = []
         for over in self._watcher.look(list(self._open.values())):
-            finished += self._give_up(over) if isinstance(over, NeverStarted) else self._ended(over)
+            match over:
+                case NeverStarted():
+                    finished += self._give_up(over)
+                case Settled():
+                    finished += self._take_note(over)
+                case JobEnded():
+                    finished += self._ended(over)
+        self._canary.look(self._open.values())
         return finished
+
+    @property
+    def _free_places(self) -> int:
+        """How many more jobs may be queued or running."""
+        free = self._places - sum(one.takes_place for one in self._open.values())
+        return 0 if self._canary.alarm else self._canary.places(self._open.values(), free)
+
+    def _take_note(self, over: Settled) -> list[Finished]:
+        """Somebody else brought a submission to an end: its layout stands where its journal says."""
+        slug, record = over.submission.slug, over.state.record
+        del self._open[slug]
+        self._watcher.forget(over.submission.job)
+        if slug not in self._handed:
+            return []
+        if over.state.problem:
+            return [self._hold(slug, over.state.problem)]
+        if over.state.status == "ended" and record is not None:
+            return [self._finish(slug, record)]
+        self.add([slug])
+        return []
+
+    def _hold_back(self) -> list[Finished]:
+        """Leave what waits to the user where the first runs have shown that it would fail as well."""
+        if not self._canary.alarm or not len(self._waiting):
+            return []
+        slugs = []
+        while (slug := self._waiting.pop()) is not None:
+            slugs.append(slug)
+        alarm, way_out = self._canary.alarm, "mend that and give the same command again; --nodesweep-canary 0 runs all"
+        self._tell(f"{alarm}; the {len(slugs)} others wait: {way_out}")
+        return [self._finish(slug, not_submitted_record(slug, alarm), way_out, quiet=True) for slug in slugs]
+
+    def _leave_silent(self) -> list[Finished]:
+        """Leave layouts whose jobs nobody knows anything of to the user, once nothing else is left to do."""
+        handed = [one for slug, one in self._open.items() if slug in self._handed]
+        if len(self._waiting) or not handed or any(not one.silent or not self._watcher.asked(one) for one in handed):
+            return []
+        for one in handed:
+            del self._open[one.slug]
+        return [self._finish(one.slug, held_record(one.slug, one.silent), WAY_OUT % one.slug) for one in handed]
 
     def _give_up(self, over: NeverStarted) -> list[Finished]:
         """No job came of a submission, and none ever will: try again, unless that has come to nothing too often."""
@@ -170,8 +227,12 @@ class Runner:
     def _settle(self, over: JobEnded) -> list[Finished]:
         """Record an end; after a failure that was not its own, the layout is submitted again."""
         submission, slug = over.submission, over.submission.slug
-        record = self._record(slug, over.job, over.end)
+        try:
+            record = self._record(slug, over.job, over.end)
+        except DamagedFileError as error:
+            return self._take_note(Settled(submission, State("unreadable", problem=str(error))))
         del self._open[slug]
+        self._canary.ended(record)
         self._learn(slug, record)
         self._watcher.forget(over.job)
         if slug not in self._handed:
@@ -189,7 +250,7 @@ class Runner:
         """Submit what waits for a place; `freed`: places of jobs that have ended, though they are not recorded yet."""
         finished: list[Finished] = []
         held: list[str] = []
-        while len(self._open) < self._places + freed and self._watcher.answered:
+        while self._free_places + freed > 0 and self._watcher.answered:
             slug = self._waiting.pop()
             if slug is None:
                 break
@@ -197,7 +258,13 @@ class Runner:
                 continue
             state = journal.state(self._study.journal(slug))
             tried_here = self._tried[slug] > 0
-            if state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record):
+            if state.problem:  # nobody knows whether it runs
+                finished.append(self._hold(slug, state.problem))
+            elif state.is_open:  # submitted meanwhile, by another launcher
+                self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
+            elif (
+                state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record)
+            ):
                 finished.append(self._finish(slug, state.record))
             elif not self._submitter.accepts.due and self._submitter.accepts.failures:
                 held.append(slug)
@@ -221,7 +288,10 @@ class Runner:
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout; a refusal is its end."""
-        made = self._submitter.submit(slug, state)
+        try:
+            made = self._submitter.submit(slug, state)
+        except DamagedFileError as error:
+            return [self._hold(slug, str(error))]
         if isinstance(made, RefusedSubmission):
             return self._refused(slug, made)
         if made is None:
@@ -257,10 +327,21 @@ class Runner:
             return None
         return self._decisions.forecasts.expected_run(slug)
 
-    def _finish(self, slug: str, record: TerminalRecord) -> Finished:
-        """Report a layout."""
+    def _hold(self, slug: str, problem: str) -> Finished:
+        """Report a layout whose files do not tell whether it runs: it is not submitted."""
+        return self._finish(slug, held_record(slug, problem), "the next run looks again")
+
+    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "", quiet: bool = False) -> Finished:
+        """Report a layout; `quiet`: it has been told of with others."""
         final = not needs_run(self._study, record)
         self._done.add(slug)
         self._outcomes[record.outcome] += 1
-        self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
-        return Finished(slug, record, final)
+        if not quiet:
+            self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
+        return Finished(slug, record, final and not way_out, way_out)
+
+
+def _taken_over(slug: str, state: State, folder: Path) -> Submission:
+    """A submission of an earlier launcher, or another one."""
+    job = Job(state.key, state.job_id, folder, state.site)
+    return Submission(slug, job, adopted=True, silent=state.silent)

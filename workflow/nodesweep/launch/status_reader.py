@@ -1,12 +1,12 @@
 """Looks at a sweep's files again and again, reading only what has changed; writes nothing and starts nothing."""
 
-import json
 import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nodesweep.common.errors import JournalError
+from nodesweep.common.lock import read_holder
 from nodesweep.common.outcomes import is_result
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
@@ -21,7 +21,7 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .forecasts import ExpectedRun, Forecasts
 from .journal import State
-from .records import needs_run, phase_of
+from .records import HELD, needs_run, phase_of
 from .status import LayoutStatus, LogProgress, log_progress
 
 SUBMITTING_SECONDS = 60.0
@@ -102,18 +102,15 @@ class StatusReader:
     @property
     def at_once(self) -> int | None:
         """How many jobs the last launcher had queued or running at once, where it has said so."""
-        try:
-            said = json.loads((self._study.folder / ".lock").read_text())["jobs_at_once"]
-            return said if isinstance(said, int) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        holder = read_holder(self._study.folder)
+        return holder.jobs_at_once if holder else None
 
     @property
     def others(self) -> int:
         """How many layouts have run here that this config does not hold."""
         try:
             names = [name for name in os.listdir(self._study.folder / "layouts") if name not in self._journals]  # noqa: PTH208
-        except FileNotFoundError:
+        except OSError:
             return 0
         return sum((self._study.folder / "layouts" / name / "journal.jsonl").exists() for name in names)
 
@@ -152,16 +149,18 @@ class StatusReader:
             before=before,
             spent_node_hours=spent,
         )
+        if phase == HELD:
+            return replace(
+                submitted, word=HELD, seconds=_since(seen.state, now), reason=seen.state.silent, troubled=True
+            )
         return self._running(submitted, seen.state, now) if phase == "running" else _queued(submitted, seen.state, now)
 
     def _read(self, slug: str, stamp: FileStamp) -> _JournalSeen:
-        if stamp is None:
-            return _JournalSeen(None)
         try:
             events = journal.read(Path(self._journals[slug]))
         except JournalError as error:
             return _JournalSeen(stamp, problem=str(error))
-        return _JournalSeen(stamp, journal.state_after(events), journal.records_in(events))
+        return _JournalSeen(stamp, journal.state_in(Path(self._journals[slug]), events), journal.records_in(events))
 
     def _ended(self, slug: str, record: TerminalRecord, seen: _JournalSeen, spent: float) -> LayoutStatus:
         evidence = "" if is_result(record.outcome) else record.evidence or record.scheduler_state
@@ -186,7 +185,7 @@ class StatusReader:
         """A layout whose job has started and has not been recorded as ended."""
         folder = self._study.directory(submitted.slug)
         started = _changed(folder / f"{state.key}.started")
-        if started is None:
+        if started is None or state.held:  # also one that was started, and requeued in a held state
             return _queued(submitted, state, now)
         if (ended := _changed(folder / f"{state.key}.exit")) is not None:
             ran, reason = max(ended - started, 0.0), "waits for a launcher to record how it ended"
@@ -210,7 +209,7 @@ class StatusReader:
 
 def _queued(submitted: LayoutStatus, state: State, now: float) -> LayoutStatus:
     """A layout that was submitted and has not started."""
-    queued = max(now - state.submitted, 0.0) if state.submitted is not None else None
+    queued = _since(state, now)
     if state.held:
         return replace(submitted, word="held", seconds=queued, reason=state.held, troubled=True)
     if state.status == "unclear":
@@ -220,12 +219,17 @@ def _queued(submitted: LayoutStatus, state: State, now: float) -> LayoutStatus:
     return replace(submitted, seconds=queued)
 
 
+def _since(state: State, now: float) -> float | None:
+    """How long ago a layout was submitted; None where nobody knows."""
+    return max(now - state.submitted, 0.0) if state.submitted is not None else None
+
+
 def _stamp(path: str) -> FileStamp:
     """What changes when a file does; None where there is none."""
     try:
         # A Path for each of 10,000 files at each look would take longer than the look.
         status = os.stat(path)  # noqa: PTH116
-    except FileNotFoundError:
+    except OSError:  # what is wrong with it is told when it is read
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
 
@@ -233,5 +237,5 @@ def _stamp(path: str) -> FileStamp:
 def _changed(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return None

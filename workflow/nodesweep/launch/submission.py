@@ -13,7 +13,8 @@ class Policy:
 
     `jobs_at_once`: jobs queued or running at the same time. `poll_seconds`: between two looks at them. `retries`: how
     often a layout is submitted again on the spot after a failure that was not its own. `hang_seconds`: after how long
-    without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended.
+    without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended. `canary`: how many
+    jobs go ahead until one has done an iteration; 0 where all go at once.
     """
 
     jobs_at_once: int = 1
@@ -21,15 +22,20 @@ class Policy:
     retries: int = 2
     hang_seconds: float = 0.0
     on_hang: Literal["report", "cancel"] = "report"
+    canary: int = 0
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A layout this invocation is done with: its terminal record, and whether it needs no more runs."""
+    """A layout this invocation is done with: its terminal record, and whether it needs no more runs.
+
+    `way_out`: what the user must do before a later invocation goes on with it; empty where that does so by itself.
+    """
 
     slug: str
     record: TerminalRecord
     final: bool
+    way_out: str = ""
 
 
 @dataclass
@@ -37,7 +43,10 @@ class Submission:
     """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it.
 
     `runs_since`: when it was first seen to run, by the monotonic clock. `held`: why it does not start by itself, in its
-    scheduler's word. `complaint`, `crowded`: what the scheduler said when it was not clear whether it made a job.
+    scheduler's word. `silent`: who was asked in vain, where nobody knows anything of it. `is_ending`: whether its
+    script has ended, though its scheduler is not done with it. `suspended_since`, `suspended_seconds`: when it was
+    first seen suspended, and for how long it was before. `output_bytes`: of all its output when it was missing last.
+    `complaint`, `crowded`: what the scheduler said when it was not clear whether it made a job.
     """
 
     slug: str
@@ -48,4 +57,14 @@ class Submission:
     missed: int = 0
     missing_since: float = 0.0
     held: str = ""
+    silent: str = ""
+    is_ending: bool = False
+    suspended_since: float | None = None
+    suspended_seconds: float = 0.0
+    output_bytes: int | None = None
     runs_since: float | None = None
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether it is one of the jobs queued or running at once."""
+        return not self.silent and not self.is_ending

@@ -1,10 +1,14 @@
 """Submits one layout, intent first."""
 
 import hashlib
+import secrets
+import string
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
-from nodesweep.common.errors import SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.files import read_regular
+from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers.base import Job, Scheduler
 from nodesweep.schedulers.job_script import key_of
 from nodesweep.sweep.study import Study
@@ -15,6 +19,11 @@ from .journal import State
 from .journal_events import Deferred, Intent, Refused, Submitted
 from .progress import EventLines
 from .submission import Submission
+
+NONCE_LETTERS = 4
+
+_MOST_BYTES = 16 * 2**20
+"""Of a job script."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +44,33 @@ class Submitter:
         self.accepts = Backoff(poll_seconds)
 
     def submit(self, slug: str, state: State) -> Submission | RefusedSubmission | None:
-        """Submit a layout whose journal is in this state; None where the scheduler takes no more jobs for now."""
+        """Submit a layout whose journal is in this state; None where the scheduler takes no more jobs for now.
+
+        Raises DamagedFileError where its files are no files, or cannot be written.
+        """
         script, path = self._study.script(slug), self._study.journal(slug)
         attempt = state.attempt + 1
-        job = Job(f"{key_of(self._study.folder, slug)}-a{attempt}", "", path.parent)
+        try:
+            site = replace(this_site(), cluster=self._scheduler.cluster())
+        except SchedulerAway as error:
+            self._crowded(f"no answer from the scheduler ({error}); the others wait")
+            return None
+        job = Job(f"{key_of(self._study.folder, slug)}-a{attempt}-{_nonce()}", "", path.parent, site)
         intent = Intent(
             key=job.key,
             attempt=attempt,
-            script_sha256=hashlib.sha256(script.read_bytes()).hexdigest(),
+            script_sha256=hashlib.sha256(read_regular(script, _MOST_BYTES)).hexdigest(),
             scheduler=self._study.sweep.machine.scheduler,
             elapse_limit_seconds=self._study.layouts[slug].elapse_limit_seconds,
+            folder=str(path.parent.absolute()),
+            **asdict(site),
         )
         journal.append(path, intent)
         try:
             job_id = self._scheduler.submit(script, job.key)
         except Throttled as error:
             journal.append(path, Deferred(key=job.key, reason=str(error)))
-            if not self.accepts.failures:
-                self._tell(f"the scheduler takes no more jobs for now ({error}); the others wait")
-            self.accepts.failed()
+            self._crowded(f"the scheduler takes no more jobs for now ({error}); the others wait")
             return None
         except SubmissionUnclear as error:
             self._tell(f"{slug}: {error}; looking for its job before anything else")
@@ -66,3 +83,14 @@ class Submitter:
         verb, since = ("started", time.monotonic()) if self._scheduler.poll_at_will else ("submitted", None)
         self._tell.one_of_many(verb, f"{slug}: {verb} as job {job_id}")
         return Submission(slug, replace(job, id=job_id), adopted=False, runs_since=since)
+
+    def _crowded(self, line: str) -> None:
+        """Wait before the next submission; told when it begins."""
+        if not self.accepts.failures:
+            self._tell(line)
+        self.accepts.failed()
+
+
+def _nonce() -> str:
+    """What makes a key one of a kind in time: a job of a sweep that was deleted has another than the new one's."""
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(NONCE_LETTERS))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nodesweep.common.errors import SchedulerAway
+from nodesweep.common.errors import DamagedFileError, SchedulerAway
 from nodesweep.schedulers.base import End, Job, Scheduler, Sighting
 from nodesweep.schedulers.markers import end_marker, has_started, revoke
 from nodesweep.sweep.study import Study
@@ -12,7 +12,8 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .backoff import Backoff
 from .hang_detection import OutputWatch
-from .journal_events import Adopted, Hung, JobHeld, Revoked
+from .journal import State
+from .journal_events import Adopted, Hung, JobHeld, Revoked, Silent
 from .progress import EventLines
 from .submission import Policy, Submission
 
@@ -32,6 +33,17 @@ class NeverStarted:
 
     submission: Submission
     reason: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A submission that somebody else brought to an end, such as `nodesweep forget`: where its layout stands now."""
+
+    submission: Submission
+    state: State
+
+
+Over = JobEnded | NeverStarted | Settled
 
 
 class Watcher:
@@ -55,11 +67,15 @@ class Watcher:
         """Whether it is time to look again."""
         return self._looks.due or (self._scheduler.poll_at_will and self.answered)
 
+    def asked(self, submission: Submission) -> bool:
+        """Whether this watcher itself has looked for a missing submission as often as its scheduler's patience asks."""
+        return submission.missed >= self._scheduler.patience.polls
+
     def forget(self, job: Job) -> None:
         """Drop what is known of the output of a job that has ended."""
         self._outputs.forget(job)
 
-    def look(self, submissions: Sequence[Submission]) -> Iterator[JobEnded | NeverStarted]:
+    def look(self, submissions: Sequence[Submission]) -> Iterator[Over]:
         """Note what is new about the submissions, one after the other, and yield those that are over.
 
         Whoever takes them may change what is open before the next is looked at.
@@ -75,36 +91,68 @@ class Watcher:
             self._tell("the scheduler answers again")
         self._looks.succeeded()
         ended = sum(one is not None and one.end is not None for one in seen.values())
-        with self._tell.counted(max(ended, sum(one.adopted for one in submissions))):
+        held = sum(one is not None and one.state == "held" for one in seen.values())
+        missing = len(submissions) - len(seen)
+        with self._tell.counted(max(ended, held, missing, sum(one.adopted for one in submissions))):
             for submission in submissions:
-                sighting = seen.get(submission.job.key)
-                if sighting is None:
-                    yield from self._missing(submission)
-                elif sighting.end is not None:
-                    yield JobEnded(submission, _with_id(submission.job, sighting.id), sighting.end)
-                else:
-                    self._alive(submission, sighting)
+                try:
+                    yield from self._looked_at(submission, seen.get(submission.job.key))
+                except DamagedFileError as error:
+                    yield Settled(submission, State("unreadable", problem=str(error)))
+
+    def _looked_at(self, submission: Submission, sighting: Sighting | None) -> Iterator[Over]:
+        """Note what is new about one submission. Raises DamagedFileError where that cannot be noted."""
+        if sighting is None:
+            yield from self._missing(submission)
+        elif sighting.end is not None:
+            yield JobEnded(submission, _with_id(submission.job, sighting.id), _paused(submission, sighting.end))
+        else:
+            self._alive(submission, sighting)
 
     def _alive(self, submission: Submission, sighting: Sighting) -> None:
         """Note what is new about a job that has not ended."""
         slug, job = submission.slug, submission.job
-        submission.missed = 0
+        submission.missed, submission.output_bytes = 0, None
         if submission.adopted or not job.id:
             submission.job = job = replace(job, id=sighting.id)
             journal.append(self._study.journal(slug), Adopted(key=job.key, job_id=job.id))
-            verb = "still runs" if sighting.state == "running" else "still waits"
+            verb = "still waits" if sighting.state in ("queued", "held") else "still runs"
             self._tell.one_of_many("of an earlier launcher taken over", f"{slug}: {verb} as job {job.id}; taken over")
             submission.adopted = False
+        self._found_again(submission)
         held = sighting.word if sighting.state == "held" else ""
         if held != submission.held:
             submission.held = held
             journal.append(self._study.journal(slug), JobHeld(key=job.key, word=held))
             if held:
-                self._tell(f"{slug}: job {job.id} does not start by itself: {held}")
+                self._tell.one_of_many(
+                    f"that do not start by themselves: {held}", f"{slug}: job {job.id} does not start by itself: {held}"
+                )
+        self._note_suspension(submission, sighting)
         if sighting.state == "running":
             submission.runs_since = submission.runs_since or time.monotonic()
-            if (silent_seconds := self._outputs.silent(job)) is not None:
+            submission.is_ending = end_marker(job.directory, job.key) is not None
+            if not submission.is_ending and (silent_seconds := self._outputs.silent(job)) is not None:
                 self._hangs(slug, job, silent_seconds)
+
+    def _note_suspension(self, submission: Submission, sighting: Sighting) -> None:
+        """Count for how long a job is suspended, to within a look; what it does not say meanwhile is no hanging."""
+        now = time.monotonic()
+        if sighting.state == "suspended":
+            self._outputs.forget(submission.job)
+            if submission.suspended_since is None:
+                submission.suspended_since = now
+                self._tell(f"{submission.slug}: job {submission.job.id} is suspended; what it measures holds the pause")
+        elif submission.suspended_since is not None:
+            submission.suspended_seconds += now - submission.suspended_since
+            submission.suspended_since = None
+
+    def _found_again(self, submission: Submission) -> None:
+        """Take back that nobody knows anything of a job."""
+        if submission.silent:
+            submission.silent = ""
+            journal.append(self._study.journal(submission.slug), Silent(key=submission.job.key, evidence=""))
+            self._tell(f"{submission.slug}: job {submission.job.id or submission.job.key} is known of again")
 
     def _hangs(self, slug: str, job: Job, silent_seconds: float) -> None:
         """Report a job that no longer says anything, and end it where the profile says so."""
@@ -119,27 +167,68 @@ class Watcher:
         except SchedulerAway as error:
             self._tell(f"job {job.id} could not be cancelled: {error}")
 
-    def _missing(self, submission: Submission) -> Iterator[JobEnded | NeverStarted]:
-        """A submission in none of the listings: absence is no end, until nothing else is left to explain it."""
+    def _missing(self, submission: Submission) -> Iterator[Over]:
+        """A submission in none of the listings: absence is no end, however long, and no listing the only witness."""
         job, patience, now = submission.job, self._scheduler.patience, time.monotonic()
+        state = journal.state(self._study.journal(submission.slug))
+        if state.key == job.key and not state.is_open:  # by `nodesweep forget`
+            yield Settled(submission, state)
+            return
         submission.missed += 1
         submission.missing_since = submission.missing_since if submission.missed > 1 else now
-        seconds = now - submission.missing_since
         marker = end_marker(job.directory, job.key)
         if marker is not None:
             yield JobEnded(submission, job, marker)
             return
+        if self._output_grows(submission):
+            submission.missed = 0
+            self._found_again(submission)
+            return
+        seconds = now - submission.missing_since
         if submission.missed < patience.polls:
             return
-        if not job.id and seconds >= patience.unclear_seconds and not has_started(job.directory, job.key):
-            if revoke(job.directory, job.key):  # else it has started in this moment
+        started = has_started(job.directory, job.key)
+        if not job.id and not started:
+            if seconds >= patience.unclear_seconds and revoke(job.directory, job.key):  # else it has just started
                 reason = submission.complaint or "was never started"
                 journal.append(self._study.journal(submission.slug), Revoked(key=job.key, reason=reason))
                 yield NeverStarted(submission, reason)
-            return
-        if seconds >= patience.lost_seconds and (job.id or has_started(job.directory, job.key)):
-            revoke(job.directory, job.key)
-            yield JobEnded(submission, job, End(None, "lost", "not listed, and no exit marker"))
+        elif seconds >= patience.silent_seconds and not submission.silent:
+            submission.silent = _asked_in_vain(job, started)
+            journal.append(self._study.journal(submission.slug), Silent(key=job.key, evidence=submission.silent))
+            self._tell.one_of_many(
+                "that nobody knows anything of; `nodesweep status` names them",
+                f"{submission.slug}: held: {submission.silent}; the others go on",
+            )
+
+    def _output_grows(self, submission: Submission) -> bool:
+        """Whether a job's output has grown since the last look at it."""
+        paths = self._scheduler.outputs(submission.job)
+        size = sum(path.stat().st_size for path in paths if path.is_file())
+        before, submission.output_bytes = submission.output_bytes, size
+        return before is not None and size > before
+
+
+def _asked_in_vain(job: Job, started: bool) -> str:
+    """That nobody knows what became of a job, and who was asked."""
+    name = f"job {job.id}" if job.id else job.key
+    where = f" of {job.site.user or 'somebody'} on {job.site.cluster or job.site.host}" if job.site.host else ""
+    witnesses = [
+        "no listing or account has it",
+        "no exit marker",
+        "its log does not grow" if started else "never started",
+    ]
+    return f"nobody knows what became of {name}{where}: {', '.join(witnesses)}"
+
+
+def _paused(submission: Submission, end: End) -> End:
+    """An end with how long its job was seen suspended, where its scheduler's accounts do not say."""
+    if submission.suspended_since is not None:
+        submission.suspended_seconds += time.monotonic() - submission.suspended_since
+        submission.suspended_since = None
+    if end.usage.suspended_seconds is not None or not submission.suspended_seconds:
+        return end
+    return replace(end, usage=replace(end.usage, suspended_seconds=round(submission.suspended_seconds, 1)))
 
 
 def _with_id(job: Job, job_id: str) -> Job:

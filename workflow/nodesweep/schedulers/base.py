@@ -1,18 +1,23 @@
 """What nodesweep knows of every scheduler: its row, the interface of a live one, and what that says of jobs."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.common.launch_site import NOWHERE, LaunchSite
 from nodesweep.common.outcomes import Cause, known_cause
 from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.sweep.layout import Layout
 
+from .own_options import OwnOptions
+
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 Directive = tuple[str, str | None]
 """An option of a machine, its holes filled: name and value, None for a bare flag."""
-JobState = Literal["queued", "held", "running", "ended"]
+JobState = Literal["queued", "held", "running", "suspended", "ended"]
 """What a job does now; "held" stands for a job that will not start unless somebody acts."""
 
 
@@ -23,7 +28,8 @@ class Usage:
     `nodes`: the nodes it ran on, as the scheduler writes them. `memory_bytes`: the highest use of one rank, of one
     node, or of the whole job, as `memory_of` says. `energy_joules`, `power_watts`: of all its nodes together, the
     power averaged over the run. `power_capped`: when its power was capped, which slows its clock.
-    `restarts`: how often the scheduler itself started it again.
+    `restarts`: how often the scheduler itself started it again. `suspended_seconds`: for how long it stood still,
+    suspended by the scheduler.
     """
 
     nodes: str = ""
@@ -33,6 +39,7 @@ class Usage:
     power_watts: float | None = None
     power_capped: str = ""
     restarts: int | None = None
+    suspended_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +62,21 @@ class End:
 
 @dataclass(frozen=True)
 class Job:
-    """A submission: `key` as given by nodesweep, `id` as given by the scheduler, empty while nobody knows it."""
+    """A submission: `key` as given by nodesweep, `id` as given by the scheduler, empty while nobody knows it.
+
+    `site`: where it was submitted; its texts are empty where nobody knows.
+    """
 
     key: str
     id: str
     directory: Path
+    site: LaunchSite = NOWHERE
+
+
+def askable(jobs: Iterable[Job], job_ids: str) -> list[Job]:
+    """Jobs as a scheduler's commands may name them: without ids of another shape than `job_ids`, and only by a key."""
+    known = (job for job in jobs if _KEY.fullmatch(job.key))
+    return [job if re.fullmatch(job_ids, job.id) else replace(job, id="") for job in known]
 
 
 @dataclass(frozen=True)
@@ -77,15 +94,16 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a job may be missing from all of a scheduler's listings before that means something.
+    """How long a job may be missing from all of a scheduler's listings before something is done about it.
 
-    `polls` answered polls and the seconds must both have passed. `unclear_seconds`: for a submission of which nobody
-    knows whether it made a job; `lost_seconds`: for a job that had an id.
+    `polls` answered polls and the seconds must both have passed. `unclear_seconds`: before a submission of which nobody
+    knows whether it made a job is seen to that it never runs. `silent_seconds`: before a job that was seen, or has
+    started, is held to be one that nobody knows anything of. It is never given up for that.
     """
 
     polls: int
     unclear_seconds: float
-    lost_seconds: float
+    silent_seconds: float
 
 
 class Scheduler(Protocol):
@@ -94,6 +112,9 @@ class Scheduler(Protocol):
     poll_at_will: bool
     """Whether a poll costs nobody anything; else there is one a cycle."""
     patience: Patience
+
+    def cluster(self) -> str:
+        """What the scheduler calls itself, where one home may be mounted on several clusters; else an empty text."""
 
     def submit(self, script: Path, key: str) -> str:
         """Submit a job script under `key`; returns the job's id.
@@ -136,6 +157,11 @@ def _as_they_are(options: list[Directive], layout: Layout) -> list[Directive]:
     return options
 
 
+def _nothing_unheeded(script: str) -> list[str]:
+    """Find nothing."""
+    return []
+
+
 def _unchecked(script: str) -> None:
     """Accept every script."""
 
@@ -167,6 +193,14 @@ class SchedulerRow:
     """The options of a layout's script, from those of its machine; raises ConfigError."""
     check_script: Callable[[str], None] = _unchecked
     """Raises ConfigError for a script that the scheduler would not take, or not read to the end."""
+    own_options: OwnOptions = field(default_factory=OwnOptions)
+    """What no machine may give among its options, since nodesweep's own directives say it."""
+    limited_by: str = ""
+    """Regular expression of the directive lines that choose whose limits hold for a job, each with its line break."""
+    unheeded: Callable[[str], list[str]] = _nothing_unheeded
+    """What of the launcher's environment will not reach the job of this script, though it seems to be meant to."""
+    job_ids: str = r"[A-Za-z0-9][\w.@\[\]-]{0,79}"
+    """Regular expression of its jobs' ids; what is none reaches none of its commands."""
 
     variables: tuple[str, ...] = ()
     """Environment variables that say something else in each of its jobs; `NAME_` stands for all that begin so."""

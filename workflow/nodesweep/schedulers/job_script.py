@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from nodesweep.common import secrets
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import compile_template
 from nodesweep.config.layout_fields import PARALLEL
@@ -23,6 +24,7 @@ from .directives import clock, in_quotes, options, quoted
 
 PROVENANCE = "provenance.sh"
 """The script that every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
+_HEAD_LETTERS = 2000
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
 
 
@@ -46,6 +48,16 @@ def key_of(folder: Path, slug: str) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]", "_", folder.name)[:18]
     digest = hashlib.sha256(f"{folder.absolute()}\0{slug}".encode()).hexdigest()[:12]
     return f"{name if name[0].isalpha() else 's' + name}-{digest}"
+
+
+def is_script_of(path: Path, folder: Path, slug: str) -> bool:
+    """Whether a job script is there that was made for this layout in this results folder, and not for a copy of it."""
+    try:
+        with path.open(errors="replace") as script:
+            head = script.read(_HEAD_LETTERS)
+    except FileNotFoundError:
+        return False
+    return f"# key:     {key_of(folder, slug)}\n" in head
 
 
 def render(layout: Layout, sweep: str, folder: Path) -> str:
@@ -97,6 +109,9 @@ def provenance_script() -> str:
     return _template(f"{PROVENANCE}.j2").render(
         node_file_variables=[row.node_file_variable for row in rows if row.node_file_variable],
         nodes_variables=[row.nodes_variable for row in rows if row.nodes_variable],
+        secret_names=secrets.NAMES,
+        secret_look=secrets.LOOK,
+        left_out=secrets.LEFT_OUT,
     )
 
 

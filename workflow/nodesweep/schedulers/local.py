@@ -11,12 +11,16 @@ from pathlib import Path
 import psutil
 
 from nodesweep.common.errors import SchedulerError
+from nodesweep.common.launch_site import boot_time, this_site
 
-from .base import End, Job, Patience, SchedulerRow, Sighting
+from .base import End, Job, Patience, SchedulerRow, Sighting, askable
 from .markers import end_marker, has_started
 
 _VARIABLE = "NODESWEEP_KEY"
+_JOB_IDS = r"[1-9]\d{0,9}@\d{1,20}"
 _EXIT_SECONDS = 10.0
+_ELSEWHERE_SECONDS = 1.0
+"""Between two looks at jobs whose processes cannot be seen from here."""
 _MOST_BYTES = 2**22
 """Of a process's environment."""
 
@@ -25,7 +29,7 @@ class Local:
     """Runs `bash job.sh`; a job's id is its process id and start time, its key stands in its environment."""
 
     poll_at_will = True
-    patience = Patience(polls=1, unclear_seconds=0, lost_seconds=0)
+    patience = Patience(polls=1, unclear_seconds=0, silent_seconds=10)
 
     def __init__(self) -> None:
         if not sys.platform.startswith("linux"):
@@ -52,8 +56,12 @@ class Local:
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """Each job's process while it lives, else what it left in its folder; left out where it never started."""
-        seen = {job.key: self._sighting(job) for job in jobs}
+        seen = {job.key: self._sighting(job) for job in askable(jobs, _JOB_IDS)}
         return {key: sighting for key, sighting in seen.items() if sighting is not None}
+
+    def cluster(self) -> str:
+        """An empty text: its host names it."""
+        return ""
 
     def outputs(self, job: Job) -> list[Path]:
         """The job's log."""
@@ -66,12 +74,13 @@ class Local:
         """Sleep until a job's process ends or `wake` is called, at most `seconds`."""
         poller = select.poll()
         poller.register(self._wake_reader, select.POLLIN)
-        descriptors = [descriptor for job in jobs if (descriptor := _open_process(job)) is not None]
+        descriptors = [descriptor for job in askable(jobs, _JOB_IDS) if (descriptor := _open_process(job)) is not None]
         try:
             for descriptor in descriptors:
                 poller.register(descriptor, select.POLLIN)
-            if len(descriptors) == len(jobs):
-                poller.poll(seconds * 1000)
+            elsewhere = sum(not job.site.shares_processes(this_site()) for job in jobs)
+            if len(descriptors) + elsewhere >= len(jobs):
+                poller.poll(1000 * (min(seconds, _ELSEWHERE_SECONDS) if elsewhere else seconds))
             if select.select([self._wake_reader], [], [], 0)[0]:
                 os.read(self._wake_reader, 4096)
         finally:
@@ -83,10 +92,12 @@ class Local:
         os.write(self._wake_writer, b".")
 
     def cancel(self, jobs: list[Job]) -> None:
-        """Terminate each job with all it started, and kill what does not go."""
-        _end_all([process for job in jobs for process in _processes_of(job.key)])
+        """Terminate each job with all it started, and kill what does not go; jobs of other hosts are left alone."""
+        _end_all([process for job in askable(jobs, _JOB_IDS) for process in _processes_of(job.key)])
 
     def _sighting(self, job: Job) -> Sighting | None:
+        if not job.site.shares_processes(this_site()):
+            return _elsewhere(job)
         if job.id or job.key in self._children:
             return Sighting(job.id, "running") if self._alive(job) else Sighting(job.id, "ended", end=self._end(job))
         leader = min((process.pid for process in _processes_of(job.key)), key=_start, default=None)
@@ -116,6 +127,22 @@ class Local:
         if status < 0:
             return End(128 - status, None, f"its script was killed by {signal.Signals(-status).name}")
         return End(status, None, f"its script exited with {status} and left no exit marker")
+
+
+def _elsewhere(job: Job) -> Sighting | None:
+    """What is known of a job whose processes cannot be seen from here: by its marker, or since its host booted anew."""
+    marker = end_marker(job.directory, job.key)
+    if marker is not None:
+        return Sighting(job.id, "ended", end=marker)
+    booted = boot_time()
+    if booted is None or not job.site.is_earlier_boot_of(this_site()):
+        return None
+    left = [job.directory / f"{job.key}{ending}" for ending in (".started", ".log")]
+    if any(path.stat().st_mtime >= booted for path in left if path.exists()):
+        return None  # two hosts of one name: something has run since
+    if not job.id and not has_started(job.directory, job.key):
+        return None  # it never came to be
+    return Sighting(job.id, "ended", end=End(None, "lost", f"{job.site.host} has booted anew since it started"))
 
 
 def _identity(process_id: int) -> str:
@@ -188,5 +215,6 @@ SCHEDULER = SchedulerRow(
     commands=("bash",),
     causes=frozenset({"lost"}),
     is_batch=False,
+    job_ids=_JOB_IDS,
     time_limit_command=("timeout", "--kill-after=10"),
 )

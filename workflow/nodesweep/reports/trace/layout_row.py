@@ -9,7 +9,7 @@ from nodesweep.config.loader import Key
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
 from nodesweep.launch.journal_events import Ended
-from nodesweep.launch.records import needs_run, read_phase
+from nodesweep.launch.records import HELD, WAY_OUT, needs_run, read_phase
 from nodesweep.logs.lines import lines_at
 from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.rows import LayoutRun
@@ -92,7 +92,9 @@ def _outlook(study: Study, slug: str, status: str, state: State, record: Termina
         return f"{record.verdict}, attempt {state.attempt}; {again}"
     if record and not record.was_run:
         return f"{record.evidence}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
-    if status in ("queued", "running"):
+    if status == HELD:
+        return f"attempt {state.attempt}: {state.silent}; {WAY_OUT % slug}"
+    if state.is_open:
         return f"attempt {state.attempt}, {job}; it has no figures before it has ended"
     queue = f", queue {layout.queue.name}" if layout.queue else ""
     limit = f", at most {layout.elapse_limit_seconds} s" if layout.elapse_limit_seconds else ""
