@@ -81,6 +81,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
             "type": int,
         },
     )
+    log_wait_seconds: float = field(
+        default=120.0,
+        metadata={
+            "help": "How long the end of a job waits for its log where a file system shows it late; 0 for not at all.",
+            "type": float,
+        },
+    )
 
     def __post_init__(self) -> None:
         for option, value, least in (
@@ -88,6 +95,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
             ("retries", self.retries, 0),
             ("canary", self.canary, 0),
             ("hang-seconds", self.hang_seconds, 0),
+            ("log-wait-seconds", self.log_wait_seconds, 0),
         ):
             if not value >= least:
                 raise ApiError(f"--nodesweep-{option} is {value}: give a number of {least} or more")
@@ -129,6 +137,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                     hang_seconds=settings.hang_seconds,
                     on_hang=settings.on_hang,
                     canary=settings.canary,
+                    log_wait_seconds=settings.log_wait_seconds,
                 ),
                 tell=self._tell,
                 decisions=decisions_of(study),

@@ -26,6 +26,7 @@ from .journal_events import (
     JobHeld,
     JournalEvent,
     Refused,
+    Reread,
     RerunAsked,
     Revoked,
     Silent,
@@ -48,7 +49,7 @@ class State:
     `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`, `script_sha256`:
     what it was submitted with; `site`, `folder`: where, `folder` being the layout's own; `held`: why it does not start
     by itself; `silent`: who was asked in vain, where nobody knows anything of it; `hung`: whether it was cancelled as
-    hanging; `asked`: whether somebody asked for its run. `record`: that of the last `ended`.
+    hanging; `asked`: whether somebody asked for its run. `record`: of the last `ended`, or its later reading.
     """
 
     status: JournalStatus = "pending"
@@ -179,8 +180,14 @@ def state_after(events: Iterable[JournalEvent]) -> State:
 
 
 def records_in(events: Iterable[JournalEvent]) -> list[TerminalRecord]:
-    """The terminal records of all runs that have ended, in the order they ended."""
-    return [event.record for event in events if isinstance(event, Ended)]
+    """The terminal records of all runs that have ended, in the order they ended, each by its last reading."""
+    records: list[TerminalRecord] = []
+    for event in events:
+        if isinstance(event, Ended):
+            records.append(event.record)
+        elif isinstance(event, Reread):
+            records = [event.record if one.key == event.record.key else one for one in records]
+    return records
 
 
 def _after(state: State, event: JournalEvent) -> State:
@@ -212,6 +219,9 @@ def _after(state: State, event: JournalEvent) -> State:
             return replace(state, status="pending")
         case Ended():
             return replace(state, status="ended", record=event.record)
+        case Reread():
+            is_last = state.record is not None and state.record.key == event.record.key
+            return replace(state, record=event.record) if is_last else state
         case RerunAsked():
             return replace(state, status="pending", asked=True, record=None)
     raise TypeError(f"{event!r} is no event of a journal")

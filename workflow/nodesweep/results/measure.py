@@ -46,6 +46,7 @@ def measure_log(
         flags=flags_of_log(case, record, reading, statistics),
         read_as=reading.format.name if reading.format else "",
         left_out=warm_up_by_rule(reading, settings.warmup),
+        log_unpacked_bytes=reading.unpacked_bytes,
     )
 
 

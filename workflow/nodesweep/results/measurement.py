@@ -13,6 +13,7 @@ from nodesweep.logs.reading import READER_VERSION
 from nodesweep.logs.warmup import WarmUpRecords
 from nodesweep.sweep.layout import Layout
 
+from .rereading import is_of_earlier_version, is_same_run
 from .terminal_record import TerminalRecord
 
 SCHEMA = 3
@@ -100,6 +101,7 @@ class Measurement:
     `record`: the job's terminal record as the executor wrote it, verdict included. `flags`: what a reader of the
     table must know, one short phrase each. `first_loss`, `last_loss`: of the whole series, nats per token.
     `read_as`: the format of the log, empty where it has no record. `left_out`: None where no record has a time.
+    `log_size_bytes`, `log_modified_ns`: of the file; `log_unpacked_bytes`: of its content, where it is compressed.
     """
 
     slug: str
@@ -117,22 +119,30 @@ class Measurement:
     flags: tuple[str, ...]
     read_as: str
     left_out: WarmUpRecords | None
+    log_unpacked_bytes: int | None = None
     schema: int = SCHEMA
+
+    @property
+    def log_content_bytes(self) -> int:
+        """The size of what was read."""
+        return self.log_size_bytes if self.log_unpacked_bytes is None else self.log_unpacked_bytes
 
     def made_from(
         self, record: TerminalRecord, settings: MeasurementSettings, size_bytes: int, modified_ns: int
     ) -> bool:
-        """Whether measuring again would give the same: same reader, settings, record and unchanged log."""
-        return (self.schema, self.reader_version, self.record, self.settings) == (
-            SCHEMA,
-            READER_VERSION,
-            record,
-            settings,
-        ) and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
+        """Whether measuring again would give the same: same reader, settings, run and unchanged log."""
+        return (
+            (self.schema, self.reader_version, self.settings) == (SCHEMA, READER_VERSION, settings)
+            and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
+            and is_same_run(self.record, record)
+            and not is_of_earlier_version(self.record)
+        )
 
     def to_json(self) -> str:
         """The text of measurement.json, a line for each field."""
         values = asdict(self) | {"record": self.record.to_dict()}
+        if self.log_unpacked_bytes is None:
+            del values["log_unpacked_bytes"]
         words = (f' "{name}": {_json(value)}' for name, value in values.items())
         return "{\n" + ",\n".join(words) + "\n}\n"
 
