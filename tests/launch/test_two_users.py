@@ -1,4 +1,4 @@
-"""Two real accounts work on one folder of their group: what one began the other ends, and where that cannot be is told."""
+"""Two real accounts work on one folder of their group: what one began the other ends, or is told why it cannot."""
 
 import os
 import shutil
@@ -90,8 +90,7 @@ def test_what_the_group_may_not_write(alice_and_bob: tuple[Account, Account], sh
     """After Alice worked with umask 022, Bob is told in one message whose files stand in his way, and changes none."""
     alice, bob = alice_and_bob
     config = write(shared / "sweep.yaml", toy())
-    launcher = launched_by(alice, shared, config, "--until", "run", umask="022")
-    assert launcher.wait(120) == 0
+    assert launched_by(alice, shared, config, "plan", umask="022").wait(120) == 0
     before = {path: path.stat().st_mtime_ns for path in shared.glob("results/**/*")}
     launcher = launched_by(bob, shared, config)
     shown, _ = launcher.communicate(timeout=120)
@@ -100,7 +99,7 @@ def test_what_the_group_may_not_write(alice_and_bob: tuple[Account, Account], sh
     assert {path: path.stat().st_mtime_ns for path in shared.glob("results/**/*")} == before
     for folder in ("results", ".snakemake"):
         subprocess.run(["chmod", "-R", "g+w", str(shared / folder)], check=True)
-    launcher = launched_by(bob, shared, config)
+    launcher = launched_by(bob, shared, config, "--until", "run")
     shown, _ = launcher.communicate(timeout=120)
     assert launcher.returncode == 0, shown
     assert list(starts(shared).values()) == [1, 1]

@@ -4,6 +4,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import DamagedFileError
@@ -24,7 +25,7 @@ from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
 from .rereading import record_that_holds
-from .submission import Finished, Policy, Submission
+from .submission import Finished, Policy, Submission, taken_over
 from .submitter import RefusedSubmission, Submitter
 from .watcher import JobEnded, NeverStarted, Settled, Watcher
 
@@ -117,8 +118,7 @@ class Runner:
                 f"{slug}: {job_id!r:.60} in its journal is no job of {name}; its job is looked for by {state.key}"
             )
             job_id = ""
-        job = Job(state.key, job_id, folder, state.site)
-        self._open[slug] = Submission(slug, job, adopted=True, silent=state.silent)
+        self._open[slug] = taken_over(slug, replace(state, job_id=job_id), folder)
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.errors import DamagedFileError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.common.files import read_regular
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers import SCHEDULERS
@@ -20,7 +20,7 @@ from .attempts import claim_attempt, free_attempt, give_back_attempt
 from .journal import State
 from .journal_events import Deferred, Intent, Refused, Submitted
 from .progress import EventLines
-from .submission import Submission
+from .submission import Submission, taken_over
 from .submit_limits import SubmitLimits
 
 NONCE_LETTERS = 4
@@ -61,9 +61,9 @@ class Submitter:
     def submit(self, slug: str, state: State, others: bool) -> Submission | RefusedSubmission | None:
         """Submit a layout whose journal is in this state; None where the scheduler does not take it for now.
 
-        None also where another launcher has submitted it in this moment. `others`: whether other jobs of the study are
-        queued or running. Raises LockError where another launcher has taken over, or is submitting the layout;
-        DamagedFileError where its files are no files, or cannot be written.
+        `others`: whether other jobs of the study are queued or running. Raises LockError where another launcher has
+        taken over, or submits the layout at this moment; DamagedFileError where its files are no files, or cannot be
+        written.
         """
         self._check_lock()
         script, path = self._study.script(slug), self._study.journal(slug)
@@ -72,8 +72,10 @@ class Submitter:
         attempt = free_attempt(path.parent, state.attempt + 1)
         if attempt > state.attempt + 1:
             state = journal.state(path)
-            if state.is_open or state.problem:
-                return None
+            if state.problem:
+                raise DamagedFileError(state.problem)
+            if state.is_open:  # submitted in this moment, by another launcher
+                return taken_over(slug, state, path.parent)
         try:
             site = replace(this_site(), cluster=self._scheduler.cluster())
         except SchedulerAway as error:
@@ -95,8 +97,7 @@ class Submitter:
         try:
             job_id = self._scheduler.submit(script, job.key)
         except Throttled as error:
-            give_back_attempt(path.parent, attempt)  # first: a crash here leaves an attempt that is given up
-            return self._throttled(slug, job, error, others)
+            return self._throttled(slug, job, attempt, error, others)
         except SubmissionUnclear as error:
             self._tell(f"{slug}: {error}; looking for its job before anything else")
             return Submission(slug, job, adopted=False, complaint=str(error), crowded=error.crowded)
@@ -113,11 +114,11 @@ class Submitter:
         self._tell.one_of_many(verb, f"{slug}: {verb} as job {job.id}")
         return Submission(slug, job, adopted=False, runs_since=since)
 
-    def _throttled(self, slug: str, job: Job, error: Throttled, others: bool) -> RefusedSubmission | None:
+    def _throttled(self, slug: str, job: Job, attempt: int, error: Throttled, others: bool) -> RefusedSubmission | None:
         """Let a layout wait that was refused for now, or perhaps for ever, until that is likelier."""
         path = self._study.journal(slug)
         if not error.perhaps_for_ever:
-            journal.append(path, Deferred(key=job.key, reason=str(error)))
+            self._defer(job, attempt, error)
             self._wait(slug, f"the scheduler takes no more jobs for now ({error}); others of its kind wait")
             return None
         is_news = self.limits.of(slug) != slug
@@ -125,10 +126,16 @@ class Submitter:
             reason = f"refused, also while no other job of the sweep was there: {error}"
             journal.append(path, Refused(key=job.key, reason=reason))
             return RefusedSubmission(job, reason)
-        journal.append(path, Deferred(key=job.key, reason=str(error)))
+        self._defer(job, attempt, error)
         if is_news:
             self._tell(f"{slug}: the scheduler takes no more jobs for now, or never this one ({error}); others go on")
         return None
+
+    def _defer(self, job: Job, attempt: int, error: Throttled) -> None:
+        """Note that no job came of a submission for now, so that its number can be used again."""
+        # First the number: a crash before the line leaves an attempt that the next launcher gives up.
+        give_back_attempt(job.directory, attempt)
+        journal.append(self._study.journal(job.directory.name), Deferred(key=job.key, reason=str(error)))
 
     def _wait(self, slug: str, line: str) -> None:
         """Let a layout and those of its kind wait; told when it begins."""
