@@ -6,7 +6,7 @@ import pytest
 from hosts import needs_hosts, stopped_and_taken_over
 from sweeps import drained, runner_of, starts, study_in
 
-from nodesweep.common.errors import LockError
+from nodesweep.common.errors import LockError, Throttled
 from nodesweep.launch import attempts, journal
 from nodesweep.launch.journal_events import Deferred, Ended, Intent, JournalEvent, Revoked, Submitted
 from nodesweep.launch.progress import EventLines
@@ -100,6 +100,30 @@ def test_all_that_can_be_seen_was_removed(tmp_path: Path) -> None:
         for path in [path for path in study.directory(slug).glob("[!.]*") if path != study.script(slug)]:
             path.unlink()
         assert attempts.free_attempt(study.directory(slug), 1) == attempt
+
+
+class FullOnce(Local):
+    """Takes no job the first time."""
+
+    full = True
+
+    def submit(self, script: Path, key: str) -> str:
+        """Refuse the first submission for now."""
+        if self.full:
+            self.full = False
+            raise Throttled("too many jobs")
+        return super().submit(script, key)
+
+
+def test_an_attempt_that_was_deferred(tmp_path: Path) -> None:
+    """Its number is used again: nobody's claim is left of what came to nothing."""
+    study = study_in(tmp_path)
+    slug = next(iter(study.layouts))
+    runner = runner_of(study, scheduler=FullOnce(), poll_seconds=0.1)
+    runner.add([slug])
+    assert drained(runner, 1)[0].record.attempt == 1
+    assert [event.kind for event in journal.read(study.journal(slug))][:3] == ["intent", "deferred", "intent"]
+    assert starts(tmp_path) == {slug: 1}
 
 
 @needs_hosts

@@ -1,9 +1,11 @@
 """Two real accounts work on one folder of their group: what one began the other ends, or is told why it cannot."""
 
+import json
 import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -103,3 +105,30 @@ def test_what_the_group_may_not_write(alice_and_bob: tuple[Account, Account], sh
     shown, _ = launcher.communicate(timeout=120)
     assert launcher.returncode == 0, shown
     assert list(starts(shared).values()) == [1, 1]
+
+
+POLL = """
+import sys
+from pathlib import Path
+from nodesweep.schedulers.base import Job
+from nodesweep.schedulers.local import Local
+sighting = Local().poll([Job("toy-a1", "", Path(sys.argv[1]))]).get("toy-a1")
+print(sighting.end.exit_code if sighting and sighting.end else sighting)
+"""
+
+
+def test_a_job_whose_id_nobody_noted(alice_and_bob: tuple[Account, Account], shared: Path) -> None:
+    """Bob cannot see what a process of Alice's was started for: before its exit marker he knows nothing of it."""
+    alice, bob = alice_and_bob
+    shared.joinpath("job.sh").write_text("umask 002; : >toy-a1.started; read -r; echo >>done")
+    words = ["env", "NODESWEEP_KEY=toy-a1", "bash", "job.sh"]
+    job = subprocess.Popen(alice.command(words), cwd=shared, stdin=subprocess.PIPE)
+    wait_for((shared / "toy-a1.started").exists)
+    names = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    poll = [sys.executable, "-c", POLL, str(shared)]
+    seen = [subprocess.check_output(who.command(poll), env=names, text=True).strip() for who in (bob, alice)]
+    assert seen[0] == "None" and "state='running'" in seen[1]
+    job.communicate(b"\n")
+    marker = {"exit_code": 3, "started": 1, "launched": 1, "returned": 1, "ended": 2, "cause": None}
+    (shared / "toy-a1.exit").write_text(json.dumps(marker) + "\n")
+    assert subprocess.check_output(bob.command(poll), env=names, text=True).strip() == "3"
