@@ -31,6 +31,7 @@ class Scripted(Batch):
 
     commands = ()
     poll_at_will = True
+    job_ids = r"\d+"
     patience = Patience(polls=2, unclear_seconds=0, silent_seconds=0)
 
     def __init__(self, submits: list[Any], looks: list[Any]):
