@@ -126,3 +126,13 @@ def test_what_is_missing_of_a_log(tmp_path: Path) -> None:
     log.write_text("nodesweep: the launch ended with exit code 0\nslurmstepd: some words\n")
     assert missing_end(log) == ""
     assert missing_end(tmp_path / "gone" / "k.log") == "its log is not there yet"
+
+
+def test_a_log_of_other_bytes_costs_its_own_row_alone(tmp_path: Path) -> None:
+    """A job that overwrites its log with the beginning of a compressed file: unread, and the launcher goes on."""
+    spoil = r"printf '\037\213\010junk' >{{ directory }}/$NODESWEEP_KEY.log"
+    machine = {"name": "here", "scheduler": "local", "setup": [spoil]}
+    study = study_in(tmp_path, machine=machine)
+    runner = runner_of(study, [], log_wait_seconds=0.2)
+    runner.add(list(study.layouts))
+    assert [done.record.outcome for done in drained(runner, 2)] == ["unread", "unread"]

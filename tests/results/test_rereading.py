@@ -4,14 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from written_logs import layouts_of, sweep_of
 
 from nodesweep.common.outcomes import OUTCOMES, has_failed, is_result, is_undecided
+from nodesweep.common.units import MIB
 from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.trainers import FORMATS
+from nodesweep.results.calibrate import calibrations_of
+from nodesweep.results.measure import measure
+from nodesweep.results.measurement import MeasurementSettings
 from nodesweep.results.rereading import closes_log, is_same_run, is_torn, may_improve, reread
+from nodesweep.results.rows import LayoutRun, row_of_run
 from nodesweep.results.terminal_record import TerminalRecord
-from nodesweep.schedulers.base import End
+from nodesweep.schedulers.base import End, Usage
 
 CLOSING = "nodesweep: the launch ended with exit code 0"
 CRASH = TerminalRecord(
@@ -106,3 +112,17 @@ def test_an_unread_run_is_neither_result_nor_failure() -> None:
     assert (row.runs_again, row.retried, row.ran) == (False, False, True)
     assert [name for name in OUTCOMES if is_result(name)] == ["ok"]
     assert not any(map(has_failed, (None, "unknown", "ok"))) and has_failed("crash") and has_failed("oom")
+
+
+def test_what_an_unread_run_used_is_not_what_it_needs() -> None:
+    """Its scheduler's memory is in its row, and no calibration rests on it: it may have printed a help text."""
+    one = {"nodes": 1, "global_batch": 16, "sequence_length": 8}
+    sweep = sweep_of([one], workload={"command": ["train"], "memory_source": "scheduler"})
+    (layout,) = layouts_of(sweep)
+    usage = Usage(memory_bytes=20 * MIB, memory_of="rank")
+    for outcome, observed in (("ok", True), ("unread", False)):
+        record = TerminalRecord(key="k", outcome=outcome, usage=usage)
+        measured = measure(layout, record, LogReading(), MeasurementSettings.of(layout, "median"))
+        run = LayoutRun(layout, "ended", record, measured)
+        assert row_of_run(run)["memory_mib"] == 20
+        assert bool(calibrations_of(sweep, [run], {})) is observed
