@@ -23,6 +23,7 @@ from nodesweep.launch.snakemake import (
     choose_executor,
     interrupt_on_signals,
     layouts_to_run,
+    stand_aside,
     study_of,
 )
 from nodesweep.launch.submission import Finished, Policy
@@ -121,6 +122,8 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
             study = study_of(self.workflow)
             self._lock = SweepLock(study.folder, self.executor_settings.jobs_at_once, self._tell)
         except NodesweepError as error:
+            if isinstance(error, LockError):
+                stand_aside()
             raise ApiError(str(error)) from None
 
     def _start(self) -> Runner:
@@ -143,6 +146,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                 decisions=decisions_of(study),
                 note=self._note,
                 total=layouts_to_run(self.workflow),
+                check_lock=self._lock.check,
             )
             runner.recover()
         except NodesweepError as error:
@@ -200,6 +204,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                 until_report = max(report_at - time.monotonic(), 0.0) if unreported else poll_seconds
                 runner.wait(min(poll_seconds, until_report))
         except LockError as error:
+            stand_aside()
             self.workflow.scheduler.executor_error_callback(ApiError(str(error)))
         except (NodesweepError, OSError) as error:
             text = file_error_message(error) if isinstance(error, OSError) else f"{error}"

@@ -1,5 +1,7 @@
 """Which finished layouts run again."""
 
+from contextlib import suppress
+
 from nodesweep.common.errors import DamagedFileError, LockError, NodesweepError
 from nodesweep.common.lock import SweepLock
 from nodesweep.schedulers.job_script import is_script_of
@@ -20,10 +22,12 @@ def withdraw_records(study: Study) -> None:
     The plan is made again where layouts are left to run and runs have told something since it was made. Nothing is done
     while another launcher works on the sweep: the caller is refused in a moment.
     """
-    try:
-        lock = SweepLock(study.folder)
-    except LockError:
-        return
+    with suppress(LockError), SweepLock(study.folder):
+        _withdraw_records(study)
+
+
+def _withdraw_records(study: Study) -> None:
+    """Take back records and plan, the sweep being this process's alone."""
     decisions: Decisions | None = None
     for slug in study.layouts:
         path = study.record(slug)
@@ -44,7 +48,6 @@ def withdraw_records(study: Study) -> None:
     if not all(is_script_of(study.script(slug), study.folder, slug) for slug in study.layouts):
         study.scripts_list.unlink(missing_ok=True)
     _renew_plan(study)
-    lock.release()
 
 
 def _renew_plan(study: Study) -> None:

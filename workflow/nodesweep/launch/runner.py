@@ -4,6 +4,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import DamagedFileError
@@ -24,7 +25,7 @@ from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
 from .rereading import record_that_holds
-from .submission import Finished, Policy, Submission
+from .submission import Finished, Policy, Submission, taken_over
 from .submitter import RefusedSubmission, Submitter
 from .watcher import JobEnded, NeverStarted, Settled, Watcher
 
@@ -34,7 +35,8 @@ class Runner:
 
     `decisions` says which comes first and which need not run; without, all run in the order of the config. `tell`
     receives one line per event; of many alike their number, each goes to `note` then. `total`: how many layouts will be
-    handed over, where known. `add`, `close`, `wake` and `progress` may be called from any thread, the others from one.
+    handed over, where known. `check_lock` raises LockError where another launcher has taken over. `add`, `close`,
+    `wake` and `progress` may be called from any thread, the others from one.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Runner:
         decisions: Decisions | None = None,
         note: Callable[[str], None] | None = None,
         total: int = 0,
+        check_lock: Callable[[], None] = lambda: None,
     ):
         self._study = study
         self._scheduler = scheduler
@@ -54,7 +57,7 @@ class Runner:
         self._total, self._outcomes = total, Counter[str]()
         self._decisions, self._expectations = decisions, Expectations(study, decisions)
         in_order = {slug: (float(place),) for place, slug in enumerate(study.layouts)}
-        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
+        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell, check_lock)
         rank = decisions.rank if decisions else in_order.__getitem__
         self._waiting = WaitingLayouts(rank, self._submitter.limits.of)
         searched = study.sweep.search
@@ -115,8 +118,7 @@ class Runner:
                 f"{slug}: {job_id!r:.60} in its journal is no job of {name}; its job is looked for by {state.key}"
             )
             job_id = ""
-        job = Job(state.key, job_id, folder, state.site)
-        self._open[slug] = Submission(slug, job, adopted=True, silent=state.silent)
+        self._open[slug] = taken_over(slug, replace(state, job_id=job_id), folder)
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""

@@ -1,10 +1,13 @@
 """What a profile decides about submitting, a submission under way, and a layout that is done with."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import Job
+
+from .journal import State
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,9 @@ class Submission:
     def takes_place(self) -> bool:
         """Whether it is one of the jobs queued or running at once."""
         return not self.silent and not self.is_ending
+
+
+def taken_over(slug: str, state: State, folder: Path) -> Submission:
+    """A submission of an earlier launcher, or another one, as the journal of its layout has it."""
+    job = Job(state.key, state.job_id, folder, state.site)
+    return Submission(slug, job, adopted=True, silent=state.silent)

@@ -69,7 +69,8 @@ class IterationStatistics:
 
     `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
     `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none. Rates are None
-    where what they follow from is unknown, as it may be of a log found somewhere.
+    where what they follow from is unknown, as it may be of a log found somewhere. `paused_iteration`: the number of the
+    record that is left out since it holds the time for which the run was suspended.
     """
 
     records_dropped: int
@@ -86,6 +87,7 @@ class IterationStatistics:
     log_tflops_per_node: float | None
     log_tflops_per_node_median: float | None
     log_tflops_per_node_mean: float | None
+    paused_iteration: int | None = None
 
     @property
     def scatter(self) -> float | None:
@@ -138,11 +140,22 @@ class Measurement:
             and not is_of_earlier_version(self.record)
         )
 
+    @property
+    def used(self) -> list[int]:
+        """The places, in the series, of the records that the statistics are of."""
+        if self.statistics is None:
+            return []
+        timed = [place for place, seconds in enumerate(self.series.seconds) if seconds is not None]
+        paused = self.statistics.paused_iteration
+        return [place for place in timed[self.statistics.records_dropped :] if self.series.iteration[place] != paused]
+
     def to_json(self) -> str:
         """The text of measurement.json, a line for each field."""
         values = asdict(self) | {"record": self.record.to_dict()}
         if self.log_unpacked_bytes is None:
             del values["log_unpacked_bytes"]
+        if self.statistics and self.statistics.paused_iteration is None:
+            del values["statistics"]["paused_iteration"]
         words = (f' "{name}": {_json(value)}' for name, value in values.items())
         return "{\n" + ",\n".join(words) + "\n}\n"
 
