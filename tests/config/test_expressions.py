@@ -51,6 +51,16 @@ def test_templates():
         "('a' | format)",
         "nodes.__class__",
         "cycler",
+        "1 | round(999999999)",
+        "1 | round(-999999999)",
+        "nodes * 1000000000000000000000000000000",
+        "*".join(["nodes"] * 100),
+        "1e999 | int",
+        "(" * 400 + "nodes" + ")" * 400,
+        "[" * 400 + "nodes" + "]" * 400,
+        "-" * 800 + "nodes",
+        "variant" + " | upper" * 110,
+        "+".join(["nodes"] * 400),
     ],
 )
 def test_what_could_eat_the_machine_is_refused(text):
@@ -60,3 +70,31 @@ def test_what_could_eat_the_machine_is_refused(text):
         with pytest.raises(ConfigError):
             compiled(text)(FIELDS)
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% set a = 'aaaa' %}" + "{% set a = a ~ a %}" * 30 + "{{ a }}",
+        "{% set a %}b{% endset %}",
+        "{% for a in [1] %}{{ a }}{% endfor %}",
+        "{% macro a() %}{% endmacro %}",
+        "{% filter upper %}a{% endfilter %}",
+        "{% with a = 1 %}{% endwith %}",
+        "{% block a %}{% endblock %}",
+        "{% extends 'a' %}",
+        "{% if nodes %}" * 40 + "a" + "{% endif %}" * 40,
+        "{{ " + " ~ ".join(["directory"] * 80) + " }}",
+    ],
+)
+def test_what_repeats_or_names_is_refused(text):
+    """Only expressions and `if` are left, whose result is no longer than the source times a value; that is bounded."""
+    started = time.process_time()
+    with pytest.raises(ConfigError):
+        compile_template(text)({**FIELDS, "directory": "/long" * 1000})
+    assert time.process_time() - started < 1
+
+
+def test_an_if_in_a_template():
+    """What is left of statements is a choice."""
+    assert compile_template("{% if nodes > 2 %}many{% else %}few{% endif %}")(FIELDS) == "many"

@@ -80,6 +80,46 @@ def test_a_sweep_is_checked_before_snakemake_reads_it(tmp_path: Path) -> None:
     assert run.returncode != 0 and "sweep.yaml:3" in run.stdout and "Traceback" not in run.stdout
 
 
+HOSTILE = "__use_yte__: true\n__definitions__:\n- open('ran', 'w')\nsweep: toy\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--configfile sweep.yaml --cores 1",
+        "--configfile=sweep.yaml --executor local -j1",
+        "--configfiles {quickstart} sweep.yaml -n",
+        "--profile profile",
+        "--workflow-profile profile",
+        "SNAKEMAKE_PROFILE",
+    ],
+)
+def test_no_command_line_runs_code_of_a_config(words: str, tmp_path: Path) -> None:
+    """However a file is named, and whatever the executor: it is refused before Snakemake reads it."""
+    (tmp_path / "sweep.yaml").write_text(HOSTILE)
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / "profile.yaml").write_text("configfile: sweep.yaml\ncores: 1\n")
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    if words == "SNAKEMAKE_PROFILE":
+        environment[words], words = "profile", ""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += words.format(quickstart=REPOSITORY / "config" / "quickstart.yaml").split()
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    assert run.stderr.splitlines()[-1] == "Error: sweep.yaml:1: __use_yte__ would run code; a sweep is plain YAML"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_other_workflows_are_left_alone(tmp_path: Path) -> None:
+    """A workflow that knows nothing of nodesweep may use Snakemake's YAML extension beside an installed plugin."""
+    (tmp_path / "Snakefile").write_text("rule all:\n    shell: 'touch made'\n")
+    (tmp_path / "config.yaml").write_text("__use_yte__: true\nnumber: ?1 + 1\n")
+    command = [sys.executable, "-m", "snakemake", "--configfile", "config.yaml", "--cores", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
+    assert (tmp_path / "made").exists()
+
+
 def test_tables_after_a_failure_with_keys_on_the_command_line(tmp_path: Path) -> None:
     """With --config, which rules hand on as JSON, a sweep that failed in part has its tables all the same."""
     config = write(tmp_path / "sweep.yaml", toy(ending="{{ 'crash' if nodes == 2 else 'ok' }}"))

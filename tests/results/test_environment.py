@@ -1,5 +1,6 @@
 """What a job script notes of where and with what it runs, and how the note is read again."""
 
+import doctest
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from job_scripts import marker, run, script
 from sweeps import toy, write
 
+from nodesweep.common import secrets
 from nodesweep.results.environment import MOST_CHARACTERS, SECTIONS, Fact, facts_of
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.sweep.study import Study
@@ -146,11 +148,18 @@ def test_hostile_values_come_back_as_they_were(tmp_path: Path) -> None:
 def test_secrets_are_left_out(tmp_path: Path) -> None:
     """Values are kept out by the variable's name, by their look, and where they stand in a URL."""
     by_name = ("HF_TOKEN", "wandb_api_key", "MY_SECRET", "DB_PASSWORD", "MYSQL_PWD", "AWS_CREDENTIALS", "ACME_LICENCE")
+    by_name += ("SLURM_JWT", "SITE_CRED", "MY_LOGIN", "DB_PASSPHRASE", "X_COOKIE", "PRIVATE_PART")
     by_look = {
         "OPTIONS": "--level 3 --api-key=b --password=hunter2secret",
         "HEADER": "Authorization: Bearer hunter2secret",
         "STORE": "DefaultProtocol=https;AccountKey=hunter2secret==",
         "GIVEN": "ghp_hunter2secretABCDEF",
+        "WEB": "eyJhunter2secretAB.eyJhunter2.c",
+        "CLOUD": "id AKIAHUNTER2HUNTER2",
+        "CHAT": "xoxb-hunter2secret",
+        "CODE": "x=glpat-hunter2secret",
+        "MODELS": "hf_hunter2secretABCDEF,sk-hunter2-secretAB",
+        "BESIDE": "login: hunter2secrethunter2secret",
     }
     kept = {"TOKENIZER": "/data/gpt2", "OMP_NUM_THREADS": "4", "SITE": "https://site/a@b"}
     in_urls = {"INDEX": "https://me:hunter2secret@host/x git+ssh://hunter2secret@other:22/y"}
@@ -164,6 +173,25 @@ def test_secrets_are_left_out(tmp_path: Path) -> None:
     assert found["TOKENIZER"] == "/data/gpt2" and found["OMP_NUM_THREADS"] == "4"
     assert found["INDEX"] == f"https://{LEFT_OUT}@host/x git+ssh://{LEFT_OUT}@other:22/y"
     assert "hunter2" not in (path.parent / "k.provenance").read_text()
+
+
+def test_a_version_shows_no_secret(tmp_path: Path) -> None:
+    """What a command prints for a version is kept out where it looks like a secret."""
+    versions = {"index": "echo 1.0 of https://me:hunter2secret@host/x", "token": "echo hf_hunter2secretABCDEF"}
+    path = script(tmp_path, noting(versions=versions))
+    assert run(path, NODESWEEP_KEY="k").returncode == 0
+    assert noted(path, "software")["index"] == f"1.0 of https://{LEFT_OUT}@host/x"
+    assert noted(path, "software")["token"] == LEFT_OUT
+
+
+def test_secrets_in_a_text() -> None:
+    """A script or a log on the page says that there was a secret, and keeps what is none."""
+    assert doctest.testmod(secrets).failed == 0
+    text = (
+        "export HF_TOKEN=hf_hunter2secretABCDEF\ncurl -H 'x: eyJhunter2secretAB.b.c' --token=$TOKEN task-a-b-c-d-e-f-g"
+    )
+    shown = "export HF_TOKEN=(left out)\ncurl -H 'x: (left out)' --token=$TOKEN task-a-b-c-d-e-f-g"
+    assert secrets.without_secrets(text) == shown
 
 
 def test_a_note_that_cannot_be_written_does_not_fail_the_job(tmp_path: Path) -> None:

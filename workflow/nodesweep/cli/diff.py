@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.common.secrets import without_secrets
 from nodesweep.common.text import plain
 from nodesweep.config.tidy_row import TidyRow, required_text, text_of
 from nodesweep.reports.run_diff import NotedRun, document
@@ -78,7 +79,7 @@ def _noted(folder: Path, row: TidyRow) -> NotedRun:
     with suppress(OSError, ValueError):
         directory = layout_folder(folder, required_text(row, "slug"))
         with suppress(OSError, ValueError):
-            script = bounded_text(directory / "job.sh")
+            script = without_secrets(bounded_text(directory / "job.sh"))
         log = Path(text_of(row, "log") or "")
         if log.suffix == ".log" and log.name == str(log):
             facts = bounded_text(directory / f"{log.stem}.provenance")

@@ -20,6 +20,10 @@ class LayoutError(NodesweepError):
         self.law = law
 
 
+class DamagedFileError(NodesweepError):
+    """A file that is not what nodesweep wrote, or none at all; the message names it and the way out."""
+
+
 class JournalError(NodesweepError):
     """A journal that cannot be read or does not make sense."""
 

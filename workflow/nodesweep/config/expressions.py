@@ -1,15 +1,19 @@
 """Conditions and templates over named values, in Jinja2's sandbox: hostile text can compute nothing harmful."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, meta, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.filters import do_round
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.common.text import plain
 
 from .layout_fields import LAYOUT_FIELDS
 
@@ -40,45 +44,95 @@ UNKNOWN = Unknown()
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox without what could eat the memory of the launcher: powers, and long texts from short ones."""
+    """The sandbox without what could eat the memory of the launcher: powers, huge numbers, texts made long."""
 
     intercepted_binops = frozenset(["**", "*", "%"])
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" or not all(isinstance(value, int | float | Unknown) for value in (left, right)):
             raise SecurityError(f"'{operator}' is not allowed between {left!r:.40} and {right!r:.40}")
-        return super().call_binop(context, operator, left, right)
+        result = super().call_binop(context, operator, left, right)
+        if isinstance(result, int) and abs(result) > _HIGHEST:
+            raise SecurityError(f"'{operator}' gives a number above {_HIGHEST:.0e}")
+        return result
 
 
-_ENVIRONMENT = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+def _round(value: Any, precision: Any = 0, method: str = "common") -> Any:
+    """Jinja's filter for a bearable number of digits: it computes a power of ten with as many."""
+    if not isinstance(precision, int) or abs(precision) > _MOST_DIGITS:
+        raise SecurityError(f"round takes a number of digits up to {_MOST_DIGITS}, not {precision!r:.40}")
+    return do_round(value, precision, method)  # type: ignore[arg-type]  # it checks the method itself
+
+
+_LONGEST_SOURCE, _LONGEST_RESULT = 1000, 100_000
+"""Characters of an expression, and of what a template gives."""
+_HIGHEST, _MOST_DIGITS, _DEEPEST = 10**30, 15, 100
+_ALLOWED = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.Expr, nodes.Helper)
+"""Nothing that gives a name to a value or repeats anything: so a result is no longer than its source times a value."""
+_FAILURES = (TemplateError, TypeError, ArithmeticError, ValueError, LookupError, AttributeError, RecursionError)
+"""What an expression can end with whose values are not as it takes them."""
+
+_ENVIRONMENT = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, optimized=False)
 _ENVIRONMENT.globals.clear()
 _FILTERS = ("abs", "default", "float", "int", "length", "lower", "max", "min", "round", "string", "trim", "upper")
-_ENVIRONMENT.filters = {name: _ENVIRONMENT.filters[name] for name in _FILTERS}
+_ENVIRONMENT.filters = {name: _ENVIRONMENT.filters[name] for name in _FILTERS} | {"round": _round}
 _ENVIRONMENT.tests["none"] = lambda value: value is None or value is UNKNOWN
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _one_line(error: BaseException) -> str:
+    return plain(str(error))
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what a parser or a compiler makes of a wrong or too deep text into a ConfigError."""
+    try:
+        yield
+    except TemplateError as error:
+        raise ConfigError(f"not a valid expression: {_one_line(error)}") from None
+    except (RecursionError, SyntaxError, MemoryError):  # of Python's own parser, which is given what Jinja makes of it
+        raise ConfigError("an expression nests too deep; write it with fewer parentheses") from None
 
 
 def _parsed(source: str) -> nodes.Template:
-    try:
+    if len(source) > _LONGEST_SOURCE:
+        raise ConfigError(f"an expression is {len(source)} characters long; at most {_LONGEST_SOURCE} are allowed")
+    with _refusing():
         return _ENVIRONMENT.parse(source)
-    except TemplateError as error:
-        raise ConfigError(f"not a valid expression: {_one_line(error)}") from None
 
 
 def _check_names(source: str, known: tuple[str, ...]) -> None:
     """Raise ConfigError for a Jinja2 source that does not parse, loops, or asks for unknown names."""
     tree = _parsed(source)
-    statement = next(tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import)), None)
-    if statement is not None:
-        raise ConfigError(f"a '{type(statement).__name__.lower()}' block is not allowed here; write an expression")
-    strange = next((node.name for node in tree.find_all(nodes.Filter) if node.name not in _FILTERS), None)
-    if strange is not None:
-        raise ConfigError(f"unknown filter '{strange:.40}'; there are {', '.join(_FILTERS)}")
-    if next(tree.find_all(nodes.Call), None) is not None:
-        raise ConfigError(f"a template calls nothing; there are names, operators and the filters {', '.join(_FILTERS)}")
+    with _refusing():
+        _check_tree(tree, known)
+
+
+def _all_nodes(tree: nodes.Template) -> list[nodes.Node]:
+    """The tree and all below it; raises RecursionError for one that is so deep that it takes seconds to compile."""
+    found: list[nodes.Node] = []
+    level: list[nodes.Node] = [tree]
+    for _ in range(_DEEPEST):
+        found += level
+        level = [below for node in level for below in node.iter_child_nodes()]
+        if not level:
+            return found
+    raise RecursionError
+
+
+def _check_tree(tree: nodes.Template, known: tuple[str, ...]) -> None:
+    for node in _all_nodes(tree):
+        if not isinstance(node, _ALLOWED):
+            name = type(node).__name__.lower().replace("assignblock", "set").replace("assign", "set")
+            raise ConfigError(f"a '{name}' block is not allowed here; write an expression")
+        if isinstance(node, nodes.Const) and node.value in (math.inf, -math.inf):
+            raise ConfigError("a number is too large to compute with; write a smaller one")
+        if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
+            raise ConfigError(f"unknown filter '{node.name:.40}'; there are {', '.join(_FILTERS)}")
+        if isinstance(node, nodes.Call):
+            raise ConfigError(
+                f"a template calls nothing; there are names, operators and the filters {', '.join(_FILTERS)}"
+            )
     unknown = sorted(meta.find_undeclared_variables(tree) - set(known))
     if unknown:
         raise ConfigError(f"unknown name '{unknown[0]}'; known here: {', '.join(known)}")
@@ -93,19 +147,18 @@ def compile_condition(source: str, names: tuple[str, ...] = LAYOUT_NAMES) -> Cal
     >>> compile_condition("tensor == 4 and pipeline > 1")({"tensor": 4, "pipeline": 2})
     True
     """
-    tree = _parsed("{{ (" + source + ") }}")
+    wrapped = "{{ (" + source + ") }}"
+    tree = _parsed(wrapped)
     if next(tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Call)), None) is not None:
         raise ConfigError("a condition compares fields; it calls and looks into nothing")
-    _check_names("{{ (" + source + ") }}", names)
-    try:
+    _check_names(wrapped, names)
+    with _refusing():
         evaluate = _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
-    except TemplateError as error:
-        raise ConfigError(f"not a valid expression: {_one_line(error)}") from None
 
     def condition(fields: Mapping[str, Any]) -> bool:
         try:
             return bool(evaluate(**fields))
-        except (TemplateError, TypeError, ArithmeticError, ValueError) as error:
+        except _FAILURES as error:
             raise ConfigError(f"cannot evaluate {source!r}: {_one_line(error)}") from None
 
     return condition
@@ -121,12 +174,16 @@ def compile_template(source: str) -> Callable[[Mapping[str, Any]], str]:
     '--nproc-per-node=8'
     """
     _check_names(source, WORD_NAMES)
-    template = _ENVIRONMENT.from_string(source)
+    with _refusing():
+        template = _ENVIRONMENT.from_string(source)
 
     def render(context: Mapping[str, Any]) -> str:
         try:
-            return template.render(**context)
-        except (TemplateError, TypeError, ArithmeticError, ValueError) as error:
+            text = template.render(**context)
+        except _FAILURES as error:
             raise ConfigError(f"cannot render {source!r}: {_one_line(error)}") from None
+        if len(text) > _LONGEST_RESULT:
+            raise ConfigError(f"cannot render {source!r}: it gives {len(text)} characters; at most {_LONGEST_RESULT}")
+        return text
 
     return render

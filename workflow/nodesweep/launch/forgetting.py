@@ -22,6 +22,8 @@ def forget(study: Study, slug: str, force: bool = False) -> str:
     study.layout(slug)
     path = study.journal(slug)
     state = journal.state(path)
+    if state.problem:
+        raise NodesweepError(f"{slug}: {state.problem}")
     if not state.is_open:
         raise NodesweepError(f"{slug}: no job of it is open, so that there is nothing to forget")
     job = Job(state.key, state.job_id, path.parent, state.site)

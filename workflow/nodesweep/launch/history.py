@@ -1,5 +1,6 @@
 """What the runs of a sweep have shown so far."""
 
+from nodesweep.common.errors import JournalError
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.results.measurement_file import measurement_of
 from nodesweep.results.terminal_record import TerminalRecord
@@ -13,7 +14,10 @@ def decisions_of(study: Study) -> Decisions:
     """What is known of a sweep by its files: calibrations, and how the runs of its layouts ended."""
     decisions = Decisions(study.sweep, study.layouts, read_calibrations(study))
     for slug in study.layouts:
-        ends = journal.records_in(journal.read(study.journal(slug)))
+        try:
+            ends = journal.records_in(journal.read(study.journal(slug)))
+        except JournalError:
+            continue  # told where its layout is asked for: it stands as unreadable
         for record in ends:
             decisions.ended(slug, ran_of(study, slug, record, timed=record is ends[-1] and decisions.searches))
     return decisions

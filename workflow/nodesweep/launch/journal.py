@@ -5,14 +5,15 @@ The events and what each says stand in `journal_events`.
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from nodesweep.common.errors import JournalError
-from nodesweep.common.files import sync_folder
+from nodesweep.common.errors import DamagedFileError, JournalError
+from nodesweep.common.files import json_value, open_regular, read_regular, sync_folder
 from nodesweep.common.launch_site import NOWHERE, LaunchSite
 from nodesweep.results.terminal_record import TerminalRecord
 
@@ -32,14 +33,18 @@ from .journal_events import (
     event_of,
 )
 
-JournalStatus = Literal["pending", "unclear", "running", "ended"]
+JournalStatus = Literal["pending", "unclear", "running", "ended", "unreadable"]
+_MOST_BYTES = 16 * 2**20
+_TRACE = re.compile(r".*-a\d{1,6}(-\w{1,8})?\.(started|exit|log)")
+"""Files of submissions that a launcher made, not of a script that was run by hand."""
 
 
 @dataclass(frozen=True)
 class State:
     """Where a layout stands by its journal.
 
-    `status`: "unclear" means a submission was begun and nothing more is known.
+    `status`: "unclear" means a submission was begun and nothing more is known, "unreadable" that nobody knows whether
+    one was, `problem` being what is wrong with the journal.
     `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`, `script_sha256`:
     what it was submitted with; `site`, `folder`: where, `folder` being the layout's own; `held`: why it does not start
     by itself; `silent`: who was asked in vain, where nobody knows anything of it; `hung`: whether it was cancelled as
@@ -61,6 +66,7 @@ class State:
     hung: bool = False
     asked: bool = False
     record: TerminalRecord | None = None
+    problem: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -72,8 +78,8 @@ def append(path: Path, event: JournalEvent) -> None:
     """Add one event and make it last; a line torn by an earlier crash is cut off first."""
     words = {"event": event.kind, "time": round(time.time(), 3), **event.to_dict()}
     line = json.dumps(words, ensure_ascii=False) + "\n"
-    created = not path.exists()
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    created = not os.path.lexists(path)
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "r+b") as file:
         file.seek(_whole_length(file.read()))
         file.truncate()
@@ -85,25 +91,57 @@ def append(path: Path, event: JournalEvent) -> None:
 
 
 def read(path: Path) -> list[JournalEvent]:
-    """All whole events; a torn last line was never written. Raises JournalError for a line that is no event."""
+    """All whole events; a torn last line was never written.
+
+    Raises JournalError for a line that is no event, for what is no file, and where there are files of runs beside none.
+    """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, _MOST_BYTES)
     except FileNotFoundError:
-        return []
+        data = b""
+    except DamagedFileError as error:
+        raise JournalError(str(error)) from None
     events = []
-    for number, line in enumerate(data[: _whole_length(data)].splitlines(), start=1):
+    for number, line in enumerate(data[: _whole_length(data)].split(b"\n")[:-1], start=1):
         try:
-            events.append(event_of(json.loads(line)))
-        except (ValueError, RecursionError):
+            events.append(event_of(json_value(line)))
+        except ValueError:
             raise JournalError(
                 f"{path}:{number}: is no journal event: {line[:80]!r}; take the line out if you know how the run ended"
             ) from None
+    if not events and (trace := _trace(path.parent)):
+        raise JournalError(
+            f"{path}: says nothing, while {trace} beside it tells of a run; bring it back, or move "
+            f"{path.parent} away if the layout is to run anew"
+        )
     return events
 
 
+def _trace(folder: Path) -> str:
+    """The name of a file that a submission left in a layout's folder; empty where there is none."""
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208  # a Path for each would take longer than the look
+    except OSError:  # no folder, no run: one that cannot be read is told by whoever writes into it
+        return ""
+    return next(
+        (name for name in names if _TRACE.fullmatch(name) or (name == "job.json" and _was_run(folder / name))), ""
+    )
+
+
+def _was_run(record: Path) -> bool:
+    """Whether a job.json tells of a run; one that is damaged tells nothing."""
+    try:
+        return TerminalRecord.from_json(read_regular(record, _MOST_BYTES)).was_run
+    except (FileNotFoundError, DamagedFileError, ValueError):
+        return False
+
+
 def state(path: Path) -> State:
-    """Where the layout of a journal stands."""
-    return state_in(path, read(path))
+    """Where the layout of a journal stands; "unreadable" where that cannot be read."""
+    try:
+        return state_in(path, read(path))
+    except JournalError as error:
+        return State("unreadable", problem=str(error))
 
 
 def state_in(path: Path, events: Iterable[JournalEvent]) -> State:
@@ -125,10 +163,10 @@ def _is_copied(path: Path, original: Path, key: str) -> bool:
     if original == path.parent.absolute():
         return False
     try:
-        return not original.samefile(path.parent) and key.encode() in (original / path.name).read_bytes()
+        return not original.samefile(path.parent) and key.encode() in read_regular(original / path.name, _MOST_BYTES)
     except FileNotFoundError:
         return False
-    except OSError:  # it is there, and not ours to read
+    except (OSError, DamagedFileError):  # it is there, and not ours to read
         return True
 
 

@@ -1,11 +1,13 @@
 """What a journal can say: one class an event, its fields in the order they are written in."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from nodesweep.common.launch_site import LaunchSite
 from nodesweep.results.terminal_record import TerminalRecord
+from nodesweep.schedulers.markers import LAST_TIME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,12 @@ class RerunAsked(JournalEvent):
     kind = "rerun"
 
 
+_SHAPES = {
+    "key": re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]{0,99})?"),
+    "job_id": re.compile(r"(?:(?=\D*\d)[A-Za-z0-9][A-Za-z0-9_.@:;\[\]-]{0,127})?"),
+}
+"""What becomes the name of a file or a word of a command; no option, and no word such as `all` for many jobs."""
+_HIGHEST = {"attempt": 10**6, "silent_seconds": 10**10, "elapse_limit_seconds": 10**10}
 _CLASSES: dict[str, type[JournalEvent]] = {event.kind: event for event in JournalEvent.__subclasses__()}
 
 
@@ -150,7 +158,9 @@ def event_of(value: object) -> JournalEvent:
     if event is None or not isinstance(value, Mapping):
         raise ValueError("no event of a journal")
     time = value.get("time")
-    known: dict[str, Any] = {"time": time if isinstance(time, int | float) else None}
+    if not (time is None or (_is_number(time) and 0 <= time < LAST_TIME)):
+        raise ValueError(f"time is {time!r:.40}")
+    known: dict[str, Any] = {"time": time}
     for field in fields(event):
         if field.name in value and field.name != "time":
             known[field.name] = _read(field.name, value[field.name])
@@ -160,13 +170,19 @@ def event_of(value: object) -> JournalEvent:
         raise ValueError(str(error)) from None
 
 
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _read(name: str, value: object) -> object:
-    """A field of an event; raises ValueError for a value of another type than is written."""
+    """A field of an event; raises ValueError for a value of another type than is written, or out of its bounds."""
     if name == "record":
         return TerminalRecord.from_dict(value)
-    if name in ("attempt", "silent_seconds", "elapse_limit_seconds"):
-        if isinstance(value, int) or (value is None and name == "elapse_limit_seconds"):
+    if name in _HIGHEST:
+        if value is None and name == "elapse_limit_seconds":
+            return None
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _HIGHEST[name]:
             return value
-    elif isinstance(value, str):
+    elif isinstance(value, str) and (name not in _SHAPES or _SHAPES[name].fullmatch(value)):
         return value
     raise ValueError(f"{name} is {value!r:.40}")

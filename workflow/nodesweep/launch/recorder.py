@@ -1,8 +1,10 @@
 """What is kept of a run that has ended: its log is read once, for its outcome and its measurement."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.files import write_atomic
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reader import read_log
@@ -36,9 +38,14 @@ class Recorder:
         self._unmeasured: list[_UnmeasuredRun] = []
 
     def end(self, slug: str, job: Job, end: End) -> TerminalRecord:
-        """Decide the outcome of a job whose output has been collected, and write it into the journal."""
+        """Decide the outcome of a job whose output has been collected, and write it into the journal.
+
+        Raises DamagedFileError for a journal that cannot be read.
+        """
         path = self._study.journal(slug)
         state = journal.state(path)
+        if state.problem:
+            raise DamagedFileError(state.problem)
         log = job.directory / f"{job.key}.log"
         layout = self._study.layouts.get(slug)
         meant = layout or self._study.sweep
@@ -55,7 +62,8 @@ class Recorder:
         """Write measurement.json of the runs that have ended, for which `nodesweep measure` would read logs again."""
         while self._unmeasured:
             ended = self._unmeasured.pop()
-            measured_from(self._study, self._study.layouts[ended.slug], ended.record, ended.reading)
+            with suppress(OSError):  # `nodesweep measure` makes it again, and says what stands in the way
+                measured_from(self._study, self._study.layouts[ended.slug], ended.record, ended.reading)
 
     def write_final_records(self, finished: Iterable[Finished]) -> None:
         """Write job.json of the layouts that need no more runs."""

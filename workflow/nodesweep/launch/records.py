@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nodesweep.common.errors import DamagedFileError
+from nodesweep.common.files import read_regular
 from nodesweep.common.outcomes import is_result
 from nodesweep.results.outcome import Verdict
 from nodesweep.results.terminal_record import TerminalRecord
@@ -14,6 +16,7 @@ from . import journal
 from .decisions import NotRun
 from .journal import State
 
+_MOST_BYTES = 2**20
 HELD = "held"
 """Where a layout stands whose job nobody knows anything of."""
 WAY_OUT = "find out whether it still runs; once it does not: nodesweep forget %s"
@@ -73,18 +76,20 @@ def forgotten_record(slug: str, state: State, reason: str) -> TerminalRecord:
 
 
 def read_record(path: Path) -> TerminalRecord | None:
-    """The terminal record in a job.json; None where there is no file. Raises ValueError for a damaged one."""
+    """The terminal record in a job.json; None where there is no file. Raises DamagedFileError."""
     try:
-        return TerminalRecord.from_json(path.read_text(errors="replace"))
+        return TerminalRecord.from_json(read_regular(path, _MOST_BYTES))
     except FileNotFoundError:
         return None
+    except ValueError:
+        raise DamagedFileError(f"{path}: is no terminal record; take it away, it is written again") from None
 
 
 def phase_of(study: Study, slug: str, state: State) -> tuple[str, TerminalRecord | None]:
     """Where a layout with this state of its journal stands, and the terminal record that holds for it.
 
-    "pending", "queued", "running", "held" (nobody knows anything of its job) or "ended"; or the outcome of a layout
-    that is not to be run, whose record says why.
+    "pending", "queued", "running", "held" (nobody knows anything of its job), "unreadable" (nobody knows whether there
+    is one) or "ended"; or the outcome of a layout that is not to be run, whose record says why.
     """
     if state.status == "pending" and not state.asked and (record := _not_run(study.record(slug))) is not None:
         return record.outcome, record
@@ -107,7 +112,7 @@ def _not_run(path: Path) -> TerminalRecord | None:
     """The record of a layout that is not to be run; None where job.json is missing, damaged, or of a run."""
     try:
         record = read_record(path)
-    except ValueError:
+    except DamagedFileError:
         return None
     return record if record is not None and not record.was_run else None
 
@@ -126,7 +131,7 @@ def final_outcomes(study: Study) -> dict[str, str]:
     for slug in study.layouts:
         try:
             record = read_record(study.record(slug))
-        except ValueError:
+        except DamagedFileError:
             continue  # damaged: it is written again from the journal
         if record is not None and record.was_run and not needs_run(study, record):
             found[slug] = record.outcome

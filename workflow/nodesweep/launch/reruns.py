@@ -1,6 +1,6 @@
 """Which finished layouts run again."""
 
-from nodesweep.common.errors import LockError, NodesweepError
+from nodesweep.common.errors import DamagedFileError, LockError, NodesweepError
 from nodesweep.common.lock import SweepLock
 from nodesweep.schedulers.job_script import is_script_of
 from nodesweep.sweep.study import Study
@@ -27,8 +27,8 @@ def withdraw_records(study: Study) -> None:
         path = study.record(slug)
         try:
             record = read_record(path)
-        except ValueError:
-            path.unlink()  # damaged: it is written again from the journal
+        except DamagedFileError:
+            path.unlink()  # it is written again from the journal
             continue
         if record is None:
             continue
@@ -60,6 +60,8 @@ def request_rerun(study: Study, slug: str) -> None:
     phase, state, record = read_phase(study, slug)
     if state.is_open:
         raise NodesweepError(f"{slug} was submitted and has not been seen to end; let a launcher finish it first")
+    if state.problem:
+        raise NodesweepError(state.problem)
     if phase == "ended" or (record is not None and not record.was_run):
         journal.append(study.journal(slug), RerunAsked())
     study.record(slug).unlink(missing_ok=True)

@@ -5,14 +5,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.outcomes import RETRIED, is_result
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job, Scheduler
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .canary import Canary, not_submitted_record
 from .decisions import Decisions, NotRun
 from .eta import OpenRun, RunTimes, time_left
 from .forecasts import ExpectedRun
@@ -63,6 +66,7 @@ class Runner:
         self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
+        self._canary = Canary(study, scheduler, policy.canary)
 
     @property
     def running(self) -> list[Job]:
@@ -91,6 +95,10 @@ class Runner:
         scheduler = self._study.sweep.machine.scheduler
         for path in sorted(self._study.folder.glob("layouts/*/journal.jsonl")):
             state, slug = journal.state(path), path.parent.name
+            if state.record is not None:
+                self._canary.ended(state.record, earlier=True)
+            if state.problem and slug not in self._study.layouts:
+                self._tell(f"{slug}: {state.problem}")
             if not state.is_open:
                 continue
             if state.scheduler not in ("", scheduler):
@@ -104,14 +112,10 @@ class Runner:
 
     def _take_over(self, slug: str, state: State, folder: Path) -> None:
         """Watch a submission of an earlier launcher, or another one; by its key alone where its id is none."""
-        job_id = state.job_id
-        if job_id and not re.fullmatch(self._scheduler.job_ids, job_id):
-            name = self._study.sweep.machine.scheduler
-            self._tell(
-                f"{slug}: {job_id!r:.60} in its journal is no job of {name}; its job is looked for by {state.key}"
-            )
-            job_id = ""
-        job = Job(state.key, job_id, folder, state.site)
+        job = Job(state.key, state.job_id, folder, state.site)
+        if job.id and not re.fullmatch(self._scheduler.job_ids, job.id):
+            self._tell(f"{slug}: {job.id!r:.60} in its journal is no id of a job; looking for it by its key")
+            job = replace(job, id="")
         self._open[slug] = Submission(slug, job, adopted=True, silent=state.silent)
 
     def add(self, slugs: list[str]) -> None:
@@ -123,6 +127,7 @@ class Runner:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
         with self._step_lock:
             finished = self._look() if self._open and self._watcher.due else []
+            finished += self._hold_back()
             with self._tell.counted(min(self._free_places, len(self._waiting))):
                 finished += self._submit_waiting()
             finished += self._leave_silent()
@@ -157,12 +162,14 @@ class Runner:
                     finished += self._take_note(over)
                 case JobEnded():
                     finished += self._ended(over)
+        self._canary.look(self._open.values())
         return finished
 
     @property
     def _free_places(self) -> int:
         """How many more jobs may be queued or running."""
-        return self._places - sum(one.takes_place for one in self._open.values())
+        free = self._places - sum(one.takes_place for one in self._open.values())
+        return 0 if self._canary.alarm else self._canary.places(self._open.values(), free)
 
     def _take_note(self, over: Settled) -> list[Finished]:
         """Somebody else brought a submission to an end: its layout stands where its journal says."""
@@ -171,10 +178,23 @@ class Runner:
         self._watcher.forget(over.submission.job)
         if slug not in self._handed:
             return []
+        if over.state.problem:
+            return [self._hold(slug, over.state.problem)]
         if over.state.status == "ended" and record is not None:
             return [self._finish(slug, record)]
         self.add([slug])
         return []
+
+    def _hold_back(self) -> list[Finished]:
+        """Leave what waits to the user where the first runs have shown that it would fail as well."""
+        if not self._canary.alarm or not len(self._waiting):
+            return []
+        slugs = []
+        while (slug := self._waiting.pop()) is not None:
+            slugs.append(slug)
+        alarm, way_out = self._canary.alarm, "mend that and give the same command again; --nodesweep-canary 0 runs all"
+        self._tell(f"{alarm}; the {len(slugs)} others wait: {way_out}")
+        return [self._finish(slug, not_submitted_record(slug, alarm), way_out, quiet=True) for slug in slugs]
 
     def _leave_silent(self) -> list[Finished]:
         """Leave layouts whose jobs nobody knows anything of to the user, once nothing else is left to do."""
@@ -218,8 +238,12 @@ class Runner:
     def _settle(self, over: JobEnded) -> list[Finished]:
         """Record an end; after a failure that was not its own, the layout is submitted again."""
         submission, slug = over.submission, over.submission.slug
-        record = self._record(slug, over.job, over.end)
+        try:
+            record = self._record(slug, over.job, over.end)
+        except DamagedFileError as error:
+            return self._take_note(Settled(submission, State("unreadable", problem=str(error))))
         del self._open[slug]
+        self._canary.ended(record)
         self._learn(slug, record)
         self._watcher.forget(over.job)
         if slug not in self._handed:
@@ -245,7 +269,9 @@ class Runner:
                 continue
             state = journal.state(self._study.journal(slug))
             tried_here = self._tried[slug] > 0
-            if state.is_open:  # submitted meanwhile, by another launcher
+            if state.problem:  # nobody knows whether it runs
+                finished.append(self._hold(slug, state.problem))
+            elif state.is_open:  # submitted meanwhile, by another launcher
                 self._take_over(slug, state, self._study.directory(slug))
             elif (
                 state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record)
@@ -270,7 +296,10 @@ class Runner:
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout; a refusal is its end."""
-        made = self._submitter.submit(slug, state, others=bool(self._open))
+        try:
+            made = self._submitter.submit(slug, state, others=bool(self._open))
+        except DamagedFileError as error:
+            return [self._hold(slug, str(error))]
         if isinstance(made, RefusedSubmission):
             return self._refused(slug, made)
         if made is None:
@@ -306,10 +335,15 @@ class Runner:
             return None
         return self._decisions.forecasts.expected_run(slug)
 
-    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "") -> Finished:
-        """Report a layout."""
+    def _hold(self, slug: str, problem: str) -> Finished:
+        """Report a layout whose files do not tell whether it runs: it is not submitted."""
+        return self._finish(slug, held_record(slug, problem), "the next run looks again")
+
+    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "", quiet: bool = False) -> Finished:
+        """Report a layout; `quiet`: it has been told of with others."""
         final = not needs_run(self._study, record)
         self._done.add(slug)
         self._outcomes[record.outcome] += 1
-        self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
+        if not quiet:
+            self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final and not way_out, way_out)

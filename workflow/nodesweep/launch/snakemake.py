@@ -2,25 +2,25 @@
 
 For the rest the plugins and the Snakefile use what Snakemake documents. What stands here, and why:
 
-- `check_command_line` reads the command line while Snakemake makes the executor's settings. There is no later moment:
-  then Snakemake reads the config files itself, names neither file nor line of broken YAML, and runs code in a file that
-  asks for its YAML extension.
+- `check_command_lines` steps between Snakemake's parser and what follows it: then Snakemake reads the config files
+  itself, names neither file nor line of broken YAML, and runs code in a file that asks for its YAML extension. The
+  registry of executors is asked for its options by the parser, whatever executor is chosen; once that has read the
+  command line, options of profiles, of SNAKEMAKE_PROFILE and in their short forms are all in one place.
 - `_chosen` keeps the executor's `machine` for the Snakefile: Snakemake hands an executor's settings to the executor
   alone, after the Snakefile was read (`DAGApi.execute_workflow`).
 - `lift_job_rate`: there is no option for no limit of jobs per timespan, and with one Snakemake goes through all ready
   jobs each timespan, and keeps its process alive for another one after its work is done.
 - `layouts_to_run` and `tabulate_after_failure` ask Snakemake's workflow for what its interfaces do not have.
-- `interrupt_on_sigterm` takes SIGTERM from Snakemake's scheduler, which would answer it by waiting for the whole sweep.
+- `interrupt_on_signals` takes SIGTERM from Snakemake's scheduler, which would answer it by waiting for the whole sweep.
 - `CHATTER`: Snakemake tells its remarks apart by no event, so that their words must do.
 """
 
-import argparse
 import json
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,9 +28,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
+
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import file_error_message
-from nodesweep.config.loader import load_sweep
+from nodesweep.config.loader import load_sweep, read_yaml
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 from .reruns import withdraw_records
@@ -95,21 +97,75 @@ class _Chosen:
 _chosen = _Chosen()
 
 
-def check_command_line(words: list[str], machine: str) -> None:
-    """Check the sweep a snakemake command line names before Snakemake reads its files in its own way.
+class _Arguments(Protocol):
+    """What is used of a parsed command line of Snakemake, profiles included."""
 
-    `machine`: the profile's, or empty. Raises NodesweepError, or ValueError for a --config that is no KEY=VALUE.
+    snakefile: object
+    executor: str | None
+    configfile: Iterable[Path]
+    config: list[str] | None
+
+
+def check_command_lines() -> None:
+    """Have the sweep of each snakemake command line checked before Snakemake reads its files in its own way.
+
+    Other workflows, whose Snakefile knows nothing of nodesweep, are left alone.
     """
-    _chosen.executor, _chosen.machine = True, machine
-    from snakemake.cli import parse_config  # it imports the executor plugins, which import this module
+    make_options = ExecutorPluginRegistry.register_cli_args
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--configfile", "--configfiles", nargs="*", action="extend", type=Path, default=[])
-    parser.add_argument("--config", "-C", nargs="*", action="extend", default=[])
-    named = parser.parse_known_args(words)[0]
-    if named.configfile:
-        paths = tuple(str(path.absolute()) for path in named.configfile)
-        _study(paths, _overrides(paths, parse_config(named.config)))
+    def before_parsing(registry: object, parser: object) -> None:
+        make_options(registry, parser)
+        cli: Any = sys.modules["snakemake.cli"]
+        if not hasattr(cli.args_to_api, "checks"):
+            cli.args_to_api = _checked(cli)
+
+    ExecutorPluginRegistry.register_cli_args = before_parsing
+
+
+def _checked(cli: Any) -> Callable[[_Arguments, object], object]:
+    """What takes the place of Snakemake's `args_to_api`."""
+    go_on = cli.args_to_api
+
+    def checked(arguments: _Arguments, parser: object) -> object:
+        if _is_ours(cli.resolve_snakefile(arguments.snakefile, allow_missing=True)):
+            try:
+                _check(arguments, cli.parse_config)
+            except NodesweepError as error:
+                print(f"Error: {error}", file=sys.stderr)
+                return False
+        return go_on(arguments, parser)
+
+    checked.checks = True  # type: ignore[attr-defined]
+    return checked
+
+
+def _is_ours(snakefile: object) -> bool:
+    """Whether a Snakefile is nodesweep's, a copy of it, or one that includes it."""
+    try:
+        return isinstance(snakefile, str | Path) and b"nodesweep" in Path(snakefile).read_bytes()
+    except OSError:
+        return False  # Snakemake says what is wrong with it
+
+
+def _check(arguments: _Arguments, parse_config: Callable[[list[str] | None], dict[str, Any]]) -> None:
+    """Load the sweep of a command line; raises NodesweepError."""
+    if arguments.executor == "nodesweep":
+        machine = getattr(arguments, "nodesweep_machine", "")
+        choose_executor(machine if isinstance(machine, str) else "")  # an option that is left out has a mark of its own
+    paths = tuple(str(Path(path).absolute()) for path in arguments.configfile)
+    for path in paths:
+        read_yaml(Path(path))
+    try:
+        config = parse_config(arguments.config)
+    except ValueError as error:  # a --config that is no KEY=VALUE
+        raise NodesweepError(str(error)) from None
+    if paths:
+        _study(paths, _overrides(paths, config))
+
+
+def choose_executor(machine: str) -> None:
+    """Note that nodesweep's own executor was asked for; `machine`: the profile's, or empty."""
+    _chosen.executor, _chosen.machine = True, machine
 
 
 def study_of(workflow: SnakemakeWorkflow) -> Study:
@@ -161,9 +217,11 @@ def lift_job_rate(workflow: SnakemakeWorkflow) -> None:
     workflow.scheduling_settings.max_jobs_per_timespan = None
 
 
-def interrupt_on_sigterm() -> None:
-    """Have SIGTERM end the launcher as Ctrl-C does."""
+def interrupt_on_signals() -> None:
+    """Have SIGTERM end the launcher as Ctrl-C does, and SIGHUP, when its terminal closes, unless `nohup` shields it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def _command(workflow: SnakemakeWorkflow) -> list[str]:

@@ -1,12 +1,12 @@
 """Looks at a sweep's files again and again, reading only what has changed; writes nothing and starts nothing."""
 
-import json
 import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nodesweep.common.errors import JournalError
+from nodesweep.common.lock import read_holder
 from nodesweep.common.outcomes import is_result
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
@@ -102,18 +102,15 @@ class StatusReader:
     @property
     def at_once(self) -> int | None:
         """How many jobs the last launcher had queued or running at once, where it has said so."""
-        try:
-            said = json.loads((self._study.folder / ".lock").read_text())["jobs_at_once"]
-            return said if isinstance(said, int) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        holder = read_holder(self._study.folder)
+        return holder.jobs_at_once if holder else None
 
     @property
     def others(self) -> int:
         """How many layouts have run here that this config does not hold."""
         try:
             names = [name for name in os.listdir(self._study.folder / "layouts") if name not in self._journals]  # noqa: PTH208
-        except FileNotFoundError:
+        except OSError:
             return 0
         return sum((self._study.folder / "layouts" / name / "journal.jsonl").exists() for name in names)
 
@@ -159,8 +156,6 @@ class StatusReader:
         return self._running(submitted, seen.state, now) if phase == "running" else _queued(submitted, seen.state, now)
 
     def _read(self, slug: str, stamp: FileStamp) -> _JournalSeen:
-        if stamp is None:
-            return _JournalSeen(None)
         try:
             events = journal.read(Path(self._journals[slug]))
         except JournalError as error:
@@ -234,7 +229,7 @@ def _stamp(path: str) -> FileStamp:
     try:
         # A Path for each of 10,000 files at each look would take longer than the look.
         status = os.stat(path)  # noqa: PTH116
-    except FileNotFoundError:
+    except OSError:  # what is wrong with it is told when it is read
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
 
@@ -242,5 +237,5 @@ def _stamp(path: str) -> FileStamp:
 def _changed(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return None

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 
 from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.files import read_regular
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import Job, Scheduler
@@ -21,6 +22,9 @@ from .submission import Submission
 from .submit_limits import SubmitLimits
 
 NONCE_LETTERS = 4
+
+_MOST_BYTES = 16 * 2**20
+"""Of a job script."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,11 @@ class Submitter:
     def submit(self, slug: str, state: State, others: bool) -> Submission | RefusedSubmission | None:
         """Submit a layout whose journal is in this state; None where the scheduler does not take it for now.
 
-        `others`: whether other jobs of the study are queued or running.
+        `others`: whether other jobs of the study are queued or running. Raises
+        DamagedFileError where its files are no files, or cannot be written.
         """
         script, path = self._study.script(slug), self._study.journal(slug)
-        text = script.read_bytes()
+        text = read_regular(script, _MOST_BYTES)
         self._tell_unheeded(text.decode(errors="replace"))
         attempt = state.attempt + 1
         try:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nodesweep.common.errors import SchedulerAway
+from nodesweep.common.errors import DamagedFileError, SchedulerAway
 from nodesweep.schedulers.base import End, Job, Scheduler, Sighting
 from nodesweep.schedulers.markers import end_marker, has_started, revoke
 from nodesweep.sweep.study import Study
@@ -95,13 +95,19 @@ class Watcher:
         missing = len(submissions) - len(seen)
         with self._tell.counted(max(ended, held, missing, sum(one.adopted for one in submissions))):
             for submission in submissions:
-                sighting = seen.get(submission.job.key)
-                if sighting is None:
-                    yield from self._missing(submission)
-                elif sighting.end is not None:
-                    yield JobEnded(submission, _with_id(submission.job, sighting.id), _paused(submission, sighting.end))
-                else:
-                    self._alive(submission, sighting)
+                try:
+                    yield from self._looked_at(submission, seen.get(submission.job.key))
+                except DamagedFileError as error:
+                    yield Settled(submission, State("unreadable", problem=str(error)))
+
+    def _looked_at(self, submission: Submission, sighting: Sighting | None) -> Iterator[Over]:
+        """Note what is new about one submission. Raises DamagedFileError where that cannot be noted."""
+        if sighting is None:
+            yield from self._missing(submission)
+        elif sighting.end is not None:
+            yield JobEnded(submission, _with_id(submission.job, sighting.id), _paused(submission, sighting.end))
+        else:
+            self._alive(submission, sighting)
 
     def _alive(self, submission: Submission, sighting: Sighting) -> None:
         """Note what is new about a job that has not ended."""

@@ -1,17 +1,21 @@
 """How the last run of a layout ended: what job.json, the journal's `ended` event and measurement.json say of it."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from nodesweep.common.files import json_value
 from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.performance.cost import node_hours
 from nodesweep.schedulers.base import Usage
 
 SCHEMA = 1
+_HIGHEST = 2**63
+"""Bound of numbers in files: what a column of the table can hold."""
 NOTHING_COUNTED = Usage()
 _OF_A_JOB = (
     "scheduler",
@@ -93,7 +97,8 @@ class TerminalRecord:
         if not isinstance(value, Mapping) or not isinstance(value.get("outcome"), str):
             raise ValueError("a terminal record is an object with an outcome")
         return cls(
-            **{name: _text(value.get(name)) for name in _TEXTS},
+            **{name: _text(value.get(name)) for name in _TEXTS if name != "log"},
+            log=_file_name(value.get("log")),
             schema=_whole(value.get("schema")) or SCHEMA,
             attempt=_whole(value.get("attempt")),
             exit_code=_whole(value.get("exit_code")),
@@ -105,9 +110,9 @@ class TerminalRecord:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> "TerminalRecord":
+    def from_json(cls, text: str | bytes) -> "TerminalRecord":
         """The record in the text of a job.json; raises ValueError for a text that is none."""
-        return cls.from_dict(json.loads(text))
+        return cls.from_dict(json_value(text))
 
 
 _TEXTS = tuple(name for name, field in TerminalRecord.__dataclass_fields__.items() if field.type is str)
@@ -132,17 +137,24 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _file_name(value: object) -> str:
+    """The name of a file in a folder; empty for a path that leads out of it."""
+    name = _text(value)
+    return name if name not in (".", "..") and "/" not in name and "\0" not in name else ""
+
+
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _HIGHEST else None
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HIGHEST
+    return value if known and isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _time(value: object) -> str | None:
-    """A time as it was written; None for what is no ISO 8601."""
+    """A time as it was written; None for what is no ISO 8601, or no time of a computer."""
     try:
-        return value if isinstance(value, str) and datetime.fromisoformat(value) else None
-    except ValueError:
+        return value if isinstance(value, str) and datetime.fromisoformat(value).timestamp() >= 0 else None
+    except (ValueError, OverflowError):
         return None

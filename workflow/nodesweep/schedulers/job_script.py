@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from nodesweep.common import secrets
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import compile_template
 from nodesweep.config.layout_fields import PARALLEL
@@ -108,6 +109,9 @@ def provenance_script() -> str:
     return _template(f"{PROVENANCE}.j2").render(
         node_file_variables=[row.node_file_variable for row in rows if row.node_file_variable],
         nodes_variables=[row.nodes_variable for row in rows if row.nodes_variable],
+        secret_names=secrets.NAMES,
+        secret_look=secrets.LOOK,
+        left_out=secrets.LEFT_OUT,
     )
 
 

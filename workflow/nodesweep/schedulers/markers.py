@@ -5,19 +5,22 @@ a launcher that gives the submission up (`revoke`). Whoever comes second stands 
 appears, and whatever its scheduler says.
 """
 
-import json
 import os
 import signal
 import tempfile
 from pathlib import Path
 
-from nodesweep.common.files import sync_folder
+from nodesweep.common.errors import DamagedFileError
+from nodesweep.common.files import json_value, read_regular, sync_folder
 from nodesweep.common.outcomes import Cause
 
 from .base import End
 
 _SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 _REVOKED = "revoked"
+_MOST_BYTES = 2**16
+LAST_TIME = 253402300800
+"""Seconds since the epoch at which the year 10000 begins."""
 CAUSES: frozenset[Cause] = frozenset({"time_limit", "cancelled", "lost"})
 """Causes that an end marker may give, whoever runs the job."""
 
@@ -49,8 +52,8 @@ def has_started(directory: Path, key: str) -> bool:
 def _text(path: Path) -> str:
     """What a mark says; nothing where a network file system does not show it yet."""
     try:
-        return path.read_text(errors="replace").strip()
-    except FileNotFoundError:
+        return read_regular(path, _MOST_BYTES).decode(errors="replace").strip()
+    except (FileNotFoundError, DamagedFileError):
         return ""
 
 
@@ -58,18 +61,23 @@ def end_marker(directory: Path, key: str) -> End | None:
     """The end as the job script itself recorded it; None where it left no marker, or only the beginning of one."""
     path = directory / f"{key}.exit"
     try:
-        text = path.read_text()
-        if not text.endswith("\n"):
+        text = read_regular(path, _MOST_BYTES)
+        if not text.endswith(b"\n"):
             return None
-        marker = json.loads(text)
+        marker = json_value(text)
+        if not isinstance(marker, dict):
+            raise TypeError("no object")
         exit_code, cause = int(marker["exit_code"]), None
+        started, ended = float(marker["started"]), float(marker["ended"])
+        if not (0 <= exit_code < 256 and 0 <= started < LAST_TIME and 0 <= ended < LAST_TIME):
+            raise ValueError("no exit code and times")
         if marker["cause"] == "time_limit":
             cause = "time_limit"
         elif exit_code in _SIGNALLED and marker["returned"] is None:  # the script itself, not its launch
             cause = "cancelled"
         state = f"exit code {exit_code}" + (f", {cause.replace('_', ' ')}" if cause else "")
-        return End(exit_code, cause, state, float(marker["started"]), float(marker["ended"]))
+        return End(exit_code, cause, state, started, ended)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, DamagedFileError):
         return End(None, "lost", f"{path.name} is damaged")

@@ -91,8 +91,9 @@ class Pbs(Batch):
         """One qstat for all jobs, after a qselect for each that has no id."""
         ids = [found for job in askable(jobs, self.job_ids) for found in ([job.id] if job.id else self._named(job.key))]
         listed = self._qstat(ids) if ids else {}
-        by_name = {attributes.get("Job_Name"): (job_id, attributes) for job_id, attributes in listed.items()}
-        return {job.key: self._sighting(job, *by_name[job.key]) for job in jobs if job.key in by_name}
+        by_name = {attributes.get("Job_Name"): job_id for job_id, attributes in listed.items()}
+        found = {job: by_name.get(job.key) or _renamed(job, listed) for job in jobs}
+        return {job.key: self._sighting(job, job_id, listed[job_id]) for job, job_id in found.items() if job_id}
 
     def cancel(self, jobs: list[Job]) -> None:
         """One qdel for all; raises SchedulerAway where the server does not answer."""
@@ -147,6 +148,12 @@ class Pbs(Batch):
         del self._ended_since[job.key]
         end = _end(word, comment, attributes, end_marker(job.directory, job.key))
         return Sighting(job_id, "ended", end.state, end)
+
+
+def _renamed(job: Job, listed: dict[str, Attributes]) -> str:
+    """The id of a job that somebody gave another name: by its log; empty where it is not listed, or not this one."""
+    path = listed.get(job.id, {}).get("Output_Path", "")
+    return job.id if path.endswith(f"/{job.key}.log") else ""
 
 
 def _end(word: str, comment: str, attributes: Attributes, marker: End | None) -> End:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from textwrap import dedent
 from typing import Literal
 
+from nodesweep.common.secrets import without_secrets
 from nodesweep.common.text import plain, visible, without_escapes
 from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.launch.journal_events import Adopted, Ended, Intent, JournalEvent, Submitted
@@ -70,8 +71,8 @@ def panel(row: TidyRow, files: LayoutFiles, prediction: str, traces: Sequence[st
         PanelSection("Where its numbers come from", "text", visible("\n".join((*_source(row), *traces)))),
         PanelSection("Journal", "list", list(journal_lines(files.events))),
         *_provenance(files.facts),
-        PanelSection(plain(log_title), "text", tail(files.log_end, files.log_whole)),
-        PanelSection("Script, job.sh", "text", visible(files.script)),
+        PanelSection(plain(log_title), "text", without_secrets(tail(files.log_end, files.log_whole))),
+        PanelSection("Script, job.sh", "text", without_secrets(visible(files.script))),
     ]
     return [section.to_json() for section in found if section.data]
 
@@ -143,6 +144,6 @@ def _provenance(facts: Iterable[tuple[str, str, str]]) -> Iterable[PanelSection]
     """A section of the panel for each of the facts."""
     found: dict[str, list[tuple[str, str]]] = {}
     for section, name, value in facts:
-        found.setdefault(section, []).append((plain(name), plain(value, _MOST_CHARACTERS)))
+        found.setdefault(section, []).append((plain(name), plain(without_secrets(value), _MOST_CHARACTERS)))
     for section, pairs in found.items():
         yield PanelSection(plain(f"Where it ran: {section}"), "facts", pairs)
