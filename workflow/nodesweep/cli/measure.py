@@ -1,23 +1,30 @@
 """Read all logs and records into results.csv."""
 
 import argparse
+from collections.abc import Sequence
 
-from nodesweep.common.errors import NodesweepError
+from nodesweep.common.errors import LockError, NodesweepError
 from nodesweep.common.files import write_atomic
+from nodesweep.common.lock import SweepLock
 from nodesweep.config.tidy_row import TidyRow, required_text
 from nodesweep.importers.job_logs import Ingested
 from nodesweep.importers.markdown import Imported
 from nodesweep.launch.records import read_phase
+from nodesweep.launch.rereading import keep_verdict
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.results.measurement_file import measurement_of
 from nodesweep.results.metrics import Basis
 from nodesweep.results.results_file import write_results
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, explained
+from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.study import Study
 
 from .arguments import add_sweep_options
 from .common import study_of
+
+MOST_TOLD = 10
+"""Changed verdicts that are told one by one."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read what has changed, fit the calibrations, and write the tidy table."""
     study = study_of(options)
-    runs = []
+    runs, anew = [], []
     for slug, layout in study.layouts.items():
         phase, _, record = read_phase(study, slug)
         measurement = measurement_of(study, layout, record) if record else None
-        runs.append(LayoutRun(layout, phase, record, measurement))
+        if record and measurement and record != measurement.record:
+            anew.append((record, measurement.record))
+        runs.append(LayoutRun(layout, phase, measurement.record if measurement else record, measurement))
+    _keep(study, anew)
     foreign = _taken_in(study)
     study.folder.mkdir(parents=True, exist_ok=True)
     calibrations = calibrations_of(study.sweep, runs, foreign)
@@ -42,6 +52,27 @@ def run(options: argparse.Namespace) -> None:
     table = build(runs, [row for rows in foreign.values() for row in rows])
     basis = Basis(study.sweep, study.layouts, calibrations)
     write_results(study.folder, explained(table, basis))
+
+
+def _keep(study: Study, verdicts: Sequence[tuple[TerminalRecord, TerminalRecord]]) -> None:
+    """Tell of runs whose verdict is another than before, and note it for launchers and status.
+
+    While a launcher works on the sweep the journals are its own: they are left alone, and the next look notes it.
+    """
+    if not verdicts:
+        return
+    for before, now in verdicts[:MOST_TOLD]:
+        print(f"{now.slug}: {before.verdict} before, {now.verdict} by its log as it is read now: {now.evidence}")
+    if len(verdicts) > MOST_TOLD:
+        print(f"and {len(verdicts) - MOST_TOLD} others")
+    try:
+        lock = SweepLock(study.folder)
+    except LockError:
+        print("a launcher works on the sweep: job.json and journals will say so after the next look")
+        return
+    for before, now in verdicts:
+        keep_verdict(study, before, now)
+    lock.release()
 
 
 def _taken_in(study: Study) -> dict[str, list[TidyRow]]:

@@ -53,7 +53,9 @@ class WaitingLayouts:
                 self._heaps[lane] = [(self._rank(slug), count, slug) for _, count, slug in heap]
                 heapq.heapify(self._heaps[lane])
 
-    def clear(self) -> None:
-        """Let nobody wait."""
+    def clear(self) -> list[str]:
+        """Let nobody wait; returns who did, in rank."""
         with self._lock:
+            slugs = [slug for *_, slug in sorted(one for heap in self._heaps.values() for one in heap)]
             self._heaps.clear()
+        return slugs

@@ -4,9 +4,10 @@ import hashlib
 import secrets
 import string
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from nodesweep.common.errors import SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
+from nodesweep.common.errors import DamagedFileError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.common.files import read_regular
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers import SCHEDULERS
@@ -15,10 +16,11 @@ from nodesweep.schedulers.job_script import key_of
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .attempts import claim_attempt, free_attempt, give_back_attempt
 from .journal import State
 from .journal_events import Deferred, Intent, Refused, Submitted
 from .progress import EventLines
-from .submission import Submission
+from .submission import Submission, taken_over
 from .submit_limits import SubmitLimits
 
 NONCE_LETTERS = 4
@@ -36,25 +38,44 @@ class RefusedSubmission:
 
 
 class Submitter:
-    """Submits layouts of one study; `limits` knows which of them the scheduler takes now."""
+    """Submits layouts of one study; `limits` knows which of them the scheduler takes now.
 
-    def __init__(self, study: Study, scheduler: Scheduler, poll_seconds: float, tell: EventLines):
+    `check_lock` raises LockError where another launcher has taken over.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        scheduler: Scheduler,
+        poll_seconds: float,
+        tell: EventLines,
+        check_lock: Callable[[], None],
+    ):
         self._study = study
         self._scheduler = scheduler
         self._tell = tell
+        self._check_lock = check_lock
         self._unheeded: set[str] = set()
         self.limits = SubmitLimits(study, poll_seconds)
 
     def submit(self, slug: str, state: State, others: bool) -> Submission | RefusedSubmission | None:
         """Submit a layout whose journal is in this state; None where the scheduler does not take it for now.
 
-        `others`: whether other jobs of the study are queued or running. Raises
-        DamagedFileError where its files are no files, or cannot be written.
+        `others`: whether other jobs of the study are queued or running. Raises LockError where another launcher has
+        taken over, or submits the layout at this moment; DamagedFileError where its files are no files, or cannot be
+        written.
         """
+        self._check_lock()
         script, path = self._study.script(slug), self._study.journal(slug)
         text = read_regular(script, _MOST_BYTES)
         self._tell_unheeded(text.decode(errors="replace"))
-        attempt = state.attempt + 1
+        attempt = free_attempt(path.parent, state.attempt + 1)
+        if attempt > state.attempt + 1:
+            state = journal.state(path)
+            if state.problem:
+                raise DamagedFileError(state.problem)
+            if state.is_open:  # submitted in this moment, by another launcher
+                return taken_over(slug, state, path.parent)
         try:
             site = replace(this_site(), cluster=self._scheduler.cluster())
         except SchedulerAway as error:
@@ -71,27 +92,33 @@ class Submitter:
             **asdict(site),
         )
         journal.append(path, intent)
+        claim_attempt(path, intent)
+        self._check_lock()  # it may have been stopped since the last time
         try:
             job_id = self._scheduler.submit(script, job.key)
         except Throttled as error:
-            return self._throttled(slug, job, error, others)
+            return self._throttled(slug, job, attempt, error, others)
         except SubmissionUnclear as error:
             self._tell(f"{slug}: {error}; looking for its job before anything else")
             return Submission(slug, job, adopted=False, complaint=str(error), crowded=error.crowded)
         except SchedulerError as error:
             journal.append(path, Refused(key=job.key, reason=str(error)))
             return RefusedSubmission(job, str(error))
-        self.limits.accepted(slug)
-        journal.append(path, Submitted(key=job.key, job_id=job_id))
-        verb, since = ("started", time.monotonic()) if self._scheduler.poll_at_will else ("submitted", None)
-        self._tell.one_of_many(verb, f"{slug}: {verb} as job {job_id}")
-        return Submission(slug, replace(job, id=job_id), adopted=False, runs_since=since)
+        return self._submitted(slug, replace(job, id=job_id))
 
-    def _throttled(self, slug: str, job: Job, error: Throttled, others: bool) -> RefusedSubmission | None:
+    def _submitted(self, slug: str, job: Job) -> Submission:
+        """Note and tell that a layout's job was made."""
+        self.limits.accepted(slug)
+        journal.append(self._study.journal(slug), Submitted(key=job.key, job_id=job.id))
+        verb, since = ("started", time.monotonic()) if self._scheduler.poll_at_will else ("submitted", None)
+        self._tell.one_of_many(verb, f"{slug}: {verb} as job {job.id}")
+        return Submission(slug, job, adopted=False, runs_since=since)
+
+    def _throttled(self, slug: str, job: Job, attempt: int, error: Throttled, others: bool) -> RefusedSubmission | None:
         """Let a layout wait that was refused for now, or perhaps for ever, until that is likelier."""
         path = self._study.journal(slug)
         if not error.perhaps_for_ever:
-            journal.append(path, Deferred(key=job.key, reason=str(error)))
+            self._defer(job, attempt, error)
             self._wait(slug, f"the scheduler takes no more jobs for now ({error}); others of its kind wait")
             return None
         is_news = self.limits.of(slug) != slug
@@ -99,10 +126,16 @@ class Submitter:
             reason = f"refused, also while no other job of the sweep was there: {error}"
             journal.append(path, Refused(key=job.key, reason=reason))
             return RefusedSubmission(job, reason)
-        journal.append(path, Deferred(key=job.key, reason=str(error)))
+        self._defer(job, attempt, error)
         if is_news:
             self._tell(f"{slug}: the scheduler takes no more jobs for now, or never this one ({error}); others go on")
         return None
+
+    def _defer(self, job: Job, attempt: int, error: Throttled) -> None:
+        """Note that no job came of a submission for now, so that its number can be used again."""
+        # First the number: a crash before the line leaves an attempt that the next launcher gives up.
+        give_back_attempt(job.directory, attempt)
+        journal.append(self._study.journal(job.directory.name), Deferred(key=job.key, reason=str(error)))
 
     def _wait(self, slug: str, line: str) -> None:
         """Let a layout and those of its kind wait; told when it begins."""

@@ -12,6 +12,7 @@ import psutil
 
 from nodesweep.common.errors import SchedulerError
 from nodesweep.common.launch_site import boot_time, this_site
+from nodesweep.common.processes import process_identity
 
 from .base import End, Job, Patience, SchedulerRow, Sighting, askable
 from .markers import end_marker, has_started
@@ -52,7 +53,7 @@ class Local:
         except OSError as error:
             raise SchedulerError(f"{script} cannot be started ({error.strerror}); is bash installed?") from None
         self._children[key] = child
-        return _identity(child.pid)
+        return process_identity(child.pid)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """Each job's process while it lives, else what it left in its folder; left out where it never started."""
@@ -103,7 +104,7 @@ class Local:
         if job.id or job.key in self._children:
             return Sighting(job.id, "running") if self._alive(job) else Sighting(job.id, "ended", end=self._end(job))
         leader = min((process.pid for process in _processes_of(job.key)), key=_start, default=None)
-        identity = "" if leader is None else _identity(leader)
+        identity = "" if leader is None else process_identity(leader)
         if identity:
             return Sighting(identity, "running")
         if has_started(job.directory, job.key):
@@ -114,7 +115,7 @@ class Local:
         child = self._children.get(job.key)
         if child is not None:
             return child.poll() is None
-        return _identity(_process_id(job)) == job.id
+        return process_identity(_process_id(job)) == job.id
 
     def _end(self, job: Job) -> End:
         """How a job ended: from the marker its script left, else from its exit status, else unknown."""
@@ -147,19 +148,9 @@ def _elsewhere(job: Job) -> Sighting | None:
     return Sighting(job.id, "ended", end=End(None, "lost", f"{job.site.host} has booted anew since it started"))
 
 
-def _identity(process_id: int) -> str:
-    """`<process id>@<start>`, the start in clock ticks since boot; empty when there is no such living process."""
-    try:
-        status = Path(f"/proc/{process_id}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    state, start = status[0], status[19]
-    return "" if state in "ZX" else f"{process_id}@{start}"
-
-
 def _start(process_id: int) -> tuple[int, int]:
     """Sorts processes by their start; one that has ended meanwhile comes last."""
-    start = _identity(process_id).partition("@")[2]
+    start = process_identity(process_id).partition("@")[2]
     return (0, int(start)) if start else (1, 0)
 
 
@@ -169,7 +160,7 @@ def _process_id(job: Job) -> int:
 
 def _open_process(job: Job) -> int | None:
     """A descriptor that becomes readable when the job's process ends; None when it has ended."""
-    if not job.id or _identity(_process_id(job)) != job.id:
+    if not job.id or process_identity(_process_id(job)) != job.id:
         return None
     try:
         return os.pidfd_open(_process_id(job))
