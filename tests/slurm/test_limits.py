@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from slurm.cluster import Cluster
-from sweeps import held, runner_of, starts
-from sweeps_on_slurm import enter, events, job_id, run_on_slurm, slurm_study, wait_for
+from sweeps import drained, held, runner_of, starts
+from sweeps_on_slurm import enter, events, job_id, run_on_slurm, slurm_study
 
 from nodesweep.common.errors import SchedulerError, Throttled
 from nodesweep.schedulers.base import Job
@@ -131,17 +131,14 @@ def test_a_full_controller_is_a_wait(cluster: Cluster, tmp_path: Path, monkeypat
     assert starts(tmp_path) == dict.fromkeys(study.layouts, 1)
 
 
-def test_a_pending_job_over_a_limit_is_told_of(cluster: Cluster, tmp_path: Path) -> None:
-    """A QOS that takes what is over its limit never starts it: the job does not start by itself."""
-    study, lines = study_of(tmp_path, [3], qos="late"), list[str]()
-    runner = runner_of(study, lines, Slurm(), poll_seconds=0.1)
+def test_a_pending_job_over_a_limit_keeps_nobody_back(cluster: Cluster, tmp_path: Path) -> None:
+    """A QOS that takes what is over its limit never starts it: told, and the one place goes to the next layout."""
+    study, lines = study_of(tmp_path, [3, 1], qos="late"), list[str]()
+    runner = runner_of(study, lines, Slurm(), poll_seconds=0.1, jobs_at_once=1)
     runner.add(list(study.layouts))
-
-    def told() -> bool:
-        runner.step()
-        return any("does not start by itself: PENDING, QOSMaxNodePerJobLimit" in line for line in lines)
-
-    wait_for(told)
+    (done,) = drained(runner, 1)
+    assert (done.record.outcome, done.slug) == ("ok", list(study.layouts)[1])
+    assert any("does not start by itself: PENDING, QOSMaxNodePerJobLimit" in line for line in lines)
     runner.close(cancel=True)
 
 
