@@ -49,9 +49,9 @@ class Submission:
 
     `runs_since`: when it was first seen to run, by the monotonic clock. `held`: why it does not start by itself, in its
     scheduler's word; `over_limit`: whether that is what it asks for itself, so that others need not wait for it.
-    `silent`: who was asked in vain, where nobody knows anything of it. `is_ending`: whether its script has ended, though
-    its scheduler is not done with it. `suspended_since`, `suspended_seconds`: when it was first seen suspended, and for
-    how long it was before. `output_bytes`: of all its output when it was missing last.
+    `silent`: who was asked in vain, where nobody knows anything of it. `is_ending`: whether its script has ended,
+    though its scheduler is not done with it. `suspended_since`, `suspended_seconds`: when it was first seen
+    suspended, and for how long it was before. `output_bytes`: of all its output when it was missing last.
     `complaint`, `crowded`: what the scheduler said when it was not clear whether it made a job.
     """
 
