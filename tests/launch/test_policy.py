@@ -219,6 +219,21 @@ def test_a_growing_log_is_a_witness(study: Study) -> None:
     assert events(study) == ["intent", "submitted"]
 
 
+def test_a_listing_that_cannot_be_had_is_no_news(study: Study) -> None:
+    """The job's cluster does not answer, though another does: neither held nor, its submission unclear, given up."""
+
+    class OfTwo(Scripted):
+        """Cannot ask for any job, without being away."""
+
+        def poll(self, jobs: list[Job]) -> dict[str, Sighting | None]:
+            return dict.fromkeys(job.key for job in jobs)
+
+    for submits in (["7"], [SubmissionUnclear("sbatch: odd")]):
+        scheduler = OfTwo(submits, [None])
+        assert steps(runner_of(study, [], scheduler, poll_seconds=0), study, 6) == []
+    assert set(events(study)) <= {"intent", "submitted"}
+
+
 def test_forget_decides(study: Study) -> None:
     """A held layout is given up on the user's word, told to the launcher at work, and runs again with the next one."""
     (slug,) = study.layouts

@@ -217,7 +217,7 @@ def _asked_in_vain(job: Job, started: bool) -> str:
     name = f"job {job.id}" if job.id else job.key
     where = f" of {job.site.user or 'somebody'} on {job.site.cluster or job.site.host}" if job.site.host else ""
     witnesses = [
-        "no listing or account has it",
+        "no listing has it",
         "no exit marker",
         "its log does not grow" if started else "never started",
     ]

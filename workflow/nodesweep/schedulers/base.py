@@ -127,10 +127,10 @@ class Scheduler(Protocol):
         SubmissionUnclear when there may be a job all the same.
         """
 
-    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+    def poll(self, jobs: list[Job]) -> Mapping[str, Sighting | None]:
         """What the scheduler knows of all these jobs, by key, asked by id or, for a job without one, by key.
 
-        A key left out is in none of the listings.
+        A key left out is in none of the listings; None: the listings that could have it do not answer.
 
         Raises SchedulerAway when the scheduler does not answer, which is no news of any job.
         """

@@ -73,25 +73,26 @@ class Slurm(Batch):
             self._cluster = found[1].lower()
         return self._cluster
 
-    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+    def poll(self, jobs: list[Job]) -> dict[str, Sighting | None]:
         """One squeue a cluster for all jobs there, and one sacct for those of them that have ended.
 
-        Raises SchedulerAway where no cluster answers; jobs of one that does not are left out beside those of another.
+        Raises SchedulerAway where no cluster answers.
         """
         by_cluster: dict[str, list[Job]] = {}
-        for job in askable(jobs, self.job_ids):
+        for job in jobs:
             for cluster in self._clusters_of(job):
                 by_cluster.setdefault(cluster, []).append(job)
-        seen: dict[str, Sighting] = {}
-        away: list[SchedulerAway] = []
+        seen: dict[str, Sighting | None] = {}
+        away: dict[str, SchedulerAway] = {}
         for cluster, some in by_cluster.items():
             try:
                 seen |= self._poll_cluster(cluster, some)
             except SchedulerAway as error:
-                away.append(error)
+                away[cluster] = error
         if away and len(away) == len(by_cluster):
-            raise away[0]
-        return seen
+            raise next(iter(away.values()))
+        unasked = (job.key for cluster in away for job in by_cluster[cluster])
+        return dict.fromkeys(unasked) | seen
 
     def _clusters_of(self, job: Job) -> list[str]:
         """The clusters a job may be on, an empty text for the launcher's own."""
