@@ -1,7 +1,7 @@
 """Looks at the submissions that have not ended: which jobs run, which have ended, and which never came to be."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nodesweep.common.errors import DamagedFileError, SchedulerAway
@@ -98,14 +98,17 @@ class Watcher:
         with self._tell.counted(max(ended, held, missing, sum(one.adopted for one in submissions))):
             for submission in submissions:
                 try:
-                    yield from self._looked_at(submission, seen.get(submission.job.key))
+                    yield from self._looked_at(submission, seen)
                 except DamagedFileError as error:
                     yield Settled(submission, State("unreadable", problem=str(error)))
 
-    def _looked_at(self, submission: Submission, sighting: Sighting | None) -> Iterator[Over]:
+    def _looked_at(self, submission: Submission, seen: Mapping[str, Sighting | None]) -> Iterator[Over]:
         """Note what is new about one submission. Raises DamagedFileError where that cannot be noted."""
-        if sighting is None:
+        sighting = seen.get(submission.job.key)
+        if submission.job.key not in seen:
             yield from self._missing(submission)
+        elif sighting is None:
+            return  # who could have it did not answer: no news
         elif sighting.end is not None:
             yield JobEnded(submission, _with_id(submission.job, sighting.id), _paused(submission, sighting.end))
         else:
