@@ -25,7 +25,8 @@ def launch(config: Path, policy: Policy) -> int:
     withdraw_records(study)
     lock = SweepLock(study.folder)
     main(["--configfile", str(config), "scripts"])
-    runner = Runner(study, scheduler_of(study.sweep.machine.scheduler), policy, say, decisions_of(study))
+    scheduler = scheduler_of(study.sweep.machine.scheduler)
+    runner = Runner(study, scheduler, policy, say, decisions_of(study), check_lock=lock.check)
     runner.recover()
     open_layouts = {slug for slug in study.layouts if not study.record(slug).exists()}
     runner.add(list(open_layouts))
