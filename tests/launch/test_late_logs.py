@@ -14,6 +14,7 @@ from nodesweep.launch.late_logs import missing_end
 from nodesweep.launch.rereading import reread_record
 from nodesweep.launch.reruns import withdraw_records
 from nodesweep.launch.status_reader import StatusReader
+from nodesweep.logs.reader import CLOSING_LINE
 from nodesweep.sweep.study import Study
 
 LATE_LOG = REPOSITORY / "tests" / "programs" / "late_log.sh"
@@ -115,6 +116,14 @@ def test_what_cannot_come_is_not_waited_for(tmp_path: Path) -> None:
     runner.close(cancel=True)
     drained(runner, 1)
     assert not any("waited for" in line for line in lines)
+
+
+def test_job_scripts_end_logs_with_the_line_that_is_looked_for(tmp_path: Path) -> None:
+    """Word for word, as the last thing that they write."""
+    study = study_in(tmp_path)
+    for slug in study.layouts:
+        *_, closing, last = study.script(slug).read_text().splitlines()
+        assert closing.startswith(f'echo "{CLOSING_LINE.decode()}$') and last == 'exit "$exit_code"'
 
 
 def test_what_is_missing_of_a_log(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nodesweep.launch.rereading import keep_verdict
 from nodesweep.results.calibrate import calibrations_of
 from nodesweep.results.measurement_file import measurement_of
 from nodesweep.results.metrics import Basis
+from nodesweep.results.rereading import may_improve
 from nodesweep.results.results_file import write_results
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, explained
@@ -39,9 +40,10 @@ def run(options: argparse.Namespace) -> None:
     for slug, layout in study.layouts.items():
         phase, _, record = read_phase(study, slug)
         measurement = measurement_of(study, layout, record) if record else None
-        if record and measurement and record != measurement.record:
+        if phase == "ended" and record and measurement and may_improve(record) and record != measurement.record:
             anew.append((record, measurement.record))
-        runs.append(LayoutRun(layout, phase, measurement.record if measurement else record, measurement))
+            record = measurement.record
+        runs.append(LayoutRun(layout, phase, record, measurement))
     _keep(study, anew)
     foreign = _taken_in(study)
     study.folder.mkdir(parents=True, exist_ok=True)
@@ -71,9 +73,11 @@ def _keep(study: Study, verdicts: Sequence[tuple[TerminalRecord, TerminalRecord]
     except LockError:
         print("a launcher works on the sweep: job.json and journals will say so after the next look")
         return
-    for before, now in verdicts:
-        keep_verdict(study, before, now)
-    lock.release()
+    try:
+        for before, now in verdicts:
+            keep_verdict(study, before, now)
+    finally:
+        lock.release()
 
 
 def _taken_in(study: Study) -> dict[str, list[TidyRow]]:
