@@ -41,8 +41,8 @@ import os
 if seconds := os.environ.get("SILENT_SECONDS"):
     from dataclasses import fields, replace
     from nodesweep.schedulers.slurm import Slurm
-    names = {{field.name for field in fields(Slurm.patience)}}
-    Slurm.patience = replace(Slurm.patience, **{{name: float(seconds) for name in names & {{"lost_seconds"}}}})
+    names = {{field.name for field in fields(Slurm.patience)}} & {{"silent_seconds", "lost_seconds"}}
+    Slurm.patience = replace(Slurm.patience, **dict.fromkeys(names, float(seconds)))
 if os.environ.get("DEAD_FLOCK"):
     import fcntl
     fcntl.flock = lambda file, operation: None
@@ -193,7 +193,7 @@ class Stage:
         path = config.parent / "launchers.log"
         path.touch()
         self.own(path)
-        settings = {"poll_seconds": 0.2 if self._quick else 0.5, "jobs_at_once": 100, **(policy or {})}
+        settings = {"poll_seconds": 0.5, "jobs_at_once": 100, **(policy or {})}
         if self._quick:
             command = [sys.executable, str(QUICK_LAUNCHER), str(config), json.dumps(settings)]
         else:
@@ -298,8 +298,14 @@ class Stage:
             return list(csv.DictReader(file))
 
     def outcomes(self, config: Path) -> list[str]:
-        """The outcome of each layout in the table; where it has none yet, its state."""
-        return [row["outcome"] or row["state"] for row in self.rows(config)]
+        """The outcome of each layout in the table; where it has none yet, its state.
+
+        Without Snakemake around the launchers there is no table: then by the journals, which takes no three seconds.
+        """
+        if not self._quick:
+            return [row["outcome"] or row["state"] for row in self.rows(config)]
+        last = [events[-1] for events in self.journals(config).values()]
+        return [event["record"]["outcome"] if event["event"] == "ended" else event["event"] for event in last]
 
     def close(self) -> None:
         """End what is left of the launchers and of their jobs."""

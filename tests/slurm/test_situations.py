@@ -1,30 +1,40 @@
-"""Short forms of the situations of real sites, on two real clusters: `make situations` prints the long ones."""
+"""Short forms of the situations of real sites, on two real clusters; tests/chaos/situations.py plays the long ones."""
 
-from collections.abc import Iterator
-from pathlib import Path
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
-from slurm.situations import listings, folders, states, logs, launchers
-from slurm.situations.registry import SITUATIONS
-from slurm.stage import Site, Stage, site
+from slurm.situations import SITUATIONS, Situation, play_all
+from slurm.stage import Stage, site
+
+SHORT = [one.name for one in SITUATIONS.values() if not one.slow]
 
 
 @pytest.fixture(scope="module")
-def two_clusters(slurm_installed: None) -> Iterator[Site]:
-    """Two clusters under one slurmdbd, and two accounts."""
-    with site() as found:
+def played(slurm_installed: None) -> Iterator[dict[str, Future[None]]]:
+    """All short situations, side by side: most of their time is waiting."""
+    with site() as place:
+
+        def play(one: Situation) -> None:
+            # Other accounts can enter it, which they cannot with tmp_path.
+            with tempfile.TemporaryDirectory(prefix="stage-", ignore_cleanup_errors=True) as folder:
+                stage = Stage(place, Path(folder), silent_seconds=0.5)
+                stage.late_seconds = 2
+                try:
+                    one.play(stage)
+                finally:
+                    stage.close()
+
+        found = play_all(play, SHORT, at_once=8)
         yield found
+        for future in found.values():
+            future.exception()
 
 
 @pytest.mark.xdist_group("slurm-situations")
-@pytest.mark.parametrize("name", [one.name for one in SITUATIONS.values() if not one.slow])
-def test_situation(two_clusters: Site, name: str) -> None:
+@pytest.mark.parametrize("name", SHORT)
+def test_situation(played: dict[str, Future[None]], name: str) -> None:
     """Each layout starts once, whatever a site does, and its row says what became of it."""
-    with tempfile.TemporaryDirectory(prefix="stage-", ignore_cleanup_errors=True) as folder:  # one that other accounts can enter, which tmp_path is not
-        stage = Stage(two_clusters, Path(folder), silent_seconds=0.5)
-        stage.late_seconds = 2
-        try:
-            SITUATIONS[name].play(stage)
-        finally:
-            stage.close()
+    played[name].result()

@@ -1,10 +1,11 @@
 """Results that are copied, moved or deleted while their jobs wait or run."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 from slurm.situations.registry import once, situation
-from slurm.stage import Stage
+from slurm.stage import Stage, until
 from sweeps import TOY_TRAINER
 
 
@@ -58,6 +59,9 @@ def moved_waiting(stage: Stage) -> None:
     launcher = stage.launch(moved)
     stage.silence()
     stage.a.run("scontrol", "update", f"jobid={job}", "partition=debug")
+    until(lambda: "ended" in stage.events(moved), 60, "the job that lost its folder ends", launcher)
+    if stage.job(moved) != job:
+        stage.a.run("scontrol", "update", f"jobid={stage.job(moved)}", "partition=debug")
     if launcher.end() != 0:
         stage.launch(moved).end()
     assert list(stage.starts(config).values()) == [1], launcher.said
@@ -96,8 +100,5 @@ def deleted_waiting(stage: Stage) -> None:
 
 def _take(*words: str | Path) -> None:
     """Copy or move the results of the sweep in the last but one word to that in the last one."""
-    *command, source, target = words
-    stage_results = Path(source).parent / "results"
-    import subprocess
-
-    subprocess.run([*map(str, command), str(stage_results), str(Path(target).parent)], check=True)
+    *command, source, target = map(Path, words)
+    subprocess.run([*command, source.parent / "results", target.parent], check=True)

@@ -19,7 +19,8 @@ def suspended(stage: Stage) -> None:
     launcher.end()
     once(stage, config)
     (row,) = stage.rows(config)
-    assert "suspended" in row["flags"] + row["outcome_note"], row
+    said = row["flags"] + row["outcome_note"]
+    assert "suspen" in said, said
 
 
 @situation("node drained under a job")
