@@ -62,9 +62,15 @@ def test_an_id_behind_the_word_is_not_lost() -> None:
 
 def test_what_a_command_leaves_behind_keeps_nobody_waiting(tmp_path: Path) -> None:
     """A process that a wrapper leaves behind holds its output open; the command has ended all the same."""
-    reply = bash(f"sleep 600 & echo $! >{tmp_path}/left; echo 17")
+    reply = bash(f"sleep 600 & echo $! >{tmp_path}/left; echo 17; echo bye >/dev/stdout")
     subprocess.run(["kill", (tmp_path / "left").read_text().strip()], check=True)
-    assert (reply.code, reply.stdout) == (0, "17\n")
+    assert (reply.code, reply.stdout) == (0, "17\nbye\n")
+
+
+def test_much_output_is_taken_in() -> None:
+    """A listing of many jobs is longer than a pipe is: 10 MB arrive whole, on both streams at once."""
+    reply = bash("head -c 10000000 /dev/zero | tr '\\0' x; head -c 1000000 /dev/zero | tr '\\0' y >&2")
+    assert (len(reply.stdout), len(reply.stderr)) == (10_000_000, 1_000_000)
 
 
 @pytest.mark.parametrize(
