@@ -52,7 +52,18 @@ class Account:
         needed = [str(path) for path in (sys.base_prefix, REPOSITORY) if _closed_above(Path(path))]
         if not needed:
             return command
-        return ["unshare", "--mount", "bash", "-c", OPENED, "opened", str(_closed_above(Path(needed[0]))), *needed, "--", *command]
+        return [
+            "unshare",
+            "--mount",
+            "bash",
+            "-c",
+            OPENED,
+            "opened",
+            str(_closed_above(Path(needed[0]))),
+            *needed,
+            "--",
+            *command,
+        ]
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ _SUSPENDED = {"SUSPENDED", "STOPPED"}
 _HELD = {"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 # Reasons of pending jobs that time alone does not end: somebody holds them, or a limit is below what they ask for.
 _HELD_REASON = re.compile(
-    r"JobHeld|DependencyNeverSatisfied|BadConstraints|Partition(?:Down|Inactive|NodeLimit|TimeLimit)|launch.failed"
+    r"JobHeld|DependencyNeverSatisfied|BadConstraints|Partition(?:Down|Inactive|NodeLimit|TimeLimit)|launch.failed|requeued.in.held"
     r"|Max\w+Per(?:Job|Node)|MaxWall|MaxMemPerLimit|QOSMin|Invalid(?:Account|QOS)|NotAllowed"
 )
 ENDED: dict[str, Cause | None] = {
