@@ -32,6 +32,8 @@ for line in sys.stdin:
             lock = SweepLock(Path(folder), tell=told.append)
         elif order == "check":
             lock.check()
+        elif order == "raise":
+            sys.exit("an error")
         else:
             lock.release()
         print(order, "done", *told, flush=True)
@@ -74,7 +76,7 @@ class LockingProcess:
         self.process.communicate()
 
     def tell(self, order: str) -> None:
-        """Give an order: `take FOLDER`, `check` or `release`."""
+        """Give an order: `take FOLDER`, `check`, `raise` or `release`."""
         assert self.process.stdin
         self.process.stdin.write(f"{order}\n")
         self.process.stdin.flush()

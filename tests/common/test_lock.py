@@ -32,6 +32,16 @@ def test_what_a_lock_says(tmp_path: Path) -> None:
     assert holder and holder.released and holder.jobs_at_once == 7
 
 
+def test_a_launcher_that_ends_by_an_error(tmp_path: Path) -> None:
+    """It lets go all the same, so that another host need not watch what it has left."""
+    with LockingProcess() as holder:
+        assert holder.ask(f"take {tmp_path}") == "take done"
+        holder.tell("raise")
+        assert holder.process.wait(20) == 1
+    left = read_holder(tmp_path)
+    assert left and left.released
+
+
 @pytest.mark.parametrize("local_flock", [False, True], ids=["flock", "no flock"])
 def test_on_one_host(tmp_path: Path, local_flock: bool) -> None:
     """The second is refused at once, naming the first, whether flock works or not; after kill -9 it is let in."""

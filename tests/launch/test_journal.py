@@ -95,6 +95,14 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
         journal.read(path)
 
 
+@pytest.mark.parametrize("job_id", ["17", "17;b", "17.server", "123[1]", "4711@998877"])
+def test_ids_of_all_schedulers_are_read(tmp_path: Path, job_id: str) -> None:
+    """A job of another cluster of Slurm is called by both: its number and the cluster."""
+    journal.append(tmp_path / "journal.jsonl", Intent(key="k-a1", attempt=1, script_sha256="0"))
+    journal.append(tmp_path / "journal.jsonl", Submitted(key="k-a1", job_id=job_id))
+    assert journal.state(tmp_path / "journal.jsonl").job_id == job_id
+
+
 def test_lock_admits_one_launcher(tmp_path: Path) -> None:
     """The second is refused in one line naming the first; after release the next is let in."""
     lock = SweepLock(tmp_path / "results")

@@ -110,6 +110,23 @@ def test_many_such_refusals_are_one_limit(tmp_path: Path, clock: Callable[[float
     assert sorted(scheduler.tried[3:]) == ["n1", "n2", "n3", "n4", "n5", "n6"]
 
 
+def test_a_doubtful_layout_waits_like_the_others_in_a_full_queue(
+    tmp_path: Path, clock: Callable[[float], None]
+) -> None:
+    """A step ends also where the scheduler first gives no reason, and then says that the queue is full."""
+    study, scheduler = slurm_study(tmp_path, [1]), Limited({"#SBATCH": EITHER})
+    runner = runner_of(study, [], scheduler, poll_seconds=10)
+    runner.add(list(study.layouts))
+    runner.step()
+    scheduler.refusals = {"#SBATCH": FULL}
+    clock(11)
+    runner.step()
+    assert scheduler.tried == ["n1", "n1"]
+    scheduler.refusals = {}
+    clock(21)
+    assert [one.record.attempt for _ in range(2) for one in runner.step()] == [1]
+
+
 def test_a_refused_layout_is_told_with_the_reason(tmp_path: Path) -> None:
     """A limit below what one layout asks for is the end of that layout, and of no other."""
     study = slurm_study(tmp_path, [4, 1])

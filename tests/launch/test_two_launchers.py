@@ -6,7 +6,7 @@ import pytest
 from hosts import needs_hosts, stopped_and_taken_over
 from sweeps import drained, runner_of, starts, study_in
 
-from nodesweep.common.errors import LockError
+from nodesweep.common.errors import LockError, Throttled
 from nodesweep.launch import attempts, journal
 from nodesweep.launch.journal_events import Deferred, Ended, Intent, JournalEvent, Revoked, Submitted
 from nodesweep.launch.progress import EventLines
@@ -46,11 +46,11 @@ def submitter_of(study: Study) -> Submitter:
 
 
 def test_what_another_submitted_is_taken_over(tmp_path: Path) -> None:
-    """A launcher that read a journal before the other's intent adopts the other's job in place of a second one."""
+    """A launcher that read a journal before the other's intent makes no second job, but takes over the other's."""
     study = study_in(tmp_path)
     slug, before = next(iter(study.layouts)), journal.State()
-    first = submitter_of(study).submit(slug, before)
-    second = submitter_of(study).submit(slug, before)
+    first = submitter_of(study).submit(slug, before, others=False)
+    second = submitter_of(study).submit(slug, before, others=False)
     assert first and second and first.job.id == second.job.id
     runner = runner_of(study)
     runner.add([slug])
@@ -63,9 +63,9 @@ def test_one_of_two_in_the_same_moment_stands_aside(tmp_path: Path, monkeypatch:
     study = study_in(tmp_path)
     slug, before = next(iter(study.layouts)), journal.State()
     monkeypatch.setattr("nodesweep.launch.submitter.free_attempt", lambda folder, attempt: attempt)
-    first = submitter_of(study).submit(slug, before)
+    first = submitter_of(study).submit(slug, before, others=False)
     with pytest.raises(LockError, match=f"{slug}: another launcher submits attempt 1 at this moment"):
-        submitter_of(study).submit(slug, before)
+        submitter_of(study).submit(slug, before, others=False)
     state = journal.state(study.journal(slug))
     assert first and (state.key, state.job_id, state.attempt) == (first.job.key, first.job.id, 1)
     runner = runner_of(study)
@@ -100,6 +100,30 @@ def test_all_that_can_be_seen_was_removed(tmp_path: Path) -> None:
         for path in [path for path in study.directory(slug).glob("[!.]*") if path != study.script(slug)]:
             path.unlink()
         assert attempts.free_attempt(study.directory(slug), 1) == attempt
+
+
+class FullOnce(Local):
+    """Takes no job the first time."""
+
+    full = True
+
+    def submit(self, script: Path, key: str) -> str:
+        """Refuse the first submission for now."""
+        if self.full:
+            self.full = False
+            raise Throttled("too many jobs")
+        return super().submit(script, key)
+
+
+def test_an_attempt_that_was_deferred(tmp_path: Path) -> None:
+    """Its number is used again: nobody's claim is left of what came to nothing."""
+    study = study_in(tmp_path)
+    slug = next(iter(study.layouts))
+    runner = runner_of(study, scheduler=FullOnce(), poll_seconds=0.1)
+    runner.add([slug])
+    assert drained(runner, 1)[0].record.attempt == 1
+    assert [event.kind for event in journal.read(study.journal(slug))][:3] == ["intent", "deferred", "intent"]
+    assert starts(tmp_path) == {slug: 1}
 
 
 @needs_hosts

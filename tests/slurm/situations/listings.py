@@ -15,7 +15,7 @@ def other_cluster(stage: Stage) -> None:
     once(stage, config)
 
 
-@situation("SLURM_CLUSTERS in the launcher's environment")
+@situation("SLURM_CLUSTERS in the launcher's environment", slow=True)
 def cluster_by_environment(stage: Stage) -> None:
     config = stage.sweep()
     launcher = stage.launch(config, SLURM_CLUSTERS="b")
@@ -109,11 +109,7 @@ def other_login_node(stage: Stage) -> None:
     once(stage, config)
 
 
-@situation(
-    "the controller starts cold: its jobs are unknown to it, and RUNNING for ever in the accounts",
-    slow=True,
-    alone=True,
-)
+@situation("the controller starts cold: it knows no job, the accounts say RUNNING for ever", slow=True, alone=True)
 def cold_controller(stage: Stage) -> None:
     config = stage.sweep()
     launcher = stage.launch(config, cluster=stage.b)
@@ -138,6 +134,7 @@ def empty_answers(stage: Stage) -> None:
     stage.tells(launcher, "nobody knows")
     launcher.end()
     lies.unlink()
+    stage.unwrap("sacct")
     stage.go(config)
     stage.launch(config).end()
     once(stage, config)

@@ -52,7 +52,8 @@ def requeued_and_held(stage: Stage) -> None:
     stage.a.run("scontrol", "release", job)
     launcher.end()
     assert stage.outcomes(config) == ["ok"], stage.rows(config)
-    assert stage.events(config).count("intent") == list(stage.starts(config).values())[0] == 2, stage.events(config)
+    starts, events = stage.starts(config), stage.events(config)
+    assert list(starts.values()) == [2] == [events.count("intent")], events
 
 
 @situation("controller full (MaxJobCount)", slow=True, alone=True)

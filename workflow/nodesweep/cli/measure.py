@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from nodesweep.common.errors import LockError, NodesweepError
 from nodesweep.common.files import write_atomic
-from nodesweep.common.lock import SweepLock
+from nodesweep.common.lock import SweepLock, read_holder
 from nodesweep.config.tidy_row import TidyRow, required_text
 from nodesweep.importers.job_logs import Ingested
 from nodesweep.importers.markdown import Imported
@@ -65,8 +65,9 @@ def _keep(study: Study, verdicts: Sequence[tuple[TerminalRecord, TerminalRecord]
         print(f"{now.slug}: {before.verdict} before, {now.verdict} by its log as it is read now: {now.evidence}")
     if len(verdicts) > MOST_TOLD:
         print(f"and {len(verdicts) - MOST_TOLD} others")
+    holder = read_holder(study.folder)
     try:
-        lock = SweepLock(study.folder)
+        lock = SweepLock(study.folder, jobs_at_once=holder.jobs_at_once if holder else None)
     except LockError:
         print("a launcher works on the sweep: job.json and journals will say so after the next look")
         return

@@ -138,8 +138,8 @@ def _shared_way_out(path: Path) -> str:
     except KeyError:
         name = f"user {owner}"
     return (
-        f"; {path} belongs to {name}: to share a results folder, {name} runs `chmod -R g+w` on it, and everybody "
-        "works with `umask 002`; or run in a folder of your own"
+        f"; {path} belongs to {name}: to share a folder, {name} runs `chmod -R g+w` on its results and .snakemake, and "
+        "everybody works with `umask 002`; or run in a folder of your own"
     )
 
 

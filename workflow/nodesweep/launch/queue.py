@@ -30,7 +30,7 @@ class WaitingLayouts:
                 self._count += 1
                 heapq.heappush(self._heaps.setdefault(self._lane(slug), []), (self._rank(slug), self._count, slug))
 
-    def pop(self, closed: Callable[[str], bool]) -> str | None:
+    def pop(self, closed: Callable[[str], bool] = lambda lane: False) -> str | None:
         """The first of all lanes that are not closed, which waits no longer; None where nobody can be had."""
         with self._lock:
             lanes = (lane for lane in self._heaps if not closed(lane))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.files import write_atomic
 from nodesweep.logs.custom_format import format_of
+from nodesweep.logs.packed import UnreadableLog
 from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
 from nodesweep.results.measurement_file import measured_from
@@ -50,7 +51,10 @@ class Recorder:
         log = job.directory / f"{job.key}.log"
         layout = self._study.layouts.get(slug)
         meant = layout or self._study.sweep
-        reading = read_log(log, format_of(meant.workload.log_format))
+        try:
+            reading = read_log(log, format_of(meant.workload.log_format))
+        except UnreadableLog:  # bytes of a compressed file, and none that can be unpacked
+            reading = LogReading()
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         requested = meant.iterations.total

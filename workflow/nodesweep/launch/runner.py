@@ -111,14 +111,10 @@ class Runner:
 
     def _take_over(self, slug: str, state: State, folder: Path) -> None:
         """Watch a submission of an earlier launcher, or another one; by its key alone where its id is none."""
-        job_id = state.job_id
-        if job_id and not re.fullmatch(self._scheduler.job_ids, job_id):
-            name = self._study.sweep.machine.scheduler
-            self._tell(
-                f"{slug}: {job_id!r:.60} in its journal is no job of {name}; its job is looked for by {state.key}"
-            )
-            job_id = ""
-        self._open[slug] = taken_over(slug, replace(state, job_id=job_id), folder)
+        if state.job_id and not re.fullmatch(self._scheduler.job_ids, state.job_id):
+            self._tell(f"{slug}: {state.job_id!r:.60} in its journal is no id of a job; looking for it by its key")
+            state = replace(state, job_id="")
+        self._open[slug] = taken_over(slug, state, folder)
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""

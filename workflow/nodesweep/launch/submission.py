@@ -48,9 +48,10 @@ class Submission:
     """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it.
 
     `runs_since`: when it was first seen to run, by the monotonic clock. `held`: why it does not start by itself, in its
-    scheduler's word. `silent`: who was asked in vain, where nobody knows anything of it. `is_ending`: whether its
-    script has ended, though its scheduler is not done with it. `suspended_since`, `suspended_seconds`: when it was
-    first seen suspended, and for how long it was before. `output_bytes`: of all its output when it was missing last.
+    scheduler's word; `over_limit`: whether that is what it asks for itself, so that others need not wait for it.
+    `silent`: who was asked in vain, where nobody knows anything of it. `is_ending`: whether its script has ended,
+    though its scheduler is not done with it. `suspended_since`, `suspended_seconds`: when it was first seen
+    suspended, and for how long it was before. `output_bytes`: of all its output when it was missing last.
     `complaint`, `crowded`: what the scheduler said when it was not clear whether it made a job.
     """
 
@@ -62,6 +63,7 @@ class Submission:
     missed: int = 0
     missing_since: float = 0.0
     held: str = ""
+    over_limit: bool = False
     silent: str = ""
     is_ending: bool = False
     suspended_since: float | None = None
@@ -72,7 +74,7 @@ class Submission:
     @property
     def takes_place(self) -> bool:
         """Whether it is one of the jobs queued or running at once."""
-        return not self.silent and not self.is_ending
+        return not self.silent and not self.is_ending and not self.over_limit
 
 
 def taken_over(slug: str, state: State, folder: Path) -> Submission:

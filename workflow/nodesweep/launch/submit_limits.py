@@ -45,16 +45,17 @@ class SubmitLimits:
 
     def crowded(self, slug: str) -> bool:
         """Note that too many jobs are queued for a layout to be submitted; whether that is news."""
-        backoff = self._backoffs[self._shared_by(slug)]
-        backoff.failed()
-        return backoff.failures == 1
+        for limits in {self._shared_by(slug), self.of(slug)}:
+            self._backoffs[limits].failed()
+        return self._backoffs[self._shared_by(slug)].failures == 1
 
     def doubtful(self, slug: str, queue_is_empty: bool) -> bool:
         """Note that a layout was refused, for now or for ever; whether it is to be taken for ever."""
+        shared = self._shared_by(slug)
         if slug not in self._doubtful:
-            self._in_a_row[self._shared_by(slug)] += 1
-        if self._in_a_row[self._shared_by(slug)] >= _IN_A_ROW:
-            self._backoffs[self._shared_by(slug)].failed()
+            self._in_a_row[shared] += 1
+            if self._in_a_row[shared] >= _IN_A_ROW:
+                self._backoffs[shared].failed()
         self._doubtful[slug] += queue_is_empty
         self._backoffs[slug].failed()
         return self._doubtful[slug] >= _ALONE

@@ -122,6 +122,7 @@ class Watcher:
             self._tell.one_of_many("of an earlier launcher taken over", f"{slug}: {verb} as job {job.id}; taken over")
             submission.adopted = False
         self._found_again(submission)
+        submission.over_limit = sighting.over_limit
         held = sighting.word if sighting.state == "held" else ""
         if held != submission.held:
             submission.held = held

@@ -57,7 +57,7 @@ def read_open_log(log: OpenLog, form: Format | None = None) -> LogReading:
 
 def is_closed(path: Path) -> bool:
     """Whether a log, which may still grow, ends with what a job script writes after its launch. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         return CLOSING_LINE in last_part(descriptor, os.fstat(descriptor).st_size)
     finally:

@@ -67,8 +67,8 @@ def _statistics(
     return IterationStatistics(
         records_dropped=dropped,
         records_used=len(used),
-        first_iteration=used[0].number,
-        last_iteration=used[-1].number,
+        first_iteration=records[dropped].number,
+        last_iteration=records[-1].number,
         iteration_seconds=chosen,
         iteration_seconds_median=values["median"],
         iteration_seconds_mean=values["mean"],

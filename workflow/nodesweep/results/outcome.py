@@ -239,7 +239,7 @@ def _how_to_describe(reading: LogReading) -> str:
 
 def _how_it_is_torn(reading: LogReading) -> str:
     """What is there of a log that the job wrote more into."""
-    there = "its log ends before the job did" if reading.lines else "there is no log of it"
+    there = "its log ends before the job did" if reading.lines else "there is no log of it that can be read"
     return f"{there}: nodesweep measure looks again, nodesweep rerun runs it again"
 
 

@@ -84,12 +84,14 @@ class Sighting:
     """A job as its scheduler knows it now.
 
     `word`: the scheduler's own word for its state. `end`: how it ended, None for all other states.
+    `over_limit`: whether it is held for what it asks for itself, which says nothing of other jobs.
     """
 
     id: str
     state: JobState
     word: str = ""
     end: End | None = None
+    over_limit: bool = False
 
 
 @dataclass(frozen=True)

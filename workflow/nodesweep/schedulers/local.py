@@ -107,9 +107,9 @@ class Local:
         identity = "" if leader is None else process_identity(leader)
         if identity:
             return Sighting(identity, "running")
-        if has_started(job.directory, job.key):
-            return Sighting("", "ended", end=self._end(job))
-        return None
+        if not has_started(job.directory, job.key):
+            return None
+        return Sighting("", "ended", end=self._end(job)) if _can_be_seen(job) else _elsewhere(job)
 
     def _alive(self, job: Job) -> bool:
         child = self._children.get(job.key)
@@ -130,6 +130,14 @@ class Local:
         if status < 0:
             return End(128 - status, None, f"its script was killed by {signal.Signals(-status).name}")
         return End(status, None, f"its script exited with {status} and left no exit marker")
+
+
+def _can_be_seen(job: Job) -> bool:
+    """Whether the environment of a job that has started is ours to read: each may see its own, root sees all."""
+    try:
+        return os.geteuid() in (0, (job.directory / f"{job.key}.started").stat().st_uid)
+    except OSError:
+        return False
 
 
 def _elsewhere(job: Job) -> Sighting | None:

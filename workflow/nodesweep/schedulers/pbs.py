@@ -12,7 +12,7 @@ from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
 from nodesweep.sweep.layout import Layout
 
-from .base import Directive, End, Job, Patience, SchedulerRow, Sighting, Usage, askable
+from .base import Directive, End, Job, JobState, Patience, SchedulerRow, Sighting, Usage, askable
 from .batch import Batch, Complaints, Reply, environment_without, job_id_of, run_command
 from .markers import end_marker
 from .own_options import OwnOptions
@@ -139,8 +139,9 @@ class Pbs(Batch):
         if state == "M" and (marker := end_marker(job.directory, job.key)) is not None:
             return Sighting(job_id, "ended", marker.state, marker)  # only the other server could say more
         if state not in _ENDED:
-            held = state == "H" or (state in _QUEUED and _NEVER.search(comment))
-            return Sighting(job_id, "held" if held else "queued" if state in _QUEUED else "running", word)
+            never = state in _QUEUED and bool(_NEVER.search(comment))
+            word_of_state: JobState = "queued" if state in _QUEUED else "running"
+            return Sighting(job_id, "held" if never or state == "H" else word_of_state, word, over_limit=never)
         since = self._ended_since.setdefault(job.key, time.monotonic())
         awaited = "stime" in attributes and not self.outputs(job)[0].exists()
         if awaited and time.monotonic() - since < self.log_seconds:

@@ -66,9 +66,9 @@ def _listed(values: list[float]) -> str:
 def _used_rows(measurement: Measurement) -> list[tuple[float, float | None, int]]:
     """Seconds, log TFLOPs per rank and line of the records used."""
     series = measurement.series
-    rows = (
-        (series.seconds[place], series.log_tflops_per_rank[place], series.line[place]) for place in measurement.used
-    )
+    columns = zip(series.seconds, series.log_tflops_per_rank, series.line, strict=True)
+    used = set(measurement.used)
+    rows = [row for place, row in enumerate(columns) if place in used]
     return [(seconds, tflops, line) for seconds, tflops, line in rows if seconds is not None]
 
 
@@ -90,7 +90,8 @@ def left_out(facts: RunFacts, measurement: Measurement) -> str:
 
 def last_record(facts: RunFacts, measurement: Measurement, statistics: IterationStatistics) -> Trace:
     """The last record of the log with a time."""
-    *_, line = _used_rows(measurement)[-1]
+    series = measurement.series
+    line = series.line[series.iteration.index(statistics.last_iteration)]
     return Trace((f"{facts.log}:{line}",), (line,))
 
 
@@ -99,7 +100,9 @@ def records(facts: RunFacts, measurement: Measurement, statistics: IterationStat
     lines = [line for *_, line in _used_rows(measurement)]
     span = f"iterations {statistics.first_iteration} to {statistics.last_iteration}"
     used = f"{facts.log}:{lines[0]}-{lines[-1]}: {statistics.records_used} records, {span}, as {measurement.read_as}"
-    return used, left_out(facts, measurement)
+    paused = statistics.paused_iteration
+    pause = () if paused is None else (f"iteration {paused} is left out: it holds the time the run was suspended",)
+    return used, left_out(facts, measurement), *pause
 
 
 def _deciding(statistic: str, pairs: list[tuple[float, int]]) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from .listing import (
     found_among,
     from_sacct,
     from_squeue,
+    is_over_limit,
     number_of,
     state_of,
 )
@@ -157,7 +158,8 @@ class Slurm(Batch):
         if listed is None:
             return _by_account(account)
         if listed.end is None:
-            return Sighting(listed.id, state_of(listed), f"{listed.state}, {listed.reason}")
+            word = f"{listed.state}, {listed.reason}"
+            return Sighting(listed.id, state_of(listed), word, over_limit=is_over_limit(listed))
         since = self._ended_since.setdefault(job.key, time.monotonic())
         if self._accounting and time.monotonic() - since < ACCOUNTING_SECONDS:
             return Sighting(listed.id, "running", listed.state)
