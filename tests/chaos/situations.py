@@ -35,15 +35,20 @@ def row(place: Site, one: Situation, options: argparse.Namespace) -> str:
 
 def _seen(stage: Stage) -> list[str]:
     """Starts, events and outcomes of all sweeps of a stage; of many layouts that fared alike, their number."""
-    seen: dict[str, list[str]] = {"starts": [], "events": [], "outcomes": []}
+    starts, journals, outcomes = [], [], []
     for config in sorted(stage.folder.glob("*/sweep.yaml")):
+        if (config.parent / "starts").exists():
+            starts += [str(count) for count in stage.starts(config).values()]
         if (config.parent / "results").exists():
-            seen["starts"] += [str(count) for count in stage.starts(config).values()]
-            for events in stage.journals(config).values():
-                seen["events"].append(", ".join(event["event"] for event in events))
-            for values in stage.rows(config):
-                seen["outcomes"].append(_cell("; ".join(filter(None, (values["outcome"] or values["state"], values["outcome_note"], values["flags"])))))
-    return ["<br>".join(f"{count} x {text}" if count > 1 else text for text, count in Counter(texts).items()) for texts in seen.values()]
+            journals += [", ".join(event["event"] for event in events) for events in stage.journals(config).values()]
+            for one in stage.rows(config):
+                words = (one["outcome"] or one["state"], one["outcome_note"], one["flags"])
+                outcomes.append(_cell("; ".join(filter(None, words))))
+    return [_counted(texts) for texts in (starts, journals, outcomes)]
+
+
+def _counted(texts: list[str]) -> str:
+    return "<br>".join(f"{count} x {text}" if count > 1 else text for text, count in Counter(texts).items())
 
 
 def _cell(text: str) -> str:

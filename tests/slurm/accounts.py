@@ -52,7 +52,8 @@ class Account:
         needed = [str(path) for path in (sys.base_prefix, REPOSITORY) if _closed_above(Path(path))]
         if not needed:
             return command
-        return ["unshare", "--mount", "bash", "-c", OPENED, "opened", str(_closed_above(Path(needed[0]))), *needed, "--", *command]
+        closed = str(_closed_above(Path(needed[0])))
+        return ["unshare", "--mount", "bash", "-c", OPENED, "opened", closed, *needed, "--", *command]
 
 
 @contextlib.contextmanager

@@ -285,7 +285,9 @@ class Stage:
         """The id of the last job that a launcher of this sweep knows, without its cluster."""
 
         def ids() -> list[str]:
-            return [event["job_id"] for events in self.journals(config).values() for event in events if "job_id" in event]
+            return [
+                event["job_id"] for events in self.journals(config).values() for event in events if "job_id" in event
+            ]
 
         until(ids, 60, "a job is known", *self._launchers[-1:])
         return re.split(r"[;@]", ids()[-1])[0]
@@ -329,5 +331,3 @@ def until(condition: Callable[[], Any], seconds: float, what: str, *launchers: L
         heard = "".join(f"\n{one.said}" for one in launchers)
         assert time.monotonic() < limit, f"not within {seconds:g} s: {what}{heard}"
         time.sleep(0.05)
-
-

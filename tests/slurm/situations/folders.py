@@ -59,11 +59,13 @@ def moved_waiting(stage: Stage) -> None:
     launcher = stage.launch(moved)
     stage.silence()
     stage.a.run("scontrol", "update", f"jobid={job}", "partition=debug")
-    until(lambda: "ended" in stage.events(moved), 60, "the job that lost its folder ends", launcher)
-    if stage.job(moved) != job:
+    until(lambda: stage.events(moved).count("submitted") == 2, 60, "another job takes the place of the first", launcher)
+    stage.a.run("scontrol", "update", f"jobid={stage.job(moved)}", "partition=debug")
+    if launcher.end():  # that job ran the script of the old place
+        launcher = stage.launch(moved)
+        until(lambda: stage.events(moved).count("submitted") == 3, 60, "a third job has a new script", launcher)
         stage.a.run("scontrol", "update", f"jobid={stage.job(moved)}", "partition=debug")
-    if launcher.end() != 0:
-        stage.launch(moved).end()
+        launcher.end()
     assert list(stage.starts(config).values()) == [1], launcher.said
     assert stage.outcomes(moved) == ["ok"], stage.rows(moved)
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -10,9 +11,19 @@ from slurm.situations.registry import once, situation
 from slurm.stage import Launcher, Stage
 
 HERE = {"name": "here", "scheduler": "local", "elapse_limit_seconds": 3000}
-OTHER_HOST = ("unshare", "--uts", "bash", "-c", 'hostname other-login-node; exec "$@"', "other")
-# The first process of a container stays when the launcher has gone, and with it the job.
-CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", '"$@"; sleep 600', "container")
+
+# A host and a container of its own. Its first process stays when the launcher has gone, and with it the job. Without
+# --uts the name would become that of this machine: then nothing is done at all.
+ELSEWHERE = """\
+[[ $(readlink /proc/self/ns/uts) != "$1" ]] || { echo "no host name of its own"; exit 1; }
+hostname "$0"; shift; "$@"; sleep 600
+"""
+
+
+def elsewhere(host: str) -> tuple[str, ...]:
+    """Words in front of a command that runs in a new container on a host of this name."""
+    ours = str(Path("/proc/self/ns/uts").readlink())
+    return ("unshare", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", ELSEWHERE, host, ours)
 
 
 @situation("two launchers where flock does nothing")
@@ -69,27 +80,28 @@ def stopped(stage: Stage) -> None:
 @situation("local job of another host of one home")
 def other_host(stage: Stage) -> None:
     config = stage.sweep(machine=HERE)
-    _elsewhere(stage, config, CONTAINER[:-4] + ("bash", "-c", 'hostname other-login-node; "$@"; sleep 600', "other"))
+    _continued_here(stage, config, elsewhere("other-login-node"))
 
 
 @situation("local job of another container of one volume")
 def other_container(stage: Stage) -> None:
     config = stage.sweep(machine=HERE)
-    _elsewhere(stage, config, CONTAINER)
+    _continued_here(stage, config, elsewhere(socket.gethostname()))
 
 
-def _elsewhere(stage: Stage, config: Path, where: tuple[str, ...]) -> None:
-    """Start a local sweep somewhere else, kill its launcher, and launch it here while the job runs on there."""
+def _continued_here(stage: Stage, config: Path, where: tuple[str, ...]) -> None:
+    """Start a local sweep elsewhere, kill its launcher, and launch it in a container while the job runs on there."""
     first = stage.launch(config, before=where)
     stage.started(config)
     stage.job(config)
     _kill_inside(first, config)
-    second = stage.launch(config, before=CONTAINER)
+    second = stage.launch(config, before=elsewhere(socket.gethostname()))
     stage.tells(second, "nobody knows|another|other")
     stage.silence()
     assert list(stage.starts(config).values()) == [1], second.said
     stage.go(config)
-    stage.finished(config)
+    stage.ended(config)
+    stage.launch(config).end()
     once(stage, config)
 
 

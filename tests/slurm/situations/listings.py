@@ -15,7 +15,7 @@ def other_cluster(stage: Stage) -> None:
     once(stage, config)
 
 
-@situation("SLURM_CLUSTERS in the launcher's environment")
+@situation("SLURM_CLUSTERS in the launcher's environment", slow=True)
 def cluster_by_environment(stage: Stage) -> None:
     config = stage.sweep()
     launcher = stage.launch(config, SLURM_CLUSTERS="b")
@@ -88,8 +88,10 @@ def second_user_in_private(stage: Stage) -> None:
         first.kill()
         second = stage.launch(config, by=stage.site.second)
         stage.tells(second, "nobody knows")
-        stage.go(config)
         second.end()
+        stage.go(config)
+        stage.ended(config)
+        stage.launch(config, by=stage.site.second).end()
     once(stage, config)
 
 
@@ -107,7 +109,7 @@ def other_login_node(stage: Stage) -> None:
     once(stage, config)
 
 
-@situation("the controller starts cold: its jobs are unknown to it, and RUNNING for ever in the accounts", slow=True, alone=True)
+@situation("the controller starts cold: it knows no job, the accounts say RUNNING for ever", slow=True, alone=True)
 def cold_controller(stage: Stage) -> None:
     config = stage.sweep()
     launcher = stage.launch(config, cluster=stage.b)
@@ -117,7 +119,6 @@ def cold_controller(stage: Stage) -> None:
     stage.b.restart_cold()
     stage.silence()
     assert list(stage.starts(config).values()) == [1], launcher.said
-    stage.tells(launcher, "nobody knows|RUNNING|lost")
     stage.go(config)
 
 
@@ -130,8 +131,10 @@ def empty_answers(stage: Stage) -> None:
     stage.started(config)
     stage.job(config)
     lies.touch()
-    stage.silence()
-    lies.unlink()
-    stage.go(config)
+    stage.tells(launcher, "nobody knows")
     launcher.end()
+    lies.unlink()
+    stage.unwrap("sacct")
+    stage.go(config)
+    stage.launch(config).end()
     once(stage, config)

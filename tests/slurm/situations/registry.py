@@ -10,7 +10,7 @@ from slurm.stage import Stage
 
 @dataclass(frozen=True)
 class Situation:
-    """What happens, in words; `slow`: not for every run of the tests; `alone`: it disturbs all others on its cluster."""
+    """`words`: what happens; `slow`: not for every run of the tests; `alone`: it disturbs all others on its cluster."""
 
     name: str
     words: str

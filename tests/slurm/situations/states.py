@@ -52,7 +52,8 @@ def requeued_and_held(stage: Stage) -> None:
     stage.a.run("scontrol", "release", job)
     launcher.end()
     assert stage.outcomes(config) == ["ok"], stage.rows(config)
-    assert stage.events(config).count("intent") == list(stage.starts(config).values())[0] == 2, stage.events(config)
+    starts, events = stage.starts(config), stage.events(config)
+    assert list(starts.values()) == [2] == [events.count("intent")], events
 
 
 @situation("controller full (MaxJobCount)", slow=True, alone=True)
@@ -79,7 +80,7 @@ def denied_by_qos(stage: Stage) -> None:
     assert list(stage.starts(config).values()) == [1]
 
 
-@situation("QOS that lets wait for ever what is too large")
+@situation("QOS that lets wait for ever what is too large", slow=True)
 def never_by_qos(stage: Stage) -> None:
     stage.qos("waiting", "MaxTRESPerJob=node=1")
     config = stage.sweep(
@@ -107,11 +108,11 @@ def few_by_qos(stage: Stage) -> None:
 def many_held(stage: Stage) -> None:
     variants = [{"name": f"v{number}"} for number in range(450)]
     config = stage.sweep(options={"hold": True}, variants=variants)
-    launcher = stage.launch(config, policy={"jobs_at_once": 1000})
+    launcher = stage.launch(config, policy={"jobs_at_once": 1000, "canary": 0})
     stage.tells(launcher, "not start by (it|them)sel", 240)
     time.sleep(5)
     lines = [line for line in launcher.said.splitlines() if "JobHeldUser" in line]
-    assert len(lines) <= 3, lines[:5]
+    assert len(lines) == 1, lines[:5]
 
 
 @situation("job completing for long (a slow epilog), its exit marker there")

@@ -23,7 +23,9 @@ _QUEUED = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "EXPEDITING", "P
 _SUSPENDED = {"SUSPENDED", "STOPPED"}
 _HELD = {"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 # Reasons of pending jobs that time alone does not end.
-_HELD_REASON = re.compile(r"JobHeld|Partition(?:Down|Inactive)|launch.failed|Invalid(?:Account|QOS)|NotAllowed")
+_HELD_REASON = re.compile(
+    r"JobHeld|requeued.in.held|Partition(?:Down|Inactive)|launch.failed|Invalid(?:Account|QOS)|NotAllowed"
+)
 _OVER_LIMIT = re.compile(
     r"Max\w+Per(?:Job|Node)|MaxWall|MaxMemPerLimit|QOSMin|Partition(?:Node|Time)Limit|BadConstraints"
     r"|DependencyNeverSatisfied"
