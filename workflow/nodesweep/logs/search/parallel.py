@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from nodesweep.common.files import open_regular
+
 from .search import BlockBuffer, LineHit, LogBlock, block_spans
 
 HUGE_BYTES = 1 << 27
@@ -85,7 +87,7 @@ class OpenLog(NamedTuple):
 @contextmanager
 def open_log(path: Path, texts: Sequence[str]) -> Iterator[OpenLog]:
     """Open a log, to be searched for these texts. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_regular(path)
     processes = None
     try:
         status = os.fstat(descriptor)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from nodesweep.common.errors import DamagedFileError
+from nodesweep.common.files import read_regular
 from nodesweep.config.loader import Key
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
@@ -12,6 +14,7 @@ from nodesweep.launch.journal_events import Ended
 from nodesweep.launch.records import HELD, WAY_OUT, needs_run, read_phase
 from nodesweep.logs.lines import lines_at
 from nodesweep.results.measurement import Measurement, MeasurementSettings
+from nodesweep.results.measurement_file import MOST_BYTES
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, to_csv
 from nodesweep.results.terminal_record import TerminalRecord
@@ -63,7 +66,7 @@ def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> Lay
     """What is known of a layout; `where`: place of a key of the config."""
     layout = study.layouts[slug]
     status, state, record = read_phase(study, slug)
-    events = journal.read(study.journal(slug))
+    events = journal.read(study.journal(slug)) if not state.problem else []
     last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended)), default=0)
     journal_place = f"journal.jsonl:{len(events)}: {events[-1].kind}" if events else "it has no journal"
     final = study.record(slug).is_file()
@@ -90,6 +93,8 @@ def _outlook(study: Study, slug: str, status: str, state: State, record: Termina
     if status == "ended" and record:
         again = "the next launch runs it again" if needs_run(study, record) else "needs no more runs"
         return f"{record.verdict}, attempt {state.attempt}; {again}"
+    if state.problem:
+        return state.problem
     if record and not record.was_run:
         return f"{record.evidence}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
     if status == HELD:
@@ -109,11 +114,11 @@ def _measurement(study: Study, slug: str, status: str, record: TerminalRecord | 
     if not (study.directory(slug) / record.log).is_file():
         return None, f"no figures: the job left no log, {record.log}"
     try:
-        return Measurement.from_json((study.directory(slug) / "measurement.json").read_text()), ""
+        return Measurement.from_json(read_regular(study.directory(slug) / "measurement.json", MOST_BYTES)), ""
     except FileNotFoundError:
         return None, f"not measured yet: {MEASURE}"
-    except (ValueError, KeyError, TypeError):
-        return None, f"measurement.json is of another version: {MEASURE}"
+    except (DamagedFileError, ValueError):
+        return None, f"measurement.json is of another version, or damaged: {MEASURE}"
 
 
 def _log_lines(study: Study, facts: LayoutFacts, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
@@ -125,6 +130,8 @@ def _log_lines(study: Study, facts: LayoutFacts, numbers: set[int]) -> tuple[dic
         status, lines = log.stat(), lines_at(log, numbers)
     except FileNotFoundError:
         return {}, [f"{log} is gone: its lines cannot be shown"]
+    except OSError as error:
+        return {}, [f"{log}: {error.strerror}: its lines cannot be shown"]
     lines = {line: f"line {line}: {text}" for line, text in lines.items()}
     if measurement is None:
         return lines, [facts.missing]
