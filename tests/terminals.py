@@ -23,7 +23,10 @@ class Terminal:
         names = {"PYTHONPATH": str(REPOSITORY / "workflow"), "TERM": "xterm-256color"}
         environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "NO_COLOR")}
         self.process = subprocess.Popen(
-            words, cwd=folder, env=environment | names, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+            words,
+            **{"cwd": folder, "env": environment | names, "stdin": slave, "stdout": slave, "stderr": slave},
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # it hears when the terminal closes
         )
         os.close(slave)
         self.shown = b""
@@ -44,6 +47,11 @@ class Terminal:
     def close(self) -> int:
         """Its exit code."""
         self.until(None)
+        os.close(self._master)
+        return self.process.wait(60)
+
+    def hang_up(self) -> int:
+        """The exit code after somebody closed the terminal."""
         os.close(self._master)
         return self.process.wait(60)
 

@@ -8,8 +8,20 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from sweeps import copied_repository, held, launched, run_nodesweep, run_snakemake, starts, toy, write
+from sweeps import (
+    copied_repository,
+    held,
+    launched,
+    run_nodesweep,
+    run_snakemake,
+    snakemake_command,
+    starts,
+    toy,
+    write,
+)
+from terminals import Terminal
 
+from nodesweep.common.lock import read_holder
 from nodesweep.launch import journal
 from nodesweep.sweep.study import Study
 
@@ -125,7 +137,7 @@ def test_killed_launcher(tmp_path: Path) -> None:
     assert notes(tmp_path) == ["", "", ""]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "SIGHUP"])
 def test_interrupted_launcher_leaves_its_job_to_the_next(tmp_path: Path, sent: signal.Signals) -> None:
     """An interrupt ends the launcher, not the running job; the next launcher takes it over."""
     hold = held(tmp_path)
@@ -140,6 +152,36 @@ def test_interrupted_launcher_leaves_its_job_to_the_next(tmp_path: Path, sent: s
     assert "Traceback" not in shown
     run = run_snakemake(tmp_path, config)
     assert run.returncode == 0, run.stdout
+    assert (len(starts(tmp_path)), set(starts(tmp_path).values())) == (2, {1})
+
+
+def test_a_terminal_that_closes(tmp_path: Path) -> None:
+    """A launcher whose terminal closes lets go of the sweep, though it can say nothing more; its job runs on."""
+    hold = held(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy(hold=str(hold)))
+    terminal = Terminal(snakemake_command(config), tmp_path, 80)
+    terminal.until("1 running, 1 waiting")
+    assert terminal.hang_up() != 0
+    holder = read_holder(tmp_path / "results" / "toy")
+    assert holder and holder.released
+    hold.unlink()
+    run = run_snakemake(tmp_path, config)
+    assert run.returncode == 0, run.stdout
+    assert (len(starts(tmp_path)), set(starts(tmp_path).values())) == (2, {1})
+
+
+def test_a_launcher_that_is_stopped_and_continued(tmp_path: Path) -> None:
+    """SIGSTOP in mid-run and SIGCONT after its job has ended: it goes on, and nothing runs twice."""
+    hold = held(tmp_path)
+    config = write(tmp_path / "sweep.yaml", toy(hold=str(hold)))
+    launcher = launched(tmp_path, config)
+    wait_for(lambda: starts(tmp_path))
+    launcher.send_signal(signal.SIGSTOP)
+    hold.unlink()
+    wait_for(lambda: list(tmp_path.glob("results/toy/layouts/*/*.exit")))
+    launcher.send_signal(signal.SIGCONT)
+    shown, _ = launcher.communicate(timeout=60)
+    assert launcher.returncode == 0, shown
     assert (len(starts(tmp_path)), set(starts(tmp_path).values())) == (2, {1})
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A stand-in for a trainer of somebody else's: prints Megatron-DeepSpeed iteration lines and does nothing.
 # Arguments: iterations, seconds an iteration, and optionally how it ends after one iteration: crash, once (a crash in its
-# first run only), oom, or silent (it goes on for ever and says nothing).
+# first run only), oom, or silent (it goes on for ever and says nothing); missing: it ends before any iteration.
 # As long as the file HOLD is there, no iteration ends.
 set -eu
 iterations=$1 seconds=$2 ending=${3:-ok}
 echo "started as process $$" >>"${STARTS:-/dev/null}"
+[[ $ending != missing ]] || exec no-such-program
 echo "[before the start of training step] datetime: 2026-01-01 00:00:00 "
 for ((i = 1; i <= iterations; i++)); do
     sleep "$seconds"

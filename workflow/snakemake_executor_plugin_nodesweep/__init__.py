@@ -12,8 +12,8 @@ from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecMode, ExecutorSettingsBase
 
-from nodesweep.common.errors import NodesweepError
-from nodesweep.common.files import write_atomic
+from nodesweep.common.errors import LockError, NodesweepError
+from nodesweep.common.files import file_error_message, write_atomic
 from nodesweep.common.lock import SweepLock
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.records import summary
@@ -21,7 +21,7 @@ from nodesweep.launch.runner import Runner
 from nodesweep.launch.snakemake import (
     check_command_lines,
     choose_executor,
-    interrupt_on_sigterm,
+    interrupt_on_signals,
     layouts_to_run,
     study_of,
 )
@@ -73,11 +73,20 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
             "choices": ["report", "cancel"],
         },
     )
+    canary: int = field(
+        default=3,
+        metadata={
+            "help": "How many jobs of a sweep go ahead until one of them has done an iteration; where all of them fail "
+            "in the same way before that, the others are not submitted. 0: all go at once.",
+            "type": int,
+        },
+    )
 
     def __post_init__(self) -> None:
         for option, value, least in (
             ("jobs-at-once", self.jobs_at_once, 1),
             ("retries", self.retries, 0),
+            ("canary", self.canary, 0),
             ("hang-seconds", self.hang_seconds, 0),
         ):
             if not value >= least:
@@ -102,7 +111,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
         self._stopped = threading.Event()
         try:
             study = study_of(self.workflow)
-            self._lock = SweepLock(study.folder, jobs_at_once=self.executor_settings.jobs_at_once)
+            self._lock = SweepLock(study.folder, self.executor_settings.jobs_at_once, self._tell)
         except NodesweepError as error:
             raise ApiError(str(error)) from None
 
@@ -119,6 +128,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                     retries=settings.retries,
                     hang_seconds=settings.hang_seconds,
                     on_hang=settings.on_hang,
+                    canary=settings.canary,
                 ),
                 tell=self._tell,
                 decisions=decisions_of(study),
@@ -126,8 +136,10 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                 total=layouts_to_run(self.workflow),
             )
             runner.recover()
-        except (NodesweepError, OSError) as error:
+        except NodesweepError as error:
             raise ApiError(str(error)) from None
+        except OSError as error:
+            raise ApiError(file_error_message(error)) from None
         # Whoever shows progress asks for it when it likes: it changes with every second that passes.
         extra = {"nodesweep": "progress", "progress": lambda: runner.progress}
         self.logger.info("the launcher begins", extra=extra)
@@ -148,7 +160,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
         """
         if self._runner is None:
             self._runner = self._start()
-            interrupt_on_sigterm()
+            interrupt_on_signals()
         for job in jobs:
             self.run_job(job)
         self._runner.add([job.wildcards.slug for job in jobs])
@@ -169,6 +181,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
         report_at = 0.0
         try:
             while not self._stopped.is_set():
+                self._lock.check()
                 unreported += runner.step()
                 if time.monotonic() >= report_at or not runner.running:
                     # Many short jobs are reported together: Snakemake goes through more than what has ended each time.
@@ -177,8 +190,11 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                 poll_seconds = self.executor_settings.poll_seconds
                 until_report = max(report_at - time.monotonic(), 0.0) if unreported else poll_seconds
                 runner.wait(min(poll_seconds, until_report))
+        except LockError as error:
+            self.workflow.scheduler.executor_error_callback(ApiError(str(error)))
         except (NodesweepError, OSError) as error:
-            message = f"{error}; running jobs go on, and the same command takes over from here"
+            text = file_error_message(error) if isinstance(error, OSError) else f"{error}"
+            message = f"{text}; running jobs go on, and the same command takes over from here"
             self.workflow.scheduler.executor_error_callback(ApiError(message))
         except Exception as error:
             self.workflow.scheduler.executor_error_callback(error)
@@ -196,7 +212,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
 
     def cancel(self) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""
-        cancels = self.executor_settings.on_interrupt == "cancel"
+        cancels = self.executor_settings.on_interrupt == "cancel" and self._holds_lock()
         self._hide_progress()
         if self._runner is not None:
             try:
@@ -207,6 +223,14 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
             except NodesweepError as error:
                 self.logger.error(f"running jobs could not be cancelled: {error}")
         self.shutdown()
+
+    def _holds_lock(self) -> bool:
+        """Whether the running jobs are this launcher's, and not those of one that has taken over."""
+        try:
+            self._lock.check()
+        except (NodesweepError, OSError):
+            return False
+        return True
 
     def shutdown(self) -> None:
         """Stop looking; the lock goes last."""

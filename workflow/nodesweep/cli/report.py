@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodesweep.common.errors import JournalError, NodesweepError
-from nodesweep.common.files import json_value, open_regular, read_regular, write_atomic
+from nodesweep.common.files import json_value, open_file, read_regular, write_atomic
 from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.launch import journal
 from nodesweep.launch.journal_events import JournalEvent
@@ -259,7 +259,7 @@ def _files(study: Study, slug: str, row: TidyRow, events: Sequence[JournalEvent]
 def _head(path: Path, most: int) -> str:
     """The beginning of a text file; empty where there is none that can be read."""
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             return file.read(most).decode(errors="replace")
     except OSError:
         return ""
@@ -268,7 +268,7 @@ def _head(path: Path, most: int) -> str:
 def _end(path: Path, most: int) -> tuple[bytes, bool]:
     """The last bytes of a file, and whether these are all; none where there is no file that can be read."""
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - most, 0))
             return file.read(most), size <= most

@@ -18,7 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Let finished layouts run again with the next invocation."""
     study = study_of(options)
-    lock = SweepLock(study.folder)
-    for slug in options.slug:
-        request_rerun(study, slug)
-    lock.release()
+    with SweepLock(study.folder):
+        for slug in options.slug:
+            request_rerun(study, slug)

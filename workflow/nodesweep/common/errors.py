@@ -37,7 +37,14 @@ class SchedulerError(NodesweepError):
 
 
 class Throttled(SchedulerError):
-    """A submission refused only because too many jobs are queued already; later it will do."""
+    """A submission refused because too many jobs are queued already; later it will do.
+
+    Attributes: `perhaps_for_ever`, whether the scheduler may as well mean what the job itself asks for.
+    """
+
+    def __init__(self, message: str, perhaps_for_ever: bool = False):
+        super().__init__(message)
+        self.perhaps_for_ever = perhaps_for_ever
 
 
 class SubmissionUnclear(NodesweepError):

@@ -1,54 +1,346 @@
-"""One launcher a sweep: a lock of the operating system, gone with the process that held it."""
+"""One launcher a sweep, on one host and across hosts.
 
+Two things keep a second launcher out. `.lock` is locked by the operating system: that ends with the process that holds
+it, whatever ended it. Some file systems grant that lock once on each host (Lustre mounted without `-o flock` or with
+`-o localflock`, NFS with `local_lock`), or have none. So a holder also makes the next of the numbered files
+`.lock.<n>`, its claim, and renews it while it lives. That gives:
+
+- One at a time: a claim's name can be had once, also by launchers that start at one moment on two hosts, or that give
+  up one dead holder at one moment. Numbers only rise, so that who comes late with an old one finds a higher one.
+- No waiting for the dead where they can be told: a claim is free when it says so, and when its process is gone from
+  this host. Else it is watched: a holder that renews it lives, and the newcomer is refused; one that does not for 45
+  seconds is dead. Clocks of two hosts are not compared, but for a claim that is older than five minutes by the file
+  server's clock: it is free at once.
+- A holder that was stopped, or cut off, for longer finds that its claim is gone: `SweepLock.check`.
+
+Not given: nothing happens between a check and what it was made for. A launcher may be stopped right there, which is why
+each attempt to run a layout has a claim of its own (`launch.submitter`).
+"""
+
+import errno
 import fcntl
 import json
 import os
-import socket
+import re
+import secrets
+import sys
+import threading
 import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .errors import LockError, NodesweepError
-from .files import file_error_message
+from .files import file_error_message, new_file, open_regular, write_exclusive
+from .launch_site import this_site
+from .processes import process_identity
+from .text import plain
+
+HEARTBEAT_SECONDS = 10.0
+"""Between two renewals of a claim."""
+GIVEN_UP_SECONDS = 45.0
+"""How long a claim that is watched must stay as it is to count as given up."""
+LOOK_SECONDS = 0.5
+"""Between two looks at a claim that is watched."""
+LONG_SILENT_SECONDS = 300.0
+"""By the file server's clock: where clocks of two hosts differ by more, munge, and with it Slurm, works no longer."""
+_BYTES = 1024
+_CLAIM = re.compile(r"\.lock\.(\d{1,15})")
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """Who holds a sweep, as a lock file says; what is empty was not written by earlier versions.
+
+    `process`: see `process_identity`. `since`: in local time, for people. `nonce`: one of a kind. `beat`: how often it
+    was renewed. `released`: whether its holder has let go. `jobs_at_once`: how many jobs it has queued or running.
+    """
+
+    pid: int
+    host: str
+    since: str
+    user: str = ""
+    boot_id: str = ""
+    pid_namespace: str = ""
+    process: str = ""
+    nonce: str = ""
+    beat: int = 0
+    released: bool = False
+    jobs_at_once: int | None = None
+
+    def __str__(self) -> str:
+        user = f", of {self.user}" if self.user else ""
+        return f"process {self.pid} on {self.host}{user}, since {self.since}"
+
+    @property
+    def is_gone(self) -> bool | None:
+        """Whether its process has ended; None where that cannot be told from here."""
+        here = this_site()
+        if not self.process:  # by an earlier version, which says no more than the host; the system's lock has told
+            return True if self.host == here.host else None
+        if (self.host, self.boot_id, self.pid_namespace) != (here.host, here.boot_id, here.pid_namespace):
+            return None
+        try:
+            os.kill(self.pid, 0)
+            return process_identity(self.pid) != self.process
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # somebody else's, and some hosts hide those
+            identity = _hidden_identity(self.pid)
+            return identity != self.process if identity else None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A lock file at one moment."""
+
+    text: str
+    changed: float
+    holder: LockHolder | None
+
+    def is_free(self, number: int) -> bool:
+        """Whether this claim says that nobody holds it; the lock file of nobody is empty, a claim never is."""
+        return self.holder.released if self.holder else not number and not self.text
 
 
 class SweepLock:
     """Held from construction until `release`, or until the process ends in whatever way.
 
-    Raises LockError where another process holds it or the file system has no locks, and NodesweepError where the folder
-    cannot be written. `facts`: what else the file says of its holder, to whoever reads it.
+    Raises LockError where another process holds it, and NodesweepError where the folder cannot be written.
+    `jobs_at_once`: what the file says to whoever reads it. `tell` gets a line about a holder that is watched.
     """
 
-    def __init__(self, folder: Path, **facts: int):
+    def __init__(self, folder: Path, jobs_at_once: int | None = None, tell: Callable[[str], None] | None = None):
+        self._folder, self._tell = folder, tell or _say
+        self._over, self._writing = threading.Event(), threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock = open_regular(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+            try:
+                self._lock_file()
+                self._who = _this_process(jobs_at_once)
+                self._number = self._claimed_number()
+                self._claim = open_regular(_path(folder, self._number), os.O_WRONLY | os.O_NOFOLLOW)
+            except BaseException:
+                os.close(self._lock)
+                raise
         except OSError as error:
             raise NodesweepError(file_error_message(error)) from None
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder(self._descriptor)
-            os.close(self._descriptor)
-            raise LockError(
-                f"another launcher works on {folder} ({holder}); wait for it, or stop it: its running jobs are kept"
-            ) from None
-        except OSError as error:
-            os.close(self._descriptor)
-            raise LockError(
-                f"{folder} cannot be locked ({error.strerror}); use a results folder on a file system with flock"
-            ) from None
-        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), **facts}
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(who).encode(), 0)
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, _record(self._who).encode(), 0)  # earlier versions look for their holder there
+        self._heart = threading.Thread(target=self._renew, daemon=True)
+        self._heart.start()
+
+    def __enter__(self) -> "SweepLock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def check(self) -> None:
+        """Raise LockError where another launcher has taken over, as from one that was stopped for long."""
+        path = _path(self._folder, self._number)
+        with self._writing:
+            seen = _look(path)
+        if seen and seen.holder and seen.holder.nonce == self._who.nonce:
+            if not os.path.lexists(_path(self._folder, self._number + 1)):
+                return
+        elif not _newest(self._folder) > self._number:
+            raise LockError(f"{path} is gone or changed, which keeps others out; nothing more is submitted without it")
+        other = read_holder(self._folder)
+        raise LockError(
+            f"another launcher has taken {self._folder} over ({other or 'it has just started'}), since this one "
+            "gave no sign of life for a while; this one stands aside"
+        )
 
     def release(self) -> None:
         """Let the next launcher in."""
-        os.close(self._descriptor)
+        self._over.set()
+        self._heart.join()
+        with suppress(OSError):  # a claim that was lost is nobody's
+            self._write(released=True)
+        os.close(self._claim)
+        os.close(self._lock)
+
+    def _lock_file(self) -> None:
+        """Have the operating system lock `.lock`, where its file system can."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._refusal(read_holder(self._folder)) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+
+    def _refusal(self, holder: LockHolder | None, why: str = "") -> LockError:
+        return LockError(
+            f"another launcher works on {self._folder} ({holder or 'it has just started'}){why}; "
+            "wait for it, or stop it: its running jobs are kept"
+        )
+
+    def _claimed_number(self) -> int:
+        """The number of the claim this process has made, the next after all that are free."""
+        number = _newest(self._folder)
+        while True:
+            self._wait_until_free(number)
+            number += 1
+            if write_exclusive(_path(self._folder, number), _record(self._who), durable=False):
+                newest = _newest(self._folder)
+                if newest == number:
+                    break
+                _path(self._folder, number).unlink(missing_ok=True)  # it came too late
+                number = newest
+        for earlier in _claims(self._folder):
+            if earlier < number:
+                with suppress(OSError):
+                    _path(self._folder, earlier).unlink()
+        return number
+
+    def _wait_until_free(self, number: int) -> None:
+        """Watch a claim until it is known to be free; raises LockError where its holder lives."""
+        path = _path(self._folder, number)
+        first = _look(path)
+        if first is None or first.is_free(number):
+            return
+        gone = first.holder.is_gone if first.holder else None
+        if gone is False:
+            raise self._refusal(first.holder, ", and the file system does not lock")
+        if gone or _server_time(path) - first.changed > LONG_SILENT_SECONDS:
+            return
+        name = first.holder or f"who made {path}"
+        self._tell(f"{self._folder}: looking for {GIVEN_UP_SECONDS:.0f} s at most whether {name} still works on it")
+        limit = time.monotonic() + GIVEN_UP_SECONDS
+        while time.monotonic() < limit:
+            time.sleep(LOOK_SECONDS)
+            seen = _look(path)
+            if seen is None or seen.is_free(number):
+                return
+            if seen.text != first.text:
+                why = ", and locks of this file system do not reach from one host, or container, to another"
+                raise self._refusal(seen.holder, why)
+        self._tell(f"{self._folder}: {name} gave no sign of life for {GIVEN_UP_SECONDS:.0f} s; taken over")
+
+    def _renew(self) -> None:
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            with suppress(OSError):  # the file server is away; later it will do
+                self._write(beat=self._who.beat + 1)
+
+    def _write(self, beat: int | None = None, released: bool = False) -> None:
+        self._who = replace(self._who, beat=self._who.beat if beat is None else beat, released=released)
+        with self._writing:
+            os.pwrite(self._claim, _record(self._who).encode(), 0)
+            os.fdatasync(self._claim)
 
 
-def _holder(descriptor: int) -> str:
+def read_holder(folder: Path) -> LockHolder | None:
+    """Who holds a sweep, or held it last; None where no file says so, or none can be read."""
+    with suppress(OSError, NodesweepError):
+        seen = _look(_path(folder, _newest(folder)))
+        return seen.holder if seen else None
+    return None
+
+
+def _path(folder: Path, number: int) -> Path:
+    """A claim; 0 stands for the lock file itself, where earlier versions wrote who holds it."""
+    return folder / (f".lock.{number}" if number else ".lock")
+
+
+def _claims(folder: Path) -> list[int]:
+    return [int(match[1]) for path in folder.iterdir() if (match := _CLAIM.fullmatch(path.name))]
+
+
+def _newest(folder: Path) -> int:
+    return max(_claims(folder), default=0)
+
+
+def _look(path: Path) -> _Seen | None:
+    """What a lock file says now; None where there is none. Raises OSError, and NodesweepError for what is no file."""
     try:
-        who = json.loads(os.pread(descriptor, 4096, 0))
-        return f"process {int(who['pid'])} on {who['host']!s:.80}, since {who['since']!s:.40}"
-    except (ValueError, KeyError, TypeError):
-        return "it has just started"
+        descriptor = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        text = os.read(descriptor, 4 * _BYTES).decode(errors="replace").strip("\0 \n")
+        return _Seen(text, os.fstat(descriptor).st_mtime, _holder(text))
+    finally:
+        os.close(descriptor)
+
+
+def _holder(text: str) -> LockHolder | None:
+    """The holder that the text of a lock file names; None for any text that names none."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    pid, host, since = _whole(said, "pid"), _text(said, "host"), _text(said, "since")
+    if pid is None or not 0 < pid < 2**31 or not host or not since:
+        return None
+    return LockHolder(
+        pid,
+        host,
+        since,
+        user=_text(said, "user"),
+        boot_id=_text(said, "boot_id"),
+        pid_namespace=_text(said, "pid_namespace"),
+        process=_text(said, "process"),
+        nonce=_text(said, "nonce"),
+        beat=_whole(said, "beat") or 0,
+        released=said.get("released") is True,
+        jobs_at_once=_whole(said, "jobs_at_once"),
+    )
+
+
+def _text(said: Mapping[str, object], name: str) -> str:
+    value = said.get(name)
+    return plain(value, 80) if isinstance(value, str) else ""
+
+
+def _whole(said: Mapping[str, object], name: str) -> int | None:
+    value = said.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _this_process(jobs_at_once: int | None) -> LockHolder:
+    site, pid = this_site(), os.getpid()
+    return LockHolder(
+        pid,
+        site.host,
+        time.strftime("%Y-%m-%d %H:%M:%S"),
+        user=site.user,
+        boot_id=site.boot_id,
+        pid_namespace=site.pid_namespace,
+        process=process_identity(pid),
+        nonce=secrets.token_hex(8),
+        jobs_at_once=jobs_at_once,
+    )
+
+
+def _record(holder: LockHolder) -> str:
+    """A lock file's text, always as long, so that it can be written over an earlier one."""
+    said = {name: value for name, value in asdict(holder).items() if value is not None}
+    return json.dumps(said).ljust(_BYTES - 1) + "\n"
+
+
+def _hidden_identity(process_id: int) -> str:
+    """The identity of somebody else's process; empty where it is hidden."""
+    with suppress(PermissionError):
+        return process_identity(process_id)
+    return ""
+
+
+def _server_time(path: Path) -> float:
+    """What the clock of a folder's file server says."""
+    descriptor, temporary = new_file(path)
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        temporary.unlink()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -23,7 +23,11 @@ TIDY = {
     "model_size": Tidy("word", "parameters of the model, such as 30B"),
     **{row.column: Tidy(row.kind, row.meaning) for row in MODEL_FIELDS.values() if row.column},
     "note": Tidy("word", "remark of the config"),
-    "state": Tidy("word", "pending, queued, running, ended, pruned (for memory) or skipped (by budget or search)"),
+    "state": Tidy(
+        "word",
+        "pending, queued, running, held (nobody knows of its job), ended, pruned (for memory) or skipped (by budget or "
+        "search)",
+    ),
     "outcome": Tidy("word", "how an ended job ended: ok, oom, timeout, ..."),
     "where": Tidy("word", "where it ended, such as after iteration 3"),
     "evidence": Tidy("word", "line of the log, or word of the scheduler, that decided it"),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .registries import batch_scheduler_names, keys_of_schedulers, scheduler_meanings, scheduler_names
+from .registries import batch_scheduler_names, keys_of_schedulers, option_refusal, scheduler_meanings, scheduler_names
 from .types import (
     Cores,
     Count,
@@ -141,6 +141,9 @@ class Machine(StrictModel):
         if self.scheduler in batch and self.shared_cores == "host":
             here = " or ".join(name for name in scheduler_names() if name not in batch)
             raise ValueError(f"shared_cores 'host' is for scheduler {here}; with {self.scheduler} give their number")
+        for name, values in self.options.items():
+            if (refusal := option_refusal(self.scheduler, name, values, bool(self.queues))) is not None:
+                raise ValueError(f"options.{name}: {refusal}")
         for name, keys in keys_of_schedulers().items():
             if name != self.scheduler and any(getattr(self, key) for key in keys):
                 verb = "is" if len(keys) == 1 else "are"

@@ -27,6 +27,13 @@ def keys_of_schedulers() -> dict[str, tuple[str, ...]]:
     return {name: tuple(row.machine_keys) for name, row in import_module("nodesweep.schedulers").SCHEDULERS.items()}
 
 
+def option_refusal(scheduler: str, name: str, values: tuple[str, ...], has_queues: bool) -> str | None:
+    """Why a machine of this scheduler may not have an option with these values; None where it may."""
+    own = import_module("nodesweep.schedulers").SCHEDULERS[scheduler].own_options
+    refusal: str | None = own.refusal(name, values, has_queues)
+    return refusal
+
+
 def log_format_names() -> tuple[str, ...]:
     """The log formats a workload may name; `auto` recognises them."""
     return ("auto", *sorted(import_module("nodesweep.logs.trainers").FORMATS))

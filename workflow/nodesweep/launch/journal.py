@@ -3,7 +3,6 @@
 The events and what each says stand in `journal_events`.
 """
 
-import errno
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodesweep.common.errors import DamagedFileError, JournalError
-from nodesweep.common.files import json_value, open_regular, read_regular, sync_folder, unusable
+from nodesweep.common.files import file_error_message, json_value, open_regular, read_regular, sync_folder
 from nodesweep.common.launch_site import NOWHERE, LaunchSite
 from nodesweep.results.terminal_record import TerminalRecord
 
@@ -35,7 +34,6 @@ from .journal_events import (
 )
 
 JournalStatus = Literal["pending", "unclear", "running", "ended", "unreadable"]
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.ENFILE, errno.EMFILE)
 _MOST_BYTES = 16 * 2**20
 _TRACE = re.compile(r".*-a\d{1,6}(-\w{1,8})?\.(started|exit|log)")
 """Files of submissions that a launcher made, not of a script that was run by hand."""
@@ -79,17 +77,15 @@ class State:
 def append(path: Path, event: JournalEvent) -> None:
     """Add one event and make it last; a line torn by an earlier crash is cut off first.
 
-    Raises DamagedFileError where the journal is no file that can be written, OSError where the disk is full or away.
+    Raises DamagedFileError where the journal is no file, or not ours to write.
     """
     words = {"event": event.kind, "time": round(time.time(), 3), **event.to_dict()}
     line = json.dumps(words, ensure_ascii=False) + "\n"
     created = not os.path.lexists(path)
     try:
-        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    except OSError as error:
-        if error.errno in _OF_THE_DISK:
-            raise
-        raise unusable(path, error) from None
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    except PermissionError as error:
+        raise DamagedFileError(file_error_message(error)) from None
     with os.fdopen(descriptor, "r+b") as file:
         file.seek(_whole_length(file.read()))
         file.truncate()

@@ -145,7 +145,7 @@ class RerunAsked(JournalEvent):
 
 _SHAPES = {
     "key": re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]{0,99})?"),
-    "job_id": re.compile(r"(?:(?=\D*\d)[A-Za-z0-9][A-Za-z0-9_.@:\[\]-]{0,127})?"),
+    "job_id": re.compile(r"(?:(?=\D*\d)[A-Za-z0-9][A-Za-z0-9_.@:;\[\]-]{0,127})?"),
 }
 """What becomes the name of a file or a word of a command; no option, and no word such as `all` for many jobs."""
 _HIGHEST = {"attempt": 10**6, "silent_seconds": 10**10, "elapse_limit_seconds": 10**10}

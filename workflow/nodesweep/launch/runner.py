@@ -13,6 +13,7 @@ from nodesweep.schedulers.base import End, Job, Scheduler
 from nodesweep.sweep.study import Study
 
 from . import journal
+from .canary import Canary, not_submitted_record
 from .decisions import Decisions, NotRun
 from .eta import OpenRun, RunTimes, time_left
 from .forecasts import ExpectedRun
@@ -61,6 +62,7 @@ class Runner:
         self._recorder = Recorder(study)
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
+        self._canary = Canary(study, scheduler, policy.canary)
         self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
 
     @property
@@ -90,6 +92,8 @@ class Runner:
         scheduler = self._study.sweep.machine.scheduler
         for path in sorted(self._study.folder.glob("layouts/*/journal.jsonl")):
             state, slug = journal.state(path), path.parent.name
+            if state.record is not None:
+                self._canary.ended(state.record, earlier=True)
             if state.problem and slug not in self._study.layouts:
                 self._tell(f"{slug}: {state.problem}")
             if not state.is_open:
@@ -112,6 +116,7 @@ class Runner:
         """Record the jobs that have ended, then submit what may run now; returns what is done with."""
         with self._step_lock:
             finished = self._look() if self._open and self._watcher.due else []
+            finished += self._hold_back()
             with self._tell.counted(min(self._free_places, len(self._waiting))):
                 finished += self._submit_waiting()
             finished += self._leave_silent()
@@ -146,12 +151,14 @@ class Runner:
                     finished += self._take_note(over)
                 case JobEnded():
                     finished += self._ended(over)
+        self._canary.look(self._open.values())
         return finished
 
     @property
     def _free_places(self) -> int:
         """How many more jobs may be queued or running."""
-        return self._places - sum(one.takes_place for one in self._open.values())
+        free = self._places - sum(one.takes_place for one in self._open.values())
+        return 0 if self._canary.alarm else self._canary.places(self._open.values(), free)
 
     def _take_note(self, over: Settled) -> list[Finished]:
         """Somebody else brought a submission to an end: its layout stands where its journal says."""
@@ -166,6 +173,17 @@ class Runner:
             return [self._finish(slug, record)]
         self.add([slug])
         return []
+
+    def _hold_back(self) -> list[Finished]:
+        """Leave what waits to the user where the first runs have shown that it would fail as well."""
+        if not self._canary.alarm or not len(self._waiting):
+            return []
+        slugs = []
+        while (slug := self._waiting.pop()) is not None:
+            slugs.append(slug)
+        alarm, way_out = self._canary.alarm, "mend that and give the same command again; --nodesweep-canary 0 runs all"
+        self._tell(f"{alarm}; the {len(slugs)} others wait: {way_out}")
+        return [self._finish(slug, not_submitted_record(slug, alarm), way_out, quiet=True) for slug in slugs]
 
     def _leave_silent(self) -> list[Finished]:
         """Leave layouts whose jobs nobody knows anything of to the user, once nothing else is left to do."""
@@ -214,6 +232,7 @@ class Runner:
         except DamagedFileError as error:
             return self._take_note(Settled(submission, State("unreadable", problem=str(error))))
         del self._open[slug]
+        self._canary.ended(record)
         self._learn(slug, record)
         self._watcher.forget(over.job)
         if slug not in self._handed:
@@ -312,12 +331,13 @@ class Runner:
         """Report a layout whose files do not tell whether it runs: it is not submitted."""
         return self._finish(slug, held_record(slug, problem), "the next run looks again")
 
-    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "") -> Finished:
-        """Report a layout."""
+    def _finish(self, slug: str, record: TerminalRecord, way_out: str = "", quiet: bool = False) -> Finished:
+        """Report a layout; `quiet`: it has been told of with others."""
         final = not needs_run(self._study, record)
         self._done.add(slug)
         self._outcomes[record.outcome] += 1
-        self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
+        if not quiet:
+            self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final and not way_out, way_out)
 
 

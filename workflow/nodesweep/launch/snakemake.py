@@ -11,7 +11,7 @@ For the rest the plugins and the Snakefile use what Snakemake documents. What st
 - `lift_job_rate`: there is no option for no limit of jobs per timespan, and with one Snakemake goes through all ready
   jobs each timespan, and keeps its process alive for another one after its work is done.
 - `layouts_to_run` and `tabulate_after_failure` ask Snakemake's workflow for what its interfaces do not have.
-- `interrupt_on_sigterm` takes SIGTERM from Snakemake's scheduler, which would answer it by waiting for the whole sweep.
+- `interrupt_on_signals` takes SIGTERM from Snakemake's scheduler, which would answer it by waiting for the whole sweep.
 - `CHATTER`: Snakemake tells its remarks apart by no event, so that their words must do.
 """
 
@@ -217,9 +217,11 @@ def lift_job_rate(workflow: SnakemakeWorkflow) -> None:
     workflow.scheduling_settings.max_jobs_per_timespan = None
 
 
-def interrupt_on_sigterm() -> None:
-    """Have SIGTERM end the launcher as Ctrl-C does."""
+def interrupt_on_signals() -> None:
+    """Have SIGTERM end the launcher as Ctrl-C does, and SIGHUP, when its terminal closes, unless `nohup` shields it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def _command(workflow: SnakemakeWorkflow) -> list[str]:

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nodesweep.common.errors import DamagedFileError, JournalError
-from nodesweep.common.files import json_value, read_regular
+from nodesweep.common.errors import JournalError
+from nodesweep.common.lock import read_holder
 from nodesweep.common.outcomes import is_result
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
@@ -102,12 +102,8 @@ class StatusReader:
     @property
     def at_once(self) -> int | None:
         """How many jobs the last launcher had queued or running at once, where it has said so."""
-        try:
-            said = json_value(read_regular(self._study.folder / ".lock", 4096))
-        except (FileNotFoundError, DamagedFileError, ValueError):
-            return None
-        at_once = said.get("jobs_at_once") if isinstance(said, dict) else None
-        return at_once if isinstance(at_once, int) and 0 < at_once <= 10**6 else None
+        holder = read_holder(self._study.folder)
+        return holder.jobs_at_once if holder else None
 
     @property
     def others(self) -> int:

@@ -13,7 +13,8 @@ class Policy:
 
     `jobs_at_once`: jobs queued or running at the same time. `poll_seconds`: between two looks at them. `retries`: how
     often a layout is submitted again on the spot after a failure that was not its own. `hang_seconds`: after how long
-    without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended.
+    without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended. `canary`: how many
+    jobs go ahead until one has done an iteration; 0 where all go at once.
     """
 
     jobs_at_once: int = 1
@@ -21,6 +22,7 @@ class Policy:
     retries: int = 2
     hang_seconds: float = 0.0
     on_hang: Literal["report", "cancel"] = "report"
+    canary: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from nodesweep.common.files import open_regular
+from nodesweep.common.files import open_file
 from nodesweep.common.text import plain
 
 _BLOCK = 2**20
@@ -18,7 +18,7 @@ def lines_at(path: Path, numbers: Iterable[int]) -> dict[int, str]:
     """
     wanted = set(numbers)
     last, heads, number = max(wanted, default=0), dict[int, bytes](), 1
-    with os.fdopen(open_regular(path), "rb") as file:
+    with os.fdopen(open_file(path), "rb") as file:
         while number <= last and (block := file.read(_BLOCK)):
             at = 0
             while True:

@@ -16,7 +16,7 @@ from .terminal_record import TerminalRecord
 
 
 class LayoutRun(NamedTuple):
-    """A layout and its run: `status` is pending, queued, running or ended; `record` is of its last job."""
+    """A layout and its run: `status` is pending, queued, running, held or ended; `record` is of its last job."""
 
     layout: Layout
     status: str

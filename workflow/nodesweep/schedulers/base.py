@@ -1,7 +1,8 @@
 """What nodesweep knows of every scheduler: its row, the interface of a live one, and what that says of jobs."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -11,6 +12,9 @@ from nodesweep.common.outcomes import Cause, known_cause
 from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.sweep.layout import Layout
 
+from .own_options import OwnOptions
+
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 Directive = tuple[str, str | None]
 """An option of a machine, its holes filled: name and value, None for a bare flag."""
 JobState = Literal["queued", "held", "running", "suspended", "ended"]
@@ -67,6 +71,12 @@ class Job:
     id: str
     directory: Path
     site: LaunchSite = NOWHERE
+
+
+def askable(jobs: Iterable[Job], job_ids: str) -> list[Job]:
+    """Jobs as a scheduler's commands may name them: without ids of another shape than `job_ids`, and only by a key."""
+    known = (job for job in jobs if _KEY.fullmatch(job.key))
+    return [job if re.fullmatch(job_ids, job.id) else replace(job, id="") for job in known]
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,11 @@ def _as_they_are(options: list[Directive], layout: Layout) -> list[Directive]:
     return options
 
 
+def _nothing_unheeded(script: str) -> list[str]:
+    """Find nothing."""
+    return []
+
+
 def _unchecked(script: str) -> None:
     """Accept every script."""
 
@@ -178,6 +193,14 @@ class SchedulerRow:
     """The options of a layout's script, from those of its machine; raises ConfigError."""
     check_script: Callable[[str], None] = _unchecked
     """Raises ConfigError for a script that the scheduler would not take, or not read to the end."""
+    own_options: OwnOptions = field(default_factory=OwnOptions)
+    """What no machine may give among its options, since nodesweep's own directives say it."""
+    limited_by: str = ""
+    """Regular expression of the directive lines that choose whose limits hold for a job, each with its line break."""
+    unheeded: Callable[[str], list[str]] = _nothing_unheeded
+    """What of the launcher's environment will not reach the job of this script, though it seems to be meant to."""
+    job_ids: str = r"[A-Za-z0-9][\w.@\[\]-]{0,79}"
+    """Regular expression of its jobs' ids; what is none reaches none of its commands."""
 
     variables: tuple[str, ...] = ()
     """Environment variables that say something else in each of its jobs; `NAME_` stands for all that begin so."""

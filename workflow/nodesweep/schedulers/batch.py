@@ -2,11 +2,15 @@
 
 import os
 import re
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from nodesweep.common.errors import SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.common.text import plain
@@ -14,24 +18,34 @@ from nodesweep.common.text import plain
 from .base import Job
 
 COMMAND_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
+_LAST_WORDS_SECONDS = 0.3
+_SLEEP_SECONDS = 0.9
+"""What is counted on of the second that sbatch sleeps before it submits again."""
+_KILLED_SECONDS = 5.0
 _SHOWN = 300
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a command answered; `code` is None where it did not end in time."""
+    """What a command answered; `code` is None where it did not end in time.
+
+    `asleep`: whether it was ended while it slept, with no request under way, before it would have tried once more.
+    """
 
     command: str
     code: int | None
     stdout: str
     stderr: str
+    asleep: bool = False
 
     @property
     def complaint(self) -> str:
         """What the command wrote to stderr, else to stdout, else its exit code: one line that begins with its name."""
-        if self.code is None:
-            return f"{self.command}: no answer within {COMMAND_SECONDS:.0f} s"
-        text = plain(self.stderr, _SHOWN) or plain(self.stdout, _SHOWN) or f"exit code {self.code}"
+        text = plain(self.stderr, _SHOWN) or plain(self.stdout, _SHOWN)
+        if self.code is None and not self.asleep:
+            text = f"no answer within {COMMAND_SECONDS:.0f} s" + (f"; it said: {text}" if text else "")
+        text = text or f"exit code {self.code}"
         return text if text.startswith(self.command) else f"{self.command}: {text}"
 
 
@@ -40,32 +54,87 @@ def run_command(
     environment: Mapping[str, str] = os.environ,
     directory: Path | None = None,
     script: Path | None = None,
+    sleeps: re.Pattern[str] | None = None,
 ) -> Reply:
-    """Run a command of the scheduler to its end, at most COMMAND_SECONDS.
+    """Run a command of the scheduler to its end, at most COMMAND_SECONDS; what it has said until then is kept.
 
-    `script`: a file that the command reads from its standard input, as LSF's bsub does. Raises SchedulerError where
-    there is no such command here.
+    `script`: a file that the command reads from its standard input, as LSF's bsub does. `sleeps`: what the command says
+    on stderr before it sleeps and tries again by itself; it is ended then. Raises SchedulerError where there is no such
+    command here.
     """
-    try:
-        run = subprocess.run(
-            list(words),
-            env=dict(environment),
-            cwd=directory,
-            input=script.read_text() if script else "",
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=COMMAND_SECONDS,
-            start_new_session=True,  # Ctrl-C is for the launcher: it would leave a submission unclear
+    with ExitStack() as files:
+        stdin = files.enter_context(script.open("rb")) if script else subprocess.DEVNULL
+        # Files in memory and no pipes: what a wrapper leaves behind, its end of a pipe in hand, keeps nobody waiting.
+        stdout, stderr = (files.enter_context(os.fdopen(os.memfd_create(name), "w+b")) for name in ("stdout", "stderr"))
+        try:
+            process = subprocess.Popen(
+                list(words),
+                env=dict(environment),
+                cwd=directory,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,  # Ctrl-C is for the launcher: it would leave a submission unclear
+            )
+        except OSError as error:
+            raise SchedulerError(
+                f"{words[0]} cannot be run here ({error.strerror}); start nodesweep where the scheduler's commands are "
+                "on PATH, or choose another machine"
+            ) from None
+        try:
+            asleep = _wait(process, stderr, sleeps)
+        except BaseException:
+            _kill(process)
+            raise
+        return Reply(
+            words[0], None if asleep is not None else process.returncode, _text(stdout), _text(stderr), bool(asleep)
         )
+
+
+def _wait(process: subprocess.Popen[bytes], stderr: BinaryIO, sleeps: re.Pattern[str] | None) -> bool | None:
+    """Wait for a command's end, None; else end it: whether it slept then for sure, before its next request.
+
+    Before it sleeps it says so, and then sleeps for a second. All that it had said before a look is seen in that look:
+    so its sleep has begun after the last look without the word of it. If it is dead within a second of that look, it
+    has sent no further request, and there is no job of an id that nobody has read. Where the look was delayed too long
+    nothing is sure, and its job has to be looked for.
+    """
+    end = awake = time.monotonic()
+    end += COMMAND_SECONDS
+    while _runs(process, _LOOK_SECONDS):
+        now = time.monotonic()
+        if sleeps and sleeps.search(_text(stderr)):
+            if not _runs(process, _LAST_WORDS_SECONDS):  # a wrapper that says all at its end, the id too
+                return None
+            _kill(process)
+            return time.monotonic() - awake < _SLEEP_SECONDS
+        if now > end:
+            _kill(process)
+            return False
+        awake = now
+    return None
+
+
+def _runs(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether a command still runs after so many seconds."""
+    try:
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
-        return Reply(words[0], None, "", "")
-    except OSError as error:
-        raise SchedulerError(
-            f"{words[0]} cannot be run here ({error.strerror}); start nodesweep where the scheduler's commands are "
-            "on PATH, or choose another machine"
-        ) from None
-    return Reply(words[0], run.returncode, run.stdout, run.stderr)
+        return True
+    return False
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started; a process that waits for a file system that is away goes when it can."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    _runs(process, _KILLED_SECONDS)
+
+
+def _text(file: BinaryIO) -> str:
+    """All that a command has written to a file; its own place in the file stays."""
+    text = os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+    return text.replace("\r\n", "\n")
 
 
 def environment_without(*prefixes: str, keep: Sequence[str] = ()) -> dict[str, str]:
@@ -102,16 +171,32 @@ class Batch:
         self._woken.set()
 
 
-def job_id_of(reply: Reply, found: Sequence[str], refused: re.Pattern[str], crowded: re.Pattern[str]) -> str:
+@dataclass(frozen=True)
+class Complaints:
+    """What a command that submits says on stderr where it made no job.
+
+    `crowded`: since too many jobs are there already. `refused`: for a reason that time does not mend. `unsure`: where
+    it may be either; asked last.
+    """
+
+    refused: re.Pattern[str]
+    crowded: re.Pattern[str]
+    unsure: re.Pattern[str]
+
+
+def job_id_of(reply: Reply, found: Sequence[str], complaints: Complaints) -> str:
     """The last of the ids that a submission printed, or what its complaint means.
 
     Raises SchedulerError for complaints known as refusals, Throttled for those of a full queue, SubmissionUnclear else.
     """
-    if reply.code == 0 and found:
+    if found and not reply.code:  # also of a command that did not end in time
         return found[-1]
-    is_crowded = bool(crowded.search(reply.stderr))
-    if reply.code and is_crowded:
+    is_crowded = bool(complaints.crowded.search(reply.stderr))
+    no_job = not found and (reply.code or reply.asleep)
+    if no_job and is_crowded:
         raise Throttled(reply.complaint)
-    if reply.code and refused.search(reply.stderr):
+    if no_job and complaints.refused.search(reply.stderr):
         raise SchedulerError(f"refused: {reply.complaint}")
+    if no_job and complaints.unsure.search(reply.stderr):
+        raise Throttled(reply.complaint, perhaps_for_ever=True)
     raise SubmissionUnclear(reply.complaint, is_crowded)

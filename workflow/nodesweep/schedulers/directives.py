@@ -7,6 +7,7 @@ from typing import Any
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import compile_template
 from nodesweep.config.machine import Machine
+from nodesweep.config.registries import option_refusal
 from nodesweep.config.types import check_filled
 
 from .base import Directive
@@ -35,8 +36,12 @@ def clock(seconds: int) -> str:
 
 
 def options(machine: Machine, context: Mapping[str, Any]) -> list[Directive]:
-    """A machine's options with their holes filled; raises ConfigError."""
-    return [(name, _filled(name, one, context) or None) for name, values in machine.options.items() for one in values]
+    """A machine's options with their holes filled; raises ConfigError, also for what is nodesweep's own to say."""
+    filled = [(name, _filled(name, one, context)) for name, values in machine.options.items() for one in values]
+    for name, value in filled:
+        if (refusal := option_refusal(machine.scheduler, name, (value,), bool(machine.queues))) is not None:
+            raise ConfigError(f"machine.options.{name}: {refusal}")
+    return [(name, value or None) for name, value in filled]
 
 
 def _filled(name: str, value: str, context: Mapping[str, Any]) -> str:

@@ -13,10 +13,11 @@ import psutil
 from nodesweep.common.errors import SchedulerError
 from nodesweep.common.launch_site import boot_time, this_site
 
-from .base import End, Job, Patience, SchedulerRow, Sighting
+from .base import End, Job, Patience, SchedulerRow, Sighting, askable
 from .markers import end_marker, has_started
 
 _VARIABLE = "NODESWEEP_KEY"
+_JOB_IDS = r"[1-9]\d{0,9}@\d{1,20}"
 _EXIT_SECONDS = 10.0
 _ELSEWHERE_SECONDS = 1.0
 """Between two looks at jobs whose processes cannot be seen from here."""
@@ -55,7 +56,7 @@ class Local:
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """Each job's process while it lives, else what it left in its folder; left out where it never started."""
-        seen = {job.key: self._sighting(job) for job in jobs}
+        seen = {job.key: self._sighting(job) for job in askable(jobs, _JOB_IDS)}
         return {key: sighting for key, sighting in seen.items() if sighting is not None}
 
     def cluster(self) -> str:
@@ -73,7 +74,7 @@ class Local:
         """Sleep until a job's process ends or `wake` is called, at most `seconds`."""
         poller = select.poll()
         poller.register(self._wake_reader, select.POLLIN)
-        descriptors = [descriptor for job in jobs if (descriptor := _open_process(job)) is not None]
+        descriptors = [descriptor for job in askable(jobs, _JOB_IDS) if (descriptor := _open_process(job)) is not None]
         try:
             for descriptor in descriptors:
                 poller.register(descriptor, select.POLLIN)
@@ -92,7 +93,7 @@ class Local:
 
     def cancel(self, jobs: list[Job]) -> None:
         """Terminate each job with all it started, and kill what does not go; jobs of other hosts are left alone."""
-        _end_all([process for job in jobs for process in _processes_of(job.key)])
+        _end_all([process for job in askable(jobs, _JOB_IDS) for process in _processes_of(job.key)])
 
     def _sighting(self, job: Job) -> Sighting | None:
         if not job.site.shares_processes(this_site()):
@@ -214,5 +215,6 @@ SCHEDULER = SchedulerRow(
     commands=("bash",),
     causes=frozenset({"lost"}),
     is_batch=False,
+    job_ids=_JOB_IDS,
     time_limit_command=("timeout", "--kill-after=10"),
 )

@@ -12,15 +12,17 @@ from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
 from nodesweep.sweep.layout import Layout
 
-from .base import Directive, End, Job, Patience, SchedulerRow, Sighting, Usage
-from .batch import Batch, Reply, environment_without, job_id_of, run_command
+from .base import Directive, End, Job, Patience, SchedulerRow, Sighting, Usage, askable
+from .batch import Batch, Complaints, Reply, environment_without, job_id_of, run_command
 from .markers import end_marker
+from .own_options import OwnOptions
 
 Attributes = dict[str, str]
 """A job as qstat lists it: values by name, those of a group by `group.name`."""
 
 # What tells the commands which server to ask; everything else of the name is an outer job's, or changes what qsub does.
 _KEPT = ("PBS_CONF_FILE", "PBS_DEFAULT", "PBS_SERVER", "PBS_EXEC", "PBS_HOME", "PBS_PRIMARY", "PBS_SECONDARY")
+_JOB_IDS = r"\d{1,20}(?:\[\d{0,10}\])?\.[A-Za-z0-9][\w.-]{0,250}"
 _QUEUED = {"Q", "W", "T", "M"}
 _ENDED = {"F", "X"}
 _NEVER = re.compile(r"Can Never Run")
@@ -41,15 +43,21 @@ _COMMENTS: tuple[tuple[re.Pattern[str], Cause], ...] = (
     (re.compile(r"\bterminated\b|\bdeleted\b"), "cancelled"),
 )
 """What the server adds to a job's comment when it ends."""
-_REFUSED = re.compile(
-    r"Unknown (?:queue|resource)|Undefined attribute|Queue is not enabled|Access to queue is denied"
-    r"|Job (?:violates|exceeds) queue and/or server resource limits|Unauthorized Request"
-    r"|Illegal attribute or resource value|illegal -\w value|directive error|usage: qsub|unmatched"
-    r"|cannot be used with|Cannot (?:be used with select|have \"place\")|(?:Resource invalid|duplicated resource)"
-    r"|Bad [UG]ID|Invalid (?:Account|Job Dependency)|name is too long|script (?:not a file|contains cr)"
-    r"|[Nn]o default queue|cannot access script|hook rejected request"
+# A limit on a resource is one of what all jobs of somebody ask for together: one job alone may be over it.
+_RESOURCE_LIMIT = r"would exceed .{0,100}limit on resource"
+_COMPLAINTS = Complaints(
+    refused=re.compile(
+        r"Unknown (?:queue|resource)|Undefined attribute|Queue is not enabled|Access to queue is denied"
+        r"|Job (?:violates|exceeds) queue and/or server resource limits|Unauthorized Request"
+        r"|Illegal attribute or resource value|illegal -\w value|directive error|usage: qsub|unmatched"
+        r"|cannot be used with|Cannot (?:be used with select|have \"place\")|(?:Resource invalid|duplicated resource)"
+        r"|Bad [UG]ID|Invalid (?:Account|Job Dependency)|name is too long|script (?:not a file|contains cr)"
+        r"|[Nn]o default queue|cannot access script|hook rejected request|Resource limit exceeds allowable"
+        r"|Job rejected by all possible destinations"
+    ),
+    crowded=re.compile(rf"Maximum number of jobs|(?!{_RESOURCE_LIMIT})would exceed .{{1,100}} limit"),
+    unsure=re.compile(_RESOURCE_LIMIT),
 )
-_CROWDED = re.compile(r"Maximum number of jobs|would exceed .{1,100} limit")
 _UNKNOWN = {153: "Unknown Job Id", 35: "has finished"}
 """qstat's exit codes when all went well but for jobs that it does not know, with what it says of them."""
 _NO_HISTORY = "not configured to maintain job history"
@@ -76,19 +84,20 @@ class Pbs(Batch):
         """Submit by qsub; what it says decides whether there can be a job."""
         # By bare names: qsub refuses a path with other letters than ASCII's, but not such a folder that it runs in.
         reply = run_command(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
-        found = re.findall(r"^(\d{1,20}(?:\[\])?\.\S+)\s*$", reply.stdout, re.MULTILINE)
-        return job_id_of(reply, found, _REFUSED, _CROWDED)
+        found = re.findall(rf"^({_JOB_IDS})\s*$", reply.stdout, re.MULTILINE)
+        return job_id_of(reply, found, _COMPLAINTS)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One qstat for all jobs, after a qselect for each that has no id."""
-        ids = [found for job in jobs for found in ([job.id] if job.id else self._named(job.key))]
+        ids = [found for job in askable(jobs, _JOB_IDS) for found in ([job.id] if job.id else self._named(job.key))]
         listed = self._qstat(ids) if ids else {}
-        by_name = {attributes.get("Job_Name"): (job_id, attributes) for job_id, attributes in listed.items()}
-        return {job.key: self._sighting(job, *by_name[job.key]) for job in jobs if job.key in by_name}
+        by_name = {attributes.get("Job_Name"): job_id for job_id, attributes in listed.items()}
+        found = {job: by_name.get(job.key) or _renamed(job, listed) for job in jobs}
+        return {job.key: self._sighting(job, job_id, listed[job_id]) for job, job_id in found.items() if job_id}
 
     def cancel(self, jobs: list[Job]) -> None:
         """One qdel for all; raises SchedulerAway where the server does not answer."""
-        ids = [found for job in jobs for found in ([job.id] if job.id else self._named(job.key))]
+        ids = [found for job in askable(jobs, _JOB_IDS) for found in ([job.id] if job.id else self._named(job.key))]
         if not ids:
             return
         reply = run_command(["qdel", *ids], self._environment)
@@ -139,6 +148,12 @@ class Pbs(Batch):
         del self._ended_since[job.key]
         end = _end(word, comment, attributes, end_marker(job.directory, job.key))
         return Sighting(job_id, "ended", end.state, end)
+
+
+def _renamed(job: Job, listed: dict[str, Attributes]) -> str:
+    """The id of a job that somebody gave another name: by its log; empty where it is not listed, or not this one."""
+    path = listed.get(job.id, {}).get("Output_Path", "")
+    return job.id if path.endswith(f"/{job.key}.log") else ""
 
 
 def _end(word: str, comment: str, attributes: Attributes, marker: End | None) -> End:
@@ -258,6 +273,23 @@ def with_select(pairs: list[Directive], nodes: int, ranks_per_node: int) -> list
     return [(name, value) for name, value in defaults if name not in names] + rest
 
 
+_OWN = OwnOptions(
+    {
+        "N": "a job's name is the key it is found by; leave it out",
+        "o e j k R": "nodesweep sends all output to <key>.log and reads it there; leave it out",
+        "S": "the job script is for bash; leave it out",
+        "J r": "a submission is one job that starts once, and nodesweep itself submits it again; leave it out",
+        "V v": "a job's environment is what `environment` of the machine and of the workload says; put it there",
+        "walltime min_walltime max_walltime soft_walltime": "`elapse_limit_seconds` of the machine says it",
+        "nodes nodect": "`nodes` of the layouts says it",
+        "mpiprocs": "`ranks_per_node` of the machine says it",
+        "C": "the directives of the job script begin with #PBS; leave it out",
+        "f I X G z block": "nodesweep reads qsub's answer and watches the job itself; leave it out",
+    },
+    with_queues="q",
+    holders=("l", "W"),
+)
+
 SCHEDULER = SchedulerRow(
     title="PBS",
     meaning="PBS Pro or OpenPBS",
@@ -266,6 +298,9 @@ SCHEDULER = SchedulerRow(
     causes=frozenset({*_ABORTED.values(), *(cause for _, cause in _COMMENTS)}),
     directive=_directive,
     arrange=_arranged,
+    own_options=_OWN,
+    limited_by=r"#PBS -[qAP] .*\n",
+    job_ids=_JOB_IDS,
     variables=("PBS_",),
     node_file_variable="PBS_NODEFILE",
     memory_of="job",

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nodesweep.common.files import open_regular
+from nodesweep.common.files import open_file
 
 from .search import BlockBuffer, LineHit, LogBlock, block_spans
 
@@ -87,7 +87,7 @@ class OpenLog(NamedTuple):
 @contextmanager
 def open_log(path: Path, texts: Sequence[str]) -> Iterator[OpenLog]:
     """Open a log, to be searched for these texts. Raises OSError."""
-    descriptor = open_regular(path)
+    descriptor = open_file(path)
     processes = None
     try:
         status = os.fstat(descriptor)

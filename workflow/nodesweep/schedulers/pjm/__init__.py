@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting
+from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting, askable
 from nodesweep.schedulers.batch import Batch, Reply, environment_without, run_command
 from nodesweep.schedulers.directives import in_quotes
 from nodesweep.schedulers.markers import end_marker, has_started
+from nodesweep.schedulers.own_options import OwnOptions
 
 from .files import MEMORY_OF, JobStatistics, gather, rank_files, read_statistics
-from .listing import CAUSES, COLUMNS, ListedJob, parse
+from .listing import CAUSES, COLUMNS, JOB_IDS, ListedJob, parse
 
 STATISTICS_SECONDS = 120.0
 """How long the end of a job may wait for the statistics of it."""
@@ -66,6 +67,7 @@ class Pjm(Batch):
 
         A job in state ERROR stays listed, and counts against the user's limits, until somebody deletes it: done here.
         """
+        jobs = askable(jobs, JOB_IDS)
         listed = self._pjstat(_PJSTAT, jobs)
         missing = [job for job in jobs if job.key not in listed]
         listed = (self._history(missing) if missing else {}) | listed
@@ -83,6 +85,7 @@ class Pjm(Batch):
 
     def cancel(self, jobs: list[Job]) -> None:
         """One pjdel for all; raises SchedulerAway where PJM does not answer."""
+        jobs = askable(jobs, JOB_IDS)
         listed = self._pjstat(_PJSTAT, jobs) if any(not job.id for job in jobs) else {}
         ids = [job.id or listed[job.key].id for job in jobs if job.id or job.key in listed]
         if ids:
@@ -168,6 +171,22 @@ def _check_script(script: str) -> None:
         )
 
 
+_OWN = OwnOptions(
+    {
+        "N name": "a job's name is the key it is found by; leave it out",
+        "o out e err j join spath": "nodesweep sends all output and statistics to files of <key>; leave it out",
+        "restart norestart": "a submission starts once, and nodesweep itself submits it again; leave it out",
+        "bulk step sparam interact": "a submission is one job of the normal kind; leave it out",
+        "node": "`nodes` of the layouts says it, with `node_shapes` and `node_allocation` of the machine",
+        "elapse": "`elapse_limit_seconds` of the machine says it",
+        "freq": "`frequency_ghz` of the layouts says it, one of the machine's `frequencies_ghz`",
+        "proc max-proc-per-node": "`nodes` of the layouts and `ranks_per_node` of the machine say it",
+        "z": "nodesweep reads pjsub's answer; leave it out",
+    },
+    with_queues="rscgrp rg",
+    holders=("L", "rsc-list", "mpi"),
+)
+
 SCHEDULER = SchedulerRow(
     title="PJM",
     meaning="PJM of Fujitsu's Technical Computing Suite",
@@ -177,6 +196,9 @@ SCHEDULER = SchedulerRow(
     machine_keys=("node_shapes", "node_allocation"),
     directive=_directive,
     check_script=_check_script,
+    own_options=_OWN,
+    limited_by=r"""#PJM (?:-g .*|.*"rsc(?:grp|unit)=.*)\n""",
+    job_ids=JOB_IDS,
     variables=("PJM_",),
     node_file_variable="PJM_O_NODEINF",
     memory_of=MEMORY_OF,

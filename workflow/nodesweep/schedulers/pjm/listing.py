@@ -40,7 +40,7 @@ _CAUSE_OF_STATE: dict[str, Cause | None] = {
     "ERR": "launch_failed",
 }
 CAUSES = frozenset(cause for cause in (*_CAUSE_OF_CODE.values(), *_CAUSE_OF_STATE.values()) if cause)
-_JOB_ID = re.compile(r"\d{1,20}(?:_\d{1,10}|\[\d{1,10}\])?")
+JOB_IDS = r"\d{1,20}(?:_\d{1,10}|\[\d{1,10}\])?"
 _STATE = re.compile(r"[A-Z]{2,8}")
 
 
@@ -94,7 +94,7 @@ def _job(values: dict[str, str]) -> ListedJob | None:
     job_id, name, state, code, pjm_code, signal, reason = (
         values.get(column, "").strip() for column in COLUMNS.values()
     )
-    if not _JOB_ID.fullmatch(job_id) or not _STATE.fullmatch(state):
+    if not re.fullmatch(JOB_IDS, job_id) or not _STATE.fullmatch(state):
         return None
     reason = "" if reason in ("", "-") else plain(reason, 100)
     word = ", ".join(filter(None, (state, reason)))

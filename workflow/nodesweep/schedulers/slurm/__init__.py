@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nodesweep.common.errors import SchedulerAway
 from nodesweep.common.launch_site import this_site
-from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting
+from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting, askable
 from nodesweep.schedulers.batch import Batch, environment_without, job_id_of, run_command
 from nodesweep.schedulers.directives import quoted
 from nodesweep.schedulers.markers import end_marker
@@ -27,21 +27,15 @@ from .listing import (
     number_of,
     state_of,
 )
+from .submission import COMPLAINTS, JOB_IDS, OWN_OPTIONS, SITE_VARIABLES, SLEEPS, sbatch_variables, unheeded
 
 ACCOUNTING_SECONDS = 60.0
 """How long the end of a job may wait for the accounts of it."""
 ACCOUNTS_DAYS = 90
 """How far back accounts are asked for by a job's name."""
 _SACCT = ("sacct", "--noheader", "--parsable2", "--noconvert", f"--format={ACCOUNTS}")
+_VARIABLES = ("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_")
 _CLUSTER = re.compile(r"[\w-]{0,80}")
-_REFUSED = re.compile(
-    r"Invalid (?:partition|account|qos|job array|feature|wckey|reservation|license|node name)"
-    r"|Requested (?:node|nodes|time|partition)"
-    r"|node configuration is not available|Node count specification invalid|Job dependency problem"
-    r"|[Pp]ermission denied|More processors requested|Unable to open file|unrecognized option|invalid option"
-    r"|Invalid (?:time|generic resource|Trackable|directive|--\w)|Batch script (?:is empty|contains)|does not exist"
-)
-_CROWDED = re.compile(r"submit limit|job queue full|temporarily unable to accept|creation temporarily disabled", re.I)
 
 
 class Slurm(Batch):
@@ -51,7 +45,7 @@ class Slurm(Batch):
 
     def __init__(self) -> None:
         super().__init__()
-        self._environment = environment_without("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", keep=("SLURM_CONF",))
+        self._environment = environment_without(*_VARIABLES, keep=SITE_VARIABLES)
         self._queries = {**self._environment, "SLURM_TIME_FORMAT": "%s"}
         self._cluster: str | None = None
         self._accounting = True
@@ -60,9 +54,10 @@ class Slurm(Batch):
     def submit(self, script: Path, key: str) -> str:
         """Submit by sbatch; what it says decides whether there can be a job."""
         words = ["sbatch", "--parsable", f"--job-name={key}", script.name]
-        reply = run_command(words, self._environment, script.parent)
-        found = re.findall(r"^(\d{1,20}(?:;[\w-]{1,80})?)$", reply.stdout, re.MULTILINE)
-        return job_id_of(reply, found, _REFUSED, _CROWDED)
+        environment = {name: value for name, value in self._environment.items() if name != "SLURM_CLUSTERS"}
+        environment |= sbatch_variables(script.read_text(errors="replace"))
+        reply = run_command(words, environment, script.parent, sleeps=SLEEPS)
+        return job_id_of(reply, re.findall(rf"^{JOB_IDS}$", reply.stdout, re.MULTILINE), COMPLAINTS)
 
     def cluster(self) -> str:
         """The name of the cluster that the commands speak to where none is named; raises SchedulerAway."""
@@ -80,7 +75,7 @@ class Slurm(Batch):
         Raises SchedulerAway where no cluster answers; jobs of one that does not are left out beside those of another.
         """
         by_cluster: dict[str, list[Job]] = {}
-        for job in jobs:
+        for job in askable(jobs, JOB_IDS):
             for cluster in self._clusters_of(job):
                 by_cluster.setdefault(cluster, []).append(job)
         seen: dict[str, Sighting] = {}
@@ -112,7 +107,7 @@ class Slurm(Batch):
 
     def cancel(self, jobs: list[Job]) -> None:
         """One scancel a cluster; raises SchedulerAway where a controller does not answer."""
-        known = [job if job.id else replace(job, id=self._id_of(job)) for job in jobs]
+        known = [job if job.id else replace(job, id=self._id_of(job)) for job in askable(jobs, JOB_IDS)]
         for cluster in dict.fromkeys(cluster for job in known for cluster in self._clusters_of(job)):
             ids = [number_of(job) for job in known if job.id and cluster in self._clusters_of(job)]
             reply = run_command(["scancel", *_at(cluster), *ids], self._queries) if ids else None
@@ -240,6 +235,10 @@ SCHEDULER = SchedulerRow(
     commands=("sbatch", "squeue", "scancel"),
     causes=frozenset(cause for cause in ENDED.values() if cause),
     directive=_directive,
+    own_options=OWN_OPTIONS,
+    limited_by=r"#SBATCH --?(?:partition|p|qos|q|account|A|reservation|clusters|M)[ =].*\n",
+    unheeded=unheeded,
+    job_ids=JOB_IDS,
     variables=("SLURM_", "SBATCH_", "SRUN_"),
     nodes_variable="SLURM_JOB_NODELIST",
     memory_of=MEMORY_OF,

@@ -22,8 +22,10 @@ ROW = re.compile(r"\d{1,20}[\w.+\[\]%,-]{0,80} {0,20}(?:\|[^|]{0,100000}){9,10}"
 _QUEUED = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "EXPEDITING", "POWER_UP_NODE"}
 _SUSPENDED = {"SUSPENDED", "STOPPED"}
 _HELD = {"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+# Reasons of pending jobs that time alone does not end: somebody holds them, or a limit is below what they ask for.
 _HELD_REASON = re.compile(
     r"JobHeld|DependencyNeverSatisfied|BadConstraints|Partition(?:Down|Inactive|NodeLimit|TimeLimit)|launch.failed"
+    r"|Max\w+Per(?:Job|Node)|MaxWall|MaxMemPerLimit|QOSMin|Invalid(?:Account|QOS)|NotAllowed"
 )
 ENDED: dict[str, Cause | None] = {
     "COMPLETED": None,

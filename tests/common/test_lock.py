@@ -1,0 +1,186 @@
+"""One launcher a sweep: on one host, on two whose flock is local, and whatever lies where the lock should."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from hosts import LockingProcess, age
+
+from nodesweep.common import lock
+from nodesweep.common.errors import LockError, NodesweepError
+from nodesweep.common.lock import SweepLock, read_holder
+
+on_hosts = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process a host name of its own")
+
+
+def claims(folder: Path) -> list[str]:
+    """The claims in a folder."""
+    return sorted(path.name for path in folder.glob(".lock.*"))
+
+
+def test_what_a_lock_says(tmp_path: Path) -> None:
+    """The one claim there is names process, host, boot, user and nonce, and at the end that its holder let go."""
+    for number in (1, 2, 3):
+        with SweepLock(tmp_path, jobs_at_once=7) as held:
+            held.check()
+            said = json.loads((tmp_path / f".lock.{number}").read_text())
+            assert (said["pid"], said["host"], said["jobs_at_once"]) == (os.getpid(), os.uname().nodename, 7)
+            assert said["boot_id"] and said["user"] and said["nonce"] and not said["released"]
+            assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()  # for earlier versions
+        assert claims(tmp_path) == [f".lock.{number}"]
+    holder = read_holder(tmp_path)
+    assert holder and holder.released and holder.jobs_at_once == 7
+
+
+@pytest.mark.parametrize("local_flock", [False, True], ids=["flock", "no flock"])
+def test_on_one_host(tmp_path: Path, local_flock: bool) -> None:
+    """The second is refused at once, naming the first, whether flock works or not; after kill -9 it is let in."""
+    with LockingProcess(local_flock=local_flock) as first, LockingProcess(local_flock=local_flock) as second:
+        assert first.ask(f"take {tmp_path}") == "take done"
+        refused = second.ask(f"take {tmp_path}")
+        assert refused.startswith("refused another launcher works on") and f"process {first.process.pid} on" in refused
+        first.process.kill()
+        first.process.wait()
+        assert second.ask(f"take {tmp_path}") == "take done"
+
+
+@on_hosts
+def test_a_holder_on_another_host_lives(tmp_path: Path) -> None:
+    """Where both hosts grant flock, the heartbeat of the first keeps the second out, and a reason is told."""
+    with LockingProcess("login1") as first, LockingProcess("login2") as second:
+        assert first.ask(f"take {tmp_path}") == "take done"
+        refused = second.ask(f"take {tmp_path}")
+        assert refused.startswith("refused") and "looking for 20 s at most whether process" in refused
+        assert f"process {first.process.pid} on login1, of root" in refused and "do not reach from one host" in refused
+        assert first.ask("check") == "check done"
+        first.ask("release")
+        assert second.ask(f"take {tmp_path}") == "take done"
+
+
+@on_hosts
+def test_a_holder_on_another_host_is_dead(tmp_path: Path) -> None:
+    """It is watched, then taken over and told in a line; one that is silent for long by the server's clock at once."""
+    with LockingProcess("login2", given_up_seconds=0.6) as second:
+        for seconds, told in ((0, "gave no sign of life for 1 s; taken over"), (3600, "")):
+            with LockingProcess("login1") as first:
+                first.ask(f"take {tmp_path}")
+            age(tmp_path, seconds)
+            answer = second.ask(f"take {tmp_path}")
+            assert answer.startswith("take done") and answer.endswith(told or "done")
+            second.ask("release")
+
+
+@on_hosts
+def test_a_holder_that_was_stopped_stands_aside(tmp_path: Path) -> None:
+    """Stopped for long and continued, the first finds that the second has taken over, and its heart changes nothing."""
+    with LockingProcess("login1") as first, LockingProcess("login2", given_up_seconds=0.6) as second:
+        first.ask(f"take {tmp_path}")
+        first.process.send_signal(signal.SIGSTOP)
+        assert second.ask(f"take {tmp_path}").endswith("taken over")
+        first.process.send_signal(signal.SIGCONT)
+        refused = first.ask("check")
+        assert refused.startswith("refused another launcher has taken") and "on login2" in refused
+        first.ask("release")
+        assert second.ask("check") == "check done"
+
+
+def started_together(folder: Path, rounds: int) -> list[str]:
+    """What went wrong in so many rounds in which three launchers on two hosts start at one moment.
+
+    In turns nobody was there before, one that let go, and one that died on a third host.
+    """
+    wrong = []
+    with LockingProcess("login1") as one, LockingProcess("login1") as two, LockingProcess("login2") as three:
+        racers = [one, two, three]
+        for number in range(rounds):
+            sweep = folder / f"{number}"
+            if number % 3:
+                with LockingProcess("login3") as before:
+                    before.ask(f"take {sweep}")
+                    if number % 3 == 1:
+                        before.ask("release")
+                age(sweep, 3600)
+            for racer in racers:
+                racer.tell(f"take {sweep}")
+            answers = [racer.answer() for racer in racers]
+            holders = [racer for racer, answer in zip(racers, answers, strict=True) if answer.startswith("take done")]
+            if len(holders) != 1 or [racer.ask("check") for racer in holders] != ["check done"]:
+                wrong.append(f"round {number}: {answers}")
+            for racer in holders:
+                racer.ask("release")
+    return wrong
+
+
+@on_hosts
+def test_started_at_one_moment(tmp_path: Path) -> None:
+    """Of three on two hosts with local flock one gets the lock, each time."""
+    assert started_together(tmp_path, 20) == []
+
+
+def test_a_claim_that_comes_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who saw claim 1 as free and makes claim 2 only after others had 2 and 3 has not got the lock."""
+    SweepLock(tmp_path).release()
+    make = lock.write_exclusive
+
+    def late(path: Path, text: str, durable: bool = True) -> bool:
+        if path.name == ".lock.2":
+            (tmp_path / ".lock.1").rename(tmp_path / ".lock.3")
+            living = {**json.loads(text), "nonce": "another's"}
+            (tmp_path / ".lock.3").write_text(json.dumps(living))
+        return make(path, text, durable)
+
+    monkeypatch.setattr(lock, "write_exclusive", late)
+    with pytest.raises(LockError, match="another launcher works on"):
+        SweepLock(tmp_path)
+    assert claims(tmp_path) == [".lock.3"]
+
+
+@pytest.mark.parametrize("name", [".lock", ".lock.3"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file(tmp_path: Path, name: str, kind: str) -> None:
+    """A link, a pipe or a folder in place of a lock file is refused by name, never followed or waited for."""
+    path, sweep = tmp_path / name, tmp_path
+    if kind == "link":
+        (tmp_path / "precious").write_text("mine")
+        path.symlink_to("precious")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    assert read_holder(sweep) is None
+    with pytest.raises(NodesweepError, match=rf"{name} is a {kind} where a file is needed; move it away"):
+        SweepLock(sweep)
+    assert kind != "link" or (tmp_path / "precious").read_text() == "mine"
+
+
+HOSTILE = [
+    *("[" * 4000, '{"a":' * 700, "null", "3", '"text"', "[]", "{}", "x" * 10**6, "\0" * 5000, "9" * 4090),
+    *('{"pid": "1", "host": 2, "since": []}', '{"pid": 1e400, "host": "h", "since": "s"}', '{"pid": true}'),
+    *('{"pid": -1, "host": "h", "since": "s"}', f'{{"pid": {10**30}, "host": "h", "since": "s"}}'),
+]
+
+
+@pytest.mark.parametrize("name", [".lock", ".lock.3"])
+def test_hostile_text(tmp_path: Path, name: str) -> None:
+    """Text that names no holder is nobody's word: no traceback, and free once it has stood still for long."""
+    for number, text in enumerate(HOSTILE):
+        sweep = tmp_path / f"{number}"
+        sweep.mkdir()
+        (sweep / name).write_text(text)
+        age(sweep, 3600)
+        assert read_holder(sweep) is None
+        with SweepLock(sweep) as held:
+            held.check()
+    (tmp_path / ".lock").write_text('{"pid": 7, "host": "a\\u001b[2Jb\\n", "since": "s", "jobs_at_once": "many"}')
+    holder = read_holder(tmp_path)
+    assert holder and (str(holder), holder.jobs_at_once) == ("process 7 on ab, since s", None)
+
+
+def test_a_claim_that_somebody_removed(tmp_path: Path) -> None:
+    """Without its claim a launcher keeps nobody out: it says so and goes no further."""
+    with SweepLock(tmp_path) as held:
+        (tmp_path / ".lock.1").unlink()
+        with pytest.raises(LockError, match=r"\.lock\.1 is gone or changed"):
+            held.check()
