@@ -1,5 +1,7 @@
 """The journal keeps whole events only, through a crash at any byte, and says where a layout stands."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from nodesweep.common.errors import JournalError, LockError
 from nodesweep.common.lock import SweepLock
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
-from nodesweep.launch.journal_events import Adopted, Ended, Intent, Refused, RerunAsked, Submitted
+from nodesweep.launch.journal_events import Adopted, Ended, Intent, Refused, RerunAsked, Revoked, Submitted
 from nodesweep.results.terminal_record import TerminalRecord
 
 
@@ -55,6 +57,26 @@ def test_a_write_torn_anywhere_costs_at_most_its_own_event(tmp_path_factory: pyt
     assert len(journal.read(path)) == whole
     journal.append(path, RerunAsked())
     assert [event.kind for event in journal.read(path)][whole:] == ["rerun"]
+
+
+APPEND = """
+import sys
+from pathlib import Path
+from nodesweep.launch import journal
+from nodesweep.launch.journal_events import Revoked
+for number in range(150):
+    journal.append(Path(sys.argv[1]), Revoked(key=f"{sys.argv[2]}{number}", reason="x" * 50 * number))
+"""
+
+
+def test_two_that_write_at_once(tmp_path: Path) -> None:
+    """Of two processes that append to one journal with a torn line in it, neither loses an event of the other's."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"event": "inte')
+    writers = [subprocess.Popen([sys.executable, "-c", APPEND, str(path), name]) for name in "ab"]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    keys = [event.key for event in journal.read(path) if isinstance(event, Revoked)]
+    assert [[key for key in keys if key[0] == name] for name in "ab"] == [[f"{n}{i}" for i in range(150)] for n in "ab"]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,5 @@ def _series(folder: Path, row: TidyRow) -> Sequence[float]:
         )
         statistics = measured.statistics
         if statistics and statistics.iteration_seconds_median == row["iteration_seconds_median"]:
-            timed = [float(value) for value in measured.series.seconds if value is not None]
-            return timed[statistics.records_dropped :]
+            return [float(measured.series.seconds[place] or 0.0) for place in measured.used]
     return ()

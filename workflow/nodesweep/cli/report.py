@@ -15,6 +15,7 @@ from nodesweep.common.files import json_value, open_file, read_regular, write_at
 from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.launch import journal
 from nodesweep.launch.journal_events import JournalEvent
+from nodesweep.logs.packed import found_log, log_content
 from nodesweep.results.results_file import edited_remark, read_results
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
@@ -243,9 +244,10 @@ def _files(study: Study, slug: str, row: TidyRow, events: Sequence[JournalEvent]
     from nodesweep.reports.page.panels import MOST_BYTES, LayoutFiles
     from nodesweep.results.environment import facts_of
 
-    log = study.directory(slug) / (text_of(row, "log") or "no.log")
+    named = study.directory(slug) / (text_of(row, "log") or "no.log")
+    log = found_log(named) or named
     end, whole = _end(log, MOST_BYTES)
-    facts = facts_of(_head(log.with_suffix(".provenance"), MOST_BYTES))
+    facts = facts_of(_head(named.with_suffix(".provenance"), MOST_BYTES))
     return LayoutFiles(
         script=_head(study.script(slug), MOST_BYTES),
         log_name=log.name,
@@ -266,11 +268,16 @@ def _head(path: Path, most: int) -> str:
 
 
 def _end(path: Path, most: int) -> tuple[bytes, bool]:
-    """The last bytes of a file, and whether these are all; none where there is no file that can be read."""
+    """The last bytes of a log, and whether these are all; none where there is no file, or it cannot be unpacked."""
     try:
-        with os.fdopen(open_file(path), "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - most, 0))
-            return file.read(most), size <= most
+        with log_content(path) as file:
+            if file.seekable():
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - most, 0))
+                return file.read(most), size <= most
+            end, whole = b"", True
+            while part := file.read(most):
+                end, whole = (end + part)[-most:], whole and len(end) + len(part) <= most
+            return end, whole
     except OSError:
         return b"", True

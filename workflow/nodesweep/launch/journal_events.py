@@ -137,6 +137,18 @@ class Ended(JournalEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reread(JournalEvent):
+    """A later look at the log of a job that had ended gave another verdict, as `record` says."""
+
+    kind = "reread"
+    record: TerminalRecord
+
+    def to_dict(self) -> dict[str, Any]:
+        """The terminal record as an object of JSON."""
+        return {"record": self.record.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True)
 class RerunAsked(JournalEvent):
     """Somebody asked for another run."""
 

@@ -11,6 +11,7 @@ from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
 from nodesweep.results.measurement_file import measured_from
 from nodesweep.results.outcome import decide
+from nodesweep.results.rereading import is_torn
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job
 from nodesweep.sweep.study import Study
@@ -52,7 +53,9 @@ class Recorder:
         reading = read_log(log, format_of(meant.workload.log_format))
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
-        record = terminal_record(slug, job, state, end, decide(end, reading, meant.iterations.total))
+        requested = meant.iterations.total
+        verdict = decide(end, reading, requested, is_torn(job.directory, job.key, end, reading))
+        record = terminal_record(slug, job, state, end, verdict, requested, reading.content_bytes)
         journal.append(path, Ended(record=record))
         if layout and log.is_file():
             self._unmeasured.append(_UnmeasuredRun(slug, record, reading))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.files import read_regular
-from nodesweep.common.outcomes import is_result
+from nodesweep.common.outcomes import is_result, is_undecided
 from nodesweep.results.outcome import Verdict
 from nodesweep.results.rows import UNREADABLE
 from nodesweep.results.terminal_record import TerminalRecord
@@ -24,7 +24,15 @@ WAY_OUT = "find out whether it still runs; once it does not: nodesweep forget %s
 """What a user can do about it; a slug goes in."""
 
 
-def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdict) -> TerminalRecord:
+def terminal_record(
+    slug: str,
+    job: Job,
+    state: State,
+    end: End,
+    verdict: Verdict,
+    iterations_requested: int | None = None,
+    log_bytes: int | None = None,
+) -> TerminalRecord:
     """All that is known of how a job ended, as it goes into the journal and job.json."""
     return TerminalRecord(
         slug=slug,
@@ -45,6 +53,10 @@ def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdic
         ended=_timestamp(end.ended),
         usage=end.usage,
         log=f"{job.key}.log",
+        cause=verdict.cause,
+        scheduler_cause=end.cause or "",
+        iterations_requested=iterations_requested,
+        log_bytes=log_bytes,
     )
 
 
@@ -154,7 +166,15 @@ def summary(record: TerminalRecord) -> str:
     if not record.was_run:
         return f"{record.verdict}: {record.evidence}"
     log = f" [{record.log}]" if record.job_id else ""
-    return f"{record.verdict}: {record.evidence or record.scheduler_state}{log}"
+    return f"{record.verdict}: {reason_of(record)}{log}"
+
+
+def reason_of(record: TerminalRecord) -> str:
+    """Why a run is no result, empty for one that is; where its log was not understood, the way out and last words."""
+    if is_result(record.outcome):
+        return ""
+    words = (record.note, record.evidence) if is_undecided(record.outcome) else (record.evidence,)
+    return "; ".join(filter(None, words)) or record.scheduler_state
 
 
 def _timestamp(seconds: float | None) -> str | None:

@@ -1,10 +1,13 @@
 """What a profile decides about submitting, a submission under way, and a layout that is done with."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import Job
+
+from .journal import State
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,8 @@ class Policy:
     `jobs_at_once`: jobs queued or running at the same time. `poll_seconds`: between two looks at them. `retries`: how
     often a layout is submitted again on the spot after a failure that was not its own. `hang_seconds`: after how long
     without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended. `canary`: how many
-    jobs go ahead until one has done an iteration; 0 where all go at once.
+    jobs go ahead until one has done an iteration; 0 where all go at once. `log_wait_seconds`: how long the end of a job
+    waits for a log that is not there to its end, 0 for not at all.
     """
 
     jobs_at_once: int = 1
@@ -23,6 +27,7 @@ class Policy:
     hang_seconds: float = 0.0
     on_hang: Literal["report", "cancel"] = "report"
     canary: int = 0
+    log_wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,3 +73,9 @@ class Submission:
     def takes_place(self) -> bool:
         """Whether it is one of the jobs queued or running at once."""
         return not self.silent and not self.is_ending
+
+
+def taken_over(slug: str, state: State, folder: Path) -> Submission:
+    """A submission of an earlier launcher, or another one, as the journal of its layout has it."""
+    job = Job(state.key, state.job_id, folder, state.site)
+    return Submission(slug, job, adopted=True, silent=state.silent)

@@ -80,6 +80,8 @@ class Watcher:
 
         Whoever takes them may change what is open before the next is looked at.
         """
+        if not submissions:
+            return
         try:
             seen = self._scheduler.poll([one.job for one in submissions])
         except SchedulerAway as error:

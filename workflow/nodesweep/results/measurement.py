@@ -17,6 +17,7 @@ from nodesweep.logs.reading import READER_VERSION
 from nodesweep.logs.warmup import WarmUpRecords
 from nodesweep.sweep.layout import Layout
 
+from .rereading import is_of_earlier_version, is_same_run
 from .terminal_record import TerminalRecord
 
 SCHEMA = 3
@@ -72,7 +73,8 @@ class IterationStatistics:
 
     `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
     `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none. Rates are None
-    where what they follow from is unknown, as it may be of a log found somewhere.
+    where what they follow from is unknown, as it may be of a log found somewhere. `paused_iteration`: the number of the
+    record that is left out since it holds the time for which the run was suspended.
     """
 
     records_dropped: int
@@ -89,6 +91,7 @@ class IterationStatistics:
     log_tflops_per_node: float | None
     log_tflops_per_node_median: float | None
     log_tflops_per_node_mean: float | None
+    paused_iteration: int | None = None
 
     @property
     def iteration_seconds_of_all(self) -> tuple[float, float, float]:
@@ -109,6 +112,7 @@ class Measurement:
     `record`: the job's terminal record as the executor wrote it, verdict included. `flags`: what a reader of the
     table must know, one short phrase each. `first_loss`, `last_loss`: of the whole series, nats per token.
     `read_as`: the format of the log, empty where it has no record. `left_out`: None where no record has a time.
+    `log_size_bytes`, `log_modified_ns`: of the file; `log_unpacked_bytes`: of its content, where it is compressed.
     """
 
     slug: str
@@ -126,22 +130,41 @@ class Measurement:
     flags: tuple[str, ...]
     read_as: str
     left_out: WarmUpRecords | None
+    log_unpacked_bytes: int | None = None
     schema: int = SCHEMA
+
+    @property
+    def log_content_bytes(self) -> int:
+        """The size of what was read."""
+        return self.log_size_bytes if self.log_unpacked_bytes is None else self.log_unpacked_bytes
 
     def made_from(
         self, record: TerminalRecord, settings: MeasurementSettings, size_bytes: int, modified_ns: int
     ) -> bool:
-        """Whether measuring again would give the same: same reader, settings, record and unchanged log."""
-        return (self.schema, self.reader_version, self.record, self.settings) == (
-            SCHEMA,
-            READER_VERSION,
-            record,
-            settings,
-        ) and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
+        """Whether measuring again would give the same: same reader, settings, run and unchanged log."""
+        return (
+            (self.schema, self.reader_version, self.settings) == (SCHEMA, READER_VERSION, settings)
+            and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
+            and is_same_run(self.record, record)
+            and not is_of_earlier_version(self.record)
+        )
+
+    @property
+    def used(self) -> list[int]:
+        """The places, in the series, of the records that the statistics are of."""
+        if self.statistics is None:
+            return []
+        timed = [place for place, seconds in enumerate(self.series.seconds) if seconds is not None]
+        paused = self.statistics.paused_iteration
+        return [place for place in timed[self.statistics.records_dropped :] if self.series.iteration[place] != paused]
 
     def to_json(self) -> str:
         """The text of measurement.json, a line for each field."""
         values = asdict(self) | {"record": self.record.to_dict()}
+        if self.log_unpacked_bytes is None:
+            del values["log_unpacked_bytes"]
+        if self.statistics and self.statistics.paused_iteration is None:
+            del values["statistics"]["paused_iteration"]
         words = (f' "{name}": {_json(value)}' for name, value in values.items())
         return "{\n" + ",\n".join(words) + "\n}\n"
 

@@ -112,6 +112,8 @@ class Scheduler(Protocol):
     poll_at_will: bool
     """Whether a poll costs nobody anything; else there is one a cycle."""
     patience: Patience
+    job_ids: str
+    """Regular expression of its jobs' ids; what is none reaches none of its commands."""
 
     def cluster(self) -> str:
         """What the scheduler calls itself, where one home may be mounted on several clusters; else an empty text."""
@@ -199,8 +201,6 @@ class SchedulerRow:
     """Regular expression of the directive lines that choose whose limits hold for a job, each with its line break."""
     unheeded: Callable[[str], list[str]] = _nothing_unheeded
     """What of the launcher's environment will not reach the job of this script, though it seems to be meant to."""
-    job_ids: str = r"[A-Za-z0-9][\w.@\[\]-]{0,79}"
-    """Regular expression of its jobs' ids; what is none reaches none of its commands."""
 
     variables: tuple[str, ...] = ()
     """Environment variables that say something else in each of its jobs; `NAME_` stands for all that begin so."""
