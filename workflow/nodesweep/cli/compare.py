@@ -61,7 +61,7 @@ def _row_name(folder: Path, row: TidyRow) -> str:
 
 def _series(folder: Path, row: TidyRow) -> Sequence[float]:
     """The seconds of the iterations that stand for a run, where its measurement is there and is that of the row."""
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+    with suppress(OSError, ValueError):
         measured = Measurement.from_json(
             bounded_text(layout_folder(folder, text_of(row, "slug") or "") / "measurement.json")
         )

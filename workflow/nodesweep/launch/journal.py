@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodesweep.common.errors import DamagedFileError, JournalError
-from nodesweep.common.files import json_value, open_regular, read_regular, sync_folder
+from nodesweep.common.files import file_error_message, json_value, open_regular, read_regular, sync_folder
 from nodesweep.common.launch_site import NOWHERE, LaunchSite
 from nodesweep.results.terminal_record import TerminalRecord
 
@@ -81,12 +81,16 @@ class State:
 def append(path: Path, event: JournalEvent) -> None:
     """Add one event and make it last, in one write, so that two launchers cannot tear each other's lines.
 
-    A line torn by an earlier crash is closed as such, not cut off: it may be one that another is writing.
+    A line torn by an earlier crash is closed as such, not cut off: it may be one that another is writing. Raises
+    DamagedFileError where the journal is no file, or not ours to write.
     """
     words = {"event": event.kind, "time": round(time.time(), 3), **event.to_dict()}
     line = json.dumps(words, ensure_ascii=False).encode() + b"\n"
     created = not os.path.lexists(path)
-    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
+    try:
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
+    except PermissionError as error:
+        raise DamagedFileError(file_error_message(error)) from None
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":

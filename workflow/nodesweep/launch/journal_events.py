@@ -170,9 +170,7 @@ def event_of(value: object) -> JournalEvent:
     if event is None or not isinstance(value, Mapping):
         raise ValueError("no event of a journal")
     time = value.get("time")
-    if not (time is None or (_is_number(time) and 0 <= time < LAST_TIME)):
-        raise ValueError(f"time is {time!r:.40}")
-    known: dict[str, Any] = {"time": time}
+    known: dict[str, Any] = {"time": time if _is_number(time) and 0 <= time < LAST_TIME else None}
     for field in fields(event):
         if field.name in value and field.name != "time":
             known[field.name] = _read(field.name, value[field.name])

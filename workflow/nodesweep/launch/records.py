@@ -7,6 +7,7 @@ from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.files import read_regular
 from nodesweep.common.outcomes import is_result, is_undecided
 from nodesweep.results.outcome import Verdict
+from nodesweep.results.rows import UNREADABLE
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.markers import has_started
@@ -103,6 +104,8 @@ def phase_of(study: Study, slug: str, state: State) -> tuple[str, TerminalRecord
     "pending", "queued", "running", "held" (nobody knows anything of its job), "unreadable" (nobody knows whether there
     is one) or "ended"; or the outcome of a layout that is not to be run, whose record says why.
     """
+    if state.problem:
+        return UNREADABLE, held_record(slug, state.problem)
     if state.status == "pending" and not state.asked and (record := _not_run(study.record(slug))) is not None:
         return record.outcome, record
     if state.is_open and state.silent:
@@ -148,6 +151,12 @@ def final_outcomes(study: Study) -> dict[str, str]:
         if record is not None and record.was_run and not needs_run(study, record):
             found[slug] = record.outcome
     return found
+
+
+def unreadable_journals(study: Study) -> dict[str, str]:
+    """What is wrong with journals of which nobody can tell whether their layouts run, by slug."""
+    states = {slug: journal.state(study.journal(slug)) for slug in study.layouts}
+    return {slug: state.problem for slug, state in states.items() if state.problem}
 
 
 def summary(record: TerminalRecord) -> str:

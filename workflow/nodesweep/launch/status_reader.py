@@ -170,7 +170,10 @@ class StatusReader:
         try:
             events = journal.read(Path(self._journals[slug]))
         except JournalError as error:
-            return _JournalSeen(stamp, problem=str(error))
+            folder = self._study.directory(slug)
+            return _JournalSeen(
+                stamp, problem=str(error).removeprefix(f"{folder}/")
+            )  # what is in the row's first words
         return _JournalSeen(stamp, journal.state_in(Path(self._journals[slug]), events), journal.records_in(events))
 
     def _ended(self, slug: str, record: TerminalRecord, seen: _JournalSeen, spent: float) -> LayoutStatus:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from nodesweep.common.files import open_file
 from nodesweep.common.text import plain
 
 MOST_BYTES = 1 << 34
@@ -185,7 +186,7 @@ def unpacked(path: str, descriptor: int, packing: Packing) -> Iterator[UnpackedL
 @contextmanager
 def log_content(path: Path) -> Iterator[io.BufferedReader]:
     """What is in a log, be it compressed or not. Raises OSError."""
-    with path.open("rb") as file:
+    with os.fdopen(open_file(path), "rb") as file:
         packing = packing_of(file.fileno())
         if packing is None:
             yield file

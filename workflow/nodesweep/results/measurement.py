@@ -6,8 +6,12 @@ from, so that it is made again exactly when one of them has changed.
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
+from nodesweep.common.files import json_value
 from nodesweep.logs.custom_format import key_of
 from nodesweep.logs.reading import READER_VERSION
 from nodesweep.logs.warmup import WarmUpRecords
@@ -90,6 +94,11 @@ class IterationStatistics:
     paused_iteration: int | None = None
 
     @property
+    def iteration_seconds_of_all(self) -> tuple[float, float, float]:
+        """The time of an iteration by each statistic, that asked for first."""
+        return self.iteration_seconds, self.iteration_seconds_median, self.iteration_seconds_mean
+
+    @property
     def scatter(self) -> float | None:
         """The half interquartile range over the time of an iteration; None for a single record."""
         spread = self.iteration_seconds_half_interquartile_range
@@ -160,20 +169,23 @@ class Measurement:
         return "{\n" + ",\n".join(words) + "\n}\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Measurement":
-        """Read what `to_json` wrote; raises ValueError, KeyError or TypeError on anything else."""
-        values = json.loads(text)
-        statistics, memory, dropped = (values.pop(name) for name in ("statistics", "memory", "left_out"))
-        return cls(
-            record=TerminalRecord.from_dict(values.pop("record")),
-            settings=MeasurementSettings(**values.pop("settings")),
-            series=IterationSeries(**{name: tuple(column) for name, column in values.pop("series").items()}),
-            statistics=IterationStatistics(**statistics) if statistics else None,
-            memory=MeasuredMemory(**memory) if memory else None,
-            flags=tuple(values.pop("flags")),
-            left_out=WarmUpRecords(**dropped) if dropped else None,
-            **values,
-        )
+    def from_json(cls, text: str | bytes) -> "Measurement":
+        """Read what `to_json` wrote; raises ValueError on anything else."""
+        values = json_value(text)
+        known = cls.__dataclass_fields__.keys()
+        if not isinstance(values, dict) or values.get("schema") != SCHEMA or not values.keys() <= known:
+            raise ValueError("no measurement of this version")
+        found = _adapter().validate_python({**values, "record": TerminalRecord.from_dict(values.get("record"))})
+        if len({len(column) for column in vars(found.series).values()}) > 1:
+            raise ValueError("series of different lengths")
+        if found.statistics and min(found.statistics.iteration_seconds_of_all) <= 0:
+            raise ValueError("an iteration that took no time")
+        return found
+
+
+@lru_cache
+def _adapter() -> TypeAdapter[Measurement]:
+    return TypeAdapter(Measurement)
 
 
 def _json(value: Any) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nodesweep.common.files import write_atomic
+from nodesweep.common.errors import DamagedFileError
+from nodesweep.common.files import read_regular, write_atomic
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.packed import UnreadableLog, found_log
 from nodesweep.logs.reader import read_log
@@ -15,6 +16,9 @@ from .measure import measure
 from .measurement import Measurement, MeasurementSettings
 from .rereading import reread
 from .terminal_record import TerminalRecord
+
+_MOST_BYTES = 256 * 2**20
+"""Of a file that is read; a million iterations take a quarter of that."""
 
 
 def measurement_of(study: Study, layout: Layout, record: TerminalRecord) -> Measurement | None:
@@ -72,8 +76,8 @@ def measured_from(study: Study, layout: Layout, record: TerminalRecord, reading:
 def kept_measurement(directory: Path, record: TerminalRecord) -> Measurement | None:
     """The measurement on disk, where it is one of the run of this record and this version can read it."""
     try:
-        kept = Measurement.from_json((directory / "measurement.json").read_text())
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        kept = Measurement.from_json(read_regular(directory / "measurement.json", _MOST_BYTES))
+    except (FileNotFoundError, DamagedFileError, ValueError):
         return None  # there is none yet, or one of another version: it is made from the log again
     return kept if (kept.record.key, kept.log_name) == (record.key, record.log) else None
 

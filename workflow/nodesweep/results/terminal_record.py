@@ -1,7 +1,6 @@
 """How the last run of a layout ended: what job.json, the journal's `ended` event and measurement.json say of it."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,8 +13,6 @@ from nodesweep.performance.cost import node_hours
 from nodesweep.schedulers.base import Usage
 
 SCHEMA = 1
-_HIGHEST = 2**63
-"""Bound of numbers in files: what a column of the table can hold."""
 NOTHING_COUNTED = Usage()
 _OF_A_JOB = (
     "scheduler",
@@ -158,12 +155,11 @@ def _file_name(value: object) -> str:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _HIGHEST else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _number(value: object) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HIGHEST
-    return value if known and isinstance(value, int | float) and math.isfinite(value) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _time(value: object) -> str | None:

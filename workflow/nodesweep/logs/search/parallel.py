@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from nodesweep.common.files import open_file
 from nodesweep.logs.packed import Packing, packing_of
 
 from .search import BlockBuffer, LineHit, LogBlock, block_spans
@@ -92,7 +93,7 @@ class OpenLog(NamedTuple):
 @contextmanager
 def open_log(path: Path, texts: Sequence[str]) -> Iterator[OpenLog]:
     """Open a log, to be searched for these texts. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_file(path)
     processes = None
     try:
         status, packing = os.fstat(descriptor), packing_of(descriptor)

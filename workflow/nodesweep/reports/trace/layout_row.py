@@ -11,7 +11,7 @@ from nodesweep.launch.journal import State
 from nodesweep.launch.journal_events import Ended, Reread
 from nodesweep.launch.records import HELD, WAY_OUT, needs_run, read_phase
 from nodesweep.logs.lines import lines_at
-from nodesweep.logs.packed import UnreadableLog, found_log
+from nodesweep.logs.packed import found_log
 from nodesweep.results.measurement import Measurement, MeasurementSettings
 from nodesweep.results.measurement_file import last_measurement
 from nodesweep.results.rows import LayoutRun
@@ -65,7 +65,7 @@ def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> Lay
     """What is known of a layout; `where`: place of a key of the config."""
     layout = study.layouts[slug]
     status, state, record = read_phase(study, slug)
-    events = journal.read(study.journal(slug))
+    events = journal.read(study.journal(slug)) if not state.problem else []
     last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended | Reread)), default=0)
     journal_place = f"journal.jsonl:{len(events)}: {events[-1].kind}" if events else "it has no journal"
     final = study.record(slug).is_file()
@@ -92,6 +92,8 @@ def _outlook(study: Study, slug: str, status: str, state: State, record: Termina
     if status == "ended" and record:
         again = "the next launch runs it again" if needs_run(study, record) else "needs no more runs"
         return f"{record.verdict}, attempt {state.attempt}; {again}"
+    if state.problem:
+        return state.problem
     if record and not record.was_run:
         return f"{record.evidence}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
     if status == HELD:
@@ -128,7 +130,7 @@ def _log_lines(study: Study, facts: LayoutFacts, numbers: set[int]) -> tuple[dic
         status, lines = log.stat(), lines_at(log, numbers)
     except FileNotFoundError:
         return {}, [f"{log} is gone: its lines cannot be shown"]
-    except UnreadableLog as error:
+    except OSError as error:
         return {}, [f"{log} {error.strerror}: its lines cannot be shown"]
     lines = {line: f"line {line}: {text}" for line, text in lines.items()}
     if measurement is None:
