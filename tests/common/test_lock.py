@@ -6,13 +6,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from hosts import LockingProcess, age
+from hosts import LockingProcess, age, needs_hosts, started_together
 
 from nodesweep.common import lock
 from nodesweep.common.errors import LockError, NodesweepError
 from nodesweep.common.lock import SweepLock, read_holder
-
-on_hosts = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process a host name of its own")
 
 
 def claims(folder: Path) -> list[str]:
@@ -34,6 +32,16 @@ def test_what_a_lock_says(tmp_path: Path) -> None:
     assert holder and holder.released and holder.jobs_at_once == 7
 
 
+def test_a_launcher_that_ends_by_an_error(tmp_path: Path) -> None:
+    """It lets go all the same, so that another host need not watch what it has left."""
+    with LockingProcess() as holder:
+        assert holder.ask(f"take {tmp_path}") == "take done"
+        holder.tell("raise")
+        assert holder.process.wait(20) == 1
+    left = read_holder(tmp_path)
+    assert left and left.released
+
+
 @pytest.mark.parametrize("local_flock", [False, True], ids=["flock", "no flock"])
 def test_on_one_host(tmp_path: Path, local_flock: bool) -> None:
     """The second is refused at once, naming the first, whether flock works or not; after kill -9 it is let in."""
@@ -46,7 +54,7 @@ def test_on_one_host(tmp_path: Path, local_flock: bool) -> None:
         assert second.ask(f"take {tmp_path}") == "take done"
 
 
-@on_hosts
+@needs_hosts
 def test_a_holder_on_another_host_lives(tmp_path: Path) -> None:
     """Where both hosts grant flock, the heartbeat of the first keeps the second out, and a reason is told."""
     with LockingProcess("login1") as first, LockingProcess("login2") as second:
@@ -59,7 +67,7 @@ def test_a_holder_on_another_host_lives(tmp_path: Path) -> None:
         assert second.ask(f"take {tmp_path}") == "take done"
 
 
-@on_hosts
+@needs_hosts
 def test_a_holder_on_another_host_is_dead(tmp_path: Path) -> None:
     """It is watched, then taken over and told in a line; one that is silent for long by the server's clock at once."""
     with LockingProcess("login2", given_up_seconds=0.6) as second:
@@ -72,7 +80,7 @@ def test_a_holder_on_another_host_is_dead(tmp_path: Path) -> None:
             second.ask("release")
 
 
-@on_hosts
+@needs_hosts
 def test_a_holder_that_was_stopped_stands_aside(tmp_path: Path) -> None:
     """Stopped for long and continued, the first finds that the second has taken over, and its heart changes nothing."""
     with LockingProcess("login1") as first, LockingProcess("login2", given_up_seconds=0.6) as second:
@@ -86,34 +94,7 @@ def test_a_holder_that_was_stopped_stands_aside(tmp_path: Path) -> None:
         assert second.ask("check") == "check done"
 
 
-def started_together(folder: Path, rounds: int) -> list[str]:
-    """What went wrong in so many rounds in which three launchers on two hosts start at one moment.
-
-    In turns nobody was there before, one that let go, and one that died on a third host.
-    """
-    wrong = []
-    with LockingProcess("login1") as one, LockingProcess("login1") as two, LockingProcess("login2") as three:
-        racers = [one, two, three]
-        for number in range(rounds):
-            sweep = folder / f"{number}"
-            if number % 3:
-                with LockingProcess("login3") as before:
-                    before.ask(f"take {sweep}")
-                    if number % 3 == 1:
-                        before.ask("release")
-                age(sweep, 3600)
-            for racer in racers:
-                racer.tell(f"take {sweep}")
-            answers = [racer.answer() for racer in racers]
-            holders = [racer for racer, answer in zip(racers, answers, strict=True) if answer.startswith("take done")]
-            if len(holders) != 1 or [racer.ask("check") for racer in holders] != ["check done"]:
-                wrong.append(f"round {number}: {answers}")
-            for racer in holders:
-                racer.ask("release")
-    return wrong
-
-
-@on_hosts
+@needs_hosts
 def test_started_at_one_moment(tmp_path: Path) -> None:
     """Of three on two hosts with local flock one gets the lock, each time."""
     assert started_together(tmp_path, 20) == []

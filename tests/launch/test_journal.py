@@ -1,5 +1,7 @@
 """The journal keeps whole events only, through a crash at any byte, and says where a layout stands."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from nodesweep.common.errors import JournalError, LockError
 from nodesweep.common.lock import SweepLock
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
-from nodesweep.launch.journal_events import Adopted, Ended, Intent, Refused, RerunAsked, Submitted
+from nodesweep.launch.journal_events import Adopted, Ended, Intent, Refused, RerunAsked, Revoked, Submitted
 from nodesweep.results.terminal_record import TerminalRecord
 
 
@@ -57,6 +59,26 @@ def test_a_write_torn_anywhere_costs_at_most_its_own_event(tmp_path_factory: pyt
     assert [event.kind for event in journal.read(path)][whole:] == ["rerun"]
 
 
+APPEND = """
+import sys
+from pathlib import Path
+from nodesweep.launch import journal
+from nodesweep.launch.journal_events import Revoked
+for number in range(150):
+    journal.append(Path(sys.argv[1]), Revoked(key=f"{sys.argv[2]}{number}", reason="x" * 50 * number))
+"""
+
+
+def test_two_that_write_at_once(tmp_path: Path) -> None:
+    """Of two processes that append to one journal with a torn line in it, neither loses an event of the other's."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"event": "inte')
+    writers = [subprocess.Popen([sys.executable, "-c", APPEND, str(path), name]) for name in "ab"]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    keys = [event.key for event in journal.read(path) if isinstance(event, Revoked)]
+    assert [[key for key in keys if key[0] == name] for name in "ab"] == [[f"{n}{i}" for i in range(150)] for n in "ab"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -71,6 +93,14 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(JournalError, match=r"journal\.jsonl:5: is no journal event"):
         journal.read(path)
+
+
+@pytest.mark.parametrize("job_id", ["17", "17;b", "17.server", "123[1]", "4711@998877"])
+def test_ids_of_all_schedulers_are_read(tmp_path: Path, job_id: str) -> None:
+    """A job of another cluster of Slurm is called by both: its number and the cluster."""
+    journal.append(tmp_path / "journal.jsonl", Intent(key="k-a1", attempt=1, script_sha256="0"))
+    journal.append(tmp_path / "journal.jsonl", Submitted(key="k-a1", job_id=job_id))
+    assert journal.state(tmp_path / "journal.jsonl").job_id == job_id
 
 
 def test_lock_admits_one_launcher(tmp_path: Path) -> None:

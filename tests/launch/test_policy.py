@@ -31,6 +31,7 @@ class Scripted(Batch):
 
     commands = ()
     poll_at_will = True
+    job_ids = r"\d+"
     patience = Patience(polls=2, unclear_seconds=0, silent_seconds=0)
 
     def __init__(self, submits: list[Any], looks: list[Any]):
@@ -163,7 +164,7 @@ def test_a_crowded_queue_does_not_count(study: Study) -> None:
     crowded = SubmissionUnclear("sbatch: job queue full", crowded=True)
     runner = runner_of(study, [], Scripted([crowded, crowded, crowded, "7"], [None] * 6 + [OK]), poll_seconds=0)
     (done,) = steps(runner, study, 12)
-    assert (done.record.outcome, done.record.attempt) == ("crash", 4)  # without a log; what counts is the number
+    assert (done.record.outcome, done.record.attempt) == ("unread", 4)  # without a log; what counts is the number
 
 
 def test_a_job_in_no_listing_is_held_and_never_lost(study: Study) -> None:
@@ -191,7 +192,7 @@ def test_a_held_layout_keeps_no_other_from_running(tmp_path: Path) -> None:
 
     study = study_in(tmp_path)
     done = steps(runner_of(study, [], Forgetful(["7", "8"], [None]), poll_seconds=0), study, 8)
-    assert sorted(one.record.outcome for one in done) == ["crash", "held"]  # without a log; what counts is that it ran
+    assert sorted(one.record.outcome for one in done) == ["held", "unread"]  # without a log; what counts is that it ran
 
 
 def test_a_held_job_that_is_seen_again_ends_as_it_ends(study: Study) -> None:
@@ -216,6 +217,21 @@ def test_a_growing_log_is_a_witness(study: Study) -> None:
             log.write("iteration\n")
         assert runner.step() == []
     assert events(study) == ["intent", "submitted"]
+
+
+def test_a_listing_that_cannot_be_had_is_no_news(study: Study) -> None:
+    """The job's cluster does not answer, though another does: neither held nor, its submission unclear, given up."""
+
+    class OfTwo(Scripted):
+        """Cannot ask for any job, without being away."""
+
+        def poll(self, jobs: list[Job]) -> dict[str, Sighting | None]:
+            return dict.fromkeys(job.key for job in jobs)
+
+    for submits in (["7"], [SubmissionUnclear("sbatch: odd")]):
+        scheduler = OfTwo(submits, [None])
+        assert steps(runner_of(study, [], scheduler, poll_seconds=0), study, 6) == []
+    assert set(events(study)) <= {"intent", "submitted"}
 
 
 def test_forget_decides(study: Study) -> None:

@@ -10,6 +10,8 @@ from fugaku_runs import JUNE
 from sweeps import write
 
 from nodesweep.cli.main import main
+from nodesweep.launch import journal
+from nodesweep.launch.journal_events import Refused
 from nodesweep.launch.records import final_outcomes
 from nodesweep.launch.reruns import withdraw_records
 from nodesweep.launch.time_limits import with_limits
@@ -79,6 +81,7 @@ def test_the_plan_says_what_has_ended(tmp_path, monkeypatch, capsys):
     slug = next(slug for slug, one in study.layouts.items() if one.nodes == 1536)
     study.directory(slug).mkdir(parents=True)
     study.record(slug).write_text(json.dumps({"slug": slug, "outcome": "oom"}))
+    journal.append(study.journal(slug), Refused(key="k"))  # without a journal nobody would know of its run
     assert main(["plan", "--configfile", "sweep.yaml"]) == 0
     assert "6 layouts to run, 1 ended, 0 points rejected" in capsys.readouterr().out
     text = (study.folder / "plan.md").read_text()

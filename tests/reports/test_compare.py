@@ -180,6 +180,15 @@ def test_rows_alike_are_matched_by_slug_or_not_at_all() -> None:
     )
 
 
+def test_a_run_that_was_not_read_is_no_regression() -> None:
+    """It ended well, and nobody knows how much it did: neither worse nor better than the other."""
+    base = sweep(1.0, 1.0)
+    unread = [base[0], base[1] | {"outcome": "unread", "iteration_seconds": None, "iteration_seconds_median": None}]
+    for before, after in ((base, unread), (unread, base)):
+        found = compared(before, after)
+        assert (verdicts(found)["n2"], found.regression) == ("cannot say", False)
+
+
 def test_outcomes_and_rows_that_vanish_are_regressions() -> None:
     """ok to out of memory, or to nothing, is worse; the other way is not; new rows are no regression."""
     base = sweep(1.0, 1.0, 1.0, 1.0, None)

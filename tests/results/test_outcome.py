@@ -69,10 +69,37 @@ CASES = {
     "bare kill": (End(137), (STARTED, record(1)), "crash", "after iteration 1"),
     "bare exit": (End(3), (), "crash", "while building"),
     "too few iterations": (End(0), (STARTED, record(1)), "crash", "after iteration 1"),
+    "ended well, not understood": (End(0), ("batch 3 took 0.11 s",), "unread", ""),
+    "ended well, no log": (End(0), (), "unread", ""),
+    "ended well, only its start is logged": (End(0), (STARTED,), "unread", ""),
+    "ended well, and the log shows a failure": (End(0), ("batch 3 took 0.11 s", KEY_ERROR), "crash", "while building"),
+    "cancelled with exit code 0": (End(0, "cancelled"), ("batch 3 took 0.11 s",), "cancelled", "while building"),
     "nothing known": (End(None), (), "lost", "while building"),
     "lost": (End(None, "lost"), (STARTED, PEER), "lost", "in iteration 1"),
     "lost by the scheduler, told by the log": (End(None, "lost"), (CPU_OOM,), "oom", "while building"),
 }
+
+
+def test_what_was_not_understood_says_what_to_do(verdict):
+    """The trainer's last words are the evidence, not nodesweep's own line; the note names the key and the document."""
+    closing = "nodesweep: the launch ended with exit code 0"
+    found = verdict(End(0), "batch 2 took 0.11 s", "batch 3 took 0.11 s", closing)
+    assert (found.evidence, found.cause) == ("line 2: batch 3 took 0.11 s", "log_unread")
+    assert "workload.log_format (docs/logs.md)" in found.note
+    near = verdict(End(0), " iteration 1 of 3 | elapsed time per iteration", closing)
+    assert "(line 1 holds 'elapsed time per iteration' and does not fit)" in near.note
+
+
+def test_a_torn_log_is_no_evidence_of_less_work(tmp_path):
+    """Two of three iterations and exit code 0: a crash where that is the whole log, unread where more was written."""
+    path = tmp_path / "run.log"
+    path.write_text("\n".join((STARTED, record(1), record(2))))
+    reading = read_log(path, FORMATS["megatron-deepspeed"])
+    assert decide(End(0), reading, 3).outcome == "crash"
+    torn = decide(End(0), reading, 3, is_torn=True)
+    assert (torn.outcome, torn.where, torn.cause) == ("unread", "after iteration 2", "log_torn")
+    assert "its log ends before the job did" in torn.note
+    assert decide(End(1), reading, 3, is_torn=True).outcome == "crash"
 
 
 @pytest.mark.parametrize(("end", "lines", "outcome", "where"), CASES.values(), ids=CASES)

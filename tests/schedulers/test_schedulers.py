@@ -1,6 +1,7 @@
 """What every scheduler promises, on each there is: real processes, a real Slurm cluster, and fakes of the others."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -115,7 +116,7 @@ def test_a_job_runs_to_its_end(place: Place) -> None:
     """Exit code, times, the scheduler's word, all output in <key>.log, and a marker of the job's own."""
     before = time.time()
     job = place.submit(place.script())
-    assert job.id
+    assert re.fullmatch(place.scheduler.job_ids, job.id)
     (end,) = place.ended(job)
     assert (end.exit_code, end.cause) == (0, None) and end.state.strip()
     facts = facts_of((job.directory / f"{job.key}.provenance").read_text())

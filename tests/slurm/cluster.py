@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -27,13 +27,13 @@ MEMORY_CGROUPS = Path("/sys/fs/cgroup/memory")
 # second before MessageTimeout. With ReturnToService=1 a node that was set down stays down until it is resumed.
 # A requeued job waits until its old credential has expired, two minutes by default.
 SLURM_CONF = """\
-ClusterName=test
+ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=10
+AuthInfo=socket={munge},cred_expire=10
 StateSaveLocation={folder}/state
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdSpoolDir={folder}/%n.spool
@@ -57,7 +57,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 {nodes}
 PartitionName=debug Nodes=ALL Default=YES MaxTime=60 OverSubscribe=YES:2
-PartitionName=short Nodes=node[1-4] MaxTime=5 OverSubscribe=YES:2
+PartitionName=short Nodes=node[1-{nodes_of_short}] MaxTime=5 OverSubscribe=YES:2
 """
 NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 ThreadsPerCore=2 RealMemory=1500"
 CGROUP_CONF = """\
@@ -69,7 +69,7 @@ ACCOUNTING = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
 AccountingStoragePort={port}
-AccountingStoragePass={folder}/munge.socket
+AccountingStoragePass={munge}
 """
 SLURMDBD_CONF = """\
 AuthType=auth/munge
@@ -82,7 +82,7 @@ StorageType=accounting_storage/mysql
 StorageUser=root
 StorageLoc=slurm_acct_db
 """
-# No tables of users: the socket lies in a folder that only its owner can enter.
+# No tables of users: the socket lies in a folder that only root can enter.
 MARIADB_OPTIONS = ["--no-defaults", "--user=root", "--skip-networking", "--skip-grant-tables"]
 
 
@@ -94,11 +94,27 @@ class Cluster:
         accounting: bool = False,
         min_job_age_seconds: int = 300,
         memory_enforced: Literal["no", "polled", "cgroup"] = "no",
+        *,
+        name: str = "test",
+        nodes: int = len(NODES),
+        settings: Sequence[str] = (),
+        users: Sequence[str] = (),
+        beside: "Cluster | None" = None,
     ) -> None:
-        """`memory_enforced`: who kills what uses more than its --mem: Slurm, which looks each second, or the kernel."""
-        self.accounting = accounting
+        """`memory_enforced`: who kills what uses more than its --mem: Slurm, which looks each second, or the kernel.
+
+        `settings`: more lines of slurm.conf, in which {folder} stands for the cluster's folder. `users`: accounts of
+        this machine, other than root, that may use the cluster. `beside`: a cluster whose accounts and keys this one
+        shares, so that `--clusters` reaches each from the other; it has to be there first and to stay longer.
+        """
+        self.accounting = accounting or beside is not None
         self.min_job_age_seconds = min_job_age_seconds
         self.memory_enforced = memory_enforced
+        self.name = name
+        self._nodes = NODES[:nodes]
+        self._settings = settings
+        self._users = users
+        self._beside = beside
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Cluster":
@@ -117,16 +133,21 @@ class Cluster:
         """Start all daemons; returns when all nodes are idle."""
         # Short: the path of a unix socket has at most 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
-        self._ports, self._reservation = _free_ports(len(NODES) + 2)
+        if self._users:
+            self.folder.chmod(0o755)
+        self._ports, self._reservation = _free_ports(len(self._nodes) + 2)
         try:
             self._configure()
-            self._start_munged()
+            if self._beside is None:
+                self._start_munged()
+                if self.accounting:
+                    self._start_accounting()
             if self.accounting:
-                self._start_accounting()
+                self._join_accounting()
             self.start_controller()
-            for name in NODES:
+            for name in self._nodes:
                 self._launch(name, "slurmd", "-D", "-N", name)
-            self.wait_idle(len(NODES), 30)
+            self.wait_idle(len(self._nodes), 30)
         except BaseException:
             self.stop()
             raise
@@ -157,6 +178,29 @@ class Cluster:
         daemon.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
         daemon.wait(30)
 
+    def restart_cold(self) -> None:
+        """Have slurmctld lose all it knew: what it knew is gone from its disk when it starts again."""
+        self.stop_controller(kill=True)
+        shutil.rmtree(self.folder / "state")
+        self.start_controller()
+
+    @contextlib.contextmanager
+    def reconfigured(self, line: str) -> Iterator[None]:
+        """For a while, slurm.conf has one more line."""
+        path = self.folder / "slurm.conf"
+        before = path.read_text()
+        self._reconfigure(f"{before}{line}\n")
+        try:
+            yield
+        finally:
+            self._reconfigure(before)
+
+    def _reconfigure(self, text: str) -> None:
+        (self.folder / "slurm.conf").write_text(text)
+        done = self.run("scontrol", "reconfigure")
+        if done.returncode:
+            raise RuntimeError(f"slurm.conf is not read: {done.stderr.strip()}")
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the cluster, e.g. sinfo."""
         environment = os.environ | self.environment
@@ -180,12 +224,28 @@ class Cluster:
         """What a daemon wrote: munged, mariadbd, slurmdbd, slurmctld, or the slurmd of a node."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
+    @property
+    def _root(self) -> "Cluster":
+        """The cluster whose keys and accounts this one uses."""
+        return self._beside._root if self._beside is not None else self
+
+    @property
+    def _munge(self) -> Path:
+        return self._root.folder / "munge.socket"
+
+    @property
+    def _database_port(self) -> int:
+        return self._root._ports[1]
+
     def _configure(self) -> None:
         host = socket.gethostname().partition(".")[0]
-        controller_port, database_port, *node_ports = self._ports
-        lines = [NODE.format(name=name, host=host, port=port) for name, port in zip(NODES, node_ports, strict=True)]
+        controller_port, _, *ports = self._ports
+        lines = [NODE.format(name=name, host=host, port=port) for name, port in zip(self._nodes, ports, strict=True)]
         text = SLURM_CONF.format(
+            name=self.name,
             folder=self.folder,
+            munge=self._munge,
+            nodes_of_short=min(4, len(self._nodes)),
             host=host,
             controller_port=controller_port,
             min_job_age_seconds=self.min_job_age_seconds,
@@ -198,10 +258,12 @@ class Cluster:
         if self.memory_enforced == "cgroup":
             self._make_cgroup()
         if self.accounting:
-            text += ACCOUNTING.format(folder=self.folder, port=database_port)
+            text += ACCOUNTING.format(munge=self._munge, port=self._database_port)
+        if self.accounting and self._beside is None:
             path = self.folder / "slurmdbd.conf"
             path.touch(0o600)
-            path.write_text(SLURMDBD_CONF.format(folder=self.folder, port=database_port))
+            path.write_text(SLURMDBD_CONF.format(folder=self.folder, port=self._database_port))
+        text += "".join(f"{line.format(folder=self.folder)}\n" for line in self._settings)
         (self.folder / "slurm.conf").write_text(text)
 
     @property
@@ -230,20 +292,34 @@ class Cluster:
         key.touch(0o600)
         key.write_bytes(os.urandom(128))
         files = [f"--{kind}-file={self.folder}/munge.{kind}" for kind in ("key", "pid", "seed", "log")]
-        path = self.folder / "munge.socket"
-        # It would refuse a socket that not everybody can reach; here there is only root.
-        self._launch("munged", "munged", "--foreground", "--force", f"--socket={path}", *files)
-        self._await("munged", path.is_socket)
+        # It would refuse a socket that not everybody can reach; mostly there is only root here.
+        self._launch("munged", "munged", "--foreground", "--force", f"--socket={self._munge}", *files)
+        self._await("munged", self._munge.is_socket)
 
     def _start_accounting(self) -> None:
-        path = self.folder / "mariadb.socket"
         data = self.folder / "mariadb"
-        data.mkdir()
+        data.mkdir(0o700)
+        path = data / "socket"
+        if self._users:  # limits of users are worked out by a stored procedure, which wants the tables of the system
+            self.run("mariadb-install-db", *MARIADB_OPTIONS[:2], "--skip-test-db", f"--datadir={data}")
         self._launch("mariadbd", "mariadbd", *MARIADB_OPTIONS, f"--datadir={data}", f"--socket={path}")
         self._await("mariadbd", path.is_socket)
         self._launch("slurmdbd", "slurmdbd", "-D", MYSQL_UNIX_PORT=str(path))
         # This needs the tables, which slurmdbd makes at its first start.
-        self._await("slurmdbd", lambda: self.run("sacctmgr", "-i", "add", "cluster", "test").returncode == 0)
+        self._await("slurmdbd", lambda: self.run("sacctmgr", "-n", "list", "cluster").returncode == 0)
+
+    def _join_accounting(self) -> None:
+        """Have the accounts know this cluster and its users, whose account is `users`, before its controller asks."""
+        self.administer("add", "cluster", self.name)
+        if self._users:
+            self.administer("add", "account", "users", f"cluster={self.name}")
+            self.administer("add", "user", ",".join(self._users), "account=users", f"cluster={self.name}")
+
+    def administer(self, *words: str) -> None:
+        """Run sacctmgr, e.g. to add a QOS."""
+        done = self.run("sacctmgr", "-i", *words)
+        if done.returncode:
+            raise RuntimeError(f"sacctmgr {' '.join(words)}: {done.stdout.strip()} {done.stderr.strip()}")
 
     def _launch(self, daemon: str, *command: str, **variables: str) -> None:
         environment = os.environ | self.environment | variables

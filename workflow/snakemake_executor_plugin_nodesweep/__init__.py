@@ -23,6 +23,7 @@ from nodesweep.launch.snakemake import (
     choose_executor,
     interrupt_on_signals,
     layouts_to_run,
+    stand_aside,
     study_of,
 )
 from nodesweep.launch.submission import Finished, Policy
@@ -81,6 +82,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
             "type": int,
         },
     )
+    log_wait_seconds: float = field(
+        default=120.0,
+        metadata={
+            "help": "How long the end of a job waits for its log where a file system shows it late; 0 for not at all.",
+            "type": float,
+        },
+    )
 
     def __post_init__(self) -> None:
         for option, value, least in (
@@ -88,6 +96,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake
             ("retries", self.retries, 0),
             ("canary", self.canary, 0),
             ("hang-seconds", self.hang_seconds, 0),
+            ("log-wait-seconds", self.log_wait_seconds, 0),
         ):
             if not value >= least:
                 raise ApiError(f"--nodesweep-{option} is {value}: give a number of {least} or more")
@@ -113,6 +122,8 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
             study = study_of(self.workflow)
             self._lock = SweepLock(study.folder, self.executor_settings.jobs_at_once, self._tell)
         except NodesweepError as error:
+            if isinstance(error, LockError):
+                stand_aside()
             raise ApiError(str(error)) from None
 
     def _start(self) -> Runner:
@@ -129,11 +140,13 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                     hang_seconds=settings.hang_seconds,
                     on_hang=settings.on_hang,
                     canary=settings.canary,
+                    log_wait_seconds=settings.log_wait_seconds,
                 ),
                 tell=self._tell,
                 decisions=decisions_of(study),
                 note=self._note,
                 total=layouts_to_run(self.workflow),
+                check_lock=self._lock.check,
             )
             runner.recover()
         except NodesweepError as error:
@@ -191,6 +204,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
                 until_report = max(report_at - time.monotonic(), 0.0) if unreported else poll_seconds
                 runner.wait(min(poll_seconds, until_report))
         except LockError as error:
+            stand_aside()
             self.workflow.scheduler.executor_error_callback(ApiError(str(error)))
         except (NodesweepError, OSError) as error:
             text = file_error_message(error) if isinstance(error, OSError) else f"{error}"

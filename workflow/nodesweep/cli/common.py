@@ -4,8 +4,12 @@ import argparse
 from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import read_regular
 from nodesweep.launch.time_limits import with_limits
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
+
+MOST_BYTES = 256 * 2**20
+"""Of a file that another command writes."""
 
 
 def study_of(options: argparse.Namespace) -> Study:
@@ -26,7 +30,7 @@ def named_study(options: argparse.Namespace) -> Study | None:
 def written(path: Path) -> str:
     """The text of a file that another command writes; raises NodesweepError where it has not."""
     try:
-        return path.read_text()
+        return read_regular(path, MOST_BYTES).decode(errors="replace")
     except FileNotFoundError:
         raise NodesweepError(f"{path} does not exist yet; run the sweep, or `nodesweep measure`, first") from None
 

@@ -61,12 +61,11 @@ def _row_name(folder: Path, row: TidyRow) -> str:
 
 def _series(folder: Path, row: TidyRow) -> Sequence[float]:
     """The seconds of the iterations that stand for a run, where its measurement is there and is that of the row."""
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+    with suppress(OSError, ValueError):
         measured = Measurement.from_json(
             bounded_text(layout_folder(folder, text_of(row, "slug") or "") / "measurement.json")
         )
         statistics = measured.statistics
         if statistics and statistics.iteration_seconds_median == row["iteration_seconds_median"]:
-            timed = [float(value) for value in measured.series.seconds if value is not None]
-            return timed[statistics.records_dropped :]
+            return [float(measured.series.seconds[place] or 0.0) for place in measured.used]
     return ()

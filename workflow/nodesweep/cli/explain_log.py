@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.logs.packed import log_content
 from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.rules import rules
 from nodesweep.logs.search.parallel import open_log
@@ -40,8 +41,8 @@ def _explained(path: Path, form: Format | None, json: bool) -> str:
         reading = read_open_log(log, form)
     if json:
         return as_json(reading)
-    with path.open(errors="replace") as stream:
-        lines = islice(iter(lambda: stream.readline(MOST_COLUMNS), ""), MOST_LINES)
+    with log_content(path) as stream:
+        lines = islice(iter(lambda: stream.readline(MOST_COLUMNS).decode(errors="replace"), ""), MOST_LINES)
         alike = look_alikes(lines, form) if not reading.iterations else []
     return explanation(str(path), reading, alike)
 

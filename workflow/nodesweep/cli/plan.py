@@ -3,13 +3,16 @@
 import argparse
 
 from nodesweep.common.files import write_atomic
+from nodesweep.common.text import plain
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.plan import Planned, planned
-from nodesweep.launch.records import final_outcomes
+from nodesweep.launch.records import final_outcomes, unreadable_journals
 from nodesweep.reports.plan import plan_csv, plan_markdown
 
 from .arguments import add_sweep_options
 from .common import limited_study_of
+
+MOST_CHARACTERS = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +24,8 @@ def run(options: argparse.Namespace) -> None:
     """Write both files and say how many layouts are to run."""
     study = limited_study_of(options)
     study.folder.mkdir(parents=True, exist_ok=True)
-    layouts = planned(study, decisions_of(study), final_outcomes(study))
+    unreadable = unreadable_journals(study)
+    layouts = planned(study, decisions_of(study), final_outcomes(study), unreadable)
     write_atomic(study.folder / "plan.csv", plan_csv(study, layouts))
     write_atomic(study.folder / "plan.md", plan_markdown(study, layouts))
     runs, done, left = (sum(counted) for counted in zip(*map(_counted, layouts), strict=True))
@@ -30,6 +34,8 @@ def run(options: argparse.Namespace) -> None:
         f"{len(study.expansion.rejected)} points rejected"
     )
     print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")
+    for slug, problem in unreadable.items():
+        print(f"{study.sweep.sweep}: {slug}: {plain(problem, MOST_CHARACTERS)}")
 
 
 def _counted(one: Planned) -> tuple[bool, bool, bool]:

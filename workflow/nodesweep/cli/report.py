@@ -2,7 +2,6 @@
 
 import argparse
 import base64
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,11 +10,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nodesweep.common.errors import NodesweepError
-from nodesweep.common.files import write_atomic
+from nodesweep.common.errors import JournalError, NodesweepError
+from nodesweep.common.files import json_value, open_file, read_regular, write_atomic
 from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.launch import journal
 from nodesweep.launch.journal_events import JournalEvent
+from nodesweep.logs.packed import found_log, log_content
 from nodesweep.results.results_file import edited_remark, read_results
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nodesweep.reports.page.panels import LayoutFiles, PanelJson
 
 _MOST_PROCESSES = 8
+_MOST_FIGURE_BYTES = 64 * 2**20
 _TRACED = ("iteration_seconds", "tflops_per_node", "memory_mib")
 Journals = Mapping[str, Sequence[JournalEvent]]
 _PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     study = limited_study_of(options)
     frame, remark = read_results(study.folder), edited_remark(study.folder)
     rows, document, explained = records(frame), document_of(study.sweep, frame), explained_of(frame)
-    journals = {slug: journal.read(study.journal(slug)) for slug in study.layouts}
+    journals = {slug: _events(study.journal(slug)) for slug in study.layouts}
     packs = _packs(rows, _panels(study, options, journals))
     figures = _figures(study.folder / "figures")
     parts = [(name, part) for name in ("times", "predicted") if (part := getattr(explained, name, None))]
@@ -89,6 +90,14 @@ def run(options: argparse.Namespace) -> None:
 _EXPLAINED = {"times": "Where the time goes", "predicted": "Predicted beside measured"}
 
 
+def _events(path: Path) -> Sequence[JournalEvent]:
+    """What a journal says; nothing where it cannot be read: its row says why."""
+    try:
+        return journal.read(path)
+    except JournalError:
+        return ()
+
+
 def _facts(study: Study, rows: Sequence[TidyRow], journals: Journals) -> Iterator[tuple[str, str]]:
     """When it was measured, and of what and where it tells."""
     times = sorted(time for events in journals.values() for time in _times(events))
@@ -125,7 +134,9 @@ def _figures(folder: Path) -> "list[EmbeddedFigure]":
     found = []
     for path in sorted(folder.glob("*.json"), key=lambda path: (order.get(path.stem, len(order)), path.name)):
         try:
-            chart = json.loads(path.read_text())
+            chart = json_value(read_regular(path, _MOST_FIGURE_BYTES))
+            if not isinstance(chart, dict) or not all(isinstance(chart[name], str) for name in ("name", "title")):
+                raise TypeError("no chart")
             figure = EmbeddedFigure(chart["name"], chart["title"], chart["caption"], chart["spec"], _picture(path))
         except (ValueError, KeyError, TypeError):
             raise NodesweepError(f"{path} is no figure; run `nodesweep figures` again") from None
@@ -233,9 +244,10 @@ def _files(study: Study, slug: str, row: TidyRow, events: Sequence[JournalEvent]
     from nodesweep.reports.page.panels import MOST_BYTES, LayoutFiles
     from nodesweep.results.environment import facts_of
 
-    log = study.directory(slug) / (text_of(row, "log") or "no.log")
+    named = study.directory(slug) / (text_of(row, "log") or "no.log")
+    log = found_log(named) or named
     end, whole = _end(log, MOST_BYTES)
-    facts = facts_of(_head(log.with_suffix(".provenance"), MOST_BYTES))
+    facts = facts_of(_head(named.with_suffix(".provenance"), MOST_BYTES))
     return LayoutFiles(
         script=_head(study.script(slug), MOST_BYTES),
         log_name=log.name,
@@ -247,20 +259,25 @@ def _files(study: Study, slug: str, row: TidyRow, events: Sequence[JournalEvent]
 
 
 def _head(path: Path, most: int) -> str:
-    """The beginning of a text file; empty where there is none."""
+    """The beginning of a text file; empty where there is none that can be read."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             return file.read(most).decode(errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return ""
 
 
 def _end(path: Path, most: int) -> tuple[bytes, bool]:
-    """The last bytes of a file, and whether these are all; none where there is no file."""
+    """The last bytes of a log, and whether these are all; none where there is no file, or it cannot be unpacked."""
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - most, 0))
-            return file.read(most), size <= most
-    except FileNotFoundError:
+        with log_content(path) as file:
+            if file.seekable():
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - most, 0))
+                return file.read(most), size <= most
+            end, whole = b"", True
+            while part := file.read(most):
+                end, whole = (end + part)[-most:], whole and len(end) + len(part) <= most
+            return end, whole
+    except OSError:
         return b"", True

@@ -3,8 +3,10 @@
 import csv
 from pathlib import Path
 
-from nodesweep.common.errors import NodesweepError
+from nodesweep.common.errors import DamagedFileError, NodesweepError
+from nodesweep.common.files import read_regular
 from nodesweep.config.tidy_row import TidyRow
+from nodesweep.results.results_file import MOST_BYTES as TABLE_BYTES
 from nodesweep.results.table import from_csv, records
 
 MOST_BYTES = 64 * 2**20
@@ -27,7 +29,9 @@ def rows_in(folder: Path) -> list[TidyRow]:
     """The rows of the results.csv in a folder; raises NodesweepError."""
     path = folder / "results.csv"
     try:
-        return records(from_csv(path.read_text(errors="replace")))
+        return records(from_csv(read_regular(path, TABLE_BYTES).decode(errors="replace")))
+    except FileNotFoundError:
+        raise NodesweepError(f"{path} does not exist") from None
     except (NodesweepError, OverflowError, TypeError, csv.Error) as error:
         raise NodesweepError(f"{path}: {error}") from None
 
@@ -41,6 +45,7 @@ def layout_folder(folder: Path, slug: str) -> Path:
 
 def bounded_text(path: Path) -> str:
     """The text of a file, if it is one of a bearable size; raises OSError or ValueError."""
-    if not path.is_file() or path.stat().st_size > MOST_BYTES:
-        raise ValueError(path)
-    return path.read_text(errors="replace")
+    try:
+        return read_regular(path, MOST_BYTES).decode(errors="replace")
+    except DamagedFileError as error:
+        raise ValueError(str(error)) from None

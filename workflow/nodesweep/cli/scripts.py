@@ -28,7 +28,8 @@ def run(options: argparse.Namespace) -> None:
     rendered, digests = 0, []
     for slug, layout in study.layouts.items():
         path = study.script(slug)
-        started = study.record(slug).exists() or journal.state(study.journal(slug)).is_open
+        state = journal.state(study.journal(slug))
+        started = study.record(slug).exists() or state.is_open or bool(state.problem)
         if not (started and path.exists()):
             path.parent.mkdir(parents=True, exist_ok=True)
             places = setup_places(study.sweep, layout, named)

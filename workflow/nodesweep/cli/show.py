@@ -2,8 +2,12 @@
 
 import argparse
 
+from nodesweep.common.text import visible
+
 from .arguments import add_sweep_options
 from .common import study_of, written
+
+LONGEST_LINE = 100_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the tables and where the files are."""
     study = study_of(options)
-    print(written(study.folder / "tables.md"))
+    print(visible(written(study.folder / "tables.md"), LONGEST_LINE))
     for name, text in (
         ("tables.md", "these tables"),
         ("report.html", "findings, figures, tables and all that is known of each layout, on one page for a browser"),

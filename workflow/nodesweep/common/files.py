@@ -1,8 +1,11 @@
 """Files that are either whole or absent, files of others read with care, and what to say where one cannot be had."""
 
 import errno
+import json
+import math
 import os
 import pwd
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -138,8 +141,8 @@ def _shared_way_out(path: Path) -> str:
     except KeyError:
         name = f"user {owner}"
     return (
-        f"; {path} belongs to {name}: to share a results folder, {name} runs `chmod -R g+w` on it, and everybody "
-        "works with `umask 002`; or run in a folder of your own"
+        f"; {path} belongs to {name}: to share a folder, {name} runs `chmod -R g+w` on its results and .snakemake, and "
+        "everybody works with `umask 002`; or run in a folder of your own"
     )
 
 
@@ -175,24 +178,49 @@ def _kind_of(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "a socket")
 
 
+def open_file(path: Path) -> int:
+    """A descriptor of a regular file of whatever size, to be read; never waits for anybody. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"is {_kind_of(mode)} where a file is needed", str(path))
+    return descriptor
+
+
 def read_regular(path: Path, most_bytes: int) -> bytes:
     """The content of a regular file of at most so many bytes.
 
     Raises FileNotFoundError where there is nothing, and DamagedFileError for all else that cannot be had.
     """
-    with os.fdopen(open_regular(path), "rb") as file:
-        try:
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             content = file.read(most_bytes + 1) if size <= most_bytes else b""
-        except OSError as error:
-            raise DamagedFileError(f"{path}: cannot be read ({error.strerror}); mend that, or move it away") from None
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a name that can be none, with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise DamagedFileError(f"{path}: cannot be read ({reason}); mend that, or move it away") from None
     if max(size, len(content)) > most_bytes:
         raise DamagedFileError(f"{path}: is larger than {most_bytes} bytes, which is all that is read; move it away")
     return content
 
 
+def read_head(path: Path, most_bytes: int) -> bytes:
+    """The first bytes of whatever a user names, a pipe too; raises OSError."""
+    with path.open("rb") as file:
+        return file.read(most_bytes)
+
+
+_MAY_BE_TOO_LARGE = re.compile(r"[eE]\+?[0-9]{3}|[0-9]{20}|9(?:[3-9][0-9]|2[2-9])[0-9]{16}")
+_HIGHEST = 2**63 - 1
+"""The highest whole number that a column of a table holds."""
+
+
 def json_value(text: str | bytes) -> object:
-    """What a text of JSON stands for; raises ValueError for any other text, nested too deep or not Unicode.
+    """What a text of JSON stands for, its numbers finite, whole ones of at most 63 bits.
+
+    Raises ValueError for any other text, nested too deep or not Unicode.
 
     >>> json_value('{"seconds": [0.5]}')
     {'seconds': [0.5]}
@@ -201,4 +229,18 @@ def json_value(text: str | bytes) -> object:
         value: object = pydantic_core.from_json(text, allow_inf_nan=False)
     except TypeError:  # half a character of two
         raise ValueError("not Unicode") from None
+    if _MAY_BE_TOO_LARGE.search(text if isinstance(text, str) else text.decode()):
+        json.loads(text, parse_float=_finite, parse_int=_bounded)
     return value
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(f"{digits:.40} is too large")
+    return number
+
+
+def _bounded(digits: str) -> int:
+    if len(digits) > 20 or abs(number := int(digits)) > _HIGHEST:
+        raise ValueError(f"{digits:.40} is too large")
+    return number

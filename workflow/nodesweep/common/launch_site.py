@@ -1,7 +1,7 @@
 """Where a process runs: account, host, boot and process namespace, outside of which its id means nothing."""
 
-import getpass
 import os
+import pwd
 import socket
 from dataclasses import dataclass
 from functools import cache
@@ -66,9 +66,9 @@ def boot_time() -> float | None:
 
 def _user() -> str:
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as in some containers
-        return str(os.getuid())
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # an account without a name, as in some containers
+        return str(os.geteuid())
 
 
 def _first_line(path: Path) -> str:

@@ -17,25 +17,22 @@ Not given: nothing happens between a check and what it was made for. A launcher 
 each attempt to run a layout has a claim of its own (`launch.submitter`).
 """
 
+import atexit
 import errno
 import fcntl
-import json
 import os
 import re
-import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import LockError, NodesweepError
 from .files import file_error_message, new_file, open_regular, write_exclusive
-from .launch_site import this_site
-from .processes import process_identity
-from .text import plain
+from .lock_holder import RECORD_BYTES, LockHolder, holder_in, record_of, this_process
 
 HEARTBEAT_SECONDS = 10.0
 """Between two renewals of a claim."""
@@ -45,51 +42,8 @@ LOOK_SECONDS = 0.5
 """Between two looks at a claim that is watched."""
 LONG_SILENT_SECONDS = 300.0
 """By the file server's clock: where clocks of two hosts differ by more, munge, and with it Slurm, works no longer."""
-_BYTES = 1024
 _CLAIM = re.compile(r"\.lock\.(\d{1,15})")
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
-
-
-@dataclass(frozen=True)
-class LockHolder:
-    """Who holds a sweep, as a lock file says; what is empty was not written by earlier versions.
-
-    `process`: see `process_identity`. `since`: in local time, for people. `nonce`: one of a kind. `beat`: how often it
-    was renewed. `released`: whether its holder has let go. `jobs_at_once`: how many jobs it has queued or running.
-    """
-
-    pid: int
-    host: str
-    since: str
-    user: str = ""
-    boot_id: str = ""
-    pid_namespace: str = ""
-    process: str = ""
-    nonce: str = ""
-    beat: int = 0
-    released: bool = False
-    jobs_at_once: int | None = None
-
-    def __str__(self) -> str:
-        user = f", of {self.user}" if self.user else ""
-        return f"process {self.pid} on {self.host}{user}, since {self.since}"
-
-    @property
-    def is_gone(self) -> bool | None:
-        """Whether its process has ended; None where that cannot be told from here."""
-        here = this_site()
-        if not self.process:  # by an earlier version, which says no more than the host; the system's lock has told
-            return True if self.host == here.host else None
-        if (self.host, self.boot_id, self.pid_namespace) != (here.host, here.boot_id, here.pid_namespace):
-            return None
-        try:
-            os.kill(self.pid, 0)
-            return process_identity(self.pid) != self.process
-        except ProcessLookupError:
-            return True
-        except PermissionError:  # somebody else's, and some hosts hide those
-            identity = _hidden_identity(self.pid)
-            return identity != self.process if identity else None
 
 
 @dataclass(frozen=True)
@@ -106,7 +60,7 @@ class _Seen:
 
 
 class SweepLock:
-    """Held from construction until `release`, or until the process ends in whatever way.
+    """Held from construction until `release`, or until the process ends in whatever way; at its exit it is released.
 
     Raises LockError where another process holds it, and NodesweepError where the folder cannot be written.
     `jobs_at_once`: what the file says to whoever reads it. `tell` gets a line about a holder that is watched.
@@ -120,7 +74,7 @@ class SweepLock:
             self._lock = open_regular(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
             try:
                 self._lock_file()
-                self._who = _this_process(jobs_at_once)
+                self._who = this_process(jobs_at_once)
                 self._number = self._claimed_number()
                 self._claim = open_regular(_path(folder, self._number), os.O_WRONLY | os.O_NOFOLLOW)
             except BaseException:
@@ -129,9 +83,10 @@ class SweepLock:
         except OSError as error:
             raise NodesweepError(file_error_message(error)) from None
         os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, _record(self._who).encode(), 0)  # earlier versions look for their holder there
+        os.pwrite(self._lock, record_of(self._who).encode(), 0)  # earlier versions look for their holder there
         self._heart = threading.Thread(target=self._renew, daemon=True)
         self._heart.start()
+        atexit.register(self.release)  # whatever ends the process in order
 
     def __enter__(self) -> "SweepLock":
         return self
@@ -156,7 +111,10 @@ class SweepLock:
         )
 
     def release(self) -> None:
-        """Let the next launcher in."""
+        """Let the next launcher in; once is enough."""
+        if self._over.is_set():
+            return
+        atexit.unregister(self.release)
         self._over.set()
         self._heart.join()
         with suppress(OSError):  # a claim that was lost is nobody's
@@ -186,7 +144,7 @@ class SweepLock:
         while True:
             self._wait_until_free(number)
             number += 1
-            if write_exclusive(_path(self._folder, number), _record(self._who), durable=False):
+            if write_exclusive(_path(self._folder, number), record_of(self._who), durable=False):
                 newest = _newest(self._folder)
                 if newest == number:
                     break
@@ -230,7 +188,7 @@ class SweepLock:
     def _write(self, beat: int | None = None, released: bool = False) -> None:
         self._who = replace(self._who, beat=self._who.beat if beat is None else beat, released=released)
         with self._writing:
-            os.pwrite(self._claim, _record(self._who).encode(), 0)
+            os.pwrite(self._claim, record_of(self._who).encode(), 0)
             os.fdatasync(self._claim)
 
 
@@ -262,74 +220,10 @@ def _look(path: Path) -> _Seen | None:
     except FileNotFoundError:
         return None
     try:
-        text = os.read(descriptor, 4 * _BYTES).decode(errors="replace").strip("\0 \n")
-        return _Seen(text, os.fstat(descriptor).st_mtime, _holder(text))
+        text = os.read(descriptor, 4 * RECORD_BYTES).decode(errors="replace").strip("\0 \n")
+        return _Seen(text, os.fstat(descriptor).st_mtime, holder_in(text))
     finally:
         os.close(descriptor)
-
-
-def _holder(text: str) -> LockHolder | None:
-    """The holder that the text of a lock file names; None for any text that names none."""
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(said, dict):
-        return None
-    pid, host, since = _whole(said, "pid"), _text(said, "host"), _text(said, "since")
-    if pid is None or not 0 < pid < 2**31 or not host or not since:
-        return None
-    return LockHolder(
-        pid,
-        host,
-        since,
-        user=_text(said, "user"),
-        boot_id=_text(said, "boot_id"),
-        pid_namespace=_text(said, "pid_namespace"),
-        process=_text(said, "process"),
-        nonce=_text(said, "nonce"),
-        beat=_whole(said, "beat") or 0,
-        released=said.get("released") is True,
-        jobs_at_once=_whole(said, "jobs_at_once"),
-    )
-
-
-def _text(said: Mapping[str, object], name: str) -> str:
-    value = said.get(name)
-    return plain(value, 80) if isinstance(value, str) else ""
-
-
-def _whole(said: Mapping[str, object], name: str) -> int | None:
-    value = said.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _this_process(jobs_at_once: int | None) -> LockHolder:
-    site, pid = this_site(), os.getpid()
-    return LockHolder(
-        pid,
-        site.host,
-        time.strftime("%Y-%m-%d %H:%M:%S"),
-        user=site.user,
-        boot_id=site.boot_id,
-        pid_namespace=site.pid_namespace,
-        process=process_identity(pid),
-        nonce=secrets.token_hex(8),
-        jobs_at_once=jobs_at_once,
-    )
-
-
-def _record(holder: LockHolder) -> str:
-    """A lock file's text, always as long, so that it can be written over an earlier one."""
-    said = {name: value for name, value in asdict(holder).items() if value is not None}
-    return json.dumps(said).ljust(_BYTES - 1) + "\n"
-
-
-def _hidden_identity(process_id: int) -> str:
-    """The identity of somebody else's process; empty where it is hidden."""
-    with suppress(PermissionError):
-        return process_identity(process_id)
-    return ""
 
 
 def _server_time(path: Path) -> float:

@@ -18,7 +18,7 @@ class Outcome:
     `ran`: False for a layout that no job was submitted for. `runs_again`: whether the next invocation may run the
     layout again (`rerun` of a config, all of them by default). `retried`: whether the same invocation submits it again.
     `peak_memory`: what the highest memory of such a run is: all that it needed, more than there was ("exceeded"),
-    or only what it had used when it ended ("so far").
+    only what it had used when it ended ("so far"), or what part of its work needed, nobody knows which ("unknown").
     """
 
     name: str
@@ -28,7 +28,7 @@ class Outcome:
     ran: bool = True
     runs_again: bool = False
     retried: bool = False
-    peak_memory: Literal["needed", "exceeded", "so far"] = "so far"
+    peak_memory: Literal["needed", "exceeded", "so far", "unknown"] = "so far"
 
     @property
     def is_result(self) -> bool:
@@ -45,6 +45,13 @@ OUTCOMES = {
             causes=("ok", "ok_no_iterations"),
             colour="green",
             peak_memory="needed",
+        ),
+        Outcome(
+            "unread",
+            "ended well, and its log could not be read",
+            causes=("log_unread", "log_torn"),
+            colour="yellow",
+            peak_memory="unknown",
         ),
         Outcome(
             "oom",
@@ -91,7 +98,12 @@ def is_result(outcome: str | None) -> bool:
 
 def has_failed(outcome: str | None) -> bool:
     """Whether it is known that a run did not do its work, so that its peak of memory is not what it needs."""
-    return outcome in OUTCOMES and not OUTCOMES[outcome].is_result
+    return outcome in OUTCOMES and OUTCOMES[outcome].peak_memory in ("exceeded", "so far")
+
+
+def is_undecided(outcome: str | None) -> bool:
+    """Whether a run ended well and nobody could read how much of its work it did, nor so what its memory was for."""
+    return outcome in OUTCOMES and OUTCOMES[outcome].peak_memory == "unknown"
 
 
 def known_cause(cause: Cause) -> Cause:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.common.files import read_head
 
 from .machine import Machine
 from .model import Model
@@ -73,13 +74,18 @@ def dotted(key: Key) -> str:
 def read_yaml(path: Path) -> Source:
     """Read one YAML mapping; raises ConfigError for anything else, with the line."""
     try:
-        data = path.read_bytes()
+        data = read_head(path, _MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(
             f"{shown(path)}: cannot be read ({error.strerror}); check the name, and put targets before --configfile"
         ) from None
     if len(data) > _MOST_BYTES:
-        raise ConfigError(f"{shown(path)}: is {len(data)} bytes; at most {_MOST_BYTES} are read as a config")
+        raise ConfigError(f"{shown(path)}: is over {_MOST_BYTES} bytes; no more is read as a config")
+    return parsed_yaml(path, data)
+
+
+def parsed_yaml(path: Path, data: bytes) -> Source:
+    """The mapping in the content of a file, within bounds; raises ConfigError for anything else, with the line."""
     try:
         root = yaml.compose(data.decode("utf-8"), Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
     except UnicodeDecodeError as error:

@@ -111,7 +111,10 @@ class Machine(StrictModel):
     secrets: tuple[VariableName, ...] = ()
     """Parts of names of environment variables whose values stay out of the provenance, beside tokens and passwords."""
     options: dict[OptionName, Option] = {}
-    """More directives, as the scheduler names them: a value, true for a bare flag, or a list to give one repeatedly."""
+    """More directives, as the scheduler names them: a value, true for a bare flag, or a list to give one repeatedly.
+
+    Those that nodesweep writes itself, such as output, job name, nodes and time limit, are refused with the way out.
+    """
     node_shapes: dict[Annotated[int, Field(ge=1)], Shape] = {}
     """PJM: shape of a node count, such as `3072: 8x12x32`; counts not listed are asked for as a plain number."""
     node_allocation: Literal["torus", "mesh", "noncont"] | None = None

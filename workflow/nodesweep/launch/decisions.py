@@ -20,13 +20,15 @@ from .forecasts import Forecasts
 
 ABOVE = 1 + 1e-9
 """What needs no more than a run that ended well is not pruned by one that ran out of memory: that had other reasons."""
-Why = Literal["pruned", "skipped"]
+Why = Literal["pruned", "skipped", "held"]
 _EXCEEDED_MEMORY = tuple(row.name for row in OUTCOMES.values() if row.peak_memory == "exceeded")
 
 
 @dataclass(frozen=True)
 class NotRun:
-    """A layout that is not submitted: pruned for memory, or skipped by the budget or the search; `reason` in words.
+    """A layout that is not submitted, and why.
+
+    Pruned for memory, skipped by the budget or the search, or held since its files do not tell whether it runs.
 
     `for_now`: it may be once running jobs have ended and used less than they could have.
     """

@@ -3,7 +3,7 @@
 from nodesweep.common.errors import NodesweepError, SchedulerAway
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers import SCHEDULERS, scheduler_of
-from nodesweep.schedulers.base import Job, Sighting
+from nodesweep.schedulers.base import Job
 from nodesweep.schedulers.markers import end_marker, revoke
 from nodesweep.sweep.study import Study
 
@@ -45,9 +45,12 @@ def _check_unknown(slug: str, name: str, job: Job, state: State) -> None:
     if state.scheduler not in SCHEDULERS:
         raise NodesweepError(f"{slug}: {name} is one of {state.scheduler!r:.40}, which cannot be asked here; {way_out}")
     try:
-        seen: Sighting | None = scheduler_of(state.scheduler).poll([job]).get(job.key)
+        answer = scheduler_of(state.scheduler).poll([job])
     except SchedulerAway as error:
         raise NodesweepError(f"{slug}: {name} cannot be asked for ({error}); {way_out}") from None
+    seen = answer.get(job.key)
+    if job.key in answer and seen is None:
+        raise NodesweepError(f"{slug}: {name} cannot be asked for: its cluster does not answer; {way_out}")
     if seen is not None and seen.end is not None:
         raise NodesweepError(f"{slug}: {name} has ended ({seen.end.state}); the next launch records how")
     if seen is not None:

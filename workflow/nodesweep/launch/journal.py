@@ -3,6 +3,7 @@
 The events and what each says stand in `journal_events`.
 """
 
+import errno
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodesweep.common.errors import DamagedFileError, JournalError
-from nodesweep.common.files import json_value, open_regular, read_regular, sync_folder
+from nodesweep.common.files import file_error_message, json_value, open_regular, read_regular, sync_folder
 from nodesweep.common.launch_site import NOWHERE, LaunchSite
 from nodesweep.results.terminal_record import TerminalRecord
 
@@ -26,6 +27,7 @@ from .journal_events import (
     JobHeld,
     JournalEvent,
     Refused,
+    Reread,
     RerunAsked,
     Revoked,
     Silent,
@@ -37,6 +39,8 @@ JournalStatus = Literal["pending", "unclear", "running", "ended", "unreadable"]
 _MOST_BYTES = 16 * 2**20
 _TRACE = re.compile(r".*-a\d{1,6}(-\w{1,8})?\.(started|exit|log)")
 """Files of submissions that a launcher made, not of a script that was run by hand."""
+_TORN = b"\x18\n"
+"""Ends what a crash left of a line; no line of JSON holds it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class State:
     `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`, `script_sha256`:
     what it was submitted with; `site`, `folder`: where, `folder` being the layout's own; `held`: why it does not start
     by itself; `silent`: who was asked in vain, where nobody knows anything of it; `hung`: whether it was cancelled as
-    hanging; `asked`: whether somebody asked for its run. `record`: that of the last `ended`.
+    hanging; `asked`: whether somebody asked for its run. `record`: of the last `ended`, or its later reading.
     """
 
     status: JournalStatus = "pending"
@@ -75,23 +79,33 @@ class State:
 
 
 def append(path: Path, event: JournalEvent) -> None:
-    """Add one event and make it last; a line torn by an earlier crash is cut off first."""
+    """Add one event and make it last, in one write, so that two launchers cannot tear each other's lines.
+
+    A line torn by an earlier crash is closed as such, not cut off: it may be one that another is writing. Raises
+    DamagedFileError where the journal is no file, or not ours to write.
+    """
     words = {"event": event.kind, "time": round(time.time(), 3), **event.to_dict()}
-    line = json.dumps(words, ensure_ascii=False) + "\n"
+    line = json.dumps(words, ensure_ascii=False).encode() + b"\n"
     created = not os.path.lexists(path)
-    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "r+b") as file:
-        file.seek(_whole_length(file.read()))
-        file.truncate()
-        file.write(line.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
+    except PermissionError as error:
+        raise DamagedFileError(file_error_message(error)) from None
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = _TORN + line
+        if os.write(descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     if created:
         sync_folder(path.parent)
 
 
 def read(path: Path) -> list[JournalEvent]:
-    """All whole events; a torn last line was never written.
+    """All whole events; a torn line was never written.
 
     Raises JournalError for a line that is no event, for what is no file, and where there are files of runs beside none.
     """
@@ -102,7 +116,9 @@ def read(path: Path) -> list[JournalEvent]:
     except DamagedFileError as error:
         raise JournalError(str(error)) from None
     events = []
-    for number, line in enumerate(data[: _whole_length(data)].split(b"\n")[:-1], start=1):
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        if line.endswith(_TORN[:1]):
+            continue
         try:
             events.append(event_of(json_value(line)))
         except ValueError:
@@ -171,16 +187,42 @@ def _is_copied(path: Path, original: Path, key: str) -> bool:
 
 
 def state_after(events: Iterable[JournalEvent]) -> State:
-    """Where a layout stands after these events."""
-    state = State()
+    """Where a layout stands after these events.
+
+    Two launchers that did not know of each other may both have noted an intent before one of them stood aside: then
+    each event counts for the submission it names, and what came of neither is gone as if it had not been noted.
+    """
+    states = [State()]
     for event in events:
-        state = _after(state, event)
-    return state
+        key = _key_of(event)
+        if isinstance(event, Intent):
+            after = _after(states[-1], event)
+            states = [*states, after] if any(state.is_open for state in states) else [after]
+            continue
+        at = next((at for at, state in enumerate(states) if state.key == key), None if key else -1)
+        if at is None:  # of one that was given up while its launcher was stopped
+            continue
+        if len(states) > 1 and isinstance(event, Deferred | Refused | Revoked):
+            del states[at]
+        else:
+            states[at] = _after(states[at], event)
+    return next((state for state in reversed(states) if state.is_open), states[-1])
+
+
+def _key_of(event: JournalEvent) -> str:
+    """The submission that an event is about; empty where it does not say."""
+    return event.record.key if isinstance(event, Ended) else str(getattr(event, "key", ""))
 
 
 def records_in(events: Iterable[JournalEvent]) -> list[TerminalRecord]:
-    """The terminal records of all runs that have ended, in the order they ended."""
-    return [event.record for event in events if isinstance(event, Ended)]
+    """The terminal records of all runs that have ended, in the order they ended, each by its last reading."""
+    records: list[TerminalRecord] = []
+    for event in events:
+        if isinstance(event, Ended):
+            records.append(event.record)
+        elif isinstance(event, Reread):
+            records = [event.record if one.key == event.record.key else one for one in records]
+    return records
 
 
 def _after(state: State, event: JournalEvent) -> State:
@@ -212,10 +254,9 @@ def _after(state: State, event: JournalEvent) -> State:
             return replace(state, status="pending")
         case Ended():
             return replace(state, status="ended", record=event.record)
+        case Reread():
+            is_last = state.record is not None and state.record.key == event.record.key
+            return replace(state, record=event.record) if is_last else state
         case RerunAsked():
             return replace(state, status="pending", asked=True, record=None)
     raise TypeError(f"{event!r} is no event of a journal")
-
-
-def _whole_length(data: bytes) -> int:
-    return data.rfind(b"\n") + 1

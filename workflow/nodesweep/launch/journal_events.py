@@ -137,6 +137,18 @@ class Ended(JournalEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reread(JournalEvent):
+    """A later look at the log of a job that had ended gave another verdict, as `record` says."""
+
+    kind = "reread"
+    record: TerminalRecord
+
+    def to_dict(self) -> dict[str, Any]:
+        """The terminal record as an object of JSON."""
+        return {"record": self.record.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True)
 class RerunAsked(JournalEvent):
     """Somebody asked for another run."""
 
@@ -145,7 +157,7 @@ class RerunAsked(JournalEvent):
 
 _SHAPES = {
     "key": re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]{0,99})?"),
-    "job_id": re.compile(r"(?:(?=\D*\d)[A-Za-z0-9][A-Za-z0-9_.@:\[\]-]{0,127})?"),
+    "job_id": re.compile(r"(?:(?=\D*\d)[A-Za-z0-9][A-Za-z0-9_.@:;\[\]-]{0,127})?"),
 }
 """What becomes the name of a file or a word of a command; no option, and no word such as `all` for many jobs."""
 _HIGHEST = {"attempt": 10**6, "silent_seconds": 10**10, "elapse_limit_seconds": 10**10}
@@ -158,9 +170,7 @@ def event_of(value: object) -> JournalEvent:
     if event is None or not isinstance(value, Mapping):
         raise ValueError("no event of a journal")
     time = value.get("time")
-    if not (time is None or (_is_number(time) and 0 <= time < LAST_TIME)):
-        raise ValueError(f"time is {time!r:.40}")
-    known: dict[str, Any] = {"time": time}
+    known: dict[str, Any] = {"time": time if _is_number(time) and 0 <= time < LAST_TIME else None}
     for field in fields(event):
         if field.name in value and field.name != "time":
             known[field.name] = _read(field.name, value[field.name])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from nodesweep.performance.forecast import Forecast
 from nodesweep.sweep.layout import Layout
@@ -29,16 +30,19 @@ class Planned:
         return self.not_run is None and not self.ended
 
 
-def planned(study: Study, decisions: Decisions, ended: Mapping[str, str]) -> list[Planned]:
+def planned(
+    study: Study, decisions: Decisions, ended: Mapping[str, str], unreadable: Mapping[str, str] = MappingProxyType({})
+) -> list[Planned]:
     """All layouts in the order of the config, as a launcher would decide on them now, each by itself.
 
-    `ended`: how those ended, by slug, that need no more runs.
+    `ended`: how those ended, by slug, that need no more runs. `unreadable`: what is wrong with journals, by slug.
     """
     order, found = 0, {}
     for slug in sorted(study.layouts, key=decisions.rank):
         outcome = ended.get(slug, "")
-        not_run = None if outcome else decisions.not_run(slug)
-        one = Planned(study.layouts[slug], decisions.forecast(slug), None, not_run, outcome)
+        problem = unreadable.get(slug)
+        not_run = NotRun("held", problem) if problem else None if outcome else decisions.not_run(slug)
+        one = Planned(study.layouts[slug], decisions.forecast(slug), None, not_run, "" if problem else outcome)
         order += one.runs
         found[slug] = replace(one, order=order) if one.runs else one
     return [found[slug] for slug in study.layouts]

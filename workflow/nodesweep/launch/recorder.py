@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.files import write_atomic
 from nodesweep.logs.custom_format import format_of
+from nodesweep.logs.packed import UnreadableLog
 from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
 from nodesweep.results.measurement_file import measured_from
 from nodesweep.results.outcome import decide
+from nodesweep.results.rereading import is_torn
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job
 from nodesweep.sweep.study import Study
@@ -49,10 +51,15 @@ class Recorder:
         log = job.directory / f"{job.key}.log"
         layout = self._study.layouts.get(slug)
         meant = layout or self._study.sweep
-        reading = read_log(log, format_of(meant.workload.log_format))
+        try:
+            reading = read_log(log, format_of(meant.workload.log_format))
+        except UnreadableLog:  # bytes of a compressed file, and none that can be unpacked
+            reading = LogReading()
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
-        record = terminal_record(slug, job, state, end, decide(end, reading, meant.iterations.total))
+        requested = meant.iterations.total
+        verdict = decide(end, reading, requested, is_torn(job.directory, job.key, end, reading))
+        record = terminal_record(slug, job, state, end, verdict, requested, reading.content_bytes)
         journal.append(path, Ended(record=record))
         if layout and log.is_file():
             self._unmeasured.append(_UnmeasuredRun(slug, record, reading))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from nodesweep.common.errors import DamagedFileError
 from nodesweep.common.files import read_regular
-from nodesweep.common.outcomes import is_result
+from nodesweep.common.outcomes import is_result, is_undecided
 from nodesweep.results.outcome import Verdict
+from nodesweep.results.rows import UNREADABLE
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job
 from nodesweep.schedulers.markers import has_started
@@ -23,7 +24,15 @@ WAY_OUT = "find out whether it still runs; once it does not: nodesweep forget %s
 """What a user can do about it; a slug goes in."""
 
 
-def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdict) -> TerminalRecord:
+def terminal_record(
+    slug: str,
+    job: Job,
+    state: State,
+    end: End,
+    verdict: Verdict,
+    iterations_requested: int | None = None,
+    log_bytes: int | None = None,
+) -> TerminalRecord:
     """All that is known of how a job ended, as it goes into the journal and job.json."""
     return TerminalRecord(
         slug=slug,
@@ -44,6 +53,10 @@ def terminal_record(slug: str, job: Job, state: State, end: End, verdict: Verdic
         ended=_timestamp(end.ended),
         usage=end.usage,
         log=f"{job.key}.log",
+        cause=verdict.cause,
+        scheduler_cause=end.cause or "",
+        iterations_requested=iterations_requested,
+        log_bytes=log_bytes,
     )
 
 
@@ -91,6 +104,8 @@ def phase_of(study: Study, slug: str, state: State) -> tuple[str, TerminalRecord
     "pending", "queued", "running", "held" (nobody knows anything of its job), "unreadable" (nobody knows whether there
     is one) or "ended"; or the outcome of a layout that is not to be run, whose record says why.
     """
+    if state.problem:
+        return UNREADABLE, held_record(slug, state.problem)
     if state.status == "pending" and not state.asked and (record := _not_run(study.record(slug))) is not None:
         return record.outcome, record
     if state.is_open and state.silent:
@@ -138,6 +153,12 @@ def final_outcomes(study: Study) -> dict[str, str]:
     return found
 
 
+def unreadable_journals(study: Study) -> dict[str, str]:
+    """What is wrong with journals of which nobody can tell whether their layouts run, by slug."""
+    states = {slug: journal.state(study.journal(slug)) for slug in study.layouts}
+    return {slug: state.problem for slug, state in states.items() if state.problem}
+
+
 def summary(record: TerminalRecord) -> str:
     """How a run ended in one line: outcome, where, and, unless all went well, the evidence and the log."""
     if is_result(record.outcome):
@@ -145,7 +166,15 @@ def summary(record: TerminalRecord) -> str:
     if not record.was_run:
         return f"{record.verdict}: {record.evidence}"
     log = f" [{record.log}]" if record.job_id else ""
-    return f"{record.verdict}: {record.evidence or record.scheduler_state}{log}"
+    return f"{record.verdict}: {reason_of(record)}{log}"
+
+
+def reason_of(record: TerminalRecord) -> str:
+    """Why a run is no result, empty for one that is; where its log was not understood, the way out and last words."""
+    if is_result(record.outcome):
+        return ""
+    words = (record.note, record.evidence) if is_undecided(record.outcome) else (record.evidence,)
+    return "; ".join(filter(None, words)) or record.scheduler_state
 
 
 def _timestamp(seconds: float | None) -> str | None:

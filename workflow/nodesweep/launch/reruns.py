@@ -1,5 +1,7 @@
 """Which finished layouts run again."""
 
+from contextlib import suppress
+
 from nodesweep.common.errors import DamagedFileError, LockError, NodesweepError
 from nodesweep.common.lock import SweepLock
 from nodesweep.schedulers.job_script import is_script_of
@@ -10,18 +12,22 @@ from .decisions import Decisions
 from .history import decisions_of
 from .journal_events import RerunAsked
 from .records import needs_run, read_phase, read_record
+from .rereading import reread_record
 
 
 def withdraw_records(study: Study) -> None:
     """Take back the job.json of layouts that need a run after all, such as after a raised time limit or budget.
 
+    What their logs say better by now is noted before: another run is not asked for by a verdict that no longer holds.
     The plan is made again where layouts are left to run and runs have told something since it was made. Nothing is done
     while another launcher works on the sweep: the caller is refused in a moment.
     """
-    try:
-        lock = SweepLock(study.folder)
-    except LockError:
-        return
+    with suppress(LockError), SweepLock(study.folder):
+        _withdraw_records(study)
+
+
+def _withdraw_records(study: Study) -> None:
+    """Take back records and plan, the sweep being this process's alone."""
     decisions: Decisions | None = None
     for slug in study.layouts:
         path = study.record(slug)
@@ -33,16 +39,15 @@ def withdraw_records(study: Study) -> None:
         if record is None:
             continue
         if record.was_run:
-            holds = not needs_run(study, record)
+            holds = not needs_run(study, reread_record(study, record))
         else:
             decisions = decisions or decisions_of(study)
             holds = decisions.not_run(slug) is not None
         if not holds:
-            path.unlink()
+            path.unlink(missing_ok=True)
     if not all(is_script_of(study.script(slug), study.folder, slug) for slug in study.layouts):
         study.scripts_list.unlink(missing_ok=True)
     _renew_plan(study)
-    lock.release()
 
 
 def _renew_plan(study: Study) -> None:

@@ -1,13 +1,14 @@
 """The queue: which layout is submitted when, found again after a crash, and recorded when it ends."""
 
+import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import DamagedFileError
-from nodesweep.common.outcomes import RETRIED, is_result
+from nodesweep.common.outcomes import RETRIED
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job, Scheduler
 from nodesweep.sweep.study import Study
@@ -15,15 +16,16 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .canary import Canary, not_submitted_record
 from .decisions import Decisions, NotRun
-from .eta import OpenRun, RunTimes, time_left
-from .forecasts import ExpectedRun
+from .expectations import Expectations
 from .history import ran_of
 from .journal import State
+from .late_logs import LateLogs
 from .progress import EventLines, LaunchProgress
 from .queue import WaitingLayouts
 from .recorder import Recorder
 from .records import WAY_OUT, held_record, needs_run, not_run_record, summary
-from .submission import Finished, Policy, Submission
+from .rereading import record_that_holds
+from .submission import Finished, Policy, Submission, taken_over
 from .submitter import RefusedSubmission, Submitter
 from .watcher import JobEnded, NeverStarted, Settled, Watcher
 
@@ -33,7 +35,8 @@ class Runner:
 
     `decisions` says which comes first and which need not run; without, all run in the order of the config. `tell`
     receives one line per event; of many alike their number, each goes to `note` then. `total`: how many layouts will be
-    handed over, where known. `add`, `close`, `wake` and `progress` may be called from any thread, the others from one.
+    handed over, where known. `check_lock` raises LockError where another launcher has taken over. `add`, `close`,
+    `wake` and `progress` may be called from any thread, the others from one.
     """
 
     def __init__(
@@ -45,15 +48,18 @@ class Runner:
         decisions: Decisions | None = None,
         note: Callable[[str], None] | None = None,
         total: int = 0,
+        check_lock: Callable[[], None] = lambda: None,
     ):
         self._study = study
         self._scheduler = scheduler
         self._policy = policy
         self._tell = EventLines(tell, note)
         self._total, self._outcomes = total, Counter[str]()
-        self._decisions, self._times = decisions, RunTimes()
+        self._decisions, self._expectations = decisions, Expectations(study, decisions)
         in_order = {slug: (float(place),) for place, slug in enumerate(study.layouts)}
-        self._waiting = WaitingLayouts(decisions.rank if decisions else in_order.__getitem__)
+        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell, check_lock)
+        rank = decisions.rank if decisions else in_order.__getitem__
+        self._waiting = WaitingLayouts(rank, self._submitter.limits.of)
         searched = study.sweep.search
         self._places = min(policy.jobs_at_once, searched.jobs_at_once) if searched else policy.jobs_at_once
         self._step_lock = threading.Lock()
@@ -63,12 +69,12 @@ class Runner:
         self._tried: Counter[str] = Counter()
         self._watcher = Watcher(study, scheduler, policy, self._tell)
         self._canary = Canary(study, scheduler, policy.canary)
-        self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell)
+        self._late_logs = LateLogs(scheduler, policy.log_wait_seconds, self._tell)
 
     @property
     def running(self) -> list[Job]:
         """The jobs that are queued or running now, in the order they were submitted."""
-        return [submission.job for submission in self._open.values()]
+        return [submission.job for submission in self._late_logs.others(self._open.values())]
 
     @property
     def progress(self) -> LaunchProgress:
@@ -76,12 +82,8 @@ class Runner:
         opened, left, outcomes = list(self._open.values()), self._handed - self._done, dict(self._outcomes)
         done = sum(outcomes.values())
         total = max(self._total, done + len(left))
-        now = time.monotonic()
-        running = {one.slug: OpenRun(now - one.runs_since) for one in opened if one.runs_since is not None}
-        seconds = None
-        if running and done < total:
-            waiting = [slug for slug in left if slug not in running]
-            seconds = time_left(self._times, self._expected, running, waiting, total - done - len(left)).seconds
+        running = {one.slug: one.runs_since for one in opened if one.runs_since is not None}
+        seconds = self._expectations.seconds_left(running, left, total - done - len(left)) if done < total else None
         return LaunchProgress(done, total, len(running), len(opened) - len(running), outcomes, seconds)
 
     def recover(self) -> None:
@@ -102,10 +104,17 @@ class Runner:
                 job = state.job_id or state.key
                 self._tell(f"{slug}: job {job} is one of {state.scheduler}, not of {scheduler}; left alone")
             else:
-                self._open[slug] = _taken_over(slug, state, path.parent)
+                self._take_over(slug, state, path.parent)
         if self._open:
             self._look()
             self._recorder.write_measurements()
+
+    def _take_over(self, slug: str, state: State, folder: Path) -> None:
+        """Watch a submission of an earlier launcher, or another one; by its key alone where its id is none."""
+        if state.job_id and not re.fullmatch(self._scheduler.job_ids, state.job_id):
+            self._tell(f"{slug}: {state.job_id!r:.60} in its journal is no id of a job; looking for it by its key")
+            state = replace(state, job_id="")
+        self._open[slug] = taken_over(slug, state, folder)
 
     def add(self, slugs: list[str]) -> None:
         """Hand layouts over."""
@@ -142,8 +151,8 @@ class Runner:
 
     def _look(self) -> list[Finished]:
         """Ask for all open submissions at once, and act on those that are over."""
-        finished: list[Finished] = []
-        for over in self._watcher.look(list(self._open.values())):
+        finished = [done for over in self._late_logs.ended() for done in self._settle(over)]
+        for over in self._watcher.look(self._late_logs.others(self._open.values())):
             match over:
                 case NeverStarted():
                     finished += self._give_up(over)
@@ -178,9 +187,7 @@ class Runner:
         """Leave what waits to the user where the first runs have shown that it would fail as well."""
         if not self._canary.alarm or not len(self._waiting):
             return []
-        slugs = []
-        while (slug := self._waiting.pop()) is not None:
-            slugs.append(slug)
+        slugs = self._waiting.clear()
         alarm, way_out = self._canary.alarm, "mend that and give the same command again; --nodesweep-canary 0 runs all"
         self._tell(f"{alarm}; the {len(slugs)} others wait: {way_out}")
         return [self._finish(slug, not_submitted_record(slug, alarm), way_out, quiet=True) for slug in slugs]
@@ -201,7 +208,7 @@ class Runner:
         if slug not in self._handed:
             return []
         if submission.crowded:
-            self._submitter.accepts.failed()
+            self._submitter.limits.crowded(slug)
         elif self._tried[slug] >= self._policy.retries:
             tried = self._tried[slug] + 1
             reason = f"{tried} submissions came to nothing; the last: {over.reason}"
@@ -215,6 +222,8 @@ class Runner:
     def _ended(self, over: JobEnded) -> list[Finished]:
         """Record an ended job. If no decision depends on it, submit the next job before reading the log, maybe long."""
         awaited = self._decisions is not None and self._decisions.awaits_ends
+        if self._late_logs.wait_for(over, keeps_place=awaited):
+            return []
         if awaited or (over.end.exit_code, over.end.cause) != (0, None):
             return self._settle(over)
         with self._tell.held_back() as lines:
@@ -251,24 +260,18 @@ class Runner:
         finished: list[Finished] = []
         held: list[str] = []
         while self._free_places + freed > 0 and self._watcher.answered:
-            slug = self._waiting.pop()
+            slug = self._waiting.pop(self._submitter.limits.is_full)
             if slug is None:
                 break
             if slug in self._open or slug in self._done:  # taken over from an earlier launcher
                 continue
             state = journal.state(self._study.journal(slug))
-            tried_here = self._tried[slug] > 0
             if state.problem:  # nobody knows whether it runs
                 finished.append(self._hold(slug, state.problem))
             elif state.is_open:  # submitted meanwhile, by another launcher
-                self._open[slug] = _taken_over(slug, state, self._study.directory(slug))
-            elif (
-                state.status == "ended" and state.record and not tried_here and not needs_run(self._study, state.record)
-            ):
-                finished.append(self._finish(slug, state.record))
-            elif not self._submitter.accepts.due and self._submitter.accepts.failures:
-                held.append(slug)
-                break
+                self._take_over(slug, state, self._study.directory(slug))
+            elif not self._tried[slug] and (record := record_that_holds(self._study, state)) is not None:
+                finished.append(self._finish(slug, record))
             elif (found := self._not_run(slug, state)) is None:
                 finished.extend(self._submit(slug, state))
             elif found.for_now and self._open:
@@ -289,7 +292,7 @@ class Runner:
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout; a refusal is its end."""
         try:
-            made = self._submitter.submit(slug, state)
+            made = self._submitter.submit(slug, state, others=bool(self._open))
         except DamagedFileError as error:
             return [self._hold(slug, str(error))]
         if isinstance(made, RefusedSubmission):
@@ -313,19 +316,12 @@ class Runner:
         """Let estimate and decisions know how a run ended."""
         if self._decisions is None or slug not in self._study.layouts:
             return
-        if is_result(record.outcome) and (seconds := record.run_seconds) is not None:
-            self._times.add(seconds, self._expected(slug))
+        self._expectations.ended(slug, record)
         if self._decisions.searches:
             self._recorder.write_measurements()
         self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
         if self._decisions.searches:
             self._waiting.rerank()
-
-    def _expected(self, slug: str) -> ExpectedRun | None:
-        """What the run of a layout is foreseen to take; None for one that the sweep no longer holds."""
-        if self._decisions is None or slug not in self._study.layouts:
-            return None
-        return self._decisions.forecasts.expected_run(slug)
 
     def _hold(self, slug: str, problem: str) -> Finished:
         """Report a layout whose files do not tell whether it runs: it is not submitted."""
@@ -339,9 +335,3 @@ class Runner:
         if not quiet:
             self._tell(f"[{len(self._done)}/{max(self._total, len(self._handed))}] {slug}: {summary(record)}")
         return Finished(slug, record, final and not way_out, way_out)
-
-
-def _taken_over(slug: str, state: State, folder: Path) -> Submission:
-    """A submission of an earlier launcher, or another one."""
-    job = Job(state.key, state.job_id, folder, state.site)
-    return Submission(slug, job, adopted=True, silent=state.silent)

@@ -87,11 +87,13 @@ class SnakemakeWorkflow(Protocol):
 class _Chosen:
     """The executor of this process: `machine`, for sweeps written for another scheduler, empty for none.
 
-    `executor`: whether nodesweep's own was asked for, by a profile or on the command line.
+    `executor`: whether nodesweep's own was asked for, by a profile or on the command line. `stands_aside`: whether
+    another launcher has the sweep.
     """
 
     executor: bool = False
     machine: str = ""
+    stands_aside: bool = False
 
 
 _chosen = _Chosen()
@@ -198,13 +200,21 @@ def command_of(workflow: SnakemakeWorkflow) -> str:
 def tabulate_after_failure(workflow: SnakemakeWorkflow) -> None:
     """Make the tables of a sweep that failed in part, but for what --omit-from names and what follows.
 
-    Each step says itself what is wrong. Whoever interrupts a step need not wait for the others.
+    Each step says itself what is wrong. Whoever interrupts a step need not wait for the others. A launcher that stands
+    aside leaves the tables to the other one.
     """
+    if _chosen.stands_aside:
+        return
     unwanted = set(workflow.dag_settings.omit_from)
     with suppress(KeyboardInterrupt):
         for step in takewhile(lambda step: step not in unwanted, ("measure", "tables", "figures", "report")):
             if subprocess.run([*_command(workflow), step], check=False).returncode:
                 return
+
+
+def stand_aside() -> None:
+    """Make no tables of a sweep that another launcher has."""
+    _chosen.stands_aside = True
 
 
 def layouts_to_run(workflow: SnakemakeWorkflow) -> int:

@@ -7,12 +7,14 @@ from statistics import median
 from typing import Literal
 
 from nodesweep.common.durations import in_words
+from nodesweep.common.outcomes import is_result
 from nodesweep.common.text import plain
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.results.measure import memory_of
+from nodesweep.results.measurement import Measurement
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.layout import Layout
 
@@ -123,6 +125,15 @@ def log_progress(
     least = max(SILENT_SECONDS, SILENT_ITERATIONS * seconds) if seconds else SILENT_AT_FIRST_SECONDS
     silent = silent_seconds if silent_seconds is not None and silent_seconds >= least else None
     return LogProgress(done, layout.iterations.total, seconds, memory.peak_mib if memory else None, silent)
+
+
+def measured_progress(layout: Layout, measured: Measurement) -> LogProgress:
+    """What is told of an ended run by what was measured of it."""
+    total, numbers = layout.iterations.total, measured.series.iteration
+    done = total if is_result(measured.record.outcome) else min(max(numbers, default=0), total)
+    recent = [seconds for seconds in measured.series.seconds if seconds is not None][-RECENT:]
+    memory = measured.memory.peak_mib if measured.memory else None
+    return LogProgress(done, total, median(recent) if recent else None, memory)
 
 
 _LABELLED = [row for row in LAYOUT_FIELDS.values() if not row.worked_out]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from nodesweep.common.errors import JournalError
 from nodesweep.common.lock import read_holder
-from nodesweep.common.outcomes import is_result
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.tail import GrowingLog
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import Forecast
+from nodesweep.results.measurement_file import last_measurement
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import Job, Scheduler
@@ -21,8 +21,9 @@ from nodesweep.sweep.study import Study
 from . import journal
 from .forecasts import ExpectedRun, Forecasts
 from .journal import State
-from .records import HELD, needs_run, phase_of
-from .status import LayoutStatus, LogProgress, log_progress
+from .late_logs import missing_end
+from .records import HELD, needs_run, phase_of, reason_of
+from .status import LayoutStatus, LogProgress, log_progress, measured_progress
 
 SUBMITTING_SECONDS = 60.0
 """After which a submission of which nothing more is known needs a look."""
@@ -66,6 +67,9 @@ class StatusReader:
         if status.key in self._progress:
             return self._progress[status.key]
         ended = status.group == "ended" and status.record is not None
+        if ended and (told := self._measured(status)) is not None:
+            self._progress[status.key] = told
+            return told
         logs = self._logs.setdefault(status.key, {})
         form = format_of(status.layout.workload.log_format)
         found: list[tuple[LogReading, GrowingLog]] = []
@@ -86,6 +90,13 @@ class StatusReader:
             self._progress[status.key] = progress
             del self._logs[status.key]
         return progress
+
+    def _measured(self, status: LayoutStatus) -> LogProgress | None:
+        """What was measured of an ended run whose log is gone or compressed since; None where the log says it."""
+        if status.record is None or (self._study.directory(status.slug) / status.record.log).is_file():
+            return None
+        measured, _ = last_measurement(self._study, status.layout, status.record)
+        return None if measured is None else measured_progress(status.layout, measured)
 
     def forecast(self, slug: str) -> Forecast:
         """What is foreseen of a layout by the calibrations there were when `expected` was asked last."""
@@ -159,11 +170,13 @@ class StatusReader:
         try:
             events = journal.read(Path(self._journals[slug]))
         except JournalError as error:
-            return _JournalSeen(stamp, problem=str(error))
+            folder = self._study.directory(slug)
+            return _JournalSeen(
+                stamp, problem=str(error).removeprefix(f"{folder}/")
+            )  # what is in the row's first words
         return _JournalSeen(stamp, journal.state_in(Path(self._journals[slug]), events), journal.records_in(events))
 
     def _ended(self, slug: str, record: TerminalRecord, seen: _JournalSeen, spent: float) -> LayoutStatus:
-        evidence = "" if is_result(record.outcome) else record.evidence or record.scheduler_state
         return LayoutStatus(
             slug,
             self._study.layouts[slug],
@@ -175,7 +188,7 @@ class StatusReader:
             scheduler=seen.state.scheduler,
             attempt=seen.state.attempt,
             before=seen.records[-2].outcome if len(seen.records) > 1 else "",
-            reason=_LINE.sub("", evidence) or record.where,
+            reason=_LINE.sub("", reason_of(record)) or record.where,
             again=needs_run(self._study, record),
             record=record,
             spent_node_hours=spent,
@@ -188,7 +201,8 @@ class StatusReader:
         if started is None or state.held:  # also one that was started, and requeued in a held state
             return _queued(submitted, state, now)
         if (ended := _changed(folder / f"{state.key}.exit")) is not None:
-            ran, reason = max(ended - started, 0.0), "waits for a launcher to record how it ended"
+            late = missing_end(self._outputs(submitted, False)[0])
+            ran, reason = max(ended - started, 0.0), late or "waits for a launcher to record how it ended"
             return replace(submitted, group="ended", word="ending", seconds=ran, reason=reason)
         ran, reason = max(now - started, 0.0), "cancelled as hanging" if state.hung else ""
         return replace(submitted, group="running", word="running", seconds=ran, reason=reason, troubled=state.hung)

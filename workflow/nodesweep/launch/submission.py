@@ -1,10 +1,13 @@
 """What a profile decides about submitting, a submission under way, and a layout that is done with."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import Job
+
+from .journal import State
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,8 @@ class Policy:
     `jobs_at_once`: jobs queued or running at the same time. `poll_seconds`: between two looks at them. `retries`: how
     often a layout is submitted again on the spot after a failure that was not its own. `hang_seconds`: after how long
     without output a running job is reported, 0 for never, and, where `on_hang` is "cancel", ended. `canary`: how many
-    jobs go ahead until one has done an iteration; 0 where all go at once.
+    jobs go ahead until one has done an iteration; 0 where all go at once. `log_wait_seconds`: how long the end of a job
+    waits for a log that is not there to its end, 0 for not at all.
     """
 
     jobs_at_once: int = 1
@@ -23,6 +27,7 @@ class Policy:
     hang_seconds: float = 0.0
     on_hang: Literal["report", "cancel"] = "report"
     canary: int = 0
+    log_wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,10 @@ class Submission:
     """A submission that has not been seen to end; `missed` and `missing_since` count answered looks without it.
 
     `runs_since`: when it was first seen to run, by the monotonic clock. `held`: why it does not start by itself, in its
-    scheduler's word. `silent`: who was asked in vain, where nobody knows anything of it. `is_ending`: whether its
-    script has ended, though its scheduler is not done with it. `suspended_since`, `suspended_seconds`: when it was
-    first seen suspended, and for how long it was before. `output_bytes`: of all its output when it was missing last.
+    scheduler's word; `over_limit`: whether that is what it asks for itself, so that others need not wait for it.
+    `silent`: who was asked in vain, where nobody knows anything of it. `is_ending`: whether its script has ended,
+    though its scheduler is not done with it. `suspended_since`, `suspended_seconds`: when it was first seen
+    suspended, and for how long it was before. `output_bytes`: of all its output when it was missing last.
     `complaint`, `crowded`: what the scheduler said when it was not clear whether it made a job.
     """
 
@@ -57,6 +63,7 @@ class Submission:
     missed: int = 0
     missing_since: float = 0.0
     held: str = ""
+    over_limit: bool = False
     silent: str = ""
     is_ending: bool = False
     suspended_since: float | None = None
@@ -67,4 +74,10 @@ class Submission:
     @property
     def takes_place(self) -> bool:
         """Whether it is one of the jobs queued or running at once."""
-        return not self.silent and not self.is_ending
+        return not self.silent and not self.is_ending and not self.over_limit
+
+
+def taken_over(slug: str, state: State, folder: Path) -> Submission:
+    """A submission of an earlier launcher, or another one, as the journal of its layout has it."""
+    job = Job(state.key, state.job_id, folder, state.site)
+    return Submission(slug, job, adopted=True, silent=state.silent)

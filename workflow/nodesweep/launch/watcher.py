@@ -1,7 +1,7 @@
 """Looks at the submissions that have not ended: which jobs run, which have ended, and which never came to be."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nodesweep.common.errors import DamagedFileError, SchedulerAway
@@ -80,6 +80,8 @@ class Watcher:
 
         Whoever takes them may change what is open before the next is looked at.
         """
+        if not submissions:
+            return
         try:
             seen = self._scheduler.poll([one.job for one in submissions])
         except SchedulerAway as error:
@@ -96,14 +98,17 @@ class Watcher:
         with self._tell.counted(max(ended, held, missing, sum(one.adopted for one in submissions))):
             for submission in submissions:
                 try:
-                    yield from self._looked_at(submission, seen.get(submission.job.key))
+                    yield from self._looked_at(submission, seen)
                 except DamagedFileError as error:
                     yield Settled(submission, State("unreadable", problem=str(error)))
 
-    def _looked_at(self, submission: Submission, sighting: Sighting | None) -> Iterator[Over]:
+    def _looked_at(self, submission: Submission, seen: Mapping[str, Sighting | None]) -> Iterator[Over]:
         """Note what is new about one submission. Raises DamagedFileError where that cannot be noted."""
-        if sighting is None:
+        sighting = seen.get(submission.job.key)
+        if submission.job.key not in seen:
             yield from self._missing(submission)
+        elif sighting is None:
+            return  # who could have it did not answer: no news
         elif sighting.end is not None:
             yield JobEnded(submission, _with_id(submission.job, sighting.id), _paused(submission, sighting.end))
         else:
@@ -120,6 +125,7 @@ class Watcher:
             self._tell.one_of_many("of an earlier launcher taken over", f"{slug}: {verb} as job {job.id}; taken over")
             submission.adopted = False
         self._found_again(submission)
+        submission.over_limit = sighting.over_limit
         held = sighting.word if sighting.state == "held" else ""
         if held != submission.held:
             submission.held = held
@@ -214,7 +220,7 @@ def _asked_in_vain(job: Job, started: bool) -> str:
     name = f"job {job.id}" if job.id else job.key
     where = f" of {job.site.user or 'somebody'} on {job.site.cluster or job.site.host}" if job.site.host else ""
     witnesses = [
-        "no listing or account has it",
+        "no listing has it",
         "no exit marker",
         "its log does not grow" if started else "never started",
     ]

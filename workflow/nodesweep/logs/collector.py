@@ -153,6 +153,7 @@ class Collector:
             matched=self._matches(),
             near_misses=self._near_misses,
             last_text=last_text,
+            last_text_line=lines,
             lines=lines,
         )
 

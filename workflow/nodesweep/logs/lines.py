@@ -5,6 +5,8 @@ from pathlib import Path
 
 from nodesweep.common.text import plain
 
+from .packed import log_content
+
 _BLOCK = 2**20
 _HEAD = 4096
 
@@ -12,11 +14,11 @@ _HEAD = 4096
 def lines_at(path: Path, numbers: Iterable[int]) -> dict[int, str]:
     """The lines of these numbers, from 1, plain and at most 300 characters; none for empty lines and past the end.
 
-    Reads in constant memory, up to the last line asked for. Raises OSError.
+    Reads a log, be it compressed, in constant memory, up to the last line asked for. Raises OSError.
     """
     wanted = set(numbers)
     last, heads, number = max(wanted, default=0), dict[int, bytes](), 1
-    with path.open("rb") as file:
+    with log_content(path) as file:
         while number <= last and (block := file.read(_BLOCK)):
             at = 0
             while True:

@@ -1,15 +1,17 @@
 """Read a trainer's log once, in constant memory, and never fail on what it holds."""
 
+import os
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.text import plain, without_escapes
+from nodesweep.logs.packed import unpacked
 from nodesweep.logs.patterns.lines import IterationPattern, MemoryReport
 from nodesweep.logs.patterns.prefixes import LABEL, peel
 from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.search.parallel import OpenLog, open_log
-from nodesweep.logs.search.search import LineHit, LogBlock, last_line
+from nodesweep.logs.search.search import LINE_BYTES, LineHit, LogBlock, last_line, last_part
 
 from .collector import Collector
 from .extract import quantities_in
@@ -17,6 +19,8 @@ from .reading import LogReading
 from .rules import Rule, rules
 
 NEWLINE = ord("\n")
+CLOSING_LINE = b"nodesweep: the launch ended with exit code "
+"""How the last line begins that a job script writes into its log; a log without it may be torn."""
 
 
 def read_log(path: Path, form: Format | None = None) -> LogReading:
@@ -33,13 +37,31 @@ def read_log(path: Path, form: Format | None = None) -> LogReading:
 
 
 def read_open_log(log: OpenLog, form: Format | None = None) -> LogReading:
-    """Read a log that was opened for the texts of the rules for the format."""
-    reader, size = Reader(form), log.status.st_size
+    """Read a log that was opened for the texts of the rules for the format. Raises OSError."""
+    reader, size, unpacked_bytes = Reader(form), log.status.st_size, None
     search = reader.rules.search
-    for block in search.blocks(log.descriptor, size, log.processes.blocks() if log.processes else ()):
-        reader.read(block)
-    reading = reader.reading(last_line(log.descriptor, size))
-    return replace(reading, size_bytes=size, modified_ns=log.status.st_mtime_ns)
+    if log.packing is None:
+        for block in search.blocks(log.descriptor, size, log.processes.blocks() if log.processes else ()):
+            reader.read(block)
+        end = last_part(log.descriptor, size)
+    else:
+        end = b""
+        with unpacked(str(log.path), log.descriptor, log.packing) as stream:
+            for block in search.blocks_of_stream(stream):
+                reader.read(block)
+                end = bytes(block.data[-2 * LINE_BYTES :])
+            unpacked_bytes = stream.count
+    reading = reader.reading(end)
+    return replace(reading, size_bytes=size, modified_ns=log.status.st_mtime_ns, unpacked_bytes=unpacked_bytes)
+
+
+def is_closed(path: Path) -> bool:
+    """Whether a log, which may still grow, ends with what a job script writes after its launch. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        return CLOSING_LINE in last_part(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
 
 
 class Reader:
@@ -64,10 +86,16 @@ class Reader:
             self._read_dump(block, at, block.end, next_line)
         self._lines += block.newlines
 
-    def reading(self, last: bytes) -> LogReading:
-        """What all lines have given; `last`: the last line of the log."""
-        unfinished = bool(last) and not last.endswith(b"\n")
-        return self._collector.reading(plain(_decoded(last)), self._lines + unfinished)
+    def reading(self, end: bytes) -> LogReading:
+        """What all lines have given; `end`: the end of the log with its last line."""
+        last, lines = last_line(end), self._lines + (bool(end) and not end.endswith(b"\n"))
+        reading = self._collector.reading(plain(_decoded(last)), lines)
+        if CLOSING_LINE not in end:
+            return reading
+        if CLOSING_LINE in last:  # the last words are those before it
+            before = last_line(end[: len(end) - len(last)])
+            reading = replace(reading, last_text=plain(_decoded(before)), last_text_line=lines - 1)
+        return replace(reading, is_closed=True)
 
     def _read_dump(self, block: LogBlock, begin: int, end: int, line: int) -> None:
         """Read the lines between two places as arguments, as long as they are some."""

@@ -99,7 +99,8 @@ class LogReading:
     fewer than two further records followed, in order of lines: what a run survived is no cause of its end. Of a kind of
     signature the first ones are kept and the last. `argument_at`: the lines of arguments, where known. `matched`: how
     often each kind of line or quantity was seen; `near_misses`: by kind of record, lines that all but were one.
-    `last_text`: the last line. `size_bytes`, `modified_ns`: of the file when it was opened.
+    `last_text`: the last line but nodesweep's own, which tells that the log `is_closed`. `size_bytes`, `modified_ns`:
+    of the file when it was opened; `unpacked_bytes`: of its content, where it is a compressed one.
     """
 
     format: Format | None = None
@@ -120,9 +121,17 @@ class LogReading:
     matched: Mapping[str, int] = field(default_factory=dict)
     near_misses: Mapping[str, NearMiss] = field(default_factory=dict)
     last_text: str = ""
+    last_text_line: int = 0
     lines: int = 0
+    is_closed: bool = False
     size_bytes: int = 0
     modified_ns: int = 0
+    unpacked_bytes: int | None = None
+
+    @property
+    def content_bytes(self) -> int:
+        """The size of what was read."""
+        return self.size_bytes if self.unpacked_bytes is None else self.unpacked_bytes
 
     @property
     def log_interval(self) -> int | None:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from nodesweep.common.files import open_file
 from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.search.search import LINE_BYTES
 
@@ -43,7 +44,7 @@ class GrowingLog:
         Raises OSError, but not where the log is missing.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_file(self.path)
         except FileNotFoundError:
             self._forget()
             self.changed = None

@@ -58,7 +58,7 @@ def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
     """All there is to say of a log; `alike`: its lines that look like iterations, where none was read."""
     verdict = decide_from_log(reading)
     parts = [
-        [f"{name}: {reading.size_bytes:,} bytes, {reading.lines:,} lines"],
+        [f"{name}: {_size(reading)}, {reading.lines:,} lines"],
         _format(reading),
         _iterations(reading) if reading.iterations else _nothing(reading, verdict, alike),
         _memory(reading),
@@ -72,6 +72,11 @@ def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
         ["what was found, and how often:", *_matched(reading)] if reading.matched else [],
     ]
     return "\n".join(line for part in parts for line in part)
+
+
+def _size(reading: LogReading) -> str:
+    packed = f", {reading.unpacked_bytes:,} unpacked" if reading.unpacked_bytes is not None else ""
+    return f"{reading.size_bytes:,} bytes{packed}"
 
 
 def as_json(reading: LogReading) -> str:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from nodesweep.common.outcomes import has_failed
+from nodesweep.common.outcomes import has_failed, is_undecided
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import TidyRow
 from nodesweep.performance.calibration import Calibration
@@ -57,7 +57,7 @@ def _sort_in(campaign: _CampaignRuns, run: LayoutRun) -> None:
     """Add an ended run to the observations of its campaign, or to what is excluded."""
     measurement, outcome = run.measurement, run.record.outcome if run.record else None
     statistics = measurement.statistics if measurement else None
-    memory = measurement.memory if measurement else None
+    memory = measurement.memory if measurement and not is_undecided(outcome) else None
     layout = run.layout
     if statistics is None and memory is None:
         campaign.excluded.append(ExcludedRun(layout.slug, f"nothing was measured ({outcome})"))

@@ -16,6 +16,7 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.layout import Layout, sizes_of
 
 from .measurement import IterationStatistics
+from .suspension import suspended_flag
 from .terminal_record import TerminalRecord
 
 STAMPS_TOLERANCE = 0.1
@@ -105,13 +106,20 @@ def rates_differ(used: tuple[Iteration, ...], samples: int | None, tokens: int |
 
 
 def flags_of_log(
-    case: Dimensions, record: TerminalRecord, reading: LogReading, statistics: IterationStatistics | None
+    case: Dimensions,
+    record: TerminalRecord,
+    reading: LogReading,
+    statistics: IterationStatistics | None,
+    statistic: str,
 ) -> tuple[str, ...]:
     """The flags of a run by its record and its log, as far as its sizes are known."""
     flags = []
     if record.usage.power_capped:
         flags.append(f"power was capped at {record.usage.power_capped}")
-    used = _used(reading, statistics)
+    after_warm_up = timed(reading)[statistics.records_dropped :] if statistics else ()
+    suspended = record.usage.suspended_seconds
+    flags += suspended_flag(after_warm_up, reading.log_interval or 1, suspended, statistic)
+    used = tuple(row for row in after_warm_up if statistics and row.number != statistics.paused_iteration)
     if statistics is not None:
         flags += _few_records(reading, statistics)
         flags += _tflops_differ(case, reading.format, used)
@@ -132,11 +140,6 @@ def flags_of_layout(layout: Layout, reading: LogReading, statistics: IterationSt
         peak = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
         flags += above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
     return (*flags, *_arguments_differ(layout, reading))
-
-
-def _used(reading: LogReading, statistics: IterationStatistics | None) -> tuple[Iteration, ...]:
-    """The records that stand for the run."""
-    return timed(reading)[statistics.records_dropped :] if statistics else ()
 
 
 def _few_records(reading: LogReading, statistics: IterationStatistics) -> list[str]:

@@ -14,6 +14,7 @@ from nodesweep.sweep.layout import Layout
 
 from .checks import flags_of_layout, flags_of_log
 from .measurement import IterationSeries, IterationStatistics, MeasuredMemory, Measurement, MeasurementSettings
+from .suspension import paused_record
 from .terminal_record import TerminalRecord
 
 
@@ -28,7 +29,7 @@ def measure_log(
 ) -> Measurement:
     """Measure a run of which no more than its sizes are known, some of them maybe not."""
     records = reading.iterations
-    statistics = _statistics(case, reading, settings)
+    statistics = _statistics(case, record, reading, settings)
     losses = [row.loss for row in records if row.loss is not None]
     return Measurement(
         slug=slug,
@@ -43,18 +44,22 @@ def measure_log(
         memory=memory_of(record, reading, settings.memory_source),
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
-        flags=flags_of_log(case, record, reading, statistics),
+        flags=flags_of_log(case, record, reading, statistics, settings.statistic),
         read_as=reading.format.name if reading.format else "",
         left_out=warm_up_by_rule(reading, settings.warmup),
+        log_unpacked_bytes=reading.unpacked_bytes,
     )
 
 
-def _statistics(case: Dimensions, reading: LogReading, settings: MeasurementSettings) -> IterationStatistics | None:
+def _statistics(
+    case: Dimensions, record: TerminalRecord, reading: LogReading, settings: MeasurementSettings
+) -> IterationStatistics | None:
     records = timed(reading)
     if not records:
         return None
     dropped = warm_up_records(reading, settings.warmup)
-    used = records[dropped:]
+    paused = paused_record(records[dropped:], reading.log_interval or 1, record.usage.suspended_seconds)
+    used = tuple(row for row in records[dropped:] if row is not paused)
     seconds = [row.seconds for row in used if row.seconds is not None]
     values = {"median": median(seconds), "mean": fmean(seconds)}
     chosen = values[settings.statistic]
@@ -62,8 +67,8 @@ def _statistics(case: Dimensions, reading: LogReading, settings: MeasurementSett
     return IterationStatistics(
         records_dropped=dropped,
         records_used=len(used),
-        first_iteration=used[0].number,
-        last_iteration=used[-1].number,
+        first_iteration=records[dropped].number,
+        last_iteration=records[-1].number,
         iteration_seconds=chosen,
         iteration_seconds_median=values["median"],
         iteration_seconds_mean=values["mean"],
@@ -74,6 +79,7 @@ def _statistics(case: Dimensions, reading: LogReading, settings: MeasurementSett
         log_tflops_per_node=log_tflops[settings.statistic],
         log_tflops_per_node_median=log_tflops["median"],
         log_tflops_per_node_mean=log_tflops["mean"],
+        paused_iteration=paused.number if paused else None,
     )
 
 

@@ -6,13 +6,18 @@ from, so that it is made again exactly when one of them has changed.
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
+from nodesweep.common.files import json_value
 from nodesweep.logs.custom_format import key_of
 from nodesweep.logs.reading import READER_VERSION
 from nodesweep.logs.warmup import WarmUpRecords
 from nodesweep.sweep.layout import Layout
 
+from .rereading import is_of_earlier_version, is_same_run
 from .terminal_record import TerminalRecord
 
 SCHEMA = 3
@@ -68,7 +73,8 @@ class IterationStatistics:
 
     `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
     `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none. Rates are None
-    where what they follow from is unknown, as it may be of a log found somewhere.
+    where what they follow from is unknown, as it may be of a log found somewhere. `paused_iteration`: the number of the
+    record that is left out since it holds the time for which the run was suspended.
     """
 
     records_dropped: int
@@ -85,6 +91,12 @@ class IterationStatistics:
     log_tflops_per_node: float | None
     log_tflops_per_node_median: float | None
     log_tflops_per_node_mean: float | None
+    paused_iteration: int | None = None
+
+    @property
+    def iteration_seconds_of_all(self) -> tuple[float, float, float]:
+        """The time of an iteration by each statistic, that asked for first."""
+        return self.iteration_seconds, self.iteration_seconds_median, self.iteration_seconds_mean
 
     @property
     def scatter(self) -> float | None:
@@ -100,6 +112,7 @@ class Measurement:
     `record`: the job's terminal record as the executor wrote it, verdict included. `flags`: what a reader of the
     table must know, one short phrase each. `first_loss`, `last_loss`: of the whole series, nats per token.
     `read_as`: the format of the log, empty where it has no record. `left_out`: None where no record has a time.
+    `log_size_bytes`, `log_modified_ns`: of the file; `log_unpacked_bytes`: of its content, where it is compressed.
     """
 
     slug: str
@@ -117,40 +130,62 @@ class Measurement:
     flags: tuple[str, ...]
     read_as: str
     left_out: WarmUpRecords | None
+    log_unpacked_bytes: int | None = None
     schema: int = SCHEMA
+
+    @property
+    def log_content_bytes(self) -> int:
+        """The size of what was read."""
+        return self.log_size_bytes if self.log_unpacked_bytes is None else self.log_unpacked_bytes
 
     def made_from(
         self, record: TerminalRecord, settings: MeasurementSettings, size_bytes: int, modified_ns: int
     ) -> bool:
-        """Whether measuring again would give the same: same reader, settings, record and unchanged log."""
-        return (self.schema, self.reader_version, self.record, self.settings) == (
-            SCHEMA,
-            READER_VERSION,
-            record,
-            settings,
-        ) and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
+        """Whether measuring again would give the same: same reader, settings, run and unchanged log."""
+        return (
+            (self.schema, self.reader_version, self.settings) == (SCHEMA, READER_VERSION, settings)
+            and (self.log_size_bytes, self.log_modified_ns) == (size_bytes, modified_ns)
+            and is_same_run(self.record, record)
+            and not is_of_earlier_version(self.record)
+        )
+
+    @property
+    def used(self) -> list[int]:
+        """The places, in the series, of the records that the statistics are of."""
+        if self.statistics is None:
+            return []
+        timed = [place for place, seconds in enumerate(self.series.seconds) if seconds is not None]
+        paused = self.statistics.paused_iteration
+        return [place for place in timed[self.statistics.records_dropped :] if self.series.iteration[place] != paused]
 
     def to_json(self) -> str:
         """The text of measurement.json, a line for each field."""
         values = asdict(self) | {"record": self.record.to_dict()}
+        if self.log_unpacked_bytes is None:
+            del values["log_unpacked_bytes"]
+        if self.statistics and self.statistics.paused_iteration is None:
+            del values["statistics"]["paused_iteration"]
         words = (f' "{name}": {_json(value)}' for name, value in values.items())
         return "{\n" + ",\n".join(words) + "\n}\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Measurement":
-        """Read what `to_json` wrote; raises ValueError, KeyError or TypeError on anything else."""
-        values = json.loads(text)
-        statistics, memory, dropped = (values.pop(name) for name in ("statistics", "memory", "left_out"))
-        return cls(
-            record=TerminalRecord.from_dict(values.pop("record")),
-            settings=MeasurementSettings(**values.pop("settings")),
-            series=IterationSeries(**{name: tuple(column) for name, column in values.pop("series").items()}),
-            statistics=IterationStatistics(**statistics) if statistics else None,
-            memory=MeasuredMemory(**memory) if memory else None,
-            flags=tuple(values.pop("flags")),
-            left_out=WarmUpRecords(**dropped) if dropped else None,
-            **values,
-        )
+    def from_json(cls, text: str | bytes) -> "Measurement":
+        """Read what `to_json` wrote; raises ValueError on anything else."""
+        values = json_value(text)
+        known = cls.__dataclass_fields__.keys()
+        if not isinstance(values, dict) or values.get("schema") != SCHEMA or not values.keys() <= known:
+            raise ValueError("no measurement of this version")
+        found = _adapter().validate_python({**values, "record": TerminalRecord.from_dict(values.get("record"))})
+        if len({len(column) for column in vars(found.series).values()}) > 1:
+            raise ValueError("series of different lengths")
+        if found.statistics and min(found.statistics.iteration_seconds_of_all) <= 0:
+            raise ValueError("an iteration that took no time")
+        return found
+
+
+@lru_cache
+def _adapter() -> TypeAdapter[Measurement]:
+    return TypeAdapter(Measurement)
 
 
 def _json(value: Any) -> str:

@@ -45,13 +45,13 @@ class Verdict:
     cause: Cause = ""
 
 
-def decide(end: "End | None", reading: LogReading, iterations_requested: int | None) -> Verdict:
+def decide(end: "End | None", reading: LogReading, iterations_requested: int | None, is_torn: bool = False) -> Verdict:
     """Name the outcome of one ended job.
 
     `end`: what its scheduler recorded, None where there is nothing but the log. `iterations_requested`: None where
-    nobody knows how many were asked for.
+    nobody knows how many were asked for. `is_torn`: it is known that the job wrote more than can be read of its log.
     """
-    case = _Case(end, reading, iterations_requested)
+    case = _Case(end, reading, iterations_requested, is_torn)
     return next(replace(verdict, rule=rule) for rule, decided in RULES if (verdict := decided(case)) is not None)
 
 
@@ -65,6 +65,7 @@ class _Case:
     end: "End | None"
     reading: LogReading
     requested: int | None
+    is_torn: bool
 
     @property
     def exit_code(self) -> int | None:
@@ -98,7 +99,8 @@ class _Case:
     @property
     def last_words(self) -> str:
         """The last line of the log, as evidence; empty where there is none."""
-        return f"line {self.reading.lines}: {self.reading.last_text}" if self.reading.last_text else ""
+        reading = self.reading
+        return f"line {reading.last_text_line}: {reading.last_text}" if reading.last_text else ""
 
 
 def _verdict(cause: Cause, where: str = "", shown: str = "", note: str = "") -> Verdict:
@@ -233,6 +235,33 @@ def _log_stops(case: _Case) -> Verdict | None:
     return _verdict("truncated", case.progress, case.last_words, "the log simply ends")
 
 
+def _unread(case: _Case) -> Verdict | None:
+    """The job ended well, and nothing that can be read of its log says what it did, or that it did not do it."""
+    if case.exit_code != 0 or case.cause is not None or (case.reading.iterations and not case.is_torn):
+        return None
+    cause = "log_torn" if case.is_torn or not case.reading.lines else "log_unread"
+    where = case.progress if case.reading.iterations else ""
+    return _verdict(cause, where, case.last_words or case.scheduler_evidence, _NOTES[cause](case.reading))
+
+
+def _how_to_describe(reading: LogReading) -> str:
+    """The way out where no iteration was recognised in a log."""
+    near = max(reading.near_misses.values(), key=lambda miss: miss.count, default=None)
+    seen = f" (line {near.line} holds {near.text!r} and does not fit)" if near else ""
+    way = "describe its lines under workload.log_format (docs/logs.md)"
+    return f"no iteration was recognised in its log{seen}: {way}, and nodesweep measure reads it without another run"
+
+
+def _how_it_is_torn(reading: LogReading) -> str:
+    """What is there of a log that the job wrote more into."""
+    there = "its log ends before the job did" if reading.lines else "there is no log of it that can be read"
+    return f"{there}: nodesweep measure looks again, nodesweep rerun runs it again"
+
+
+_NOTES: dict[Cause, Callable[[LogReading], str]] = {"log_unread": _how_to_describe, "log_torn": _how_it_is_torn}
+"""What to say of a run whose log could not be read, by why."""
+
+
 def _bare_exit(case: _Case) -> Verdict:
     """Nobody says why: the last words of the log are the evidence."""
     done = f"{case.reading.iterations_done} of {case.requested} iterations in the log"
@@ -272,5 +301,6 @@ RULES: tuple[tuple[str, Callable[[_Case], Verdict | None]], ...] = (
     ("nobody recorded an exit code, and the log shows no failure", _end_not_recorded),
     ("the log shows only consequences of a failure", _terminated),
     ("there is nothing but a log, and it simply ends", _log_stops),
+    ("the job ended well, and its log does not say what it did", _unread),
     ("there is an exit code and nothing else", _bare_exit),
 )

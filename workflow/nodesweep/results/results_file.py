@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.common.files import write_atomic
+from nodesweep.common.files import read_regular, write_atomic
 
 from .table import from_csv, to_csv
 
+MOST_BYTES = 256 * 2**20
+"""Of the table that is read; ten thousand layouts take a tenth of that."""
 NAME, DIGEST = "results.csv", "results.csv.sha256"
 
 
@@ -27,7 +29,7 @@ def read_results(folder: Path) -> pandas.DataFrame:
     """The tidy table of a folder; raises NodesweepError where it is missing or of another version."""
     path = folder / NAME
     try:
-        return from_csv(path.read_text())
+        return from_csv(read_regular(path, MOST_BYTES).decode())
     except FileNotFoundError:
         raise NodesweepError(f"{path} does not exist yet; run the sweep, or `nodesweep measure`, first") from None
     except UnicodeDecodeError as error:
@@ -39,9 +41,9 @@ def read_results(folder: Path) -> pandas.DataFrame:
 def edited_remark(folder: Path) -> str:
     """What to say of a results.csv that is no longer what nodesweep wrote; empty where it is, or nobody knows."""
     try:
-        written = (folder / DIGEST).read_text().split()
+        written = read_regular(folder / DIGEST, 4096).split()
+        if written[:1] == [sha256(read_regular(folder / NAME, MOST_BYTES)).hexdigest().encode()]:
+            return ""
     except FileNotFoundError:
-        return ""
-    if written[:1] == [sha256((folder / NAME).read_bytes()).hexdigest()]:
         return ""
     return f"{folder / NAME} was changed after nodesweep wrote it; `nodesweep measure` writes it anew from the logs"

@@ -14,6 +14,9 @@ from nodesweep.sweep.layout import Layout, sizes_of
 from .measurement import Measurement
 from .terminal_record import TerminalRecord
 
+UNREADABLE = "unreadable"
+"""Where a layout stands whose files do not tell whether it runs."""
+
 
 class LayoutRun(NamedTuple):
     """A layout and its run: `status` is pending, queued, running, held or ended; `record` is of its last job."""
@@ -66,7 +69,7 @@ def _state(run: LayoutRun) -> dict[str, TidyValue]:
     """State and verdict; only an ended job has an outcome, whatever an earlier attempt came to."""
     record = run.record
     ended = record if run.status == "ended" else None
-    note = record.evidence if record and run.status in NOT_RUN else ended.note if ended else None
+    note = record.evidence if record and run.status in (*NOT_RUN, UNREADABLE) else ended.note if ended else None
     return {
         "state": run.status,
         "outcome": ended.outcome if ended else None,

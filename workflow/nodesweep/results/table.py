@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -73,9 +74,11 @@ def from_csv(text: str) -> pandas.DataFrame:
     """The table that `to_csv` made a text of, exactly; raises NodesweepError for any other text."""
     try:
         # As text first, whose conversion to numbers is exact to the last digit.
-        table = pandas.read_csv(
-            io.StringIO(text), dtype="string", index_col=False, keep_default_na=False, na_values=[""]
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)  # of lines with more cells than the heading
+            table = pandas.read_csv(
+                io.StringIO(text), dtype="string", index_col=False, keep_default_na=False, na_values=[""]
+            )
         if list(table.columns) != list(TIDY):
             raise NodesweepError(_OTHER_COLUMNS)
         for name, column in TIDY.items():
@@ -83,6 +86,10 @@ def from_csv(text: str) -> pandas.DataFrame:
                 _check(name, table[name], table[name].isin(_YES_NO) | table[name].isna(), "is neither True nor False")
                 table[name] = table[name].map(_YES_NO)
         table = table.astype(_TYPES)
+    except pandas.errors.ParserWarning:
+        raise NodesweepError(
+            "results.csv has lines of more cells than columns; run `nodesweep measure` again"
+        ) from None
     except pandas.errors.EmptyDataError:
         raise NodesweepError(_OTHER_COLUMNS) from None
     except (ValueError, OverflowError) as error:

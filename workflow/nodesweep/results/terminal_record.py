@@ -1,7 +1,6 @@
 """How the last run of a layout ended: what job.json, the journal's `ended` event and measurement.json say of it."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,8 +13,6 @@ from nodesweep.performance.cost import node_hours
 from nodesweep.schedulers.base import Usage
 
 SCHEMA = 1
-_HIGHEST = 2**63
-"""Bound of numbers in files: what a column of the table can hold."""
 NOTHING_COUNTED = Usage()
 _OF_A_JOB = (
     "scheduler",
@@ -28,6 +25,8 @@ _OF_A_JOB = (
     "usage",
 )
 """Fields left out of the JSON of a record without a job of a launcher: a layout that was not run, an ingested log."""
+_LATER = ("cause", "scheduler_cause", "iterations_requested", "log_bytes")
+"""Fields that earlier versions did not write, left out of the JSON where nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +37,10 @@ class TerminalRecord:
     as in `Verdict`. `exit_code`, `scheduler_state`, `usage`: what the scheduler says. `elapse_limit_seconds`: the time
     limit of the job. `submitted`, `started`, `ended`: ISO 8601 in UTC, None where nobody knows. `log`: name of the log
     in the layout's folder, empty where there is none.
+
+    What the verdict can be derived from again, beside the log: `scheduler_cause`, empty where it gave none, and the
+    `iterations_requested` of the job. `cause`: the verdict's, empty in a record of an earlier version. `log_bytes`: how
+    much of the log had been read.
     """
 
     schema: int = SCHEMA
@@ -59,6 +62,10 @@ class TerminalRecord:
     ended: str | None = None
     usage: Usage = NOTHING_COUNTED
     log: str = ""
+    cause: str = ""
+    scheduler_cause: str = ""
+    iterations_requested: int | None = None
+    log_bytes: int | None = None
 
     @property
     def was_run(self) -> bool:
@@ -84,7 +91,9 @@ class TerminalRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as an object of JSON, its keys in the order they are written in."""
-        values = asdict(self)
+        values = {name: value for name, value in asdict(self).items() if name not in _LATER or value not in ("", None)}
+        if self.usage.suspended_seconds is None:
+            del values["usage"]["suspended_seconds"]  # as in earlier versions
         return values if self.key else {name: value for name, value in values.items() if name not in _OF_A_JOB}
 
     def to_json(self) -> str:
@@ -107,6 +116,8 @@ class TerminalRecord:
             started=_time(value.get("started")),
             ended=_time(value.get("ended")),
             usage=_usage(value.get("usage")),
+            iterations_requested=_whole(value.get("iterations_requested")),
+            log_bytes=_whole(value.get("log_bytes")),
         )
 
     @classmethod
@@ -144,12 +155,11 @@ def _file_name(value: object) -> str:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _HIGHEST else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _number(value: object) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HIGHEST
-    return value if known and isinstance(value, int | float) and math.isfinite(value) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _time(value: object) -> str | None:

@@ -86,12 +86,14 @@ class Sighting:
     """A job as its scheduler knows it now.
 
     `word`: the scheduler's own word for its state. `end`: how it ended, None for all other states.
+    `over_limit`: whether it is held for what it asks for itself, which says nothing of other jobs.
     """
 
     id: str
     state: JobState
     word: str = ""
     end: End | None = None
+    over_limit: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Scheduler(Protocol):
     poll_at_will: bool
     """Whether a poll costs nobody anything; else there is one a cycle."""
     patience: Patience
+    job_ids: str
+    """Regular expression of its jobs' ids; what is none reaches none of its commands."""
 
     def cluster(self) -> str:
         """What the scheduler calls itself, where one home may be mounted on several clusters; else an empty text."""
@@ -125,10 +129,10 @@ class Scheduler(Protocol):
         SubmissionUnclear when there may be a job all the same.
         """
 
-    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+    def poll(self, jobs: list[Job]) -> Mapping[str, Sighting | None]:
         """What the scheduler knows of all these jobs, by key, asked by id or, for a job without one, by key.
 
-        A key left out is in none of the listings.
+        A key left out is in none of the listings; None: the listings that could have it do not answer.
 
         Raises SchedulerAway when the scheduler does not answer, which is no news of any job.
         """
@@ -201,8 +205,6 @@ class SchedulerRow:
     """Regular expression of the directive lines that choose whose limits hold for a job, each with its line break."""
     unheeded: Callable[[str], list[str]] = _nothing_unheeded
     """What of the launcher's environment will not reach the job of this script, though it seems to be meant to."""
-    job_ids: str = r"[A-Za-z0-9][\w.@\[\]-]{0,79}"
-    """Regular expression of its jobs' ids; what is none reaches none of its commands."""
 
     variables: tuple[str, ...] = ()
     """Environment variables that say something else in each of its jobs; `NAME_` stands for all that begin so."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import selectors
 import signal
 import subprocess
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from nodesweep.common.errors import SchedulerError, SubmissionUnclear, Throttled
 from nodesweep.common.text import plain
@@ -64,16 +65,14 @@ def run_command(
     """
     with ExitStack() as files:
         stdin = files.enter_context(script.open("rb")) if script else subprocess.DEVNULL
-        # Files in memory and no pipes: what a wrapper leaves behind, its end of a pipe in hand, keeps nobody waiting.
-        stdout, stderr = (files.enter_context(os.fdopen(os.memfd_create(name), "w+b")) for name in ("stdout", "stderr"))
         try:
             process = subprocess.Popen(
                 list(words),
                 env=dict(environment),
                 cwd=directory,
                 stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the launcher: it would leave a submission unclear
             )
         except OSError as error:
@@ -81,17 +80,41 @@ def run_command(
                 f"{words[0]} cannot be run here ({error.strerror}); start nodesweep where the scheduler's commands are "
                 "on PATH, or choose another machine"
             ) from None
+        stdout, stderr = (_Stream(files.enter_context(pipe)) for pipe in (process.stdout, process.stderr) if pipe)
         try:
-            asleep = _wait(process, stderr, sleeps)
+            asleep = _wait(process, (stdout, stderr), sleeps)
         except BaseException:
             _kill(process)
             raise
-        return Reply(
-            words[0], None if asleep is not None else process.returncode, _text(stdout), _text(stderr), bool(asleep)
-        )
+        code = process.returncode if asleep is None else None
+        return Reply(words[0], code, stdout.text, stderr.text, bool(asleep))
 
 
-def _wait(process: subprocess.Popen[bytes], stderr: BinaryIO, sleeps: re.Pattern[str] | None) -> bool | None:
+class _Stream:
+    """A pipe that a command writes to, and what it has said there so far."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.pipe = pipe
+        self._said = bytearray()
+        os.set_blocking(pipe.fileno(), False)
+
+    @property
+    def text(self) -> str:
+        """All that was said, as text."""
+        return self._said.decode(errors="replace").replace("\r\n", "\n")
+
+    def take_in(self) -> bool:
+        """Take in all that is there; whether more may come."""
+        with suppress(BlockingIOError):
+            while part := os.read(self.pipe.fileno(), 2**16):
+                self._said += part
+            return False
+        return True
+
+
+def _wait(
+    process: subprocess.Popen[bytes], streams: tuple[_Stream, _Stream], sleeps: re.Pattern[str] | None
+) -> bool | None:
     """Wait for a command's end, None; else end it: whether it slept then for sure, before its next request.
 
     Before it sleeps it says so, and then sleeps for a second. All that it had said before a look is seen in that look:
@@ -99,20 +122,31 @@ def _wait(process: subprocess.Popen[bytes], stderr: BinaryIO, sleeps: re.Pattern
     has sent no further request, and there is no job of an id that nobody has read. Where the look was delayed too long
     nothing is sure, and its job has to be looked for.
     """
-    end = awake = time.monotonic()
-    end += COMMAND_SECONDS
-    while _runs(process, _LOOK_SECONDS):
-        now = time.monotonic()
-        if sleeps and sleeps.search(_text(stderr)):
-            if not _runs(process, _LAST_WORDS_SECONDS):  # a wrapper that says all at its end, the id too
+    awake = time.monotonic()
+    end, says_so = awake + COMMAND_SECONDS, False
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream.pipe, selectors.EVENT_READ, stream)
+        while True:
+            if selector.get_map():
+                selector.select(_LOOK_SECONDS)
+            # Not by the end of both streams: what a wrapper leaves behind, its end of a pipe in hand, keeps nobody.
+            runs, now = _runs(process, 0 if selector.get_map() else _LOOK_SECONDS), time.monotonic()
+            for stream in [key.data for key in selector.get_map().values()]:
+                if not stream.take_in():
+                    selector.unregister(stream.pipe)
+            if not runs:
                 return None
-            _kill(process)
-            return time.monotonic() - awake < _SLEEP_SECONDS
-        if now > end:
-            _kill(process)
-            return False
-        awake = now
-    return None
+            if sleeps and not says_so and sleeps.search(streams[1].text):
+                end, says_so = min(end, now + _LAST_WORDS_SECONDS), True  # a wrapper may say all at its end, the id too
+            if not says_so:
+                awake = now
+            if now >= end:
+                _kill(process)
+                is_sure = says_so and time.monotonic() - awake < _SLEEP_SECONDS
+                for stream in streams:
+                    stream.take_in()
+                return is_sure
 
 
 def _runs(process: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -129,12 +163,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     _runs(process, _KILLED_SECONDS)
-
-
-def _text(file: BinaryIO) -> str:
-    """All that a command has written to a file; its own place in the file stays."""
-    text = os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
-    return text.replace("\r\n", "\n")
 
 
 def environment_without(*prefixes: str, keep: Sequence[str] = ()) -> dict[str, str]:

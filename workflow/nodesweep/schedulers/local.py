@@ -12,11 +12,11 @@ import psutil
 
 from nodesweep.common.errors import SchedulerError
 from nodesweep.common.launch_site import boot_time, this_site
+from nodesweep.common.processes import process_identity
 
 from .base import KEY_VARIABLE, End, Job, Patience, SchedulerRow, Sighting, askable
 from .markers import end_marker, has_started
 
-_JOB_IDS = r"[1-9]\d{0,9}@\d{1,20}"
 _EXIT_SECONDS = 10.0
 _ELSEWHERE_SECONDS = 1.0
 """Between two looks at jobs whose processes cannot be seen from here."""
@@ -29,6 +29,7 @@ class Local:
 
     poll_at_will = True
     patience = Patience(polls=1, unclear_seconds=0, silent_seconds=10)
+    job_ids = r"[1-9]\d{0,9}@\d{1,20}"
 
     def __init__(self) -> None:
         if not sys.platform.startswith("linux"):
@@ -51,11 +52,11 @@ class Local:
         except OSError as error:
             raise SchedulerError(f"{script} cannot be started ({error.strerror}); is bash installed?") from None
         self._children[key] = child
-        return _identity(child.pid)
+        return process_identity(child.pid)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """Each job's process while it lives, else what it left in its folder; left out where it never started."""
-        seen = {job.key: self._sighting(job) for job in askable(jobs, _JOB_IDS)}
+        seen = {job.key: self._sighting(job) for job in askable(jobs, self.job_ids)}
         return {key: sighting for key, sighting in seen.items() if sighting is not None}
 
     def cluster(self) -> str:
@@ -73,7 +74,9 @@ class Local:
         """Sleep until a job's process ends or `wake` is called, at most `seconds`."""
         poller = select.poll()
         poller.register(self._wake_reader, select.POLLIN)
-        descriptors = [descriptor for job in askable(jobs, _JOB_IDS) if (descriptor := _open_process(job)) is not None]
+        descriptors = [
+            descriptor for job in askable(jobs, self.job_ids) if (descriptor := _open_process(job)) is not None
+        ]
         try:
             for descriptor in descriptors:
                 poller.register(descriptor, select.POLLIN)
@@ -92,7 +95,7 @@ class Local:
 
     def cancel(self, jobs: list[Job]) -> None:
         """Terminate each job with all it started, and kill what does not go; jobs of other hosts are left alone."""
-        _end_all([process for job in askable(jobs, _JOB_IDS) for process in _processes_of(job.key)])
+        _end_all([process for job in askable(jobs, self.job_ids) for process in _processes_of(job.key)])
 
     def _sighting(self, job: Job) -> Sighting | None:
         if not job.site.shares_processes(this_site()):
@@ -100,18 +103,18 @@ class Local:
         if job.id or job.key in self._children:
             return Sighting(job.id, "running") if self._alive(job) else Sighting(job.id, "ended", end=self._end(job))
         leader = min((process.pid for process in _processes_of(job.key)), key=_start, default=None)
-        identity = "" if leader is None else _identity(leader)
+        identity = "" if leader is None else process_identity(leader)
         if identity:
             return Sighting(identity, "running")
-        if has_started(job.directory, job.key):
-            return Sighting("", "ended", end=self._end(job))
-        return None
+        if not has_started(job.directory, job.key):
+            return None
+        return Sighting("", "ended", end=self._end(job)) if _can_be_seen(job) else _elsewhere(job)
 
     def _alive(self, job: Job) -> bool:
         child = self._children.get(job.key)
         if child is not None:
             return child.poll() is None
-        return _identity(_process_id(job)) == job.id
+        return process_identity(_process_id(job)) == job.id
 
     def _end(self, job: Job) -> End:
         """How a job ended: from the marker its script left, else from its exit status, else unknown."""
@@ -126,6 +129,14 @@ class Local:
         if status < 0:
             return End(128 - status, None, f"its script was killed by {signal.Signals(-status).name}")
         return End(status, None, f"its script exited with {status} and left no exit marker")
+
+
+def _can_be_seen(job: Job) -> bool:
+    """Whether the environment of a job that has started is ours to read: each may see its own, root sees all."""
+    try:
+        return os.geteuid() in (0, (job.directory / f"{job.key}.started").stat().st_uid)
+    except OSError:
+        return False
 
 
 def _elsewhere(job: Job) -> Sighting | None:
@@ -144,19 +155,9 @@ def _elsewhere(job: Job) -> Sighting | None:
     return Sighting(job.id, "ended", end=End(None, "lost", f"{job.site.host} has booted anew since it started"))
 
 
-def _identity(process_id: int) -> str:
-    """`<process id>@<start>`, the start in clock ticks since boot; empty when there is no such living process."""
-    try:
-        status = Path(f"/proc/{process_id}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    state, start = status[0], status[19]
-    return "" if state in "ZX" else f"{process_id}@{start}"
-
-
 def _start(process_id: int) -> tuple[int, int]:
     """Sorts processes by their start; one that has ended meanwhile comes last."""
-    start = _identity(process_id).partition("@")[2]
+    start = process_identity(process_id).partition("@")[2]
     return (0, int(start)) if start else (1, 0)
 
 
@@ -166,7 +167,7 @@ def _process_id(job: Job) -> int:
 
 def _open_process(job: Job) -> int | None:
     """A descriptor that becomes readable when the job's process ends; None when it has ended."""
-    if not job.id or _identity(_process_id(job)) != job.id:
+    if not job.id or process_identity(_process_id(job)) != job.id:
         return None
     try:
         return os.pidfd_open(_process_id(job))
@@ -214,6 +215,5 @@ SCHEDULER = SchedulerRow(
     commands=("bash",),
     causes=frozenset({"lost"}),
     is_batch=False,
-    job_ids=_JOB_IDS,
     time_limit_command=("timeout", "--kill-after=10"),
 )

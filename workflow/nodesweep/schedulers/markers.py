@@ -5,14 +5,12 @@ a launcher that gives the submission up (`revoke`). Whoever comes second stands 
 appears, and whatever its scheduler says.
 """
 
-import os
 import signal
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodesweep.common.errors import DamagedFileError
-from nodesweep.common.files import json_value, read_regular, sync_folder
+from nodesweep.common.files import json_value, read_regular, write_exclusive
 from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
 
@@ -86,19 +84,7 @@ def another_script(mark: StartMark | None, submitted_sha256: str) -> str:
 def revoke(directory: Path, key: str) -> bool:
     """See to it that the submission of a key never runs; False when it has already started."""
     path = directory / f"{key}.started"
-    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{_REVOKED}\n")
-            file.flush()
-            os.fsync(descriptor)
-        os.link(temporary, path)  # fails where the name is taken, and is never there without its text
-    except FileExistsError:
-        return _text(path) == _REVOKED
-    finally:
-        Path(temporary).unlink()
-    sync_folder(directory)
-    return True
+    return write_exclusive(path, f"{_REVOKED}\n") or _text(path) == _REVOKED
 
 
 def has_started(directory: Path, key: str) -> bool:
@@ -139,3 +125,13 @@ def end_marker(directory: Path, key: str) -> End | None:
         return None
     except (ValueError, KeyError, TypeError, OverflowError, DamagedFileError):
         return End(None, "lost", f"{path.name} is damaged")
+
+
+def launch_returned(directory: Path, key: str) -> bool | None:
+    """Whether a job script saw its launch end, after which it ends its log with a line; None without a marker."""
+    try:
+        text = read_regular(directory / f"{key}.exit", _MOST_BYTES)
+        marker = json_value(text) if text.endswith(b"\n") else None
+    except (FileNotFoundError, ValueError, DamagedFileError):
+        return None
+    return marker.get("returned") is not None if isinstance(marker, dict) else None

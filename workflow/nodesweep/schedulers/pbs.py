@@ -12,7 +12,7 @@ from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
 from nodesweep.sweep.layout import Layout
 
-from .base import KEY_VARIABLE, Directive, End, Job, Patience, SchedulerRow, Sighting, Usage, askable
+from .base import KEY_VARIABLE, Directive, End, Job, JobState, Patience, SchedulerRow, Sighting, Usage, askable
 from .batch import Batch, Complaints, Reply, environment_without, job_id_of, run_command
 from .markers import end_marker
 from .own_options import OwnOptions
@@ -22,7 +22,6 @@ Attributes = dict[str, str]
 
 # What tells the commands which server to ask; everything else of the name is an outer job's, or changes what qsub does.
 _KEPT = ("PBS_CONF_FILE", "PBS_DEFAULT", "PBS_SERVER", "PBS_EXEC", "PBS_HOME", "PBS_PRIMARY", "PBS_SECONDARY")
-_JOB_IDS = r"\d{1,20}(?:\[\d{0,10}\])?\.[A-Za-z0-9][\w.-]{0,250}"
 _QUEUED = {"Q", "W", "T", "M"}
 _ENDED = {"F", "X"}
 _NEVER = re.compile(r"Can Never Run")
@@ -45,7 +44,7 @@ _COMMENTS: tuple[tuple[re.Pattern[str], Cause], ...] = (
 """What the server adds to a job's comment when it ends."""
 # A limit on a resource is one of what all jobs of somebody ask for together: one job alone may be over it.
 _RESOURCE_LIMIT = r"would exceed .{0,100}limit on resource"
-_COMPLAINTS = Complaints(
+COMPLAINTS = Complaints(
     refused=re.compile(
         r"Unknown (?:queue|resource)|Undefined attribute|Queue is not enabled|Access to queue is denied"
         r"|Job (?:violates|exceeds) queue and/or server resource limits|Unauthorized Request"
@@ -71,6 +70,7 @@ class Pbs(Batch):
     """Submits by qsub; a job's name is its key."""
 
     patience = Patience(polls=3, unclear_seconds=60, silent_seconds=900)
+    job_ids = r"\d{1,20}(?:\[\d{0,10}\])?\.[A-Za-z0-9][\w.-]{0,250}"
     log_seconds = 30.0
     """How long the end of a job may wait for its log, which PBS may copy only afterwards."""
 
@@ -85,12 +85,12 @@ class Pbs(Batch):
         # By bare names: qsub refuses a path with other letters than ASCII's, but not such a folder that it runs in.
         words = ["qsub", "-N", key, "-v", f"{KEY_VARIABLE}={key}", "-o", f"{key}.log", script.name]
         reply = run_command(words, self._environment, script.parent)
-        found = re.findall(rf"^({_JOB_IDS})\s*$", reply.stdout, re.MULTILINE)
-        return job_id_of(reply, found, _COMPLAINTS)
+        found = re.findall(rf"^({self.job_ids})\s*$", reply.stdout, re.MULTILINE)
+        return job_id_of(reply, found, COMPLAINTS)
 
     def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
         """One qstat for all jobs, after a qselect for each that has no id."""
-        ids = [found for job in askable(jobs, _JOB_IDS) for found in ([job.id] if job.id else self._named(job.key))]
+        ids = [found for job in askable(jobs, self.job_ids) for found in ([job.id] if job.id else self._named(job.key))]
         listed = self._qstat(ids) if ids else {}
         by_name = {attributes.get("Job_Name"): job_id for job_id, attributes in listed.items()}
         found = {job: by_name.get(job.key) or _renamed(job, listed) for job in jobs}
@@ -98,7 +98,7 @@ class Pbs(Batch):
 
     def cancel(self, jobs: list[Job]) -> None:
         """One qdel for all; raises SchedulerAway where the server does not answer."""
-        ids = [found for job in askable(jobs, _JOB_IDS) for found in ([job.id] if job.id else self._named(job.key))]
+        ids = [found for job in askable(jobs, self.job_ids) for found in ([job.id] if job.id else self._named(job.key))]
         if not ids:
             return
         reply = run_command(["qdel", *ids], self._environment)
@@ -119,7 +119,7 @@ class Pbs(Batch):
         reply = self._ask("qselect", "-N", key)
         if reply.code != 0:
             raise SchedulerAway(reply.complaint)
-        return reply.stdout.split()
+        return [job_id for job_id in reply.stdout.split() if re.fullmatch(self.job_ids, job_id)]
 
     def _qstat(self, ids: list[str]) -> dict[str, Attributes]:
         """The jobs among these that the server knows, by id; raises SchedulerAway."""
@@ -140,8 +140,9 @@ class Pbs(Batch):
         if state == "M" and (marker := end_marker(job.directory, job.key)) is not None:
             return Sighting(job_id, "ended", marker.state, marker)  # only the other server could say more
         if state not in _ENDED:
-            held = state == "H" or (state in _QUEUED and _NEVER.search(comment))
-            return Sighting(job_id, "held" if held else "queued" if state in _QUEUED else "running", word)
+            never = state in _QUEUED and bool(_NEVER.search(comment))
+            word_of_state: JobState = "queued" if state in _QUEUED else "running"
+            return Sighting(job_id, "held" if never or state == "H" else word_of_state, word, over_limit=never)
         since = self._ended_since.setdefault(job.key, time.monotonic())
         awaited = "stime" in attributes and not self.outputs(job)[0].exists()
         if awaited and time.monotonic() - since < self.log_seconds:
@@ -280,7 +281,7 @@ _OWN = OwnOptions(
         "o e j k R": "nodesweep sends all output to <key>.log and reads it there; leave it out",
         "S": "the job script is for bash; leave it out",
         "J r": "a submission is one job that starts once, and nodesweep itself submits it again; leave it out",
-        "V v": "a job's environment is what `environment` of the machine and of the workload says; put it there",
+        "v": "`environment` of the machine sets variables; put them there",
         "walltime min_walltime max_walltime soft_walltime": "`elapse_limit_seconds` of the machine says it",
         "nodes nodect": "`nodes` of the layouts says it",
         "mpiprocs": "`ranks_per_node` of the machine says it",
@@ -301,7 +302,6 @@ SCHEDULER = SchedulerRow(
     arrange=_arranged,
     own_options=_OWN,
     limited_by=r"#PBS -[qAP] .*\n",
-    job_ids=_JOB_IDS,
     variables=("PBS_",),
     job_id_variable="PBS_JOBID",
     node_file_variable="PBS_NODEFILE",

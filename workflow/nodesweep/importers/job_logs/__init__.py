@@ -9,6 +9,7 @@ from functools import cache
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import json_value
 from nodesweep.config.tidy_row import TidyValue
 from nodesweep.config.types import Name
 from nodesweep.importers.layout_values import READ_FIELDS
@@ -80,13 +81,15 @@ class Ingested:
         return _adapter().dump_json(self, indent=1, by_alias=True).decode() + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Ingested":
+    def from_json(cls, text: str | bytes) -> "Ingested":
         """What `to_json` wrote; raises NodesweepError for a text of another version."""
         try:
-            ingested = _adapter().validate_json(text)
+            ingested = _adapter().validate_python(json_value(text))
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))
             raise NodesweepError(f"{place or 'its form'} is not as this version writes it; ingest again") from None
+        except ValueError as error:
+            raise NodesweepError(f"its form is not as this version writes it ({error!s:.80}); ingest again") from None
         if ingested.schema_version != SCHEMA_VERSION:
             raise NodesweepError(f"schema version {ingested.schema_version}, not {SCHEMA_VERSION}; ingest again")
         return ingested

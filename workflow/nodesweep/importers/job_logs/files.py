@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
+from nodesweep.logs.packed import SUFFIXES, plain_name
 from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
@@ -19,8 +20,8 @@ MOST_ENTRIES = 500_000
 SHOWN = 900
 
 _LOG_NAME = re.compile(
-    r".{0,255}\.(?:log|out|err|txt|stdout|stderr|ou|er|[oe]\d{1,12}(?:[.-]\d{1,6}){0,2})"
-    r"|(?:std(?:out|err)|nohup|slurm-\d)[\w.-]{0,200}",
+    r"(?:.{0,255}\.(?:log|out|err|txt|stdout|stderr|ou|er|[oe]\d{1,12}(?:[.-]\d{1,6}){0,2})"
+    r"|(?:std(?:out|err)|nohup|slurm-\d)[\w.-]{0,200})" + f"(?:{'|'.join(map(re.escape, SUFFIXES))})?",
     re.IGNORECASE | re.DOTALL,
 )
 # What a scheduler calls standard error, and standard output in the same place of a name.
@@ -140,20 +141,30 @@ def _unfit(log: LogFile, seen: dict[tuple[int, int], str]) -> str | None:
         return "no regular file"
     if not status.st_size:
         return "empty"
-    first = seen.setdefault((status.st_dev, status.st_ino), log.shown)
-    return None if first is log.shown else f"the same file as {first}"
+    first = seen.setdefault(_identity(status), log.shown)
+    if first is not log.shown:
+        return f"the same file as {first}"
+    unpacked = plain_name(log.path)
+    is_double = unpacked != log.path and unpacked.is_file() and _identity(unpacked.stat()) in seen
+    return f"{unpacked.name} is read, which lies beside it" if is_double else None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _paired(logs: list[LogFile]) -> Iterator[OldJob]:
     """Each log with the standard error of the same job."""
-    by_path = {log.path: log for log in logs}
-    errors: dict[Path, LogFile] = {}
+    by_path: dict[Path, LogFile] = {}
     for log in logs:
-        output = next((path for path in _outputs(log.path) if path in by_path and path not in errors), None)
+        by_path[log.path if plain_name(log.path) in by_path else plain_name(log.path)] = log
+    errors: dict[Path, LogFile] = {}
+    for path, log in by_path.items():
+        output = next((path for path in _outputs(path) if path in by_path and path not in errors), None)
         if output is not None:
             errors[output] = log
     beside = {error.path for error in errors.values()}
-    return (OldJob(log, errors.get(log.path)) for log in logs if log.path not in beside)
+    return (OldJob(log, errors.get(path)) for path, log in by_path.items() if log.path not in beside)
 
 
 def _outputs(path: Path) -> Iterator[Path]:

@@ -31,6 +31,7 @@ def joined(first: LogReading, second: LogReading) -> LogReading:
         argument_at={**{name: line + offset for name, line in second.argument_at.items()}, **first.argument_at},
         matched={**second.matched, **first.matched},
         last_text=first.last_text or second.last_text,
+        last_text_line=first.last_text_line if first.last_text else second.last_text_line + offset,
         lines=first.lines + second.lines,
         size_bytes=first.size_bytes + second.size_bytes,
         modified_ns=max(first.modified_ns, second.modified_ns),

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import json_value
 from nodesweep.common.text import plain
 from nodesweep.config.tidy_row import TidyValue
 
@@ -92,13 +93,15 @@ class Imported:
         return _adapter().dump_json(self, indent=1).decode() + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Imported":
+    def from_json(cls, text: str | bytes) -> "Imported":
         """An import again; raises NodesweepError for a text that `to_json` of this version did not write."""
         try:
-            imported = _adapter().validate_json(text)
+            imported = _adapter().validate_python(json_value(text))
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))
             raise NodesweepError(f"{place or 'its form'} is not as this version writes it; import again") from None
+        except ValueError as error:
+            raise NodesweepError(f"its form is not as this version writes it ({error!s:.80}); import again") from None
         if imported.schema_version != SCHEMA_VERSION:
             raise NodesweepError(f"schema version {imported.schema_version}, not {SCHEMA_VERSION}; import again")
         return imported

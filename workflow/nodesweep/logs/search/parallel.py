@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from nodesweep.common.files import open_file
+from nodesweep.logs.packed import Packing, packing_of
+
 from .search import BlockBuffer, LineHit, LogBlock, block_spans
 
 HUGE_BYTES = 1 << 27
@@ -75,24 +78,29 @@ class SearchProcesses:
 
 
 class OpenLog(NamedTuple):
-    """A file open to be read and the processes that search it; no more is read than it held when it was opened."""
+    """A file open to be read and the processes that search it; no more is read than it held when it was opened.
 
+    `packing`: how it is compressed, None for a plain one.
+    """
+
+    path: Path
     descriptor: int
     status: os.stat_result
     processes: SearchProcesses | None
+    packing: Packing | None = None
 
 
 @contextmanager
 def open_log(path: Path, texts: Sequence[str]) -> Iterator[OpenLog]:
     """Open a log, to be searched for these texts. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_file(path)
     processes = None
     try:
-        status = os.fstat(descriptor)
-        if status.st_size >= HUGE_BYTES:
+        status, packing = os.fstat(descriptor), packing_of(descriptor)
+        if status.st_size >= HUGE_BYTES and packing is None:
             with suppress(OSError):  # then the reader searches by itself
                 processes = SearchProcesses(descriptor, status.st_size, texts)
-        yield OpenLog(descriptor, status, processes)
+        yield OpenLog(path, descriptor, status, processes, packing)
     finally:
         if processes:
             processes.stop()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import stringzilla
 
+from nodesweep.logs.packed import ByteStream
+
 if TYPE_CHECKING:
     import hyperscan
 
@@ -164,6 +166,21 @@ class LiteralSearch:
             searcher = self._searcher(BlockBuffer(descriptor))
             yield from (searcher.block(span, size) for span in rest)
 
+    def blocks_of_stream(self, stream: ByteStream) -> Iterator[LogBlock]:
+        """Yield what a stream gives block by block, the same blocks as those of a file that holds it."""
+        data, number, ended = b"", 0, False
+        while True:
+            begin = number * BLOCK_BYTES
+            offset = max(0, begin - LINE_BYTES)
+            wanted = begin + BLOCK_BYTES + LINE_BYTES - offset - len(data)
+            data += (read := b"" if ended else stream.read(wanted))
+            ended = len(read) < wanted
+            if ended and offset + len(data) <= begin:
+                return
+            yield self._searcher(BytesBuffer(data)).block(BlockSpan(number, offset, len(data)), offset + len(data))
+            number += 1
+            data = data[number * BLOCK_BYTES - LINE_BYTES - offset :]
+
     def block_of(self, data: bytes) -> LogBlock:
         """Search whole lines that have been read already, of at most BLOCK_BYTES."""
         return self._searcher(BytesBuffer(data)).block(BlockSpan(0, 0, len(data)), len(data))
@@ -237,9 +254,13 @@ def _cut(data: mmap.mmap | bytes, at: int, length: int) -> int:
     return end_of(data, at - 1, min(length, at + LINE_BYTES))
 
 
-def last_line(descriptor: int, size: int) -> bytes:
-    """The last line of a file of so many bytes, or the last part of a long one; with its newline if it has one."""
-    data = os.pread(descriptor, 2 * LINE_BYTES, max(0, size - 2 * LINE_BYTES))
+def last_part(descriptor: int, size: int) -> bytes:
+    """The end of a file of so many bytes, with its last line or the last part of a long one."""
+    return os.pread(descriptor, 2 * LINE_BYTES, max(0, size - 2 * LINE_BYTES))
+
+
+def last_line(data: bytes) -> bytes:
+    """The last line in the end of a file, with its newline if it has one."""
     return data[begin_of(data, len(data) - 1, 0) :]
 
 

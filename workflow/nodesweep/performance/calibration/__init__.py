@@ -1,12 +1,15 @@
 """What the runs of one campaign, one software stack, determine of memory and time, and the file that keeps it."""
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from nodesweep.common.errors import NodesweepError
+from nodesweep.common.errors import ConfigError, NodesweepError
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
+from nodesweep.config.loader import parsed_yaml
 from nodesweep.performance.dimensions import Dimensions
 
 from .memory_model import MemoryFit
@@ -15,7 +18,7 @@ from .probe import Probe
 from .time_model import FittedRun, SyncForm, TimeEstimate, TimeFit
 
 SCHEMA = 2
-_LOADER, _DUMPER = (yaml.CSafeLoader, yaml.CSafeDumper) if yaml.__with_libyaml__ else (yaml.SafeLoader, yaml.SafeDumper)
+_DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 _HEAD = (
     "What the runs of campaign {campaign} say of memory and time.",
     "Written by `nodesweep measure`, read by every plan and launcher.",
@@ -75,11 +78,13 @@ class Calibration:
         return "".join(f"# {line}".rstrip() + "\n" for line in self.summary()) + text
 
     @classmethod
-    def from_yaml(cls, text: str) -> "Calibration":
+    def from_yaml(cls, text: str | bytes) -> "Calibration":
         """The calibration in the text of a file; raises NodesweepError for any text that `to_yaml` did not write."""
         try:
-            found = _adapter.validate_python(yaml.load(text, Loader=_LOADER))
-        except (ValidationError, yaml.YAMLError) as error:
+            values = parsed_yaml(Path("it"), text.encode() if isinstance(text, str) else text).values
+            _check_finite(values)
+            found = _adapter.validate_python(values)
+        except (ConfigError, ValueError, OverflowError) as error:
             kind = type(error).__name__
             raise NodesweepError(f"no calibration ({kind}); delete it, `nodesweep measure` makes it again") from None
         if found.schema_version != SCHEMA:
@@ -88,6 +93,16 @@ class Calibration:
 
 
 _adapter = TypeAdapter(Calibration)
+
+
+def _check_finite(value: object) -> None:
+    """Raise ValueError, or OverflowError, where a number of a file is none to compute with."""
+    if isinstance(value, int | float):
+        if not math.isfinite(float(value)):
+            raise ValueError(f"{value} is no number")
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_finite(part)
 
 
 def _summary_of_time(found: TimeFit) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nodesweep.common.outcomes import has_failed
+from nodesweep.common.outcomes import has_failed, is_undecided
 from nodesweep.common.units import TERA
 from nodesweep.config.columns import TIDY
 from nodesweep.config.memory_sources import unit_of
@@ -63,11 +63,13 @@ def observations_of(
 
 def _observation(row: TidyRow, workload: Workload, vocab_size: int | None) -> Observation | ExcludedRun:
     name, case = name_of(row), case_of(row, workload, vocab_size)
-    seconds, memory_mib = number_of(row, "iteration_seconds"), number_of(row, "memory_mib")
+    outcome = text_of(row, "outcome")
+    seconds = number_of(row, "iteration_seconds")
+    memory_mib = None if is_undecided(outcome) else number_of(row, "memory_mib")
     if case is None:
         return ExcludedRun(name, "its layout is not wholly known, or does not add up")
     if seconds is None and memory_mib is None:
-        return ExcludedRun(name, f"nothing was measured ({row['outcome'] or row['state']})")
+        return ExcludedRun(name, f"nothing was measured ({outcome or row['state']})")
     if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:
         seconds = None
     spread = number_of(row, "iteration_seconds_half_interquartile_range")
@@ -76,7 +78,7 @@ def _observation(row: TidyRow, workload: Workload, vocab_size: int | None) -> Ob
         case,
         seconds,
         memory_mib,
-        limited=has_failed(text_of(row, "outcome")),
+        limited=has_failed(outcome),
         scatter=spread / seconds if spread is not None and seconds else None,
     )
 

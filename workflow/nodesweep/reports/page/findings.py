@@ -1,11 +1,11 @@
 """Rows of a tidy table and rejected points -> what a reader wants to know first, in words and short tables."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nodesweep.common.markdown import read
-from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.common.outcomes import NOT_RUN, is_undecided
 from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.reports.scaling import BEST_LEFT
 from nodesweep.reports.tables.explanation import Explanation
@@ -32,6 +32,7 @@ class Findings:
     best: DataGrid | None
     losses: tuple[str, ...]
     failed: ShortTable | None
+    unread: ShortTable | None
     not_run: ShortTable | None
     rejected: ShortTable | None
     flags: ShortTable | None
@@ -42,7 +43,8 @@ def findings(rows: Sequence[TidyRow], explained: Explanation | None, rejected: S
     return Findings(
         best=_best(explained),
         losses=explained.losses if explained else (),
-        failed=_failed(rows),
+        failed=_ended("failed", rows, lambda outcome: outcome != "ok" and not is_undecided(outcome)),
+        unread=_ended("unread", rows, is_undecided),
         not_run=_not_run(rows),
         rejected=_rejected(rejected),
         flags=_flags(rows),
@@ -65,14 +67,15 @@ def _best(explained: Explanation | None) -> DataGrid | None:
     return plain_grid("best", headings, BEST_LEFT, lines)
 
 
-def _failed(rows: Sequence[TidyRow]) -> ShortTable | None:
+def _ended(name: str, rows: Sequence[TidyRow], chosen: Callable[[str | None], bool]) -> ShortTable | None:
+    """The rows that ended in one of the chosen ways, with the reason."""
     columns = {_LAYOUT: "slug", OUTCOME: "outcome", "Where": "where", "Evidence": "evidence", "Note": "outcome_note"}
     lines = [
-        (_slug(row), status_word(row), [text_of(row, name) or "" for name in columns.values()])
+        (_slug(row), status_word(row), [text_of(row, column) or "" for column in columns.values()])
         for row in rows
-        if row["state"] == "ended" and row["outcome"] != "ok"
+        if row["state"] == "ended" and chosen(text_of(row, "outcome"))
     ]
-    return _short_table("failed", tuple(columns), lines)
+    return _short_table(name, tuple(columns), lines)
 
 
 def _not_run(rows: Sequence[TidyRow]) -> ShortTable | None:

@@ -9,7 +9,7 @@ from typing import Literal
 from nodesweep.common.secrets import without_secrets
 from nodesweep.common.text import plain, visible, without_escapes
 from nodesweep.config.tidy_row import TidyRow, text_of
-from nodesweep.launch.journal_events import Adopted, Ended, Intent, JournalEvent, Submitted
+from nodesweep.launch.journal_events import Adopted, Ended, Intent, JournalEvent, Reread, Submitted
 from nodesweep.results.terminal_record import TerminalRecord
 
 MOST_BYTES = 64 * 2**10
@@ -100,6 +100,8 @@ def _event_text(event: JournalEvent) -> str:
             return f"found again by a later launcher: job {event.job_id}"
         case Ended():
             return _ended(event.record)
+        case Reread():
+            return f"its log was read again: {event.record.verdict}; {event.record.evidence}"
     return _EVENTS.get(event.kind, event.kind)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from nodesweep.common.errors import NodesweepError
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.results.metrics import EXPLAINED, Basis, bases, explain_row
-from nodesweep.results.table import from_csv, records
+from nodesweep.results.results_file import read_results
+from nodesweep.results.table import records
 from nodesweep.sweep.study import Study
 
 from .facts import MEASURE, Trace
@@ -15,8 +16,8 @@ def explained_traces(study: Study, folder: Path, slug: str) -> tuple[dict[str, T
     """Traces and values of the columns that explain a row, by results.csv and the calibrations as they are now."""
     unknown = dict.fromkeys(EXPLAINED, Trace((f"not measured yet: {MEASURE}",))), dict.fromkeys(EXPLAINED, "")
     try:
-        rows = records(from_csv((folder / "results.csv").read_text()))
-    except (FileNotFoundError, NodesweepError):
+        rows = records(read_results(folder))
+    except NodesweepError:
         return unknown
     number = next((number for number, row in enumerate(rows) if row["slug"] == slug), None)
     if number is None:

@@ -126,4 +126,8 @@ class TraceableRow(Protocol):
 def cells_of(csv_text: str, slug: str) -> dict[str, str]:
     """The row of a slug as it stands in a CSV; empty where it has none."""
     rows = csv.DictReader(io.StringIO(csv_text, newline=""))
-    return next((row for row in rows if row.get("slug") == slug), {})
+    try:
+        found = next((row for row in rows if row.get("slug") == slug), {})
+    except csv.Error:  # a cell of more characters than any that is written
+        return {}
+    return {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, str)}

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodesweep.common.errors import NodesweepError
 from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.importers.markdown import Imported, ImportedRow, ImportedTable
+from nodesweep.importers.saved_file import read_saved
 from nodesweep.results.table import build, to_csv
 
 from .facts import Trace, cells_of
@@ -77,10 +77,7 @@ class TraceableImport:
 
 def imported_rows(path: Path) -> dict[str, TraceableImport]:
     """The rows of an imported file by slug; raises NodesweepError for a file of another version."""
-    try:
-        document = Imported.from_json(path.read_text())
-    except NodesweepError as error:
-        raise NodesweepError(f"{path}: {error}") from None
+    document = read_saved(path, Imported.from_json)
     return {
         row.figures.slug: TraceableImport(path, document, table, row) for table in document.tables for row in table.rows
     }

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodesweep.common.errors import NodesweepError
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import COLUMNS as LAYOUT_COLUMNS
 from nodesweep.config.loader import Key
 from nodesweep.importers.job_logs import Ingested
 from nodesweep.importers.job_logs.job import IngestedLog, model_of
 from nodesweep.importers.layout_values import READ_FIELDS
+from nodesweep.importers.saved_file import read_saved
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
@@ -149,10 +149,7 @@ class TraceableJob:
 
 def ingested_rows(path: Path) -> dict[str, TraceableJob]:
     """The jobs of an ingested file by slug; raises NodesweepError for a file of another version."""
-    try:
-        document = Ingested.from_json(path.read_text())
-    except NodesweepError as error:
-        raise NodesweepError(f"{path}: {error}") from None
+    document = read_saved(path, Ingested.from_json)
     return {job.measurement.slug: TraceableJob(path, document.name, job) for job in document.logs}
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from nodesweep.config.loader import Key
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
-from nodesweep.launch.journal_events import Ended
+from nodesweep.launch.journal_events import Ended, Reread
 from nodesweep.launch.records import HELD, WAY_OUT, needs_run, read_phase
 from nodesweep.logs.lines import lines_at
+from nodesweep.logs.packed import found_log
 from nodesweep.results.measurement import Measurement, MeasurementSettings
+from nodesweep.results.measurement_file import last_measurement
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, to_csv
 from nodesweep.results.terminal_record import TerminalRecord
@@ -63,8 +65,8 @@ def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> Lay
     """What is known of a layout; `where`: place of a key of the config."""
     layout = study.layouts[slug]
     status, state, record = read_phase(study, slug)
-    events = journal.read(study.journal(slug))
-    last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended)), default=0)
+    events = journal.read(study.journal(slug)) if not state.problem else []
+    last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended | Reread)), default=0)
     journal_place = f"journal.jsonl:{len(events)}: {events[-1].kind}" if events else "it has no journal"
     final = study.record(slug).is_file()
     measurement, missing = _measurement(study, slug, status, record)
@@ -90,6 +92,8 @@ def _outlook(study: Study, slug: str, status: str, state: State, record: Termina
     if status == "ended" and record:
         again = "the next launch runs it again" if needs_run(study, record) else "needs no more runs"
         return f"{record.verdict}, attempt {state.attempt}; {again}"
+    if state.problem:
+        return state.problem
     if record and not record.was_run:
         return f"{record.evidence}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
     if status == HELD:
@@ -106,31 +110,36 @@ def _measurement(study: Study, slug: str, status: str, record: TerminalRecord | 
     """What measurement.json holds of the last run, or why there are no figures."""
     if status != "ended" or record is None:
         return None, f"no figures: the layout is {status}"
-    if not (study.directory(slug) / record.log).is_file():
+    measured, _ = last_measurement(study, study.layouts[slug], record)
+    if measured is not None:
+        return measured, ""
+    if not record.log or found_log(study.directory(slug) / record.log) is None:
         return None, f"no figures: the job left no log, {record.log}"
-    try:
-        return Measurement.from_json((study.directory(slug) / "measurement.json").read_text()), ""
-    except FileNotFoundError:
-        return None, f"not measured yet: {MEASURE}"
-    except (ValueError, KeyError, TypeError):
-        return None, f"measurement.json is of another version: {MEASURE}"
+    if (study.directory(slug) / "measurement.json").exists():
+        return None, f"measurement.json is of another version, or of another run: {MEASURE}"
+    return None, f"not measured yet: {MEASURE}"
 
 
 def _log_lines(study: Study, facts: LayoutFacts, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
     """The deciding lines as they stand in the log now, and what to know if it is not the one that was measured."""
     if facts.record is None or facts.status != "ended":
         return {}, []
-    measurement, log = facts.measurement, study.directory(facts.layout.slug) / facts.record.log
+    measurement, named = facts.measurement, study.directory(facts.layout.slug) / facts.record.log
+    log = found_log(named) or named
     try:
         status, lines = log.stat(), lines_at(log, numbers)
     except FileNotFoundError:
         return {}, [f"{log} is gone: its lines cannot be shown"]
+    except OSError as error:
+        return {}, [f"{log} {error.strerror}: its lines cannot be shown"]
     lines = {line: f"line {line}: {text}" for line, text in lines.items()}
     if measurement is None:
         return lines, [facts.missing]
     settings = MeasurementSettings.of(facts.layout, study.sweep.statistic)
     size, modified = status.st_size, status.st_mtime_ns
     if (size, modified) != (measurement.log_size_bytes, measurement.log_modified_ns):
+        if log != named and measurement.log_unpacked_bytes is None:
+            return lines, [f"{named} has been compressed since it was measured: read from {log.name}; {MEASURE}"]
         was = f"{measurement.log_size_bytes} bytes then, {size} now"
         return lines, [f"{log} has changed since it was measured ({was}): its lines may be others; {MEASURE}"]
     if not measurement.made_from(facts.record, settings, size, modified):

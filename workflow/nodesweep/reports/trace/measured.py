@@ -63,12 +63,13 @@ def _listed(values: list[float]) -> str:
     return f"{' '.join(map(repr, values[:5]))} ... {' '.join(map(repr, values[-5:]))}"
 
 
-def _used_rows(measurement: Measurement, statistics: IterationStatistics) -> list[tuple[float, float | None, int]]:
+def _used_rows(measurement: Measurement) -> list[tuple[float, float | None, int]]:
     """Seconds, log TFLOPs per rank and line of the records used."""
     series = measurement.series
-    rows = zip(series.seconds, series.log_tflops_per_rank, series.line, strict=True)
-    with_time = [(seconds, tflops, line) for seconds, tflops, line in rows if seconds is not None]
-    return with_time[statistics.records_dropped :]
+    columns = zip(series.seconds, series.log_tflops_per_rank, series.line, strict=True)
+    used = set(measurement.used)
+    rows = [row for place, row in enumerate(columns) if place in used]
+    return [(seconds, tflops, line) for seconds, tflops, line in rows if seconds is not None]
 
 
 def left_out(facts: RunFacts, measurement: Measurement) -> str:
@@ -89,16 +90,19 @@ def left_out(facts: RunFacts, measurement: Measurement) -> str:
 
 def last_record(facts: RunFacts, measurement: Measurement, statistics: IterationStatistics) -> Trace:
     """The last record of the log with a time."""
-    *_, line = _used_rows(measurement, statistics)[-1]
+    series = measurement.series
+    line = series.line[series.iteration.index(statistics.last_iteration)]
     return Trace((f"{facts.log}:{line}",), (line,))
 
 
 def records(facts: RunFacts, measurement: Measurement, statistics: IterationStatistics) -> tuple[str, ...]:
     """The records used, and why others were not."""
-    lines = [line for *_, line in _used_rows(measurement, statistics)]
+    lines = [line for *_, line in _used_rows(measurement)]
     span = f"iterations {statistics.first_iteration} to {statistics.last_iteration}"
     used = f"{facts.log}:{lines[0]}-{lines[-1]}: {statistics.records_used} records, {span}, as {measurement.read_as}"
-    return used, left_out(facts, measurement)
+    paused = statistics.paused_iteration
+    pause = () if paused is None else (f"iteration {paused} is left out: it holds the time the run was suspended",)
+    return used, left_out(facts, measurement), *pause
 
 
 def _deciding(statistic: str, pairs: list[tuple[float, int]]) -> tuple[int, ...]:
@@ -110,7 +114,7 @@ def _deciding(statistic: str, pairs: list[tuple[float, int]]) -> tuple[int, ...]
 
 def seconds(fixed: str, facts: RunFacts, measurement: Measurement, statistics: IterationStatistics) -> Trace:
     """The `fixed` statistic of the seconds, or where empty the configured one."""
-    rows = [(value, line) for value, _, line in _used_rows(measurement, statistics)]
+    rows = [(value, line) for value, _, line in _used_rows(measurement)]
     name = fixed or measurement.settings.statistic
     values = f"{name} of {_listed([value for value, _ in rows])} s"
     chosen = () if fixed else (f"which statistic: {facts.setting(('statistic',))}",)
@@ -121,14 +125,14 @@ def spread(facts: RunFacts, measurement: Measurement, statistics: IterationStati
     """The half interquartile range."""
     if statistics.iteration_seconds_half_interquartile_range is None:
         return Trace(("a single record has no spread",))
-    values = _listed([value for value, *_ in _used_rows(measurement, statistics)])
+    values = _listed([value for value, *_ in _used_rows(measurement)])
     text = f"half of the upper quartile less the lower, interpolated, of {values} s"
     return Trace((text, *records(facts, measurement, statistics)))
 
 
 def log_tflops(fixed: str, facts: RunFacts, measurement: Measurement, statistics: IterationStatistics) -> Trace:
     """The TFLOPs that the log itself gives, by the `fixed` statistic or where empty the configured one."""
-    rows = [(tflops, line) for _, tflops, line in _used_rows(measurement, statistics) if tflops is not None]
+    rows = [(tflops, line) for _, tflops, line in _used_rows(measurement) if tflops is not None]
     if not rows:
         return Trace((f"{facts.log}: its records have no TFLOPs",))
     name = fixed or measurement.settings.statistic

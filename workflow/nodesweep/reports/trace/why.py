@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
+from nodesweep.common.files import read_regular
 from nodesweep.common.numbers import UNKNOWN
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
@@ -15,6 +16,7 @@ from nodesweep.config.origins import Origins
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import TidyRow
 from nodesweep.results.metrics import EXPLAINED
+from nodesweep.results.results_file import MOST_BYTES
 from nodesweep.sweep.study import Study
 
 from .explained import explained_traces
@@ -136,7 +138,7 @@ def _named(slug: str, known: tuple[str, ...], what: str) -> str:
 def _table_values(path: Path, slug: str) -> tuple[dict[str, str], list[str]]:
     """The row in results.csv, and what to know if it has none."""
     try:
-        values = cells_of(path.read_text(), slug)
+        values = cells_of(read_regular(path, MOST_BYTES).decode(errors="replace"), slug)
     except FileNotFoundError:
         return {}, [f"{path} does not exist yet: values are as it will have them; {MEASURE}"]
     return values, [] if values else [f"{path} has no such row yet; {MEASURE}"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nodesweep.common.outcomes import is_result
+from nodesweep.common.outcomes import is_result, is_undecided
 from nodesweep.config.tidy_row import TidyRow, count_of, number_of, required_text, text_of
 
 from .matching import MatchedRows, RowPair, match
@@ -135,6 +135,8 @@ def _compared(
 
 def _of_outcomes(outcomes: tuple[str, str]) -> DifferenceVerdict:
     """The verdict on a layout that ended in another way than before."""
+    if any(map(is_undecided, outcomes)):
+        return "cannot say"
     if is_result(outcomes[1]):
         return "better outcome"
     return "worse outcome" if is_result(outcomes[0]) else "other outcome"

@@ -39,6 +39,7 @@ class Pjm(Batch):
     """Submits by pjsub; a job's name is its key."""
 
     patience = Patience(polls=10, unclear_seconds=120, silent_seconds=900)
+    job_ids = JOB_IDS
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class Pjm(Batch):
 
         A job in state ERROR stays listed, and counts against the user's limits, until somebody deletes it: done here.
         """
-        jobs = askable(jobs, JOB_IDS)
+        jobs = askable(jobs, self.job_ids)
         listed = self._pjstat(_PJSTAT, jobs)
         missing = [job for job in jobs if job.key not in listed]
         listed = (self._history(missing) if missing else {}) | listed
@@ -85,7 +86,7 @@ class Pjm(Batch):
 
     def cancel(self, jobs: list[Job]) -> None:
         """One pjdel for all; raises SchedulerAway where PJM does not answer."""
-        jobs = askable(jobs, JOB_IDS)
+        jobs = askable(jobs, self.job_ids)
         listed = self._pjstat(_PJSTAT, jobs) if any(not job.id for job in jobs) else {}
         ids = [job.id or listed[job.key].id for job in jobs if job.id or job.key in listed]
         if ids:
@@ -198,7 +199,6 @@ SCHEDULER = SchedulerRow(
     check_script=_check_script,
     own_options=_OWN,
     limited_by=r"""#PJM (?:-g .*|.*"rsc(?:grp|unit)=.*)\n""",
-    job_ids=JOB_IDS,
     variables=("PJM_",),
     job_id_variable="PJM_JOBID",
     node_file_variable="PJM_O_NODEINF",

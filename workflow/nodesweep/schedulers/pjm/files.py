@@ -3,14 +3,13 @@
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from nodesweep.common.files import sync_folder
+from nodesweep.common.files import new_file, sync_folder
 from nodesweep.common.text import plain
 from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.schedulers.base import Usage
@@ -65,17 +64,17 @@ def gather(directory: Path, key: str) -> None:
         parts.append(("nodesweep: the job script" if ranks else "", script))
     if not parts:
         return
-    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=f".{key}.log.", suffix=".tmp")
+    gathered = directory / f"{key}.log"
+    descriptor, temporary = new_file(gathered)
     try:
         with os.fdopen(descriptor, "wb") as log:
             for heading, path in parts:
                 _append(log, heading, path)
             log.flush()
-            os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)
-        Path(temporary).replace(directory / f"{key}.log")
+        temporary.replace(gathered)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(directory)
 

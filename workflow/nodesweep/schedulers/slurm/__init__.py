@@ -24,10 +24,11 @@ from .listing import (
     found_among,
     from_sacct,
     from_squeue,
+    is_over_limit,
     number_of,
     state_of,
 )
-from .submission import COMPLAINTS, JOB_IDS, OWN_OPTIONS, SITE_VARIABLES, SLEEPS, sbatch_variables, unheeded
+from .submission import COMPLAINTS, OWN_OPTIONS, SITE_VARIABLES, SLEEPS, sbatch_variables, unheeded
 
 ACCOUNTING_SECONDS = 60.0
 """How long the end of a job may wait for the accounts of it."""
@@ -35,13 +36,16 @@ ACCOUNTS_DAYS = 90
 """How far back accounts are asked for by a job's name."""
 _SACCT = ("sacct", "--noheader", "--parsable2", "--noconvert", f"--format={ACCOUNTS}")
 _VARIABLES = ("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_")
-_CLUSTER = re.compile(r"[\w-]{0,80}")
+# A name, and not `all`, which would have scancel ask every cluster.
+_CLUSTER = r"(?![Aa][Ll][Ll](?![\w-]))[A-Za-z0-9][\w-]{0,79}"
 
 
 class Slurm(Batch):
     """Submits by sbatch; a job's name is its key."""
 
     patience = Patience(polls=2, unclear_seconds=5, silent_seconds=900)
+    job_ids = rf"\d{{1,20}}(?:;{_CLUSTER})?"
+    """As `sbatch --parsable` prints them: a job's number, and its cluster where that is another than the launcher's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +61,7 @@ class Slurm(Batch):
         environment = {name: value for name, value in self._environment.items() if name != "SLURM_CLUSTERS"}
         environment |= {**sbatch_variables(script.read_text(errors="replace")), KEY_VARIABLE: key}
         reply = run_command(words, environment, script.parent, sleeps=SLEEPS)
-        return job_id_of(reply, re.findall(rf"^{JOB_IDS}$", reply.stdout, re.MULTILINE), COMPLAINTS)
+        return job_id_of(reply, re.findall(rf"^{self.job_ids}$", reply.stdout, re.MULTILINE), COMPLAINTS)
 
     def cluster(self) -> str:
         """The name of the cluster that the commands speak to where none is named; raises SchedulerAway."""
@@ -69,32 +73,33 @@ class Slurm(Batch):
             self._cluster = found[1].lower()
         return self._cluster
 
-    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+    def poll(self, jobs: list[Job]) -> dict[str, Sighting | None]:
         """One squeue a cluster for all jobs there, and one sacct for those of them that have ended.
 
-        Raises SchedulerAway where no cluster answers; jobs of one that does not are left out beside those of another.
+        Raises SchedulerAway where no cluster answers.
         """
         by_cluster: dict[str, list[Job]] = {}
-        for job in askable(jobs, JOB_IDS):
+        for job in jobs:
             for cluster in self._clusters_of(job):
                 by_cluster.setdefault(cluster, []).append(job)
-        seen: dict[str, Sighting] = {}
-        away: list[SchedulerAway] = []
+        seen: dict[str, Sighting | None] = {}
+        away: dict[str, SchedulerAway] = {}
         for cluster, some in by_cluster.items():
             try:
                 seen |= self._poll_cluster(cluster, some)
             except SchedulerAway as error:
-                away.append(error)
+                away[cluster] = error
         if away and len(away) == len(by_cluster):
-            raise away[0]
-        return seen
+            raise next(iter(away.values()))
+        unasked = (job.key for cluster in away for job in by_cluster[cluster])
+        return dict.fromkeys(unasked) | seen
 
     def _clusters_of(self, job: Job) -> list[str]:
         """The clusters a job may be on, an empty text for the launcher's own."""
         named = [job.id.partition(";")[2] or job.site.cluster] if job.id else [job.site.cluster, *_asked_for(job)]
         own = self.cluster() if any(named) else ""
         clusters = dict.fromkeys("" if name.lower() in ("", own) else name for name in named)
-        return [name for name in clusters if _CLUSTER.fullmatch(name)]
+        return [name for name in clusters if not name or re.fullmatch(_CLUSTER, name)]
 
     def _poll_cluster(self, cluster: str, jobs: list[Job]) -> dict[str, Sighting]:
         """What one cluster knows of these jobs; raises SchedulerAway."""
@@ -107,7 +112,7 @@ class Slurm(Batch):
 
     def cancel(self, jobs: list[Job]) -> None:
         """One scancel a cluster; raises SchedulerAway where a controller does not answer."""
-        known = [job if job.id else replace(job, id=self._id_of(job)) for job in askable(jobs, JOB_IDS)]
+        known = [job if job.id else replace(job, id=self._id_of(job)) for job in askable(jobs, self.job_ids)]
         for cluster in dict.fromkeys(cluster for job in known for cluster in self._clusters_of(job)):
             ids = [number_of(job) for job in known if job.id and cluster in self._clusters_of(job)]
             reply = run_command(["scancel", *_at(cluster), *ids], self._queries) if ids else None
@@ -154,7 +159,8 @@ class Slurm(Batch):
         if listed is None:
             return _by_account(account)
         if listed.end is None:
-            return Sighting(listed.id, state_of(listed), f"{listed.state}, {listed.reason}")
+            word = f"{listed.state}, {listed.reason}"
+            return Sighting(listed.id, state_of(listed), word, over_limit=is_over_limit(listed))
         since = self._ended_since.setdefault(job.key, time.monotonic())
         if self._accounting and time.monotonic() - since < ACCOUNTING_SECONDS:
             return Sighting(listed.id, "running", listed.state)
@@ -238,7 +244,6 @@ SCHEDULER = SchedulerRow(
     own_options=OWN_OPTIONS,
     limited_by=r"#SBATCH --?(?:partition|p|qos|q|account|A|reservation|clusters|M)[ =].*\n",
     unheeded=unheeded,
-    job_ids=JOB_IDS,
     variables=("SLURM_", "SBATCH_", "SRUN_"),
     job_id_variable="SLURM_JOB_ID",
     nodes_variable="SLURM_JOB_NODELIST",

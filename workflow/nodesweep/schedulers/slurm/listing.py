@@ -22,10 +22,13 @@ ROW = re.compile(r"\d{1,20}[\w.+\[\]%,-]{0,80} {0,20}(?:\|[^|]{0,100000}){9,10}"
 _QUEUED = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "EXPEDITING", "POWER_UP_NODE"}
 _SUSPENDED = {"SUSPENDED", "STOPPED"}
 _HELD = {"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
-# Reasons of pending jobs that time alone does not end: somebody holds them, or a limit is below what they ask for.
+# Reasons of pending jobs that time alone does not end.
 _HELD_REASON = re.compile(
-    r"JobHeld|DependencyNeverSatisfied|BadConstraints|Partition(?:Down|Inactive|NodeLimit|TimeLimit)|launch.failed"
-    r"|Max\w+Per(?:Job|Node)|MaxWall|MaxMemPerLimit|QOSMin|Invalid(?:Account|QOS)|NotAllowed"
+    r"JobHeld|requeued.in.held|Partition(?:Down|Inactive)|launch.failed|Invalid(?:Account|QOS)|NotAllowed"
+)
+_OVER_LIMIT = re.compile(
+    r"Max\w+Per(?:Job|Node)|MaxWall|MaxMemPerLimit|QOSMin|Partition(?:Node|Time)Limit|BadConstraints"
+    r"|DependencyNeverSatisfied"
 )
 ENDED: dict[str, Cause | None] = {
     "COMPLETED": None,
@@ -100,9 +103,16 @@ def state_of(listed: SlurmJob) -> JobState:
     """What a job that has not ended does now; an unknown word is taken for running."""
     if listed.state in _HELD or (listed.state == "PENDING" and _HELD_REASON.search(listed.reason)):
         return "held"
+    if is_over_limit(listed):
+        return "held"
     if listed.state in _SUSPENDED:
         return "suspended"
     return "queued" if listed.state in _QUEUED else "running"
+
+
+def is_over_limit(listed: SlurmJob) -> bool:
+    """Whether a job does not start for what it asks for itself."""
+    return listed.state == "PENDING" and bool(_OVER_LIMIT.search(listed.reason))
 
 
 def number_of(job: Job) -> str:

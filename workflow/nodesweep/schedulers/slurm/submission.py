@@ -29,9 +29,6 @@ _HONOURED = {
 }
 _DIRECTIVE = re.compile(r"^#SBATCH --?([A-Za-z][\w-]*)", re.MULTILINE)
 
-JOB_IDS = r"\d{1,20}(?:;[\w-]{1,80})?"
-"""What `sbatch --parsable` answers: the number of a job, and its cluster where that is another than the launcher's."""
-
 # Where a limit of accounts or QOS forbids a job, sbatch says one sentence for all limits, and since Slurm 18 before it
 # a line of one word, which names the limit: QOSMaxNodePerJobLimit, AssocMaxSubmitJobLimit. All words of limits on how
 # many jobs are submitted hold "Submit"; all others are limits on what a job asks for.
@@ -91,9 +88,7 @@ def unheeded(script: str) -> list[str]:
         if name in _HONOURED and (option := _said(script, name)):
             lines.append(f"{name} is set, but the job scripts name {option} themselves: {name} is not honoured")
         elif name.startswith("SBATCH_") and name not in _HONOURED:
-            lines.append(
-                f"{name} is set, and is not honoured: what jobs are to ask for stands in the machine's options"
-            )
+            lines.append(f"{name} is set, but is not honoured: what jobs ask for stands in `options` of the machine")
     return lines
 
 

@@ -1,0 +1,106 @@
+"""Results that are copied, moved or deleted while their jobs wait or run."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from slurm.situations.registry import once, situation
+from slurm.stage import Stage, until
+from sweeps import TOY_TRAINER
+
+
+@situation("results copied while their job runs, the copy launched")
+def copied(stage: Stage) -> None:
+    config = stage.sweep()
+    first = stage.launch(config)
+    stage.started(config)
+    job = stage.job(config)
+    first.kill()
+    copy = stage.sweep("copy", hold=False)
+    _take("cp", "--archive", config, copy)
+    before = stage.journals(config)
+    launcher = stage.launch(copy)
+    stage.silence()
+    assert stage.a.run("squeue", "-h", "-j", job, "-o", "%T").stdout.strip() == "RUNNING", launcher.said
+    assert stage.journals(config) == before
+    launcher.end()
+    assert list(stage.starts(copy).values()) == [1], launcher.said
+    assert stage.outcomes(copy) == ["ok"]
+    stage.go(config)
+    stage.launch(config).end()
+    once(stage, config)
+
+
+@situation("results moved while their job runs, launched at the new place")
+def moved_running(stage: Stage) -> None:
+    config = stage.sweep()
+    first = stage.launch(config)
+    stage.started(config)
+    stage.job(config)
+    first.kill()
+    moved = stage.sweep("moved", counted="here")
+    _take("mv", "--no-clobber", config, moved)
+    launcher = stage.launch(moved)
+    stage.silence()
+    stage.go(config)
+    launcher.end()
+    assert list(stage.starts(config).values()) == [1], launcher.said
+    assert stage.outcomes(moved) == ["ok"], stage.rows(moved)
+
+
+@situation("results moved while their job waits, launched at the new place")
+def moved_waiting(stage: Stage) -> None:
+    config = stage.sweep(hold=False, options={"partition": "closed"})
+    first = stage.launch(config)
+    job = stage.job(config)
+    first.kill()
+    moved = stage.sweep("moved", hold=False, counted="here")
+    _take("mv", "--no-clobber", config, moved)
+    launcher = stage.launch(moved)
+    stage.silence()
+    stage.a.run("scontrol", "update", f"jobid={job}", "partition=debug")
+    until(lambda: stage.events(moved).count("submitted") == 2, 60, "another job takes the place of the first", launcher)
+    stage.a.run("scontrol", "update", f"jobid={stage.job(moved)}", "partition=debug")
+    if launcher.end():  # that job ran the script of the old place
+        launcher = stage.launch(moved)
+        until(lambda: stage.events(moved).count("submitted") == 3, 60, "a third job has a new script", launcher)
+        stage.a.run("scontrol", "update", f"jobid={stage.job(moved)}", "partition=debug")
+        launcher.end()
+    assert list(stage.starts(config).values()) == [1], launcher.said
+    assert stage.outcomes(moved) == ["ok"], stage.rows(moved)
+
+
+@situation("results deleted while their job waits, the sweep started anew with another program")
+def deleted_waiting(stage: Stage) -> None:
+    old, new = stage.folder / "old.sh", TOY_TRAINER
+    old.write_text(new.read_text().replace(": 500))", ": 1000))"))
+    starts = f"{stage.folder}/here/starts/{{{{ slug }}}}"
+
+    def sweep(program: Path, partition: str) -> Path:
+        environment = {"STARTS": starts, "HOLD": f"{stage.folder}/here/hold"}
+        command = ["bash", str(program), "{{ iterations }}", "0.05", "ok"]
+        workload = {"name": "toy", "command": command, "environment": environment, "log_format": "megatron-deepspeed"}
+        return stage.sweep(options={"partition": partition}, workload=workload)
+
+    config = sweep(old, "closed")
+    first = stage.launch(config)
+    job = stage.job(config)
+    first.kill()
+    shutil.rmtree(config.parent / "results")
+    sweep(new, "debug")
+    second = stage.launch(config)
+    stage.silence()
+    stage.a.run("scontrol", "update", f"jobid={job}", "partition=debug")
+    stage.silence()
+    listed = stage.a.run("squeue", "-h", "-t", "running", "-o", "%Z").stdout
+    assert listed.count(str(config.parent)) <= 1, second.said
+    stage.go(config)
+    second.end()
+    (row,) = stage.rows(config)
+    assert (row["outcome"], row["iteration_seconds"]) == ("ok", "0.5"), row
+
+
+def _take(*words: str | Path) -> None:
+    """Copy or move the results of the sweep in the last but one word to that in the last one."""
+    *command, source, target = map(Path, words)
+    subprocess.run([*command, source.parent / "results", target.parent], check=True)

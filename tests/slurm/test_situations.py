@@ -1,0 +1,40 @@
+"""Short forms of the situations of real sites, on two real clusters; tests/chaos/situations.py plays the long ones."""
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from slurm.situations import SITUATIONS, Situation, play_all
+from slurm.stage import Stage, site
+
+SHORT = [one.name for one in SITUATIONS.values() if not one.slow]
+
+
+@pytest.fixture(scope="module")
+def played(slurm_installed: None) -> Iterator[dict[str, Future[None]]]:
+    """All short situations, side by side: most of their time is waiting."""
+    with site() as place:
+
+        def play(one: Situation) -> None:
+            # Other accounts can enter it, which they cannot with tmp_path.
+            with tempfile.TemporaryDirectory(prefix="stage-", ignore_cleanup_errors=True) as folder:
+                stage = Stage(place, Path(folder), silent_seconds=0.5)
+                stage.late_seconds = 2
+                try:
+                    one.play(stage)
+                finally:
+                    stage.close()
+
+        found = play_all(play, SHORT, at_once=8)
+        yield found
+        for future in found.values():
+            future.exception()
+
+
+@pytest.mark.xdist_group("slurm-situations")
+@pytest.mark.parametrize("name", SHORT)
+def test_situation(played: dict[str, Future[None]], name: str) -> None:
+    """Each layout starts once, whatever a site does, and its row says what became of it."""
+    played[name].result()
