@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE, Cause
 from nodesweep.logs.completion import completion
-from nodesweep.logs.endings.scheduler_messages import SETUP_ENDED, SETUP_UNFINISHED
+from nodesweep.logs.endings.scheduler_messages import NOT_LAUNCHED, NOT_LAUNCHED_MARKER, SETUP_UNFINISHED
 from nodesweep.logs.patterns.endings import CONSEQUENCE, SCHEDULER, SIGKILL_NOTE, SYMPTOM
 from nodesweep.logs.reading import LogReading, SeenFailure
 from nodesweep.logs.root_cause import evidence, evidence_of_nan, first_root, nearest, progress, root_causes
@@ -172,13 +172,13 @@ def _scheduler_alone_knows(case: _Case) -> Verdict | None:
 def _setup_failed(case: _Case) -> Verdict | None:
     """The job script says which line of the set-up failed, or did not end within the time limit."""
     said = {found.signature.kind: found for found in case.reading.signatures}
-    ended, unfinished = said.get(SETUP_ENDED), said.get(SETUP_UNFINISHED)
+    ended, unfinished = said.get(NOT_LAUNCHED), said.get(SETUP_UNFINISHED)
     if case.cause == "cancelled" or case.reading.iterations:
         return None
     if ended is None and case.cause == "time_limit":
         ended = unfinished
     if ended is not None:
-        return _verdict("setup_failed", "", evidence(ended).replace(" nodesweep: ", " ", 1))
+        return _verdict("setup_failed", "", evidence(ended).replace(NOT_LAUNCHED_MARKER, "", 1))
     return _from_scheduler(case, "setup_failed") if case.cause == "setup_failed" else None
 
 

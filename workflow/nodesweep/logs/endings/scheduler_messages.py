@@ -4,25 +4,19 @@ from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SCHEDULE
 
 _CANCELLED = r"(?:JOB|STEP) \S{1,80} (?:ON \S{1,255} )?CANCELLED AT \S{1,40}"
 
-SETUP_ENDED, SETUP_UNFINISHED = "nodesweep_setup", "nodesweep_setup_unfinished"
-"""Kinds of the lines in which a job script says that its launch was not begun."""
+NOT_LAUNCHED, SETUP_UNFINISHED = "nodesweep_not_launched", "nodesweep_setup_unfinished"
+"""Kinds of the lines in which a job script says what of its set-up failed, and what was under way when it was ended."""
+NOT_LAUNCHED_MARKER = "nodesweep: not launched: "
 
 SCHEDULER_MESSAGES = (
-    signature(
-        SETUP_ENDED,
-        "setup_failed",
-        FAILURE,
-        ("nodesweep: set-up line ", "nodesweep: the working directory ", "nodesweep: the environment of the launch "),
-        r"^nodesweep: (?:set-up line \d{1,6} \(.{1,4000}\) ended (?:the shell )?with exit code \d"
-        r"|the working directory cannot be entered|the environment of the launch cannot be made, )",
-    ),
     signature(
         SETUP_UNFINISHED,
         "setup_failed",
         TERMINATED,
-        "had not ended when the job was ended",
-        r"^nodesweep: set-up line \d{1,6} \(.{1,4000}\) had not ended when the job was ended",
+        NOT_LAUNCHED_MARKER,
+        r"nodesweep: not launched: .{1,4000} had not ended when the job was ended",
     ),
+    signature(NOT_LAUNCHED, "setup_failed", FAILURE, NOT_LAUNCHED_MARKER),
     signature("slurm_time_limit", "time_limit", SCHEDULER, "DUE TO ", r"DUE TO TIME LIMIT (?:\*|on )"),
     signature("slurm_preemption", "preempted", SCHEDULER, "DUE TO ", r"DUE TO PREEMPTION (?:\*|on )"),
     signature("slurm_requeue", "preempted", SCHEDULER, "DUE TO ", r"DUE TO JOB REQUEUE \*"),
