@@ -176,6 +176,10 @@ class Stage:
         path.write_text(WRAPPER.format(real=shutil.which(command), body=body))
         path.chmod(0o755)
 
+    def unwrap(self, command: str) -> None:
+        """Put nothing before a command of Slurm any more."""
+        (self.folder / "bin" / command).unlink()
+
     def launch(
         self,
         config: Path,
@@ -285,9 +289,8 @@ class Stage:
         """The id of the last job that a launcher of this sweep knows, without its cluster."""
 
         def ids() -> list[str]:
-            return [
-                event["job_id"] for events in self.journals(config).values() for event in events if "job_id" in event
-            ]
+            known = [event for events in self.journals(config).values() for event in events]
+            return [event["job_id"] for event in known if "job_id" in event]
 
         until(ids, 60, "a job is known", *self._launchers[-1:])
         return re.split(r"[;@]", ids()[-1])[0]

@@ -1,9 +1,8 @@
 """What happens to launchers: two at once, signals, and, on this machine, other hosts, containers and boots."""
 
-import os
+import contextlib
 import signal
 import socket
-import time
 from pathlib import Path
 
 import psutil
@@ -26,7 +25,7 @@ def elsewhere(host: str) -> tuple[str, ...]:
     return ("unshare", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", ELSEWHERE, host, ours)
 
 
-@situation("two launchers where flock does nothing")
+@situation("two launchers where flock does nothing", slow=True)
 def dead_flock(stage: Stage) -> None:
     config = stage.sweep()
     first = stage.launch(config, DEAD_FLOCK="yes")
@@ -64,7 +63,7 @@ def hung_up(stage: Stage) -> None:
     once(stage, config)
 
 
-@situation("the launcher is stopped for a while (SIGSTOP), its job ends meanwhile")
+@situation("the launcher is stopped for a while (SIGSTOP), its job ends meanwhile", slow=True)
 def stopped(stage: Stage) -> None:
     config = stage.sweep()
     launcher = stage.launch(config)
@@ -83,7 +82,7 @@ def other_host(stage: Stage) -> None:
     _continued_here(stage, config, elsewhere("other-login-node"))
 
 
-@situation("local job of another container of one volume")
+@situation("local job of another container of one volume", slow=True)
 def other_container(stage: Stage) -> None:
     config = stage.sweep(machine=HERE)
     _continued_here(stage, config, elsewhere(socket.gethostname()))
@@ -127,7 +126,8 @@ def other_boot(stage: Stage) -> None:
 def _kill_inside(launcher: Launcher, config: Path) -> None:
     """Kill the launcher inside a container, and nothing else there."""
     for process in psutil.Process(launcher.process.pid).children(recursive=True):
-        words = process.cmdline()
-        if str(config) in words and "python" in Path(words[0]).name:
-            os.kill(process.pid, signal.SIGKILL)
-    time.sleep(0.1)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            words = process.cmdline()
+            if str(config) in words and "python" in Path(words[0]).name:
+                process.kill()
+                process.wait(10)
