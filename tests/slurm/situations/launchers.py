@@ -1,13 +1,11 @@
 """What happens to launchers: two at once, signals, and, on this machine, other hosts, containers and boots."""
 
-import contextlib
 import signal
 import socket
 from pathlib import Path
 
-import psutil
 from slurm.situations.registry import once, situation
-from slurm.stage import Launcher, Stage
+from slurm.stage import Stage
 
 HERE = {"name": "here", "scheduler": "local", "elapse_limit_seconds": 3000}
 
@@ -93,11 +91,10 @@ def _continued_here(stage: Stage, config: Path, where: tuple[str, ...]) -> None:
     first = stage.launch(config, before=where)
     stage.started(config)
     stage.job(config)
-    _kill_inside(first, config)
+    first.kill_inside()
     second = stage.launch(config, before=elsewhere(socket.gethostname()))
-    stage.tells(second, "nobody knows|another|other")
-    stage.silence()
-    assert list(stage.starts(config).values()) == [1], second.said
+    stage.tells(second, "nobody knows")
+    second.end_inside()
     stage.go(config)
     stage.ended(config)
     stage.launch(config).end()
@@ -121,13 +118,3 @@ def other_boot(stage: Stage) -> None:
     stage.go(config)
     stage.finished(config)
     once(stage, config)
-
-
-def _kill_inside(launcher: Launcher, config: Path) -> None:
-    """Kill the launcher inside a container, and nothing else there."""
-    for process in psutil.Process(launcher.process.pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            words = process.cmdline()
-            if str(config) in words and "python" in Path(words[0]).name:
-                process.kill()
-                process.wait(10)
