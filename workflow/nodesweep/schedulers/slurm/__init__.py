@@ -79,7 +79,7 @@ class Slurm(Batch):
         Raises SchedulerAway where no cluster answers.
         """
         by_cluster: dict[str, list[Job]] = {}
-        for job in jobs:
+        for job in askable(jobs, self.job_ids):
             for cluster in self._clusters_of(job):
                 by_cluster.setdefault(cluster, []).append(job)
         seen: dict[str, Sighting | None] = {}
