@@ -126,7 +126,8 @@ nodesweep_pass_on() {
     nodesweep_hear
     if [[ -n "$nodesweep_child" && "$nodesweep_launched" == null ]]; then
         [[ "${nodesweep_does[0]}" != [0-9]* ]] ||
-            echo "nodesweep: set-up line ${nodesweep_does[0]} (${nodesweep_does[2]}) had not ended when the job was ended"
+            echo "nodesweep: not launched: set-up line ${nodesweep_does[0]} (${nodesweep_does[2]}) had not ended" \
+                "when the job was ended"
         { sleep 3 && kill -KILL "$nodesweep_child"; } >/dev/null 2>&1 &
     fi
     [[ -z "$nodesweep_child" ]] || { kill -TERM "$nodesweep_child" && wait "$nodesweep_child"; } 2>/dev/null || :
@@ -145,12 +146,20 @@ nodesweep_signalled=
 trap 'nodesweep_signalled=1; kill -USR1 "$nodesweep_child" 2>/dev/null || :' USR1
 trap 'nodesweep_signalled=1; kill -USR2 "$nodesweep_child" 2>/dev/null || :' USR2
 
+# Bash would write the whole of a process below into the log if a signal ended it.
+exec 249>&2 2>/dev/null
 (
     trap - EXIT
     # What is being done, its place in the config, and where the log ends.
+    nodesweep_look() {
+        { IFS=$' \t' builtin read -r _ nodesweep_position <"/proc/$$/fdinfo/$1"; } 2>/dev/null || nodesweep_position=0
+        [[ "$nodesweep_log_end" -ge "$nodesweep_position" ]] || nodesweep_log_end="$nodesweep_position"
+    }
     nodesweep_begins() {
         nodesweep_place="$2"
-        { IFS=$' \t' builtin read -r _ nodesweep_log_end <"/proc/$$/fdinfo/1"; } 2>/dev/null || nodesweep_log_end=0
+        nodesweep_log_end=0
+        nodesweep_look 1
+        nodesweep_look 249  # it may be the same file and yet have a place of its own
         builtin printf '%s %s %s\n' "$1" "$nodesweep_log_end" "$2" 251>"/proc/$$/fd/250" >&251
     }
     nodesweep_says() {
@@ -182,14 +191,15 @@ trap 'nodesweep_signalled=1; kill -USR2 "$nodesweep_child" 2>/dev/null || :' USR
 
     nodesweep_says launched
     builtin exec "$@"
-) 250>&- &
+) 2>&249 249>&- 250>&- &
 nodesweep_child=$!
 while
     nodesweep_signalled=
     nodesweep_exit_code=0
-    { wait "$nodesweep_child" || nodesweep_exit_code=$?; } 2>/dev/null  # no word of a signal that ended it
+    wait "$nodesweep_child" || nodesweep_exit_code=$?
     [[ -n "$nodesweep_signalled" ]]  # which ends the wait, and not what is waited for
 do :; done
+exec 2>&249 249>&-
 nodesweep_now nodesweep_ended
 ((nodesweep_exit_code != 143)) || sleep 1  # a signal for all processes of a job may reach this one last
 nodesweep_hear
@@ -218,7 +228,7 @@ nodesweep_tell_failure() {
         [[ "$line" != *[![:space:]]* ]] || last="${line//[[:cntrl:]]/ }"
     done
     [[ ! "$last" =~ ^"${BASH_SOURCE[0]:-}: line "[0-9]+": "(.*)$ ]] || last="${BASH_REMATCH[1]}"
-    echo "nodesweep: ${what}${last:+: ${last:0:300}}"
+    echo "nodesweep: not launched: ${what}${last:+: ${last:0:300}}"
 }
 nodesweep_tell_failure
 nodesweep_cause='"setup_failed"'

@@ -88,7 +88,7 @@ def test_what_each_job_asks_for(study: Study, row: Any) -> None:
     ]
     for option in ("-g CHANGE-ME", '-x "PJM_LLIO_GFSCACHE=/vol0004"', "-j", "-s", "--norestart"):
         assert lines.count(f"#PJM {option}") == 1, option
-    words = re.findall(r"^        (\S+)", text.partition("    exec \\\n")[2], re.MULTILINE)
+    words = re.findall(r"^        (\S+)", text.partition("    builtin set -- \\\n")[2], re.MULTILINE)
     assert words[:5] == ["mpiexec", "-n", str(nodes), "-std-proc", words[4]]
     assert words[4].endswith('/"${NODESWEEP_KEY}".ranks/%/1000r/std')
     assert (f"--tensor-model-parallel-size={tensor}" in words) and ("--pipeline-model-parallel-size=48" in words)
