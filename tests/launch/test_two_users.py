@@ -2,17 +2,15 @@
 
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from paths import REPOSITORY
+from shared_folder import folder_of, launched_by, quickly, wait_for
 from slurm.accounts import Account, made
 from sweeps import held, snakemake_command, starts, toy, write
 
@@ -29,40 +27,8 @@ def alice_and_bob() -> Iterator[tuple[Account, Account]]:
 @pytest.fixture
 def shared(alice_and_bob: tuple[Account, Account]) -> Iterator[Path]:
     """A folder of their group, as a project's folder is: what is made in it is the group's."""
-    folder = Path(tempfile.mkdtemp(prefix="shared-", dir="/tmp"))
-    os.chown(folder, -1, alice_and_bob[0].ids[1])
-    folder.chmod(0o2775)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def launched_by(account: Account, folder: Path, command: list[str], umask: str = "002") -> "subprocess.Popen[str]":
-    """A command of an account, in a session as a login makes it."""
-    home = folder / f"home-{account.name}"
-    home.mkdir(exist_ok=True)
-    os.chown(home, *account.ids)
-    names = {"HOME": str(home), "USER": account.name, "LOGNAME": account.name}
-    return subprocess.Popen(
-        account.command(["bash", "-c", 'umask "$0"; exec "$@"', umask, *command]),
-        cwd=folder,
-        env={**os.environ, **names, "PYTHONPATH": str(REPOSITORY / "workflow")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def quickly(config: Path) -> list[str]:
-    """The command of a launcher without Snakemake."""
-    return [sys.executable, str(REPOSITORY / "tests" / "slurm" / "quick_launcher.py"), str(config), "{}"]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Wait until something holds."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "did not come about"
-        time.sleep(0.05)
+    with folder_of(alice_and_bob[0]) as folder:
+        yield folder
 
 
 def test_one_goes_on_where_the_other_was_killed(alice_and_bob: tuple[Account, Account], shared: Path) -> None:
