@@ -5,11 +5,11 @@ from hashlib import sha256
 
 from nodesweep.common.errors import ConfigError, ExpressionError
 from nodesweep.common.files import write_atomic
-from nodesweep.config.origins import place_of
+from nodesweep.config.origins import origins, place_of
 from nodesweep.launch import journal
 from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
-from nodesweep.sweep.layout import Layout
-from nodesweep.sweep.study import Study
+from nodesweep.schedulers.setup_lines import setup_places
+from nodesweep.sweep.study import DEFAULT_SWEEP
 
 from .arguments import add_sweep_options
 from .common import limited_study_of
@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> None:
     study = limited_study_of(options)
     study.folder.mkdir(parents=True, exist_ok=True)
     write_atomic(study.folder / PROVENANCE, provenance_script())
+    named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
     rendered, digests = 0, []
     for slug, layout in study.layouts.items():
         path = study.script(slug)
@@ -32,18 +33,14 @@ def run(options: argparse.Namespace) -> None:
         started = study.record(slug).exists() or state.is_open or bool(state.problem)
         if not (started and path.exists()):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, _rendered(study, layout))
+            places = setup_places(study.sweep, layout, named)
+            try:
+                write_atomic(path, render(layout, study.sweep.sweep, study.folder, places))
+            except ExpressionError as error:
+                place = place_of(study.sources, error.source)
+                raise ConfigError(f"{place} {error}; it is needed for {slug}".lstrip()) from None
             rendered += 1
         digests.append(f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(study.folder)}\n")
     write_atomic(study.scripts_list, "".join(digests))
     kept = len(study.layouts) - rendered
     print(f"{study.sweep.sweep}: {rendered} job scripts written, {kept} kept as they were submitted")
-
-
-def _rendered(study: Study, layout: Layout) -> str:
-    """The script of a layout; raises ConfigError, with the place of an expression that gives nothing."""
-    try:
-        return render(layout, study.sweep.sweep, study.folder)
-    except ExpressionError as error:
-        place = place_of(study.sources, error.source)
-        raise ConfigError(f"{place}{' ' if place else ''}{error}; it is needed for {layout.slug}") from None

@@ -38,11 +38,14 @@ class Source:
 
     def where(self, key: Key) -> str:
         """`file:line: key` of a key, or of the nearest key above it that stands in the file."""
+        return f"{self.place(key)}: {dotted(key)}" if key else f"{shown(self.path)}"
+
+    def place(self, key: Key) -> str:
+        """`file:line` of a key, or of the nearest key above it that stands in the file."""
         above = key
         while above and above not in self.lines:
             above = above[:-1]
-        line = f":{self.lines[above]}" if above in self.lines else ""
-        return f"{shown(self.path)}{line}: {dotted(key)}" if key else f"{shown(self.path)}"
+        return f"{shown(self.path)}:{self.lines[above]}" if above in self.lines else f"{shown(self.path)}"
 
 
 def shown(path: Path) -> str:
