@@ -140,12 +140,11 @@ def test_what_cannot_come_is_not_waited_for(tmp_path: Path) -> None:
     assert not any("waited for" in line for line in lines)
 
 
-def test_job_scripts_end_logs_with_the_line_that_is_looked_for(tmp_path: Path) -> None:
-    """Word for word, as the last thing that they write."""
+def test_job_scripts_write_the_line_that_is_looked_for(tmp_path: Path) -> None:
+    """Word for word, in one place."""
     study = study_in(tmp_path)
     for slug in study.layouts:
-        *_, closing, last = study.script(slug).read_text().splitlines()
-        assert closing.startswith(f'echo "{CLOSING_LINE.decode()}$') and last == 'exit "$exit_code"'
+        assert study.script(slug).read_text().count(f'echo "{CLOSING_LINE.decode()}$') == 1
 
 
 def test_what_is_missing_of_a_log(tmp_path: Path) -> None:
