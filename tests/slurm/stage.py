@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from paths import REPOSITORY
 from slurm import accounts
 from slurm.accounts import Account
@@ -34,8 +35,8 @@ SETTINGS = (
 )
 EPILOG = "#!/bin/bash\nwhile [[ -e {folder}/slow ]]; do sleep 0.1; done\n"
 
-# What a launcher's Python does before anything else: a scheduler's patience in seconds, and flock as on a file system
-# where each host has locks of its own.
+# What a launcher's Python does before anything else: it makes a scheduler's patience shorter, and the time in which the
+# launcher of another host must give a sign of life; or has flock as on a file system where each host has its own.
 SITE = """\
 import os
 if seconds := os.environ.get("SILENT_SECONDS"):
@@ -43,6 +44,8 @@ if seconds := os.environ.get("SILENT_SECONDS"):
     from nodesweep.schedulers.slurm import Slurm
     names = {{field.name for field in fields(Slurm.patience)}} & {{"silent_seconds", "lost_seconds"}}
     Slurm.patience = replace(Slurm.patience, **dict.fromkeys(names, float(seconds)))
+    from nodesweep.common import lock
+    lock.HEARTBEAT_SECONDS, lock.LOOK_SECONDS, lock.GIVEN_UP_SECONDS = 0.1, 0.1, 2.0
 if os.environ.get("DEAD_FLOCK"):
     import fcntl
     fcntl.flock = lambda file, operation: None
@@ -115,6 +118,26 @@ class Launcher:
         until(lambda: self.process.poll() is not None, seconds, "the launcher ends", self)
         return self.process.returncode
 
+    def kill_inside(self) -> None:
+        """Kill the launcher inside a container, and nothing else there."""
+        for process in self._inside():
+            process.kill()
+            process.wait(10)
+
+    def end_inside(self, seconds: float = 60) -> None:
+        """Wait for the end of the launcher inside a container."""
+        psutil.wait_procs(self._inside(), seconds)
+
+    def _inside(self) -> list[psutil.Process]:
+        """The launcher itself, below the processes that made its container."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                words = process.cmdline()
+                if "python" in Path(words[0]).name and any(word.endswith("sweep.yaml") for word in words):
+                    found.append(process)
+        return found
+
 
 class Stage:
     """A folder in which one situation is played, and what came of it.
@@ -175,6 +198,10 @@ class Stage:
         path = self.folder / "bin" / command
         path.write_text(WRAPPER.format(real=shutil.which(command), body=body))
         path.chmod(0o755)
+
+    def unwrap(self, command: str) -> None:
+        """Put nothing before a command of Slurm any more."""
+        (self.folder / "bin" / command).unlink()
 
     def launch(
         self,
@@ -241,6 +268,13 @@ class Stage:
         )
         return done.stdout
 
+    def open_gate(self, *folders: str) -> None:
+        """Have what waits in the closed partition wait for a node instead."""
+        listed = self.a.run("squeue", "-h", "-p", "closed", "-o", "%i %Z").stdout.splitlines()
+        for job, place in (line.split() for line in listed):
+            if any(Path(place).is_relative_to(self.folder / name) for name in folders):
+                self.a.run("scontrol", "update", f"jobid={job}", "partition=debug")
+
     def silence(self) -> None:
         """Let twice the launcher's patience go by, and some looks."""
         time.sleep(2 * (900 if self.silent_seconds is None else self.silent_seconds) + 1)
@@ -285,9 +319,8 @@ class Stage:
         """The id of the last job that a launcher of this sweep knows, without its cluster."""
 
         def ids() -> list[str]:
-            return [
-                event["job_id"] for events in self.journals(config).values() for event in events if "job_id" in event
-            ]
+            known = [event for events in self.journals(config).values() for event in events]
+            return [event["job_id"] for event in known if "job_id" in event]
 
         until(ids, 60, "a job is known", *self._launchers[-1:])
         return re.split(r"[;@]", ids()[-1])[0]

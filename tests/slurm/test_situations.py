@@ -13,8 +13,9 @@ SHORT = [one.name for one in SITUATIONS.values() if not one.slow]
 
 
 @pytest.fixture(scope="module")
-def played(slurm_installed: None) -> Iterator[dict[str, Future[None]]]:
-    """All short situations, side by side: most of their time is waiting."""
+def played(slurm_installed: None, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[None]]]:
+    """The situations of the tests that were chosen, side by side: most of their time is waiting."""
+    chosen = [item.callspec.params["name"] for item in request.session.items if item.path == request.path]
     with site() as place:
 
         def play(one: Situation) -> None:
@@ -27,7 +28,7 @@ def played(slurm_installed: None) -> Iterator[dict[str, Future[None]]]:
                 finally:
                     stage.close()
 
-        found = play_all(play, SHORT, at_once=8)
+        found = play_all(play, chosen, at_once=8)
         yield found
         for future in found.values():
             future.exception()

@@ -47,7 +47,7 @@ def very_late_log(stage: Stage) -> None:
     assert list(starts.values()) == [1], starts
 
 
-@situation("logs compressed after the end")
+@situation("logs compressed after the end", slow=True)
 def compressed_log(stage: Stage) -> None:
     config = stage.sweep(hold=False)
     stage.launch(config).end()

@@ -23,7 +23,7 @@ def suspended(stage: Stage) -> None:
     assert "suspen" in said, said
 
 
-@situation("node drained under a job")
+@situation("node drained under a job", slow=True)
 def drained(stage: Stage) -> None:
     config = stage.sweep()
     launcher = stage.launch(config)
@@ -80,7 +80,7 @@ def denied_by_qos(stage: Stage) -> None:
     assert list(stage.starts(config).values()) == [1]
 
 
-@situation("QOS that lets wait for ever what is too large", slow=True)
+@situation("QOS that lets wait for ever what is too large")
 def never_by_qos(stage: Stage) -> None:
     stage.qos("waiting", "MaxTRESPerJob=node=1")
     config = stage.sweep(
