@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # modules under workflow/ are compiled beforehand: where Python may keep no bytecode, each command would compile them anew.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_OPTIONS)
 
-.PHONY: install quickstart test chaos check format schemas bench clean
+.PHONY: install quickstart test chaos fuzz check format schemas bench clean
 
 # The base installation, for login nodes, is without torch.
 install: $(VENV)/.installed
@@ -51,6 +51,11 @@ SEED ?= $(shell date +%s)
 chaos: $(VENV)/.installed-test
 	bash tests/slurm/install.sh
 	$(BIN)/python tests/chaos/chaos.py --kills $(KILLS) --seed $(SEED)
+
+# Damaged and hostile files under results/, each read by what reads it: make fuzz MUTATIONS=100000 SEED=7
+MUTATIONS ?= 100000
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python tests/chaos/fuzz.py --mutations $(MUTATIONS) --seed $(SEED)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

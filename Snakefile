@@ -1,7 +1,7 @@
 # nodesweep: expand → plan → scripts → run → measure → tables, figures → report; each step is a rule under workflow/rules.
 from nodesweep.common.gc import search_seldom
 from nodesweep.schedulers.job_script import job_templates
-from nodesweep.launch.snakemake import command_of, prepared_study_of, tabulate_after_failure
+from nodesweep.launch.snakemake import command_of, dated, prepared_study_of, tabulate_after_failure, undated_digest
 
 search_seldom()
 study = prepared_study_of(workflow)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeps import write
 
-from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
+from nodesweep.schedulers.job_script import PROVENANCE, key_of, provenance_script, render
 from nodesweep.sweep.study import Study
 
 
@@ -23,13 +23,33 @@ def script(folder: Path, sweep: dict[str, Any], number: int = 0) -> Path:
     return path
 
 
-def run(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script by hand."""
+def run(path: Path, key: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script by hand, or as a launcher does that gives it a key, in words of `full_key`."""
+    variables = submitted(path, key) if key else {**os.environ}
     return subprocess.run(
-        ["bash", str(path)], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
+        ["bash", str(path)], env={**variables, **environment}, capture_output=True, text=True, timeout=60
     )
+
+
+def full_key(path: Path, key: str) -> str:
+    """A key of a script's layout that ends with `key`, or `key` as it is where it is one."""
+    base = key_of(path.parents[2], path.parent.name)
+    return key if key.startswith(base) else f"{base}-{key}"
+
+
+def noted(path: Path, key: str) -> str:
+    """The whole of a key that ends so, once the journal names it as a launcher's about to be submitted."""
+    key = full_key(path, key)
+    with (path.parent / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps({"event": "intent", "key": key, "attempt": 1}) + "\n")
+    return key
+
+
+def submitted(path: Path, key: str) -> dict[str, str]:
+    """The environment of a job that a launcher submits under a key."""
+    return {**os.environ, "NODESWEEP_KEY": noted(path, key)}
 
 
 def marker(path: Path, key: str) -> dict[str, Any]:
     """The exit marker of a key."""
-    return json.loads((path.parent / f"{key}.exit").read_text())
+    return json.loads((path.parent / f"{full_key(path, key)}.exit").read_text())

@@ -8,7 +8,19 @@ from nodesweep import cli
 from nodesweep.cli.main import commands, main
 
 NAMES = [
-    *("compare", "diff", "explain", "explain-log", "figures", "import", "ingest", "measure", "plan", "predict"),
+    *(
+        "compare",
+        "diff",
+        "explain",
+        "explain-log",
+        "figures",
+        "forget",
+        "import",
+        "ingest",
+        "measure",
+        "plan",
+        "predict",
+    ),
     *("report", "rerun", "schema", "scripts", "show", "status", "tables", "why"),
 ]
 

@@ -209,7 +209,8 @@ def _submit(server: _Server, options: dict[str, str], resources: dict[str, str],
         "mtime": time.time(),
         "substate": 10,
         "Resource_List": resources,
-        "Variable_List": {"PBS_O_WORKDIR": str(Path.cwd()), "PBS_O_PATH": os.environ["PATH"]},
+        "Variable_List": {"PBS_O_WORKDIR": str(Path.cwd()), "PBS_O_PATH": os.environ["PATH"]}
+        | dict(one.split("=", 1) for one in options.get("v", "").split(",") if one),
     }
     server.save(number, job)
     subprocess.Popen(
@@ -261,9 +262,9 @@ def _keep(server: _Server, words: list[str]) -> int:
     node_file.write_text("fake01\nfake02\n")
     environment = {name: os.environ[name] for name in ("HOME", "USER", "LANG") if name in os.environ} | {
         "PATH": job["Variable_List"]["PBS_O_PATH"],
+        **job["Variable_List"],
         "PBS_JOBID": f"{number}.{SERVER}",
         "PBS_JOBNAME": job["Job_Name"],
-        "PBS_O_WORKDIR": job["Variable_List"]["PBS_O_WORKDIR"],
         "PBS_NODEFILE": str(node_file),
         "PBS_QUEUE": job["queue"],
         "PBS_ENVIRONMENT": "PBS_BATCH",

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -86,11 +87,9 @@ HOSTILE = "__use_yte__: true\n__definitions__:\n- open('ran', 'w')\nsweep: toy\n
 @pytest.mark.parametrize(
     "words",
     [
-        "--configfile sweep.yaml --cores 1",
         "--configfile=sweep.yaml --executor local -j1",
         "--configfiles {quickstart} sweep.yaml -n",
         "--profile profile",
-        "--workflow-profile profile",
         "SNAKEMAKE_PROFILE",
     ],
 )
@@ -108,6 +107,20 @@ def test_no_command_line_runs_code_of_a_config(words: str, tmp_path: Path) -> No
     assert run.returncode == 1 and "Traceback" not in run.stderr
     assert run.stderr.splitlines()[-1] == "Error: sweep.yaml:1: __use_yte__ would run code; a sweep is plain YAML"
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_config_dated_in_the_future(tmp_path: Path) -> None:
+    """By the clock of another host: the sweep is planned once, and anew when it changes; the plan stays."""
+    config = write(tmp_path / "sweep.yaml", toy())
+    later = time.time() + 86400
+    os.utime(config, (later, later))
+    first = run_snakemake(tmp_path, config, "plan")
+    assert first.returncode == 0, first.stdout
+    assert "Nothing to be done" in run_snakemake(tmp_path, config, "plan").stdout
+    write(config, toy(title="Another title"))
+    os.utime(config, (later, later))
+    assert run_snakemake(tmp_path, config, "plan").returncode == 0
+    assert "Another title" in (tmp_path / "results" / "toy" / "plan.md").read_text()
 
 
 def test_other_workflows_are_left_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from job_scripts import marker, run, script
+from job_scripts import full_key, marker, run, script, submitted
 from sweeps import toy, write
 
 from nodesweep.common import secrets
@@ -32,14 +32,14 @@ def noting(**workload: Any) -> dict[str, Any]:
 
 def noted(path: Path, section: str, key: str = "k") -> dict[str, str]:
     """The facts of a section that a script has noted, by name."""
-    text = (path.parent / f"{key}.provenance").read_text(errors="replace")
+    text = (path.parent / f"{full_key(path, key)}.provenance").read_text(errors="replace")
     return {fact.name: fact.value for fact in facts_of(text) if fact.section == section}
 
 
 def test_host_and_hardware(tmp_path: Path) -> None:
     """Host, kernel and system are this machine's, processors and memory are named, and nothing half-written is left."""
     path = script(tmp_path, noting())
-    assert run(path, NODESWEEP_KEY="k", HOSTNAME="login-node").returncode == 0
+    assert run(path, key="k", HOSTNAME="login-node").returncode == 0
     host, hardware = noted(path, "host"), noted(path, "hardware")
     assert host["name"] == os.uname().nodename
     assert os.uname().release in host["kernel"] and os.uname().machine in host["kernel"]
@@ -60,7 +60,7 @@ def test_nodes_are_those_of_the_scheduler(tmp_path: Path) -> None:
     files = [(row.node_file_variable, str(names), in_file) for row in rows if row.node_file_variable]
     assert len(lists) >= 1 and len(files) >= 2
     for variable, value, nodes in lists + files:
-        assert run(path, NODESWEEP_KEY=variable, **{variable: value}).returncode == 0
+        assert run(path, key=variable, **{variable: value}).returncode == 0
         assert noted(path, "host", variable)["nodes"] == nodes
 
 
@@ -72,7 +72,7 @@ def test_gpus_by_what_nvidia_smi_says(tmp_path: Path) -> None:
     )
     tool.chmod(0o755)
     path = script(tmp_path, noting())
-    assert run(path, NODESWEEP_KEY="k", PATH=f"{tmp_path}:{os.environ['PATH']}").returncode == 0
+    assert run(path, key="k", PATH=f"{tmp_path}:{os.environ['PATH']}").returncode == 0
     found = {name: value for name, value in noted(path, "hardware").items() if name.startswith("gpu")}
     assert found == {
         "gpu 0 name": "NVIDIA H100",
@@ -93,7 +93,7 @@ def test_versions_are_asked_for_after_the_setup(tmp_path: Path) -> None:
     )
     sweep["machine"]["versions"] = {"stack": "echo of the machine", "mpi": "printf '%s' 4.1"}
     path = script(tmp_path, sweep)
-    assert run(path, NODESWEEP_KEY="k").returncode == 0
+    assert run(path, key="k").returncode == 0
     software = noted(path, "software")
     assert software.pop("bash").startswith(tuple("456789"))
     slug = path.parent.name
@@ -118,7 +118,7 @@ def test_modules_and_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     sweep["workload"]["setup"] = [f'ln -s "{tmp_path}/trainer\'s" {tmp_path}/trainer_s; mkdir {tmp_path}/trainer_s/src']
     path = script(tmp_path, sweep)
     modules = "compiler/gcc/12.2:openmpi"
-    assert run(path, NODESWEEP_KEY="k", LOADEDMODULES=modules).returncode == 0
+    assert run(path, key="k", LOADEDMODULES=modules).returncode == 0
     assert noted(path, "module") == {"compiler/gcc": "12.2", "openmpi": "loaded"}
     assert noted(path, "repository") == {
         str(tmp_path / "work"): commits[str(tmp_path / "work")],
@@ -138,9 +138,9 @@ def test_hostile_values_come_back_as_they_were(tmp_path: Path) -> None:
         "LONG": "x" * 100_000,
     }
     path = script(tmp_path, noting())
-    assert run(path, NODESWEEP_KEY="k", **hostile).returncode == 0
+    assert run(path, key="k", **hostile).returncode == 0
     found = noted(path, "environment")
-    hostile |= {"BYTES": "\N{REPLACEMENT CHARACTER}" * 2, "LONG": "x" * 4000, "NODESWEEP_KEY": "k"}
+    hostile |= {"BYTES": "\N{REPLACEMENT CHARACTER}" * 2, "LONG": "x" * 4000, "NODESWEEP_KEY": full_key(path, "k")}
     assert {name: found[name] for name in hostile} == hostile
     assert noted(path, "host")["name"] == os.uname().nodename
 
@@ -167,19 +167,19 @@ def test_secrets_are_left_out(tmp_path: Path) -> None:
     sweep["machine"]["secrets"] = ["acme"]
     path = script(tmp_path, sweep)
     given_all = dict.fromkeys(by_name, "hunter2secret") | by_look | kept | in_urls
-    assert run(path, NODESWEEP_KEY="k", **given_all).returncode == 0
+    assert run(path, key="k", **given_all).returncode == 0
     found = noted(path, "environment")
     assert {name: found[name] for name in (*by_name, *by_look)} == dict.fromkeys((*by_name, *by_look), LEFT_OUT)
     assert found["TOKENIZER"] == "/data/gpt2" and found["OMP_NUM_THREADS"] == "4"
     assert found["INDEX"] == f"https://{LEFT_OUT}@host/x git+ssh://{LEFT_OUT}@other:22/y"
-    assert "hunter2" not in (path.parent / "k.provenance").read_text()
+    assert "hunter2" not in (path.parent / f"{full_key(path, 'k')}.provenance").read_text()
 
 
 def test_a_version_shows_no_secret(tmp_path: Path) -> None:
     """What a command prints for a version is kept out where it looks like a secret."""
     versions = {"index": "echo 1.0 of https://me:hunter2secret@host/x", "token": "echo hf_hunter2secretABCDEF"}
     path = script(tmp_path, noting(versions=versions))
-    assert run(path, NODESWEEP_KEY="k").returncode == 0
+    assert run(path, key="k").returncode == 0
     assert noted(path, "software")["index"] == f"1.0 of https://{LEFT_OUT}@host/x"
     assert noted(path, "software")["token"] == LEFT_OUT
 
@@ -197,10 +197,10 @@ def test_secrets_in_a_text() -> None:
 def test_a_note_that_cannot_be_written_does_not_fail_the_job(tmp_path: Path) -> None:
     """Where no file can be made for the facts, the run goes on without."""
     path = script(tmp_path, noting(command=["echo", "ran"]))
-    (path.parent / "k.provenance").symlink_to("/no/such/folder/file")
-    done = run(path, NODESWEEP_KEY="k")
+    (path.parent / f"{full_key(path, 'k')}.provenance").symlink_to("/no/such/folder/file")
+    done = run(path, key="k")
     assert (done.returncode, "ran" in done.stdout, done.stderr) == (0, True, "")
-    assert not (path.parent / "k.provenance").exists()
+    assert not (path.parent / f"{full_key(path, 'k')}.provenance").exists()
 
 
 @pytest.mark.parametrize("more", ["true", "readonly line=x values=y", "set -CE; trap 'exit 3' ERR"])
@@ -208,7 +208,7 @@ def test_setup_that_changes_the_shell_does_no_harm(tmp_path: Path, more: str) ->
     """Options, functions and variables of the set-up are those of the launch, and facts are noted all the same."""
     setup = ["set -f; IFS=:; shopt -s nocasematch; fact() { echo mine; }; export -f fact; export -n LANG", more]
     path = script(tmp_path, noting(setup=setup, command=["bash", "-c", "fact"]))
-    done = run(path, NODESWEEP_KEY="k", LOADEDMODULES="gcc/12")
+    done = run(path, key="k", LOADEDMODULES="gcc/12")
     assert (done.returncode, "\nmine\n" in done.stdout) == (0, True)
     assert noted(path, "module") == {"gcc": "12"} and noted(path, "hardware")["cpu sockets"].isdigit()
     assert "PATH" in noted(path, "environment")
@@ -217,7 +217,7 @@ def test_setup_that_changes_the_shell_does_no_harm(tmp_path: Path, more: str) ->
 def test_a_signal_is_dealt_with_while_versions_are_asked_for(tmp_path: Path) -> None:
     """SIGTERM ends a script at once whose version command hangs, and the marker says so."""
     path = script(tmp_path, noting(versions={"slow": f"touch {tmp_path}/asked; sleep 15"}))
-    process = subprocess.Popen(["bash", str(path)], env={**os.environ, "NODESWEEP_KEY": "k"}, stdout=subprocess.PIPE)
+    process = subprocess.Popen(["bash", str(path)], env=submitted(path, "k"), stdout=subprocess.PIPE)
     end = time.monotonic() + 30
     while not (tmp_path / "asked").exists():
         assert time.monotonic() < end
@@ -234,7 +234,7 @@ def test_bash_4_has_no_clock_of_its_own(tmp_path: Path) -> None:
     before.write_text("unset EPOCHREALTIME EPOCHSECONDS\n")
     path = script(tmp_path, noting())
     now = time.time()
-    assert run(path, NODESWEEP_KEY="k", BASH_ENV=str(before)).returncode == 0
+    assert run(path, key="k", BASH_ENV=str(before)).returncode == 0
     end = marker(path, "k")
     assert now - 1 < end["started"] <= end["launched"] <= end["ended"] < now + 60
     assert noted(path, "host")["name"]

@@ -1,6 +1,9 @@
 """The tidy table: one row per layout, whatever became of it."""
 
+import csv
 import doctest
+import io
+import math
 
 import pandas
 import pytest
@@ -147,3 +150,23 @@ def test_size_labels(layers, hidden, label):
         update={"layers": layers, "hidden_size": hidden, "vocab_size": 8192 if layers == 4 else 50257}
     )
     assert size_label(model) == label
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(A1)", "'=x", "'"])
+def test_no_cell_is_a_formula(text, runs):
+    """Text of a note or a log that a spreadsheet would compute stands behind a `'`, and is read back as it was."""
+    *others, crashed = runs
+    record = TerminalRecord(outcome="crash", evidence=text)
+    table = build([*others, crashed._replace(record=record)])
+    written = to_csv(table)
+    cells = list(csv.reader(io.StringIO(written)))
+    assert not any(cell.startswith(("=", "+", "-", "@")) and not _is_number(cell) for row in cells for cell in row)
+    pandas.testing.assert_frame_equal(from_csv(written), table)
+    assert from_csv(written)["evidence"].iloc[-1] == text
+
+
+def _is_number(cell):
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_scripts import marker, run, script
+from job_scripts import marker, run, script, submitted
 from sweeps import REPOSITORY, toy, write
 
 from nodesweep.schedulers.job_script import key_of, quote_word, render
@@ -80,12 +80,12 @@ def test_by_hand(tmp_path: Path) -> None:
 def test_failure_is_passed_on_and_marked(tmp_path: Path) -> None:
     """The launch's exit code is the script's; a failing set-up line ends it before the launch."""
     path = script(tmp_path, toy(seconds=0.01, ending="crash"))
-    assert run(path, NODESWEEP_KEY="k").returncode == 1
+    assert run(path, key="k").returncode == 1
     assert marker(path, "k")["exit_code"] == 1
     sweep = toy(sweep="second")
     sweep["workload"]["setup"] = ["false"]
     path = script(tmp_path, sweep)
-    assert run(path, NODESWEEP_KEY="k").returncode == 1
+    assert run(path, key="k").returncode == 1
     assert marker(path, "k")["launched"] is None
 
 
@@ -94,14 +94,14 @@ def test_time_limit_is_marked(tmp_path: Path) -> None:
     sweep = toy(seconds=30)
     sweep["machine"]["elapse_limit_seconds"] = 1
     path = script(tmp_path, sweep)
-    assert run(path, NODESWEEP_KEY="k").returncode == 124
+    assert run(path, key="k").returncode == 124
     assert marker(path, "k")["cause"] == "time_limit"
 
 
 def test_terminated_script_ends_its_launch_and_leaves_a_marker(tmp_path: Path) -> None:
     """SIGTERM to the script reaches the trainer, and the marker says 143."""
     path = script(tmp_path, toy(seconds=30))
-    process = subprocess.Popen(["bash", str(path)], env={**os.environ, "NODESWEEP_KEY": "k"}, stdout=subprocess.PIPE)
+    process = subprocess.Popen(["bash", str(path)], env=submitted(path, "k"), stdout=subprocess.PIPE)
     while not (path.parent / "starts").exists() or not (path.parent / "starts").read_text().endswith("\n"):
         time.sleep(0.02)
     trainer = int((path.parent / "starts").read_text().split()[-1])
@@ -118,7 +118,7 @@ def test_memory_share_is_enforced(tmp_path: Path) -> None:
     sweep["machine"] |= {"ranks_per_node": 2, "memory_mib_per_node": 600, "enforce_memory": True}
     sweep["workload"]["command"] = ["bash", "-c", "ulimit -d"]
     path = script(tmp_path, sweep)
-    assert "\n307200\n" in run(path, NODESWEEP_KEY="k").stdout
+    assert "\n307200\n" in run(path, key="k").stdout
 
 
 def test_environment_and_references(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_environment_and_references(tmp_path: Path) -> None:
     sweep["workload"]["setup"] = ["export MASTER='two words'"]
     sweep["workload"]["command"] = ["printf", "[%s]", "host=${MASTER}:1", "{{ '' }}", "a  b"]
     path = script(tmp_path, sweep)
-    assert "[host=two words:1][a  b]" in run(path, NODESWEEP_KEY="k").stdout
+    assert "[host=two words:1][a  b]" in run(path, key="k").stdout
     text = path.read_text()
     assert "export FROM_MACHINE='a  b'" in text and "export FROM_VARIANT='1 nodes'" in text
 
@@ -158,12 +158,9 @@ def test_a_batch_job_over_its_limit_says_so_however_long_its_setup_took(tmp_path
         sweep = toy(sweep=f"limit{limit}", seconds=30)
         sweep["machine"] = {"name": "c", "scheduler": "slurm", "elapse_limit_seconds": limit, "setup": ["sleep 1.2"]}
         path = script(tmp_path, sweep)
-        key = f"{key_of(path.parents[2], path.parent.name)}-a1"
-        process = subprocess.Popen(
-            ["bash", str(path)], env={**os.environ, "SLURM_JOB_NAME": key}, stdout=subprocess.PIPE
-        )
+        process = subprocess.Popen(["bash", str(path)], env=submitted(path, "a1"), stdout=subprocess.PIPE)
         while not (path.parent / "starts").exists():
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 143
-        assert marker(path, key)["cause"] == expected
+        assert marker(path, "a1")["cause"] == expected

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from job_scripts import script
+from job_scripts import full_key, noted, script
 from sweeps import toy
 
 from nodesweep.schedulers.base import End, Job, Sighting
 from nodesweep.schedulers.local import Local
 
-KEY = f"k{os.getpid()}-a1"  # other tests run at the same time and end the processes of their keys
+KEY = "k-a1"
 _SUBMIT = """
 import sys
 from pathlib import Path
@@ -31,7 +31,7 @@ def job_script(tmp_path: Path) -> Iterator[Path]:
     """A job script that would run for a minute; whatever it started is ended with the test."""
     path = script(tmp_path, toy(seconds=20))
     yield path
-    Local().cancel([Job(KEY, "", path.parent)])
+    Local().cancel([Job(full_key(path, KEY), "", path.parent)])
 
 
 def quick(tmp_path: Path, ending: str = "ok") -> Path:
@@ -41,14 +41,16 @@ def quick(tmp_path: Path, ending: str = "ok") -> Path:
 
 def submitted_by_another(path: Path) -> Job:
     """A job whose launcher is a process that has ended."""
-    words = [sys.executable, "-c", _SUBMIT, str(path), KEY]
+    key = noted(path, KEY)
+    words = [sys.executable, "-c", _SUBMIT, str(path), key]
     run = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-    return Job(KEY, run.stdout.strip(), path.parent)
+    return Job(key, run.stdout.strip(), path.parent)
 
 
 def submitted(scheduler: Local, path: Path) -> Job:
     """A job of this process."""
-    return Job(KEY, scheduler.submit(path, KEY), path.parent)
+    key = noted(path, KEY)
+    return Job(key, scheduler.submit(path, key), path.parent)
 
 
 def ended(scheduler: Local, job: Job, seconds: float = 20) -> End:
@@ -84,7 +86,7 @@ def test_a_job_runs_to_its_end(tmp_path: Path) -> None:
     end = ended(scheduler, job)
     assert (end.exit_code, end.cause) == (0, None)
     assert end.started is not None and end.ended is not None and end.started < end.ended
-    assert "[after training is done]" in (path.parent / f"{KEY}.log").read_text()
+    assert "[after training is done]" in (path.parent / f"{full_key(path, KEY)}.log").read_text()
 
 
 def test_a_failing_job_gives_its_exit_code(tmp_path: Path) -> None:
@@ -95,14 +97,11 @@ def test_a_failing_job_gives_its_exit_code(tmp_path: Path) -> None:
 
 def test_a_job_outlives_its_launcher_and_is_found_by_id_and_by_key(job_script: Path) -> None:
     """After the submitting process is gone, another one sees the same job running, by id and by key."""
-    run = subprocess.run(
-        [sys.executable, "-c", _SUBMIT, str(job_script), KEY], stdout=subprocess.PIPE, text=True, check=True
-    )
-    job = Job(KEY, run.stdout.strip(), job_script.parent)
+    job = submitted_by_another(job_script)
     trainer_of(job_script)
     scheduler = Local()
-    assert scheduler.poll([job]) == {KEY: Sighting(job.id, "running")}
-    assert scheduler.poll([Job(KEY, "", job_script.parent)]) == {KEY: Sighting(job.id, "running")}
+    assert scheduler.poll([job]) == {job.key: Sighting(job.id, "running")}
+    assert scheduler.poll([Job(job.key, "", job_script.parent)]) == {job.key: Sighting(job.id, "running")}
 
 
 def test_a_reused_process_id_is_not_taken_for_the_job(job_script: Path) -> None:
@@ -114,7 +113,7 @@ def test_a_reused_process_id_is_not_taken_for_the_job(job_script: Path) -> None:
 def test_a_key_alone_tells_ended_from_never_started(tmp_path: Path) -> None:
     """A key whose script has started is found ended; one that left nothing is not found."""
     scheduler, path = Local(), quick(tmp_path)
-    unknown = Job(KEY, "", path.parent)
+    unknown = Job(full_key(path, KEY), "", path.parent)
     assert scheduler.poll([unknown]) == {}
     ended(scheduler, submitted(scheduler, path))
     assert ended(Local(), unknown).exit_code == 0
@@ -132,10 +131,7 @@ def test_a_killed_script_takes_its_trainer_along(job_script: Path) -> None:
 
 def test_killed_while_no_launcher_was_there_is_lost(job_script: Path) -> None:
     """Without marker and exit status nobody knows the end."""
-    run = subprocess.run(
-        [sys.executable, "-c", _SUBMIT, str(job_script), KEY], stdout=subprocess.PIPE, text=True, check=True
-    )
-    job = Job(KEY, run.stdout.strip(), job_script.parent)
+    job = submitted_by_another(job_script)
     trainer_of(job_script)
     kill_at_once(int(job.id.partition("@")[0]))
     assert ended(Local(), job).cause == "lost"
@@ -162,7 +158,7 @@ def test_an_end_is_noticed_at_once_and_a_wait_can_be_ended(tmp_path: Path) -> No
     threading.Timer(0.1, scheduler.wake).start()
     scheduler.wait([], 300)
     assert time.monotonic() - began < 150
-    assert scheduler.poll([job])[KEY].end is not None
+    assert scheduler.poll([job])[job.key].end is not None
 
 
 def test_a_damaged_marker_is_said_to_be_damaged(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from job_scripts import run, script
+from job_scripts import full_key, run, script
 from sweeps import starts, toy
 
 from nodesweep.schedulers.base import End
@@ -14,21 +14,23 @@ from nodesweep.schedulers.markers import end_marker, has_started, revoke
 def test_a_revoked_key_never_starts(tmp_path: Path) -> None:
     """A script whose key was given up ends with 75 and one line, and does not touch the trainer."""
     path = script(tmp_path, toy())
-    assert revoke(path.parent, "k") and not has_started(path.parent, "k")
-    done = run(path, NODESWEEP_KEY="k")
+    key = full_key(path, "k")
+    assert revoke(path.parent, key) and not has_started(path.parent, key)
+    done = run(path, key="k")
     assert (done.returncode, starts(tmp_path)) == (75, {})
-    assert "nodesweep: k does not run: it has been given up, or has started before" in done.stdout
-    assert revoke(path.parent, "k")  # once more is no other answer
+    assert f"nodesweep: {key} does not run: it has been given up, or has started before" in done.stdout
+    assert revoke(path.parent, key)  # once more is no other answer
 
 
 def test_a_started_key_cannot_be_revoked(tmp_path: Path) -> None:
     """Once the script has started, giving it up fails; nor does it start again."""
     path = script(tmp_path, toy(seconds=0.01))
-    assert run(path, NODESWEEP_KEY="k").returncode == 0
-    assert has_started(path.parent, "k") and not revoke(path.parent, "k")
-    assert run(path, NODESWEEP_KEY="k").returncode == 75
+    key = full_key(path, "k")
+    assert run(path, key="k").returncode == 0
+    assert has_started(path.parent, key) and not revoke(path.parent, key)
+    assert run(path, key="k").returncode == 75
     assert set(starts(tmp_path).values()) == {1}
-    end = end_marker(path.parent, "k")
+    end = end_marker(path.parent, key)
     assert end is not None and end.exit_code == 0  # the second start left the marker of the first alone
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fakes.pbs import FakePbs
-from job_scripts import script
+from job_scripts import noted, script
 from sweeps import REPOSITORY, toy
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
@@ -83,7 +83,7 @@ def key(path: Path, attempt: int = 1) -> str:
 
 def submitted(path: Path, attempt: int = 1) -> Job:
     """A job of a script, submitted."""
-    return Job(key(path, attempt), Pbs().submit(path, key(path, attempt)), path.parent)
+    return Job(key(path, attempt), Pbs().submit(path, noted(path, f"a{attempt}")), path.parent)
 
 
 def sighted(scheduler: Pbs, job: Job, state: str = "ended", seconds: float = 20) -> Sighting:
@@ -421,7 +421,7 @@ def test_script_for_pbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden:
     options = {
         "A": "two words # and 100%, really",
         "W": ["umask=0027", "sandbox=HOME"],
-        "V": True,
+        "h": True,
         "ncpus": 48,
         "ngpus": 4,
         "mem": "{{ 45 * ranks_per_node }}gb",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from job_scripts import script
+from job_scripts import noted, script
 from sweeps import held, toy
 
 from nodesweep.results.environment import facts_of
@@ -44,7 +44,7 @@ class Place:
 
     def submit(self, path: Path, attempt: int = 1) -> Job:
         """A job of a script."""
-        key = key_of(path.parents[2], path.parent.name) + f"-a{attempt}"
+        key = noted(path, f"a{attempt}")
         job = Job(key, self.scheduler.submit(path, key), path.parent)
         self.submitted.append(job)
         return job

@@ -3,8 +3,8 @@ rule measure:
     input:
         plan=study.folder / "plan.csv",
         records=study.records,
-        imported=study.imported,
-        ingested=study.ingested,
+        imported=dated(study.imported),
+        ingested=dated(study.ingested),
     output:
         report(study.folder / "results.csv", caption="../report/results.rst", category="Results"),
     log:
@@ -13,5 +13,6 @@ rule measure:
         "../envs/nodesweep.yaml"
     params:
         nodesweep=NODESWEEP,
+        undated=undated_digest([*study.imported, *study.ingested]),
     shell:
         "{params.nodesweep} measure 2>&1 | tee {log}"

@@ -15,6 +15,7 @@ from snakemake_interface_executor_plugins.settings import CommonSettings, ExecMo
 from nodesweep.common.errors import LockError, NodesweepError
 from nodesweep.common.files import file_error_message, write_atomic
 from nodesweep.common.lock import SweepLock
+from nodesweep.common.text import visible
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.records import summary
 from nodesweep.launch.runner import Runner
@@ -160,11 +161,11 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
 
     def _tell(self, line: str) -> None:
         """One line for the user."""
-        self.logger.info(line, extra={"nodesweep": "event"})
+        self.logger.info(visible(line), extra={"nodesweep": "event"})
 
     def _note(self, line: str) -> None:
         """One line for the full log."""
-        self.logger.info(line, extra={"nodesweep": "detail"})
+        self.logger.info(visible(line), extra={"nodesweep": "detail"})
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Queue layouts; the runner submits their scripts when their turn comes, and says so, a line each.
@@ -222,7 +223,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
             else:
                 _write_log(Path(info.job.log[0]), done)
                 what_next = done.way_out or "the next run tries again"
-                self.report_job_error(info, msg=f"{done.slug}: {summary(done.record)}; {what_next}. ")
+                self.report_job_error(info, msg=visible(f"{done.slug}: {summary(done.record)}; {what_next}. "))
 
     def cancel(self) -> None:
         """On interrupt: leave what runs to the next launcher, or end it, as the profile says."""

@@ -15,6 +15,7 @@ from types import ModuleType
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import file_error_message
 from nodesweep.common.gc import search_seldom
+from nodesweep.common.text import visible
 
 from .arguments import add_default_sweep
 
@@ -32,13 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _module(options.command).run(options) or 0
     except NodesweepError as error:
-        print(f"nodesweep: {error}", file=sys.stderr)
+        print(f"nodesweep: {visible(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("nodesweep: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"nodesweep: {file_error_message(error)}", file=sys.stderr)
+        print(f"nodesweep: {visible(file_error_message(error))}", file=sys.stderr)
         return 1
 
 

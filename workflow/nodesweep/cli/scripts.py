@@ -4,8 +4,11 @@ import argparse
 from hashlib import sha256
 
 from nodesweep.common.files import write_atomic
+from nodesweep.config.origins import origins
 from nodesweep.launch import journal
 from nodesweep.schedulers.job_script import PROVENANCE, provenance_script, render
+from nodesweep.schedulers.setup_lines import setup_places
+from nodesweep.sweep.study import DEFAULT_SWEEP
 
 from .arguments import add_sweep_options
 from .common import limited_study_of
@@ -21,6 +24,7 @@ def run(options: argparse.Namespace) -> None:
     study = limited_study_of(options)
     study.folder.mkdir(parents=True, exist_ok=True)
     write_atomic(study.folder / PROVENANCE, provenance_script())
+    named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
     rendered, digests = 0, []
     for slug, layout in study.layouts.items():
         path = study.script(slug)
@@ -28,7 +32,8 @@ def run(options: argparse.Namespace) -> None:
         started = study.record(slug).exists() or state.is_open or bool(state.problem)
         if not (started and path.exists()):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, render(layout, study.sweep.sweep, study.folder))
+            places = setup_places(study.sweep, layout, named)
+            write_atomic(path, render(layout, study.sweep.sweep, study.folder, places))
             rendered += 1
         digests.append(f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(study.folder)}\n")
     write_atomic(study.scripts_list, "".join(digests))

@@ -66,6 +66,7 @@ OUTCOMES = {
         Outcome("node_failure", "lost a node", causes=("node_failure",), runs_again=True, retried=True),
         Outcome("preempted", "had to make room for another job", causes=("preempted",), runs_again=True, retried=True),
         Outcome("cancelled", "was ended by somebody", causes=("cancelled",), runs_again=True),
+        Outcome("setup_failed", "its set-up failed before the launch", causes=("setup_failed",), runs_again=True),
         Outcome("launch_failed", "never started", causes=("launch_failed",), runs_again=True),
         Outcome(
             "crash",

@@ -8,6 +8,8 @@ _ESCAPE_SEQUENCE = re.compile(
     r"|\x1b[@-_]?"
 )
 
+_FORMULA = re.compile(r"'*[=+@-]")
+
 
 def without_escapes(text: str) -> str:
     """`text` without the escape sequences of terminals."""
@@ -28,6 +30,24 @@ def plain(text: str, limit: int = 300) -> str:
         text = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def spreadsheet_cell(text: str) -> str:
+    """`text` as a cell that no spreadsheet takes for a formula: `'` stands before it where it may be taken for one.
+
+    >>> [spreadsheet_cell(text) for text in ("=HYPERLINK(1)", "-x", "'=x", "x=1", "'")]
+    ["'=HYPERLINK(1)", "'-x", "''=x", 'x=1', "'"]
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def text_of_cell(cell: str) -> str:
+    """The text that `spreadsheet_cell` made a cell of.
+
+    >>> [text_of_cell(spreadsheet_cell(text)) for text in ("=x", "'=x", "'", "x")]
+    ['=x', "'=x", "'", 'x']
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def visible(text: str, limit: int = 2000) -> str:

@@ -38,11 +38,14 @@ class Source:
 
     def where(self, key: Key) -> str:
         """`file:line: key` of a key, or of the nearest key above it that stands in the file."""
+        return f"{self.place(key)}: {dotted(key)}" if key else f"{shown(self.path)}"
+
+    def place(self, key: Key) -> str:
+        """`file:line` of a key, or of the nearest key above it that stands in the file."""
         above = key
         while above and above not in self.lines:
             above = above[:-1]
-        line = f":{self.lines[above]}" if above in self.lines else ""
-        return f"{shown(self.path)}{line}: {dotted(key)}" if key else f"{shown(self.path)}"
+        return f"{shown(self.path)}:{self.lines[above]}" if above in self.lines else f"{shown(self.path)}"
 
 
 def shown(path: Path) -> str:
@@ -239,14 +242,15 @@ def _validate(source: Source, parts: Mapping[str, Source]) -> Sweep:
         return Sweep.model_validate(source.values)
     except ValidationError as error:
         complaints = []
-        for item in _without_echoes(error.errors(include_url=False)):
+        items = _without_echoes(error.errors(include_url=False))
+        for item in items[:_MOST_COMPLAINTS]:
             key = _key_of(item)
             part = parts.get(str(key[0])) if key else None
             where = part.where(key[1:]) if part and part.path != source.path else source.where(key)
             complaints.append(f"{where} {_complaint(item, key)}")
-        left = len(complaints) - _MOST_COMPLAINTS
+        left = len(items) - len(complaints)
         more = [f"... and {left} more"] if left > 0 else []
-        raise ConfigError("\n".join(complaints[:_MOST_COMPLAINTS] + more)) from None
+        raise ConfigError("\n".join(complaints + more)) from None
 
 
 def _key_of(item: Any) -> Key:

@@ -18,14 +18,28 @@ class Origins:
 
     def where(self, key: Key) -> str | None:
         """`file:line: key` of a key, or the command line's; None where it was left out."""
+        source, inside = self._source(key)
+        if source is None:
+            return None
+        return source.where(inside) if source.lines else f"--config: {dotted(key)}"
+
+    def place(self, key: Key) -> str | None:
+        """`file:line` of a key, or that and its name for the command line's; None where it was left out."""
+        source, inside = self._source(key)
+        if source is None:
+            return None
+        return source.place(inside) if source.lines else f"--config: {dotted(key)}"
+
+    def _source(self, key: Key) -> tuple[Source | None, Key]:
+        """What sets a key, and the key as it stands there; None where it was left out."""
         for source in (self.overrides, *reversed(self.sources)):
             reach = _reach(source.values, key)
             if reach == "set":
-                return source.where(key) if source.lines else f"--config: {dotted(key)}"
+                return source, key
             if reach == "replaced":
                 break
         part = self.parts.get(str(key[0]))
-        return part.where(key[1:]) if part and key[1:] in part.lines else None
+        return (part if part and key[1:] in part.lines else None), key[1:]
 
 
 def _reach(values: Any, key: Key) -> Literal["set", "replaced", "open"]:

@@ -1,5 +1,6 @@
 """Which finished layouts run again."""
 
+import time
 from contextlib import suppress
 
 from nodesweep.common.errors import DamagedFileError, LockError, NodesweepError
@@ -54,8 +55,9 @@ def _renew_plan(study: Study) -> None:
     """Have the plan made again where layouts are left to run and runs have told something since it was made."""
     plan = study.folder / "plan.csv"
     if plan.exists() and any(not path.exists() for path in study.records):
-        made = plan.stat().st_mtime_ns
-        if any(path.stat().st_mtime_ns > made for path in study.calibrations):
+        made, now = plan.stat().st_mtime_ns, time.time_ns()
+        # What is dated in the future by another host's clock would have it made again each time.
+        if any(made < path.stat().st_mtime_ns <= now for path in study.calibrations):
             plan.unlink()
 
 

@@ -15,11 +15,13 @@ For the rest the plugins and the Snakefile use what Snakemake documents. What st
 - `CHATTER`: Snakemake tells its remarks apart by no event, so that their words must do.
 """
 
+import hashlib
 import json
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -190,6 +192,24 @@ def prepared_study_of(workflow: SnakemakeWorkflow) -> Study:
         raise SystemExit(f"Error: {error}") from None
     except OSError as error:
         raise SystemExit(f"Error: {file_error_message(error)}") from None
+
+
+def dated(paths: Iterable[Path]) -> list[Path]:
+    """Input files of a rule without those dated in the future, for which `undated_digest` stands.
+
+    Snakemake fails a rule whose output is older than its input, takes the output away, and runs it again each time.
+    """
+    return [path for path in paths if not _is_future(path)]
+
+
+def undated_digest(paths: Iterable[Path]) -> str:
+    """What changes, as a parameter of a rule, when a file dated in the future does; empty without one."""
+    future = [path.read_bytes() for path in paths if _is_future(path)]
+    return hashlib.sha256(b"\0".join(future)).hexdigest() if future else ""
+
+
+def _is_future(path: Path) -> bool:
+    return path.stat().st_mtime > time.time()
 
 
 def command_of(workflow: SnakemakeWorkflow) -> str:

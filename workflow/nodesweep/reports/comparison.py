@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import UNKNOWN, rounded, signed_percent, word
+from nodesweep.common.text import spreadsheet_cell
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, text_of
@@ -204,4 +205,5 @@ def to_csv(found: Comparison) -> str:
 def _sides(before: TidyRow | None, after: TidyRow | None) -> dict[str, TidyValue]:
     fields = {name: (after or before or {})[name] for name in LAYOUT_COLUMNS}
     sides = (("before", before), ("after", after))
-    return fields | {f"{name}_{side}": row[name] for side, row in sides if row for name in _MEASURED}
+    values = fields | {f"{name}_{side}": row[name] for side, row in sides if row for name in _MEASURED}
+    return {name: spreadsheet_cell(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -8,6 +8,7 @@ from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import UNKNOWN, anything, four_figures
+from nodesweep.common.text import spreadsheet_cell
 from nodesweep.common.units import GIB
 from nodesweep.config.layout_fields import GIVEN
 from nodesweep.launch.plan import Planned
@@ -41,10 +42,11 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
             "",
             why.reason if why else one.ended,
         ]
-        writer.writerow([*values, *_foreseen(one)])
+        writer.writerow(map(_cell, [*values, *_foreseen(one)]))
     for point in study.expansion.rejected:
         blank = [""] * (len(_FORECAST) + len(_TIMES))
-        writer.writerow(["rejected", *_values(point), point.fields["note"], "", point.law, point.reason, *blank])
+        values = [*_values(point), point.fields["note"], "", point.law, point.reason]
+        writer.writerow(map(_cell, ["rejected", *values, *blank]))
     return text.getvalue()
 
 
@@ -100,6 +102,10 @@ def _sources(layouts: Sequence[Planned]) -> str:
         for source, count in sources.items()
     ]
     return "\n".join(["What is foreseen, memory of the rank that needs most:", "", *lines])
+
+
+def _cell(value: Any) -> Any:
+    return spreadsheet_cell(value) if isinstance(value, str) else value
 
 
 def _foreseen(one: Planned) -> list[Any]:

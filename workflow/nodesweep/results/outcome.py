@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE, Cause
 from nodesweep.logs.completion import completion
+from nodesweep.logs.endings.scheduler_messages import NOT_LAUNCHED, NOT_LAUNCHED_MARKER, SETUP_UNFINISHED
 from nodesweep.logs.patterns.endings import CONSEQUENCE, SCHEDULER, SIGKILL_NOTE, SYMPTOM
 from nodesweep.logs.reading import LogReading, SeenFailure
 from nodesweep.logs.root_cause import evidence, evidence_of_nan, first_root, nearest, progress, root_causes
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # schedulers take long to load, and a log alone needs none
 
 SIGKILL_EXIT_CODES = (137, -9)
 COMMAND_EXIT_CODES = {126: "a command could not be executed", 127: "a command was not found"}
+_NEVER_LAUNCHED = ("launch_failed", "setup_failed")
 _KNOWN_TO_THE_SCHEDULER_ALONE = ("node_failure", "preempted")
 
 
@@ -103,7 +105,7 @@ class _Case:
 
 def _verdict(cause: Cause, where: str = "", shown: str = "", note: str = "") -> Verdict:
     outcome = OUTCOME_OF_CAUSE[cause]
-    return Verdict(outcome, "" if outcome == "launch_failed" else where, shown, note, cause=cause)
+    return Verdict(outcome, "" if outcome in _NEVER_LAUNCHED else where, shown, note, cause=cause)
 
 
 def _work_done(case: _Case) -> Verdict | None:
@@ -165,6 +167,19 @@ def _scheduler_alone_knows(case: _Case) -> Verdict | None:
         return None
     known = [found for found in case.failures if found.signature.cause in _KNOWN_TO_THE_SCHEDULER_ALONE]
     return _from_log(case, known[0]) if known else None
+
+
+def _setup_failed(case: _Case) -> Verdict | None:
+    """The job script says which line of the set-up failed, or did not end within the time limit."""
+    said = {found.signature.kind: found for found in case.reading.signatures}
+    ended, unfinished = said.get(NOT_LAUNCHED), said.get(SETUP_UNFINISHED)
+    if case.cause == "cancelled" or case.reading.iterations:
+        return None
+    if ended is None and case.cause == "time_limit":
+        ended = unfinished
+    if ended is not None:
+        return _verdict("setup_failed", "", evidence(ended).replace(NOT_LAUNCHED_MARKER, "", 1))
+    return _from_scheduler(case, "setup_failed") if case.cause == "setup_failed" else None
 
 
 def _root_in_log(case: _Case) -> Verdict | None:
@@ -276,6 +291,7 @@ RULES: tuple[tuple[str, Callable[[_Case], Verdict | None]], ...] = (
     ("the log has all iterations asked for, or the trainer says that it finished", _work_done),
     ("the log has all iterations that it speaks of, or says that the work was done", _work_done_by_the_log),
     ("a failed node and a preemption are known to the scheduler alone", _scheduler_alone_knows),
+    ("the job script says that its set-up failed, so that nothing was launched", _setup_failed),
     ("the log shows that memory ran out or a loss was NaN, and no earlier end of the job", _root_in_log),
     ("the loss is not a number at the end", _loss_not_a_number),
     ("the scheduler gives its reason", _scheduler_says),

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.common.text import plain
+from nodesweep.common.text import plain, spreadsheet_cell, text_of_cell
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_field import Kind
 from nodesweep.config.layout_fields import COLUMNS
@@ -66,8 +66,9 @@ def records(table: pandas.DataFrame) -> list[TidyRow]:
 
 
 def to_csv(table: pandas.DataFrame) -> str:
-    """The text of results.csv: shortest exact numbers, empty cells for what is not known."""
-    return table.to_csv(index=False, lineterminator="\n")
+    """The text of results.csv: shortest exact numbers, empty cells for what is not known, no spreadsheet formulas."""
+    words = {name: table[name].map(spreadsheet_cell, na_action="ignore") for name in _WORDS}
+    return table.assign(**words).to_csv(index=False, lineterminator="\n")
 
 
 def from_csv(text: str) -> pandas.DataFrame:
@@ -85,6 +86,8 @@ def from_csv(text: str) -> pandas.DataFrame:
             if column.kind == "yes_no":
                 _check(name, table[name], table[name].isin(_YES_NO) | table[name].isna(), "is neither True nor False")
                 table[name] = table[name].map(_YES_NO)
+            elif column.kind == "word":
+                table[name] = table[name].map(text_of_cell, na_action="ignore")
         table = table.astype(_TYPES)
     except pandas.errors.ParserWarning:
         raise NodesweepError(

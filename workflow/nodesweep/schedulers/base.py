@@ -15,6 +15,8 @@ from nodesweep.sweep.layout import Layout
 from .own_options import OwnOptions
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+KEY_VARIABLE = "NODESWEEP_KEY"
+"""Environment variable that holds the key of a job, in the job and, where it is carried over, where it is submitted."""
 Directive = tuple[str, str | None]
 """An option of a machine, its holes filled: name and value, None for a bare flag."""
 JobState = Literal["queued", "held", "running", "suspended", "ended"]
@@ -206,6 +208,8 @@ class SchedulerRow:
 
     variables: tuple[str, ...] = ()
     """Environment variables that say something else in each of its jobs; `NAME_` stands for all that begin so."""
+    job_id_variable: str = ""
+    """Environment variable that holds a job's id; empty where there is none."""
     nodes_variable: str = ""
     """Environment variable that holds the list of a job's nodes; empty where there is none."""
     node_file_variable: str = ""

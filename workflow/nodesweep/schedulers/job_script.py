@@ -4,6 +4,7 @@ import hashlib
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from nodesweep.sweep.layout import Layout
 
 from .base import SchedulerRow
 from .directives import clock, in_quotes, options, quoted
+from .setup_lines import setup_lines
 
 PROVENANCE = "provenance.sh"
 """The script that every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
@@ -60,8 +62,11 @@ def is_script_of(path: Path, folder: Path, slug: str) -> bool:
     return f"# key:     {key_of(folder, slug)}\n" in head
 
 
-def render(layout: Layout, sweep: str, folder: Path) -> str:
-    """The batch script of a layout whose files live in `folder`/layouts/<slug>; raises ConfigError."""
+def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ()) -> str:
+    """The batch script of a layout whose files live in `folder`/layouts/<slug>; raises ConfigError.
+
+    `places`: where each set-up line stands, the machine's before the workload's; "config" where left out.
+    """
     directory = (folder / "layouts" / layout.slug).absolute()
     if not str(directory).isprintable():
         raise ConfigError(f"{str(directory)!r} holds a character that cannot stand in a job script; rename the folder")
@@ -87,13 +92,17 @@ def render(layout: Layout, sweep: str, folder: Path) -> str:
         directory=str(directory),
         provenance=str((folder / PROVENANCE).absolute()),
         working_directory=str(Path.cwd()),
-        setup=[_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
+        setup=setup_lines(
+            [_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
+            places,
+        ),
         environment={name: compile_template(value)(context) for name, value in sorted(environment.items())},
         command=_command(layout, scheduler, context),
         versions={
             name: _shell_line(line, context) for name, line in sorted((machine.versions | workload.versions).items())
         },
         repositories=[compile_template(path)(context) for path in workload.repositories],
+        job_id_variable=scheduler.job_id_variable,
         options=scheduler.arrange(options(machine, context), layout),
         directive=scheduler.directive,
         queue=layout.queue.name if layout.queue else None,

@@ -14,10 +14,9 @@ from nodesweep.common.errors import SchedulerError
 from nodesweep.common.launch_site import boot_time, this_site
 from nodesweep.common.processes import process_identity
 
-from .base import End, Job, Patience, SchedulerRow, Sighting, askable
+from .base import KEY_VARIABLE, End, Job, Patience, SchedulerRow, Sighting, askable
 from .markers import end_marker, has_started
 
-_VARIABLE = "NODESWEEP_KEY"
 _EXIT_SECONDS = 10.0
 _ELSEWHERE_SECONDS = 1.0
 """Between two looks at jobs whose processes cannot be seen from here."""
@@ -44,7 +43,7 @@ class Local:
             with (script.parent / f"{key}.log").open("ab") as log:
                 child = subprocess.Popen(
                     ["bash", str(script)],
-                    env={**os.environ, _VARIABLE: key},
+                    env={**os.environ, KEY_VARIABLE: key},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -178,7 +177,7 @@ def _open_process(job: Job) -> int | None:
 
 def _processes_of(key: str) -> Iterator[psutil.Process]:
     """All living processes a job of this key started."""
-    entry = f"\0{_VARIABLE}={key}\0".encode()
+    entry = f"\0{KEY_VARIABLE}={key}\0".encode()
     for process_id in psutil.pids():
         try:
             # Not by psutil, which takes every environment apart: this is asked at the end of each of thousands of jobs.

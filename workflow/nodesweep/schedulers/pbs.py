@@ -12,7 +12,7 @@ from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
 from nodesweep.sweep.layout import Layout
 
-from .base import Directive, End, Job, JobState, Patience, SchedulerRow, Sighting, Usage, askable
+from .base import KEY_VARIABLE, Directive, End, Job, JobState, Patience, SchedulerRow, Sighting, Usage, askable
 from .batch import Batch, Complaints, Reply, environment_without, job_id_of, run_command
 from .markers import end_marker
 from .own_options import OwnOptions
@@ -83,7 +83,8 @@ class Pbs(Batch):
     def submit(self, script: Path, key: str) -> str:
         """Submit by qsub; what it says decides whether there can be a job."""
         # By bare names: qsub refuses a path with other letters than ASCII's, but not such a folder that it runs in.
-        reply = run_command(["qsub", "-N", key, "-o", f"{key}.log", script.name], self._environment, script.parent)
+        words = ["qsub", "-N", key, "-v", f"{KEY_VARIABLE}={key}", "-o", f"{key}.log", script.name]
+        reply = run_command(words, self._environment, script.parent)
         found = re.findall(rf"^({self.job_ids})\s*$", reply.stdout, re.MULTILINE)
         return job_id_of(reply, found, COMPLAINTS)
 
@@ -302,6 +303,7 @@ SCHEDULER = SchedulerRow(
     own_options=_OWN,
     limited_by=r"#PBS -[qAP] .*\n",
     variables=("PBS_",),
+    job_id_variable="PBS_JOBID",
     node_file_variable="PBS_NODEFILE",
     memory_of="job",
     accounts={

@@ -4,7 +4,19 @@ from nodesweep.logs.patterns.endings import CONSEQUENCE, FAILURE, ROOT, SCHEDULE
 
 _CANCELLED = r"(?:JOB|STEP) \S{1,80} (?:ON \S{1,255} )?CANCELLED AT \S{1,40}"
 
+NOT_LAUNCHED, SETUP_UNFINISHED = "nodesweep_not_launched", "nodesweep_setup_unfinished"
+"""Kinds of the lines in which a job script says what of its set-up failed, and what was under way when it was ended."""
+NOT_LAUNCHED_MARKER = "nodesweep: not launched: "
+
 SCHEDULER_MESSAGES = (
+    signature(
+        SETUP_UNFINISHED,
+        "setup_failed",
+        TERMINATED,
+        NOT_LAUNCHED_MARKER,
+        r"nodesweep: not launched: .{1,4000} had not ended when the job was ended",
+    ),
+    signature(NOT_LAUNCHED, "setup_failed", FAILURE, NOT_LAUNCHED_MARKER),
     signature("slurm_time_limit", "time_limit", SCHEDULER, "DUE TO ", r"DUE TO TIME LIMIT (?:\*|on )"),
     signature("slurm_preemption", "preempted", SCHEDULER, "DUE TO ", r"DUE TO PREEMPTION (?:\*|on )"),
     signature("slurm_requeue", "preempted", SCHEDULER, "DUE TO ", r"DUE TO JOB REQUEUE \*"),

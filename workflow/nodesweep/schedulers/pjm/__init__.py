@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import ConfigError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting, askable
+from nodesweep.schedulers.base import KEY_VARIABLE, End, Job, Patience, SchedulerRow, Sighting, askable
 from nodesweep.schedulers.batch import Batch, Reply, environment_without, run_command
 from nodesweep.schedulers.directives import in_quotes
 from nodesweep.schedulers.markers import end_marker, has_started
@@ -50,7 +50,7 @@ class Pjm(Batch):
     def submit(self, script: Path, key: str) -> str:
         """Submit by pjsub, which takes no path but a plain one; what it says decides whether there can be a job."""
         words = ["pjsub", "-N", key, "-o", f"{key}.out", "--spath", f"{key}.stats", script.name]
-        reply = run_command(words, self._environment, script.parent)
+        reply = run_command(words, {**self._environment, KEY_VARIABLE: key}, script.parent)
         found: list[str] = _SUBMITTED.findall(reply.stdout)
         if reply.code == 0 and found:
             return found[-1]
@@ -200,6 +200,7 @@ SCHEDULER = SchedulerRow(
     own_options=_OWN,
     limited_by=r"""#PJM (?:-g .*|.*"rsc(?:grp|unit)=.*)\n""",
     variables=("PJM_",),
+    job_id_variable="PJM_JOBID",
     node_file_variable="PJM_O_NODEINF",
     memory_of=MEMORY_OF,
     accounts={

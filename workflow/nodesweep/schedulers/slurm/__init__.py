@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nodesweep.common.errors import SchedulerAway
 from nodesweep.common.launch_site import this_site
-from nodesweep.schedulers.base import End, Job, Patience, SchedulerRow, Sighting, askable
+from nodesweep.schedulers.base import KEY_VARIABLE, End, Job, Patience, SchedulerRow, Sighting, askable
 from nodesweep.schedulers.batch import Batch, environment_without, job_id_of, run_command
 from nodesweep.schedulers.directives import quoted
 from nodesweep.schedulers.markers import end_marker
@@ -59,7 +59,7 @@ class Slurm(Batch):
         """Submit by sbatch; what it says decides whether there can be a job."""
         words = ["sbatch", "--parsable", f"--job-name={key}", script.name]
         environment = {name: value for name, value in self._environment.items() if name != "SLURM_CLUSTERS"}
-        environment |= sbatch_variables(script.read_text(errors="replace"))
+        environment |= {**sbatch_variables(script.read_text(errors="replace")), KEY_VARIABLE: key}
         reply = run_command(words, environment, script.parent, sleeps=SLEEPS)
         return job_id_of(reply, re.findall(rf"^{self.job_ids}$", reply.stdout, re.MULTILINE), COMPLAINTS)
 
@@ -245,6 +245,7 @@ SCHEDULER = SchedulerRow(
     limited_by=r"#SBATCH --?(?:partition|p|qos|q|account|A|reservation|clusters|M)[ =].*\n",
     unheeded=unheeded,
     variables=("SLURM_", "SBATCH_", "SRUN_"),
+    job_id_variable="SLURM_JOB_ID",
     nodes_variable="SLURM_JOB_NODELIST",
     memory_of=MEMORY_OF,
     accounts={

@@ -35,7 +35,7 @@ _DIRECTIVE = re.compile(r"^#SBATCH --?([A-Za-z][\w-]*)", re.MULTILINE)
 _POLICY = r"violates accounting/QOS policy"
 COMPLAINTS = Complaints(
     refused=re.compile(
-        rf"^sbatch: error: (?!\w*Submit)[A-Z]\w{{3,80}}\s*$(?=[\s\S]*{_POLICY})"
+        rf"^(?:\w+: )?error: (?!\w*Submit)[A-Z]\w{{3,80}}\s*$(?=[\s\S]*{_POLICY})"
         r"|Invalid (?:partition|account|qos|job array|feature|wckey|reservation|license|node name|clusters?)"
         r"|Requested (?:node|nodes|time|partition|reservation)"
         r"|node configuration is not available|Node count specification invalid|Job dependency problem"
@@ -46,7 +46,7 @@ COMPLAINTS = Complaints(
         re.MULTILINE,
     ),
     crowded=re.compile(
-        rf"^sbatch: error: \w*Submit\w*\s*$(?=[\s\S]*{_POLICY})"
+        rf"^(?:\w+: )?error: \w*Submit\w*\s*$(?=[\s\S]*{_POLICY})"
         r"|job queue full|temporarily unable to accept|creation temporarily disabled",
         re.MULTILINE | re.IGNORECASE,
     ),
