@@ -1,4 +1,4 @@
-"""What sites do to sweeps while launchers are killed: each kind of mischief, and what it may change in the table."""
+"""What sites do to sweeps while launchers are killed."""
 
 import contextlib
 import random
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from slurm.accounts import Account
+from slurm.cluster import Cluster
 from slurm.stage import Launcher, Stage
 
 
@@ -24,9 +26,8 @@ class Sweep:
     random: random.Random
     events: Counter[str]
     most_launches: int = 4
-    several: bool = False
     variables: dict[str, str] = field(default_factory=dict)
-    users: list[Any] = field(default_factory=list)
+    users: list[Account] = field(default_factory=list)
 
     def launch(self, policy: Mapping[str, Any]) -> Launcher:
         """A launcher of the first user or, where others take turns with it, of any."""
@@ -37,39 +38,30 @@ class Sweep:
         """How often a layout was started, by the trainer's own count."""
         return len((self.stage.folder / "starts" / slug).read_text().splitlines())
 
-    def jobs(self, state: str) -> list[str]:
-        """The ids of the sweep's jobs on cluster a in a state."""
-        listed = self.stage.a.run("squeue", "-ah", "-t", state, "-o", "%i %Z").stdout.splitlines()
-        return [line.split()[0] for line in listed if str(self.home) in line]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of mischief: what happens while a launcher works, `options` of all jobs, and columns that it changes."""
-
-    happens: Callable[[Sweep], None]
-    options: dict[str, str] = field(default_factory=dict)
-    changes: tuple[str, ...] = ()
-
-
-def nothing(one: Sweep) -> None:
-    """A launcher is killed, and that is all."""
+    def jobs(self, state: str) -> list[tuple[Cluster, str]]:
+        """The sweep's jobs in a state, by cluster and id."""
+        return [
+            (cluster, line.split()[0])
+            for cluster in (self.stage.a, self.stage.b)
+            for line in cluster.run("squeue", "-ah", "-t", state, "-o", "%i %Z").stdout.splitlines()
+            if str(self.home) in line
+        ]
 
 
 def renamed(one: Sweep) -> None:
     """Somebody renames a job that runs, and one that waits."""
     for state in ("running", "pending"):
-        for job in one.jobs(state)[:1]:
-            one.stage.a.run("scontrol", "update", f"jobid={job}", "name=mine")
+        for cluster, job in one.jobs(state)[:1]:
+            cluster.run("scontrol", "update", f"jobid={job}", "name=mine")
             one.events["job renamed"] += 1
 
 
 def suspended(one: Sweep) -> None:
     """An operator suspends a job for a second."""
-    for job in one.jobs("running")[:1]:
-        if one.stage.a.run("scontrol", "suspend", job).returncode == 0:
+    for cluster, job in one.jobs("running")[:1]:
+        if cluster.run("scontrol", "suspend", job).returncode == 0:
             time.sleep(1)
-            one.stage.a.run("scontrol", "resume", job)
+            cluster.run("scontrol", "resume", job)
             one.events["job suspended"] += 1
 
 
@@ -93,8 +85,8 @@ def copied(one: Sweep) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         launcher.process.wait(6)
     launcher.kill()
-    for job in Sweep(one.stage, copy, one.random, one.events).jobs("all"):
-        one.stage.a.run("scancel", job)
+    for cluster, job in Sweep(one.stage, copy, one.random, one.events).jobs("all"):
+        cluster.run("scancel", job)
     one.events["folder copied"] += 1
 
 
@@ -138,7 +130,7 @@ def full_controller(one: Sweep) -> None:
 
 
 def dead_flock(one: Sweep) -> None:
-    """From now on the file system grants each lock to everybody, and a second launcher tries to work beside the first."""
+    """From now on each lock is granted to everybody, and a second launcher tries to work beside the first."""
     one.variables["DEAD_FLOCK"] = "yes"
     second = one.launch({"jobs_at_once": 4})
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -147,18 +139,20 @@ def dead_flock(one: Sweep) -> None:
     one.events["two launchers, flock dead"] += 1
 
 
-WORDS = ("evidence", "outcome_note", "flags")
-KINDS = {
-    "nothing": Kind(nothing),
-    "hidden partition": Kind(nothing, {"partition": "hidden"}),
-    "second cluster": Kind(nothing, {"clusters": "b"}),
-    "renamed": Kind(renamed),
-    "suspended": Kind(suspended, changes=WORDS),
-    "drained": Kind(drained),
-    "copied": Kind(copied),
-    "moved": Kind(moved, changes=WORDS),
-    "second user": Kind(second_user),
-    "late log": Kind(late_log, changes=WORDS),
-    "full controller": Kind(full_controller),
-    "dead flock": Kind(dead_flock),
+MISCHIEF: tuple[Callable[[Sweep], None], ...] = (
+    renamed,
+    suspended,
+    drained,
+    copied,
+    moved,
+    second_user,
+    late_log,
+    full_controller,
+    dead_flock,
+)
+PLACES: Mapping[str, dict[str, str]] = {
+    "default partition": {},
+    "hidden partition": {"partition": "hidden"},
+    "second cluster": {"clusters": "b"},
 }
+"""What all jobs of a sweep ask for."""
