@@ -38,7 +38,7 @@ quickstart: $(VENV)/.installed-trainer
 	@$(BIN)/nodesweep show --configfile config/quickstart.yaml
 
 # A user's PATH may lack the folders of Slurm's daemons.
-test chaos: export PATH := $(PATH):/usr/sbin:/sbin
+test chaos bench: export PATH := $(PATH):/usr/sbin:/sbin
 
 test: $(VENV)/.installed-test
 	bash tests/slurm/install.sh
@@ -84,6 +84,7 @@ bench: $(VENV)/.installed-test build/reframe/bin/reframe
 	$(BIN)/python tests/bench/logs.py
 	$(BIN)/python tests/bench/predictions.py
 	$(BIN)/python tests/bench/comparison.py
+	$(BIN)/python tests/bench/queue_watch.py --jobs 100 --minutes 1 --poll-seconds 5
 	$(BIN)/python tests/bench/orchestration.py --reframe build/reframe/bin/reframe
 
 clean:

@@ -1,14 +1,13 @@
 """Kills launchers at random moments of real Slurm sweeps, and checks that nothing is lost and nothing runs twice.
 
-`make chaos` runs a long campaign; tests/chaos/test_chaos.py a short one. The seed decides what is killed and when.
+Meanwhile the site does to each sweep what sites do: see mischief.py. `make chaos` runs a long campaign;
+tests/chaos/test_chaos.py a short one. The seed decides what is killed and when, and what else happens.
 """
 
 import argparse
 import contextlib
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,16 +21,20 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import pandas
-from slurm.cluster import Cluster
-from sweeps import REPOSITORY, TOY_TRAINER, snakemake_command, write
+from mischief import MISCHIEF, PLACES, Sweep
+from slurm.stage import Launcher, Site, Stage, site
+from sweeps import TOY_TRAINER, write
 
 from nodesweep.launch import journal
 from nodesweep.sweep.study import Study
 
 LATEST_KILL_SECONDS = 6.0
 LONGEST_LAUNCH_SECONDS = 240
+POLICY = {"jobs_at_once": 4, "retries": 3}
 # What differs between any two runs of a sweep: names of submissions, and what the cluster gave them.
 OF_ONE_RUN = ["attempt", "job_id", "log", "allocated_nodes"]
+# What may differ where a job was suspended, or its log or its marker was not to be had when it ended.
+WORDS_OF_ENDS = ("evidence", "outcome_note", "flags")
 
 
 @dataclass
@@ -48,130 +51,140 @@ class Report:
 
 
 class Campaign:
-    """Sweeps on one cluster, one after the other, under fire."""
+    """Sweeps on one site, one after the other, under fire."""
 
-    def __init__(self, cluster: Cluster, folder: Path, seed: int):
-        self._cluster = cluster
+    def __init__(self, place: Site, folder: Path, seed: int):
+        self._site = place
         self._folder = folder
         self._random = random.Random(seed)
-        self._environment = {**os.environ, **cluster.environment, "PYTHONPATH": str(REPOSITORY / "workflow")}
         self.report = Report()
 
     def undisturbed(self) -> pandas.DataFrame:
         """The rows of the sweep when nothing is done to it but its own scripted crash."""
-        folder = self._new_folder("undisturbed")
-        self._launch_to_the_end(folder)
-        return _rows(folder)
+        one = self._new_sweep("undisturbed")
+        self._launch_to_the_end(one)
+        return _rows(one)
 
     def killing(self, kills: int, expected: pandas.DataFrame) -> None:
-        """Run sweeps until so many launchers have been killed."""
+        """Run sweeps until so many launchers have been killed, each sweep in some place of the site."""
         while self.report.kills < kills:
-            folder = self._new_folder(f"sweep{self.report.sweeps}")
-            while self.report.kills < kills and not self._launch_and_kill(folder):
+            place = self._random.choice([*PLACES])
+            self.report.events[f"sweep in {place}"] += 1
+            one = self._new_sweep(f"sweep{self.report.sweeps}", **PLACES[place])
+            while self.report.kills < kills and not self._launch_and_kill(one):
                 pass
-            self._launch_to_the_end(folder)
-            self._check(folder, expected)
+            self._launch_to_the_end(one)
+            self._check(one, expected, WORDS_OF_ENDS)
+            one.stage.close()
 
     def faults(self, expected: pandas.DataFrame) -> None:
         """One sweep while the controller goes away for 30 s, one while nodes fail, one while the disk is full."""
         for fault in (self._controller_away, self._node_fails):
-            folder = self._new_folder(fault.__name__.strip("_"))
-            launcher = self._launch(folder)
-            _wait_for_starts(folder, 2)
+            one = self._new_sweep(fault.__name__.strip("_"))
+            launcher = self._launch(one)
+            _wait_for_starts(one, 2)
             fault()
             self._end(launcher)
-            self._launch_to_the_end(folder)
-            self._check(folder, expected)
-        with _small_disk(self._new_folder("full_disk")) as folder:
-            launcher = self._launch(folder)
-            _wait_for_starts(folder, 2)
-            with _filled(folder / "results"):
+            self._launch_to_the_end(one)
+            self._check(one, expected)
+        one = self._new_sweep("full_disk")
+        with _small_disk(one):
+            launcher = self._launch(one)
+            _wait_for_starts(one, 2)
+            with _filled(one.home / "results"):
                 self.report.events["disk full"] += 1
                 self._end(launcher)
-            self._launch_to_the_end(folder)
-            # Jobs that could not write their output ended as best they could: their rows have other words.
-            self._check(folder, expected, ("evidence", "outcome_note", "flags"))
+            self._launch_to_the_end(one)
+            # Jobs that could not write their output ended as best they could.
+            self._check(one, expected, WORDS_OF_ENDS)
 
-    def _new_folder(self, name: str) -> Path:
+    def _new_sweep(self, name: str, **options: str) -> Sweep:
         folder = self._folder / name
-        folder.mkdir()
-        write(folder / "sweep.yaml", sweep(folder))
-        return folder
+        stage = Stage(self._site, folder, silent_seconds=None, quick=False)
+        (folder / "home").mkdir()
+        stage.own(folder / "home")
+        write(folder / "home" / "sweep.yaml", sweep(folder, options))
+        return Sweep(stage, folder / "home", self._random, self.report.events)
 
-    def _launch(self, folder: Path) -> subprocess.Popen[bytes]:
-        words = ["--nodesweep-poll-seconds", "0.5", "--nodesweep-jobs-at-once", "4", "--nodesweep-retries", "3"]
-        with (folder / "launchers.log").open("ab") as log:
-            return subprocess.Popen(
-                snakemake_command(folder / "sweep.yaml", *words, profile="slurm"),
-                **{"cwd": folder, "env": self._environment, "start_new_session": True, "stdout": log, "stderr": log},
-            )
+    def _launch(self, one: Sweep) -> Launcher:
+        return one.launch(POLICY)
 
-    def _launch_and_kill(self, folder: Path) -> bool:
-        """One launcher, killed at a random moment, alone or with all it has started; True if it was done before."""
-        launcher = self._launch(folder)
+    def _launch_and_kill(self, one: Sweep) -> bool:
+        """One launcher, killed at a random moment, alone or with all it has started; True if it was done before.
+
+        Before half of the kills something else happens to the sweep.
+        """
+        launcher = self._launch(one)
         try:
-            return launcher.wait(self._random.uniform(0, LATEST_KILL_SECONDS)) == 0
+            if launcher.process.wait(self._random.uniform(0, LATEST_KILL_SECONDS)) == 0:
+                return True
         except subprocess.TimeoutExpired:
             if self._random.random() < 0.5:
-                launcher.kill()
+                self._random.choice(MISCHIEF)(one)
+        try:
+            return launcher.process.wait(self._random.uniform(0, 1)) == 0
+        except subprocess.TimeoutExpired:
+            if self._random.random() < 0.5:
+                launcher.process.kill()
             else:
-                os.killpg(launcher.pid, signal.SIGKILL)
-            launcher.wait()
+                launcher.kill()
+            launcher.process.wait()
             self.report.kills += 1
             return False
 
-    def _launch_to_the_end(self, folder: Path) -> None:
+    def _launch_to_the_end(self, one: Sweep) -> None:
         """The same command until it has nothing left to do; each layout that crashes by script fails one of them."""
-        for _ in range(4):
-            if self._end(self._launch(folder)) == 0:
+        for _ in range(one.most_launches):
+            if self._end(self._launch(one)) == 0:
                 return
-        self.report.wrong.append(f"{folder.name} did not come to an end: {_tail(folder / 'launchers.log')}")
+        self.report.wrong.append(f"{one.home} did not come to an end: {_tail(one.home / 'launchers.log')}")
 
-    def _end(self, launcher: subprocess.Popen[bytes]) -> int:
-        return launcher.wait(LONGEST_LAUNCH_SECONDS)
+    def _end(self, launcher: Launcher) -> int:
+        return launcher.process.wait(LONGEST_LAUNCH_SECONDS)
 
     def _controller_away(self) -> None:
-        self._cluster.stop_controller()
+        self._site.a.stop_controller()
         time.sleep(30)
-        self._cluster.start_controller()
+        self._site.a.start_controller()
         self.report.events["controller away for 30 s"] += 1
 
     def _node_fails(self) -> None:
         """Each of four nodes goes down in turn, whatever runs there, and comes back."""
         for name in ("node1", "node2", "node3", "node4"):
-            self._cluster.set_node(name, "down")
+            self._site.a.set_node(name, "down")
             time.sleep(1)
-            self._cluster.set_node(name, "resume")
+            self._site.a.set_node(name, "resume")
             self.report.events["node failure"] += 1
 
-    def _check(self, folder: Path, expected: pandas.DataFrame, but: tuple[str, ...] = ()) -> None:
+    def _check(self, one: Sweep, expected: pandas.DataFrame, but: tuple[str, ...] = ()) -> None:
         """Starts are those the journal has ends for, scripted failures alone come twice, and the rows are the same."""
-        study = Study.load([folder / "sweep.yaml"], results=folder / "results")
+        study = Study.load([one.home / "sweep.yaml"], results=one.home / "results")
         self.report.sweeps += 1
         for slug in study.layouts:
-            starts = len((folder / "starts" / slug).read_text().splitlines())
+            starts = one.starts(slug)
             ends = journal.records_in(journal.read(study.journal(slug)))
             started = [end for end in ends if (study.directory(slug) / f"{end.key}.started").exists()]
             failures = sum(end.outcome in ("crash", "node_failure", "preempted") for end in started[:-1])
             self.report.layouts += 1
             self.report.starts += starts
             self.report.scripted += failures
-            # On a full disk a script may end after its mark and before its trainer: fewer starts, never more.
-            unexplained = starts > len(started) if but else starts != len(started)
+            # A script may end after its mark and before its trainer, on a full disk or with its node: fewer starts
+            # than marks, never more.
+            unexplained = starts > len(started) or starts < len(started) - failures
             if unexplained or len(started) - failures != 1:
-                self.report.wrong.append(f"{folder.name}/{slug}: {starts} starts, ends {[e.outcome for e in ends]}")
-        rows = _rows(folder)
+                self.report.wrong.append(f"{one.home}/{slug}: {starts} starts, ends {[e.outcome for e in ends]}")
+        rows = _rows(one)
         same = [name for name in expected.columns if name not in but]
         if not rows[same].equals(expected[same]):
-            self.report.wrong.append(f"{folder.name}: other rows:\n{rows[same].compare(expected[same])}")
+            self.report.wrong.append(f"{one.home}: other rows:\n{rows[same].compare(expected[same])}")
 
 
-def sweep(folder: Path) -> dict[str, Any]:
-    """Layouts of 1 to 8 nodes; one crashes in its first run, one runs out of memory."""
+def sweep(folder: Path, options: dict[str, str]) -> dict[str, Any]:
+    """Layouts of 1 to 8 nodes; one crashes in its first run, one runs out of memory. `options`: of all its jobs."""
     return {
         "sweep": "chaos",
         "model": {"name": "toy", "layers": 4, "hidden_size": 64, "attention_heads": 4, "vocab_size": 1024},
-        "machine": {"name": "cluster", "scheduler": "slurm", "elapse_limit_seconds": 600},
+        "machine": {"name": "cluster", "scheduler": "slurm", "elapse_limit_seconds": 600, "options": options},
         "workload": {
             "name": "toy",
             "setup": [f"mkdir -p {folder}/starts"],
@@ -187,17 +200,17 @@ def sweep(folder: Path) -> dict[str, Any]:
     }
 
 
-def _rows(folder: Path) -> pandas.DataFrame:
+def _rows(one: Sweep) -> pandas.DataFrame:
     """results.csv without what belongs to one run; the evidence without its line's number."""
-    rows = pandas.read_csv(folder / "results" / "chaos" / "results.csv")
+    rows = pandas.read_csv(one.home / "results" / "chaos" / "results.csv")
     return rows.drop(columns=OF_ONE_RUN)
 
 
-def _wait_for_starts(folder: Path, count: int) -> None:
+def _wait_for_starts(one: Sweep, count: int) -> None:
     limit = time.monotonic() + 60
-    while len(list(folder.glob("starts/*"))) < count:
+    while len(list(one.stage.folder.glob("starts/*"))) < count:
         if time.monotonic() > limit:
-            raise TimeoutError(f"{folder.name}: no {count} starts in a minute: {_tail(folder / 'launchers.log')}")
+            raise TimeoutError(f"{one.home}: no {count} starts in a minute: {_tail(one.home / 'launchers.log')}")
         time.sleep(0.05)
 
 
@@ -206,13 +219,13 @@ def _tail(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _small_disk(folder: Path) -> Iterator[Path]:
-    """A folder whose results lie on a file system of two MiB."""
-    results = folder / "results"
+def _small_disk(one: Sweep) -> Iterator[None]:
+    """The results of a sweep lie on a file system of two MiB."""
+    results = one.home / "results"
     results.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(results)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=1777", "tmpfs", str(results)], check=True)
     try:
-        yield folder
+        yield
     finally:
         subprocess.run(["umount", "--lazy", str(results)], check=True)
 
@@ -230,9 +243,9 @@ def _filled(folder: Path) -> Iterator[None]:
         filler.unlink()
 
 
-def campaign(cluster: Cluster, folder: Path, kills: int, seed: int, faults: bool) -> Report:
+def campaign(place: Site, folder: Path, kills: int, seed: int, faults: bool) -> Report:
     """A whole campaign in a folder of its own."""
-    run = Campaign(cluster, folder, seed)
+    run = Campaign(place, folder, seed)
     expected = run.undisturbed()
     run.killing(kills, expected)
     if faults:
@@ -248,8 +261,9 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"seed {options.seed}, in {folder}", flush=True)
-    with Cluster(accounting=True) as cluster:
-        report = campaign(cluster, folder, options.kills, options.seed, faults=True)
+    folder.chmod(0o755)
+    with site(nodes=8, nodes_of_b=8) as place:
+        report = campaign(place, folder, options.kills, options.seed, faults=True)
     print(
         f"{report.kills} launchers killed over {report.sweeps} sweeps of {report.layouts} layouts in all: "
         f"{report.starts} starts, {report.scripted} of them repeated after scripted failures "

@@ -101,6 +101,17 @@ def test_the_commands_tell_it_and_go_on(study: Study, capsys: pytest.CaptureFixt
     assert main(["--configfile", "sweep.yaml", "rerun", spoilt]) == 1
 
 
+def test_status_goes_on_without_a_calibration(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    """A calibration that is none costs what is foreseen: the layouts stand as they do, and the file is named."""
+    write(Path("sweep.yaml"), toy())
+    path = study.calibration("runs")
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert main(["--configfile", "sweep.yaml", "status"]) == 0
+    said = capsys.readouterr().out
+    assert "1 pending, 1 ok" in said and f"nothing foreseen: {path.relative_to(Path.cwd())} is a pipe" in said
+
+
 def test_a_missing_journal_beside_its_runs_is_told(study: Study) -> None:
     """Logs and marks of a launcher's runs tell of it; those of a script that was run by hand do not."""
     ran, other = study.layouts

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -65,6 +66,17 @@ def test_a_holder_on_another_host_lives(tmp_path: Path) -> None:
         assert first.ask("check") == "check done"
         first.ask("release")
         assert second.ask(f"take {tmp_path}") == "take done"
+
+
+def test_a_copy_of_a_folder(tmp_path: Path) -> None:
+    """Nobody holds it, whoever holds the original; one that was only moved is still held."""
+    original, moved = tmp_path / "original", tmp_path / "moved"
+    with LockingProcess(local_flock=True) as first, LockingProcess(local_flock=True) as second:
+        first.ask(f"take {original}")
+        shutil.copytree(original, tmp_path / "copy")
+        assert second.ask(f"take {tmp_path / 'copy'}") == "take done"
+        original.rename(moved)
+        assert second.ask(f"take {moved}").startswith("refused another launcher works on")
 
 
 @needs_hosts

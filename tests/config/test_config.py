@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from sweeps import REPOSITORY, run_snakemake, toy, write
 
+from nodesweep.cli.main import main
 from nodesweep.common.errors import ConfigError
 from nodesweep.config import log_format, schema
 from nodesweep.config.loader import load_sweep
@@ -334,6 +335,19 @@ def test_exploding_aliases_are_refused(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text("\n".join(lines) + "\n")
     with pytest.raises(ConfigError, match="stands for over"):
         load_sweep([tmp_path / "sweep.yaml"])
+
+
+def test_an_expression_that_gives_nothing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """What can be seen only with the numbers of a layout is told with file, line, key and layout."""
+    monkeypatch.chdir(tmp_path)
+    sweep = toy()
+    sweep["workload"]["command"].append("{{ " + " * ".join(["global_batch"] * 40) + " }}")
+    write(tmp_path / "sweep.yaml", sweep)
+    assert main(["scripts", "--configfile", "sweep.yaml"]) == 1
+    said = capsys.readouterr().err
+    line = 1 + next(n for n, text in enumerate(Path("sweep.yaml").read_text().splitlines()) if "global_batch *" in text)
+    assert f"sweep.yaml:{line}: workload.command[5] cannot render" in said and "gives a number above 1e+30" in said
+    assert "it is needed for n1-dp1-mp1" in said
 
 
 def test_complaint_about_a_named_part_names_its_file_and_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ from paths import REPOSITORY
 from sweeps import TOY_TRAINER, drained, runner_of, starts, study_in
 
 from nodesweep.launch import journal
+from nodesweep.launch.history import decisions_of
 from nodesweep.launch.late_logs import missing_end
 from nodesweep.launch.rereading import reread_record
 from nodesweep.launch.reruns import withdraw_records
+from nodesweep.launch.runner import Finished, Policy, Runner
 from nodesweep.launch.status_reader import StatusReader
 from nodesweep.logs.reader import CLOSING_LINE
+from nodesweep.schedulers.local import Local
 from nodesweep.sweep.study import Study
 
 LATE_LOG = REPOSITORY / "tests" / "programs" / "late_log.sh"
@@ -37,15 +41,18 @@ def show_logs(study: Study) -> None:
     """Let the file system show what was written."""
     for slug in study.layouts:
         folder = study.directory(slug)
-        (folder / "late").rename(folder / f"{journal.state(study.journal(slug)).key}.log")
+        if (folder / "late").exists():
+            (folder / "late").rename(folder / f"{journal.state(study.journal(slug)).key}.log")
 
 
-def step_until_waiting(runner: Any, study: Study, lines: list[str]) -> None:
-    """Step until all logs are waited for."""
-    limit = time.monotonic() + 30
-    while sum("is waited for" in line for line in lines) < len(study.layouts):
-        assert time.monotonic() < limit and runner.step() == []
+def step_until_waiting(runner: Runner, lines: list[str], count: int = 1) -> list[Finished]:
+    """Step until so many logs have been waited for; what ended meanwhile."""
+    done, limit = [], time.monotonic() + 30
+    while sum("is waited for" in line for line in lines) < count:
+        assert time.monotonic() < limit
+        done += runner.step()
         runner.wait(0.1)
+    return done
 
 
 @pytest.mark.parametrize("seen", ["none", "first"])
@@ -55,7 +62,7 @@ def test_a_log_that_comes_in_time_is_waited_for(tmp_path: Path, seen: str) -> No
     (slug,) = study.layouts
     runner = runner_of(study, lines, log_wait_seconds=60)
     runner.add([slug])
-    step_until_waiting(runner, study, lines)
+    assert step_until_waiting(runner, lines) == []
     (status,) = StatusReader(study).layouts(time.time())
     words = {"none": "its log is not there yet", "first": "its log is not there to its end yet"}
     assert (status.word, status.reason) == ("ending", words[seen])
@@ -71,9 +78,24 @@ def test_a_log_that_is_waited_for_takes_no_place(tmp_path: Path) -> None:
     study, lines = hiding(tmp_path, layouts=[{"nodes": [1, 2], "global_batch": 16, "sequence_length": 128}]), []
     runner = runner_of(study, lines, jobs_at_once=1, log_wait_seconds=60)
     runner.add(list(study.layouts))
-    step_until_waiting(runner, study, lines)
+    assert step_until_waiting(runner, lines, 2) == []
     show_logs(study)
     assert {done.record.outcome for done in drained(runner, 2)} == {"ok"}
+
+
+def test_where_the_next_run_depends_on_it_the_place_is_kept(tmp_path: Path) -> None:
+    """Within a budget, the second layout waits until the end of the first is known."""
+    study = hiding(tmp_path, layouts=[{"nodes": [1, 2], "global_batch": 16, "sequence_length": 128}])
+    study = replace(study, sweep=study.sweep.model_copy(update={"budget_node_hours": 100.0}))
+    lines: list[str] = []
+    runner = Runner(study, Local(), Policy(log_wait_seconds=60), lines.append, decisions_of(study))
+    runner.add(list(study.layouts))
+    assert step_until_waiting(runner, lines) == [] and runner.step() == []
+    assert len(starts(tmp_path)) == 1
+    show_logs(study)
+    (first,) = step_until_waiting(runner, lines, 2)
+    show_logs(study)
+    assert {one.record.outcome for one in (first, *drained(runner, 1))} == {"ok"}
 
 
 @pytest.mark.parametrize("by", ["a launcher", "its preparation"])
@@ -118,12 +140,11 @@ def test_what_cannot_come_is_not_waited_for(tmp_path: Path) -> None:
     assert not any("waited for" in line for line in lines)
 
 
-def test_job_scripts_end_logs_with_the_line_that_is_looked_for(tmp_path: Path) -> None:
-    """Word for word, as the last thing that they write."""
+def test_job_scripts_write_the_line_that_is_looked_for(tmp_path: Path) -> None:
+    """Word for word, in one place."""
     study = study_in(tmp_path)
     for slug in study.layouts:
-        *_, closing, last = study.script(slug).read_text().splitlines()
-        assert closing.startswith(f'echo "{CLOSING_LINE.decode()}$') and last == 'exit "$exit_code"'
+        assert study.script(slug).read_text().count(f'echo "{CLOSING_LINE.decode()}$') == 1
 
 
 def test_what_is_missing_of_a_log(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from paths import REPOSITORY
+from shared_folder import folder_of, launched_by, quickly, wait_for
 from slurm.accounts import Account, made
 from sweeps import held, snakemake_command, starts, toy, write
 
@@ -29,37 +27,8 @@ def alice_and_bob() -> Iterator[tuple[Account, Account]]:
 @pytest.fixture
 def shared(alice_and_bob: tuple[Account, Account]) -> Iterator[Path]:
     """A folder of their group, as a project's folder is: what is made in it is the group's."""
-    folder = Path(tempfile.mkdtemp(prefix="shared-", dir="/tmp"))
-    os.chown(folder, -1, alice_and_bob[0].ids[1])
-    folder.chmod(0o2775)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def launched_by(
-    account: Account, folder: Path, config: Path, *words: str, umask: str = "002"
-) -> "subprocess.Popen[str]":
-    """A launcher of an account, in a session as a login makes it."""
-    home = folder / f"home-{account.name}"
-    home.mkdir(exist_ok=True)
-    os.chown(home, *account.ids)
-    names = {"HOME": str(home), "USER": account.name, "LOGNAME": account.name}
-    return subprocess.Popen(
-        account.command(["bash", "-c", 'umask "$0"; exec "$@"', umask, *snakemake_command(config, *words)]),
-        cwd=folder,
-        env={**os.environ, **names, "PYTHONPATH": str(REPOSITORY / "workflow")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Wait until something holds."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "did not come about"
-        time.sleep(0.05)
+    with folder_of(alice_and_bob[0]) as folder:
+        yield folder
 
 
 def test_one_goes_on_where_the_other_was_killed(alice_and_bob: tuple[Account, Account], shared: Path) -> None:
@@ -68,17 +37,17 @@ def test_one_goes_on_where_the_other_was_killed(alice_and_bob: tuple[Account, Ac
     first, second = held(shared), shared / "hold2"
     second.touch()
     config = write(shared / "sweep.yaml", toy(hold=f"{shared}/hold{{{{ '' if nodes == 1 else 2 }}}}"))
-    launcher = launched_by(alice, shared, config)
+    launcher = launched_by(alice, shared, quickly(config))
     wait_for(lambda: len(starts(shared)) == 1)
     launcher.kill()
     launcher.communicate()
-    launcher = launched_by(bob, shared, config)
+    launcher = launched_by(bob, shared, quickly(config))
     wait_for(lambda: any("adopted" in path.read_text() for path in shared.glob("results/toy/layouts/*/journal.jsonl")))
     first.unlink()
     wait_for(lambda: len(starts(shared)) == 2)
     launcher.kill()
     launcher.communicate()
-    launcher = launched_by(alice, shared, config)
+    launcher = launched_by(alice, shared, snakemake_command(config))
     second.unlink()
     shown, _ = launcher.communicate(timeout=120)
     assert launcher.returncode == 0, shown
@@ -92,16 +61,15 @@ def test_what_the_group_may_not_write(alice_and_bob: tuple[Account, Account], sh
     """After Alice worked with umask 022, Bob is told in one message whose files stand in his way, and changes none."""
     alice, bob = alice_and_bob
     config = write(shared / "sweep.yaml", toy())
-    assert launched_by(alice, shared, config, "plan", umask="022").wait(120) == 0
+    assert launched_by(alice, shared, quickly(config), umask="022").wait(120) == 0
     before = {path: path.stat().st_mtime_ns for path in shared.glob("results/**/*")}
-    launcher = launched_by(bob, shared, config)
+    launcher = launched_by(bob, shared, snakemake_command(config))
     shown, _ = launcher.communicate(timeout=120)
     assert launcher.returncode == 1 and "Traceback" not in shown
     assert f"toy/.lock belongs to {alice.name}: to share a folder, {alice.name} runs `chmod -R g+w` on" in shown
     assert {path: path.stat().st_mtime_ns for path in shared.glob("results/**/*")} == before
-    for folder in ("results", ".snakemake"):
-        subprocess.run(["chmod", "-R", "g+w", str(shared / folder)], check=True)
-    launcher = launched_by(bob, shared, config, "--until", "run")
+    subprocess.run(["chmod", "-R", "g+w", str(shared / "results")], check=True)
+    launcher = launched_by(bob, shared, quickly(config))
     shown, _ = launcher.communicate(timeout=120)
     assert launcher.returncode == 0, shown
     assert list(starts(shared).values()) == [1, 1]

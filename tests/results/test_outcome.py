@@ -4,6 +4,7 @@ import pytest
 
 from nodesweep.common.outcomes import OUTCOME_OF_CAUSE
 from nodesweep.logs.reader import read_log
+from nodesweep.logs.reading import LogReading
 from nodesweep.logs.trainers import FORMATS
 from nodesweep.results.outcome import Verdict, decide, decide_from_log
 from nodesweep.schedulers.base import End
@@ -23,6 +24,8 @@ def record(number: int, extra: str = "") -> str:
     return f" iteration {number:8d}/       3 | elapsed time per iteration (ms): 1000.0 |{extra}"
 
 
+BATCH = "batch 3 took 0.11 s"
+CLOSING = "nodesweep: the launch ended with exit code 0"
 NAN = record(2, " number of nan iterations:   1 |")
 DONE = (STARTED, record(1), record(2), record(3))
 
@@ -69,11 +72,12 @@ CASES = {
     "bare kill": (End(137), (STARTED, record(1)), "crash", "after iteration 1"),
     "bare exit": (End(3), (), "crash", "while building"),
     "too few iterations": (End(0), (STARTED, record(1)), "crash", "after iteration 1"),
-    "ended well, not understood": (End(0), ("batch 3 took 0.11 s",), "unread", ""),
-    "ended well, no log": (End(0), (), "unread", ""),
-    "ended well, only its start is logged": (End(0), (STARTED,), "unread", ""),
-    "ended well, and the log shows a failure": (End(0), ("batch 3 took 0.11 s", KEY_ERROR), "crash", "while building"),
-    "cancelled with exit code 0": (End(0, "cancelled"), ("batch 3 took 0.11 s",), "cancelled", "while building"),
+    "ended well, not understood": (End(0), (BATCH, CLOSING), "unread", ""),
+    "ended well, only its start is logged": (End(0), (STARTED, CLOSING), "unread", ""),
+    "ended well, and the log shows a failure": (End(0), (BATCH, KEY_ERROR, CLOSING), "crash", "while building"),
+    "cancelled with exit code 0": (End(0, "cancelled"), (BATCH, CLOSING), "cancelled", "while building"),
+    "the script ended before any launch did": (End(0), (BATCH,), "crash", "while building"),
+    "ended badly, not understood": (End(1), (BATCH, CLOSING), "crash", "while building"),
     "nothing known": (End(None), (), "lost", "while building"),
     "lost": (End(None, "lost"), (STARTED, PEER), "lost", "in iteration 1"),
     "lost by the scheduler, told by the log": (End(None, "lost"), (CPU_OOM,), "oom", "while building"),
@@ -82,11 +86,10 @@ CASES = {
 
 def test_what_was_not_understood_says_what_to_do(verdict):
     """The trainer's last words are the evidence, not nodesweep's own line; the note names the key and the document."""
-    closing = "nodesweep: the launch ended with exit code 0"
-    found = verdict(End(0), "batch 2 took 0.11 s", "batch 3 took 0.11 s", closing)
+    found = verdict(End(0), "batch 2 took 0.11 s", BATCH, CLOSING)
     assert (found.evidence, found.cause) == ("line 2: batch 3 took 0.11 s", "log_unread")
     assert "workload.log_format (docs/logs.md)" in found.note
-    near = verdict(End(0), " iteration 1 of 3 | elapsed time per iteration", closing)
+    near = verdict(End(0), " iteration 1 of 3 | elapsed time per iteration", CLOSING)
     assert "(line 1 holds 'elapsed time per iteration' and does not fit)" in near.note
 
 
@@ -100,6 +103,7 @@ def test_a_torn_log_is_no_evidence_of_less_work(tmp_path):
     assert (torn.outcome, torn.where, torn.cause) == ("unread", "after iteration 2", "log_torn")
     assert "its log ends before the job did" in torn.note
     assert decide(End(1), reading, 3, is_torn=True).outcome == "crash"
+    assert decide(End(0), LogReading(), 3, is_torn=True).note.startswith("there is no log of it that can be read")
 
 
 @pytest.mark.parametrize(("end", "lines", "outcome", "where"), CASES.values(), ids=CASES)

@@ -6,8 +6,10 @@ import pytest
 from written_logs import STARTED, layouts_of, record_line, sweep_of
 
 from nodesweep.logs.reader import read_log
+from nodesweep.logs.reading import Iteration
 from nodesweep.results.measure import measure
 from nodesweep.results.measurement import Measurement, MeasurementSettings
+from nodesweep.results.suspension import paused_record
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import Usage
 
@@ -58,6 +60,15 @@ def test_where_no_single_iteration_shows_it_nothing_is_cut(
     assert any(words in flag for flag in found.flags)
     assert not found.statistics or found.statistics.paused_iteration is None
     assert len(found.used) == len(seconds)
+
+
+def test_the_pause_in_a_record_of_many_iterations() -> None:
+    """A record every ten iterations, with their mean: 1.4 s more in one of them are 14 s."""
+    records = [
+        Iteration(number * 10, number, seconds=seconds) for number, seconds in enumerate((1.0, 1.0, 2.4, 1.0), 1)
+    ]
+    assert paused_record(records, 10, 14.0) is records[2]
+    assert paused_record(records, 1, 14.0) is None and paused_record(records, 10, None) is None
 
 
 def test_a_run_that_was_not_suspended_has_no_flag(tmp_path: Path) -> None:

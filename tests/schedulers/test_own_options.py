@@ -30,9 +30,6 @@ REFUSED = {
         "ntasks": "`ranks_per_node` of the machine",
         "n": "`ranks_per_node` of the machine",
         "ntasks-per-node": "`ranks_per_node` of the machine",
-        "time": "`elapse_limit_seconds`",
-        "t": "`elapse_limit_seconds`",
-        "time-min": "`elapse_limit_seconds`",
         "export": "`environment`",
         "export-file": "`environment`",
         "chdir": "put a `cd` into `setup`",
@@ -56,7 +53,6 @@ REFUSED = {
         "J": "one job that starts once",
         "S": "for bash",
         "v": "`environment` of the machine",
-        "walltime": "`elapse_limit_seconds`",
         "nodes": "`nodes` of the layouts",
         "mpiprocs": "`ranks_per_node`",
         "z": "reads qsub's answer",
@@ -72,8 +68,6 @@ REFUSED = {
         "step": "the normal kind",
         "sparam": "the normal kind",
         "node": "`node_shapes`",
-        "elapse": "`elapse_limit_seconds`",
-        "freq": "`frequency_ghz` of the layouts",
         "z": "pjsub's answer",
     },
 }
@@ -144,6 +138,24 @@ def test_what_is_nodesweeps_own_is_refused(scheduler: str, name: str, says: str)
     assert f"options.{name}: " in str(raised.value) and says in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "name", "key", "value"),
+    [
+        ("slurm", "time", "elapse_limit_seconds", 60),
+        ("slurm", "t", "elapse_limit_seconds", 60),
+        ("slurm", "time-min", "queues", QUEUES),
+        ("pbs", "walltime", "elapse_limit_seconds", 60),
+        ("pjm", "elapse", "elapse_limit_seconds", 60),
+        ("pjm", "freq", "frequencies_ghz", [2.0]),
+    ],
+)
+def test_what_a_key_of_the_machine_says_is_said_once(scheduler: str, name: str, key: str, value: Any) -> None:
+    """A time limit or a clock is an option as long as no key of the machine says it, and refused beside that key."""
+    assert machine(scheduler, options={name: "x"}).options == {name: ("x",)}
+    with pytest.raises(ValueError, match=f"options.{name}: the machine says it by `{key}`"):
+        machine(scheduler, options={name: "x"}, **{key: value})
+
+
 @pytest.mark.parametrize("scheduler", TAKEN)
 def test_all_other_options_are_taken(scheduler: str) -> None:
     """What a site or a user has to say of a job stays theirs."""
@@ -155,32 +167,33 @@ def test_all_other_options_are_taken(scheduler: str) -> None:
 def test_a_queue_is_named_once(option: str) -> None:
     """Where the machine has queues, an option that names one would send every job there under another's name."""
     scheduler, name = option.split()
-    with pytest.raises(ValueError, match=f"options.{name}: `queues` of the machine say it"):
+    with pytest.raises(ValueError, match=f"options.{name}: the machine says it by `queues`"):
         machine(scheduler, options={name: "gpu"}, queues=QUEUES)
 
 
 @pytest.mark.parametrize(
     ("scheduler", "name", "value", "says"),
     [
-        ("pbs", "l", "walltime=1:00:00", "walltime: `elapse_limit_seconds`"),
-        ("pbs", "l", "mem=4gb, walltime=1:00:00", "walltime: `elapse_limit_seconds`"),
+        ("pbs", "l", "walltime=1:00:00", "walltime: the machine says it by `elapse_limit_seconds`"),
+        ("pbs", "l", "mem=4gb, walltime=1:00:00", "walltime: the machine says it by `elapse_limit_seconds`"),
         ("pbs", "W", "umask=027,block=true", "block: nodesweep reads"),
         ("pjm", "L", "node=4,elapse=1:00:00", "node: `nodes` of the layouts"),
-        ("pjm", "rsc-list", "elapse=1:00:00", "elapse: `elapse_limit_seconds`"),
+        ("pjm", "rsc-list", "elapse=1:00:00", "elapse: the machine says it by `elapse_limit_seconds`"),
         ("pjm", "mpi", ["rank-map-bychip", "proc=4"], "proc: `nodes` of the layouts"),
     ],
 )
 def test_options_inside_an_option_count(scheduler: str, name: str, value: Any, says: str) -> None:
     """`-l walltime=...` says a time limit as much as `walltime` does."""
     with pytest.raises(ValueError) as raised:
-        machine(scheduler, options={name: value})
+        machine(scheduler, options={name: value}, elapse_limit_seconds=60)
     assert f"options.{name}: {says}" in str(raised.value)
 
 
 def test_what_a_hole_hides_is_found_when_the_script_is_rendered(tmp_path: Path) -> None:
     """The name of an option inside a value may come of a template."""
-    with pytest.raises(ConfigError, match=r"machine\.options\.l: walltime: `elapse_limit_seconds`"):
-        study_in(tmp_path, machine={"name": "c", "scheduler": "pbs", "options": {"l": "{{ 'wall' }}time=1:00:00"}})
+    with pytest.raises(ConfigError, match=r"machine\.options\.l: walltime: the machine says it"):
+        options = {"l": "{{ 'wall' }}time=1:00:00"}
+        study_in(tmp_path, machine={"name": "c", "scheduler": "pbs", "elapse_limit_seconds": 60, "options": options})
 
 
 def test_the_complaint_stands_at_its_line(tmp_path: Path) -> None:

@@ -70,13 +70,13 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(nodes: int = 4) -> Iterator[Site]:
-    """Clusters of `nodes` and of two nodes, with their accounts."""
+def site(nodes: int = 4, nodes_of_b: int = 2) -> Iterator[Site]:
+    """Both clusters with their accounts."""
     with contextlib.ExitStack() as stack:
         first, second = stack.enter_context(accounts.made("a", "b"))
         shared = {"users": [first.name, second.name], "settings": SETTINGS, "accounting": True}
         a = stack.enter_context(Cluster(name="a", nodes=nodes, **shared))
-        b = stack.enter_context(Cluster(name="b", nodes=2, beside=a, **shared))
+        b = stack.enter_context(Cluster(name="b", nodes=nodes_of_b, beside=a, **shared))
         for cluster in (a, b):
             epilog = cluster.folder / "epilog"
             epilog.write_text(EPILOG.format(folder=cluster.folder))
@@ -276,8 +276,8 @@ class Stage:
                 self.a.run("scontrol", "update", f"jobid={job}", "partition=debug")
 
     def silence(self) -> None:
-        """Let twice the launcher's patience go by, and some looks."""
-        time.sleep(2 * (900 if self.silent_seconds is None else self.silent_seconds) + 1)
+        """Let more than the launcher's patience go by."""
+        time.sleep(1.02 * (900 if self.silent_seconds is None else self.silent_seconds) + 1.5)
 
     def tells(self, launcher: Launcher, pattern: str, seconds: float = 60) -> None:
         """Wait until a launcher says something that fits, and keep that for the table."""
@@ -342,12 +342,16 @@ class Stage:
         last = [events[-1] for events in self.journals(config).values()]
         return [event["record"]["outcome"] if event["event"] == "ended" else event["event"] for event in last]
 
-    def close(self) -> None:
-        """End what is left of the launchers and of their jobs."""
+    def kill_launchers(self) -> None:
+        """Kill all launchers that are left."""
         for launcher in self._launchers:
             with contextlib.suppress(ProcessLookupError):
                 launcher.kill(signal.SIGCONT)
                 launcher.kill()
+
+    def close(self) -> None:
+        """End what is left of the launchers and of their jobs."""
+        self.kill_launchers()
         for path in self.folder.glob("*/hold"):
             path.unlink()
         for cluster in (self.a, self.b):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodesweep.common.errors import JournalError, NodesweepError
-from nodesweep.common.files import json_value, open_file, read_regular, write_atomic
+from nodesweep.common.files import json_value, read_regular, regular_head, write_atomic
 from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.launch import journal
 from nodesweep.launch.journal_events import JournalEvent
@@ -261,8 +261,7 @@ def _files(study: Study, slug: str, row: TidyRow, events: Sequence[JournalEvent]
 def _head(path: Path, most: int) -> str:
     """The beginning of a text file; empty where there is none that can be read."""
     try:
-        with os.fdopen(open_file(path), "rb") as file:
-            return file.read(most).decode(errors="replace")
+        return regular_head(path, most).decode(errors="replace")
     except OSError:
         return ""
 

@@ -123,7 +123,7 @@ class StatusPage:
             at_once=reader.at_once,
             others=reader.others,
         )
-        lines = head(total, time.strftime("%H:%M:%S", time.localtime(now)), width)
+        lines = head(total, time.strftime("%H:%M:%S", time.localtime(now)), width, reader.problem)
         room = MOST_ROWS if height is None else max(height - len(lines) - 1, 2)  # below a heading
         shown, others = self._chosen(layouts, progress, len(layouts) if self._everything and not height else room)
         rows = [self._row(one, progress.get(one.slug) or reader.progress(one, now)) for one in shown]

@@ -9,6 +9,17 @@ class ConfigError(NodesweepError):
     """A sweep, model, machine or workload file that cannot be used."""
 
 
+class ExpressionError(ConfigError):
+    """An expression of a config that gives nothing for some layout.
+
+    Attributes: `source`, its text as it stands in the file.
+    """
+
+    def __init__(self, source: str, message: str):
+        super().__init__(message)
+        self.source = source
+
+
 class LayoutError(NodesweepError):
     """A layout that breaks one of its laws.
 

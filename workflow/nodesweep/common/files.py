@@ -187,6 +187,12 @@ def open_file(path: Path) -> int:
     return descriptor
 
 
+def regular_head(path: Path, most_bytes: int) -> bytes:
+    """The first bytes of a regular file of whatever size; raises OSError."""
+    with os.fdopen(open_file(path), "rb") as file:
+        return file.read(most_bytes)
+
+
 def read_regular(path: Path, most_bytes: int) -> bytes:
     """The content of a regular file of at most so many bytes.
 

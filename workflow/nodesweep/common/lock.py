@@ -74,7 +74,7 @@ class SweepLock:
             self._lock = open_regular(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
             try:
                 self._lock_file()
-                self._who = this_process(jobs_at_once)
+                self._who = this_process(folder, os.fstat(self._lock).st_ino, jobs_at_once)
                 self._number = self._claimed_number()
                 self._claim = open_regular(_path(folder, self._number), os.O_WRONLY | os.O_NOFOLLOW)
             except BaseException:
@@ -161,6 +161,8 @@ class SweepLock:
         path = _path(self._folder, number)
         first = _look(path)
         if first is None or first.is_free(number):
+            return
+        if first.holder and not first.holder.is_of_folder_of(self._who):  # this folder is a copy of what it holds
             return
         gone = first.holder.is_gone if first.holder else None
         if gone is False:

@@ -1,5 +1,6 @@
 """Who holds a sweep, as its lock files say: written as a line of JSON, read as text that anybody may have written."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -7,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from .files import json_value
 from .launch_site import this_site
@@ -22,6 +24,7 @@ class LockHolder:
 
     `process`: see `process_identity`. `since`: in local time, for people. `nonce`: one of a kind. `beat`: how often it
     was renewed. `released`: whether its holder has let go. `jobs_at_once`: how many jobs it has queued or running.
+    `folder`, `inode`: a digest of the sweep's path, and the number of its `.lock`, which a copy of the folder has not.
     """
 
     pid: int
@@ -35,10 +38,16 @@ class LockHolder:
     beat: int = 0
     released: bool = False
     jobs_at_once: int | None = None
+    folder: str = ""
+    inode: int = 0
 
     def __str__(self) -> str:
         user = f", of {self.user}" if self.user else ""
         return f"process {self.pid} on {self.host}{user}, since {self.since}"
+
+    def is_of_folder_of(self, other: "LockHolder") -> bool:
+        """Whether both hold one folder, and not one of them a copy of it; True where that is not said."""
+        return not self.folder or self.folder == other.folder or self.inode == other.inode
 
     @property
     def is_gone(self) -> bool | None:
@@ -81,6 +90,8 @@ def holder_in(text: str) -> LockHolder | None:
         beat=_whole(said, "beat") or 0,
         released=said.get("released") is True,
         jobs_at_once=_whole(said, "jobs_at_once"),
+        folder=_text(said, "folder"),
+        inode=_whole(said, "inode") or 0,
     )
 
 
@@ -94,8 +105,8 @@ def _whole(said: Mapping[str, object], name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def this_process(jobs_at_once: int | None) -> LockHolder:
-    """This process as the holder of a lock it takes now."""
+def this_process(path: Path, inode: int, jobs_at_once: int | None) -> LockHolder:
+    """This process as the holder it is from now on, of the sweep with this folder and this lock file."""
     site, pid = this_site(), os.getpid()
     return LockHolder(
         pid,
@@ -107,6 +118,8 @@ def this_process(jobs_at_once: int | None) -> LockHolder:
         process=process_identity(pid),
         nonce=secrets.token_hex(8),
         jobs_at_once=jobs_at_once,
+        folder=hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16],
+        inode=inode,
     )
 
 

@@ -12,7 +12,7 @@ from jinja2.filters import do_round
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from nodesweep.common.errors import ConfigError
+from nodesweep.common.errors import ConfigError, ExpressionError
 from nodesweep.common.text import plain
 
 from .layout_fields import LAYOUT_FIELDS
@@ -159,7 +159,7 @@ def compile_condition(source: str, names: tuple[str, ...] = LAYOUT_NAMES) -> Cal
         try:
             return bool(evaluate(**fields))
         except _FAILURES as error:
-            raise ConfigError(f"cannot evaluate {source!r}: {_one_line(error)}") from None
+            raise ExpressionError(source, f"cannot evaluate {source!r}: {_one_line(error)}") from None
 
     return condition
 
@@ -181,9 +181,11 @@ def compile_template(source: str) -> Callable[[Mapping[str, Any]], str]:
         try:
             text = template.render(**context)
         except _FAILURES as error:
-            raise ConfigError(f"cannot render {source!r}: {_one_line(error)}") from None
+            raise ExpressionError(source, f"cannot render {source!r}: {_one_line(error)}") from None
         if len(text) > _LONGEST_RESULT:
-            raise ConfigError(f"cannot render {source!r}: it gives {len(text)} characters; at most {_LONGEST_RESULT}")
+            raise ExpressionError(
+                source, f"cannot render {source!r}: it gives {len(text)} characters; at most {_LONGEST_RESULT}"
+            )
         return text
 
     return render

@@ -145,7 +145,7 @@ class Machine(StrictModel):
             here = " or ".join(name for name in scheduler_names() if name not in batch)
             raise ValueError(f"shared_cores 'host' is for scheduler {here}; with {self.scheduler} give their number")
         for name, values in self.options.items():
-            if (refusal := option_refusal(self.scheduler, name, values, bool(self.queues))) is not None:
+            if (refusal := option_refusal(self.scheduler, name, values, self.keys_given)) is not None:
                 raise ValueError(f"options.{name}: {refusal}")
         for name, keys in keys_of_schedulers().items():
             if name != self.scheduler and any(getattr(self, key) for key in keys):
@@ -153,6 +153,11 @@ class Machine(StrictModel):
                 raise ValueError(
                     f"{' and '.join(keys)} {verb} for scheduler {name}; leave {'it' if verb == 'is' else 'them'} out"
                 )
+
+    @property
+    def keys_given(self) -> frozenset[str]:
+        """The keys that say something, each of which may be said in `options` too."""
+        return frozenset(name for name in type(self).model_fields if getattr(self, name))
 
     @property
     def cores_shared_by_ranks(self) -> int | None:

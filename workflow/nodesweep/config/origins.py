@@ -62,3 +62,22 @@ def origins(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -
     whole = Source(sources[-1].path, merge(merged(sources).values, changes))
     named = {kind: resolved(kind, whole) for kind in KINDS if isinstance(whole.values.get(kind), str)}
     return Origins(sources, Source(Path(), changes), named)
+
+
+def place_of(paths: Iterable[Path], text: str) -> str:
+    """`file:line: key` of the first value in these files that is this text; empty where none is."""
+    for path in paths:
+        source = read_yaml(path)
+        if (key := _key_of(source.values, text)) is not None:
+            return source.where(key)
+    return ""
+
+
+def _key_of(values: Any, text: str) -> Key | None:
+    parts = values.items() if isinstance(values, Mapping) else enumerate(values) if isinstance(values, list) else ()
+    for name, value in parts:
+        if value == text:
+            return (name,)
+        if (below := _key_of(value, text)) is not None:
+            return (name, *below)
+    return None

@@ -4,6 +4,7 @@ A config may name what stands in a registry further up. config imports nothing f
 module's name, when a file is read or a schema is written.
 """
 
+from collections.abc import Collection
 from importlib import import_module
 
 
@@ -27,10 +28,10 @@ def keys_of_schedulers() -> dict[str, tuple[str, ...]]:
     return {name: tuple(row.machine_keys) for name, row in import_module("nodesweep.schedulers").SCHEDULERS.items()}
 
 
-def option_refusal(scheduler: str, name: str, values: tuple[str, ...], has_queues: bool) -> str | None:
-    """Why a machine of this scheduler may not have an option with these values; None where it may."""
+def option_refusal(scheduler: str, name: str, values: tuple[str, ...], given: Collection[str]) -> str | None:
+    """Why a machine of this scheduler that gives these keys may not have an option with these values, if it may not."""
     own = import_module("nodesweep.schedulers").SCHEDULERS[scheduler].own_options
-    refusal: str | None = own.refusal(name, values, has_queues)
+    refusal: str | None = own.refusal(name, values, given)
     return refusal
 
 

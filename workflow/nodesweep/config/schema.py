@@ -40,6 +40,7 @@ know the same fields and {_WORD};
 `model` and `machine` have the keys below. A word reaches the program as it is, whatever it holds; only `${{NAME}}` is
 filled in by the job's shell. A word that renders to nothing is left out. `setup` lines alone are shell code.
 Values of `options` and `expected_seconds` have the same holes, but the shell fills in nothing there.
+Templates are expressions and `{{% if %}}`: nothing is named, repeated or called; whole numbers have at most 30 digits.
 
 Text may not hold quotes, `;`, `$`, backticks, backslashes, braces or `..` as a path: it reaches scripts and tables.
 """

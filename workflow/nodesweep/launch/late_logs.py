@@ -45,8 +45,8 @@ class LateLogs:
     def _is_late(self, over: JobEnded) -> bool:
         if self._seconds <= 0 or not closes_log(over.job.directory, over.job.key, over.end.exit_code, over.end.cause):
             return False
-        self._scheduler.collect(over.job)
-        return bool(missing_end(over.job.directory / f"{over.job.key}.log"))
+        script_output = self._scheduler.outputs(over.job)[0]  # what a log is collected from is as late as it
+        return bool(missing_end(script_output))
 
 
 def missing_end(log: Path) -> str:

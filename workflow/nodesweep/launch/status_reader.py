@@ -5,11 +5,12 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nodesweep.common.errors import JournalError
+from nodesweep.common.errors import JournalError, NodesweepError
 from nodesweep.common.lock import read_holder
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.tail import GrowingLog
+from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.forecast import Forecast
 from nodesweep.results.measurement_file import last_measurement
@@ -44,7 +45,7 @@ class _JournalSeen:
 
 
 class StatusReader:
-    """What the files of one sweep say, look by look."""
+    """What the files of one sweep say, look by look; `problem`: why nothing is foreseen by its runs."""
 
     def __init__(self, study: Study):
         self._study = study
@@ -55,6 +56,7 @@ class StatusReader:
         self._schedulers: dict[str, Scheduler] = {}
         self._calibrated: list[FileStamp] = []
         self._forecasts = Forecasts(study.layouts, {})
+        self.problem = ""
 
     def layouts(self, now: float) -> list[LayoutStatus]:
         """Where all layouts stand at a time of this machine's clock. Raises OSError."""
@@ -103,11 +105,16 @@ class StatusReader:
         return self._forecasts.of(slug)
 
     def expected(self) -> dict[str, ExpectedRun | None]:
-        """What whole runs are foreseen to take, by slug. Raises NodesweepError for a calibration of another version."""
+        """What whole runs are foreseen to take, by slug; without calibrations where `problem` says what is wrong."""
         stamps = [_stamp(str(path)) for path in self._study.calibrations]
         if stamps != self._calibrated:
             self._calibrated = stamps
-            self._forecasts = Forecasts(self._study.layouts, read_calibrations(self._study))
+            found, self.problem = dict[str, Calibration](), ""
+            try:
+                found = read_calibrations(self._study)
+            except NodesweepError as error:
+                self.problem = str(error)
+            self._forecasts = Forecasts(self._study.layouts, found)
         return {slug: self._forecasts.expected_run(slug) for slug in self._study.layouts}
 
     @property

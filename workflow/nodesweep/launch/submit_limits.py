@@ -3,7 +3,9 @@
 import re
 from collections import Counter, defaultdict
 
+from nodesweep.common.files import regular_head
 from nodesweep.schedulers import SCHEDULERS
+from nodesweep.schedulers.base import SCRIPT_BYTES
 from nodesweep.sweep.study import Study
 
 from .backoff import Backoff
@@ -69,6 +71,7 @@ class SubmitLimits:
         """The directives of a layout's script that choose whose limits hold for it."""
         pattern = SCHEDULERS[self._study.sweep.machine.scheduler].limited_by
         try:
-            return "".join(re.findall(pattern, self._study.script(slug).read_text(errors="replace"))) if pattern else ""
+            script = regular_head(self._study.script(slug), SCRIPT_BYTES).decode(errors="replace") if pattern else ""
         except OSError:
             return ""  # submitting it will tell
+        return "".join(re.findall(pattern, script))

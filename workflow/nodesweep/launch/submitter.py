@@ -11,7 +11,7 @@ from nodesweep.common.errors import DamagedFileError, SchedulerAway, SchedulerEr
 from nodesweep.common.files import read_regular
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers import SCHEDULERS
-from nodesweep.schedulers.base import Job, Scheduler
+from nodesweep.schedulers.base import SCRIPT_BYTES, Job, Scheduler
 from nodesweep.schedulers.job_script import key_of
 from nodesweep.sweep.study import Study
 
@@ -24,9 +24,6 @@ from .submission import Submission, taken_over
 from .submit_limits import SubmitLimits
 
 NONCE_LETTERS = 4
-
-_MOST_BYTES = 16 * 2**20
-"""Of a job script."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Submitter:
         """
         self._check_lock()
         script, path = self._study.script(slug), self._study.journal(slug)
-        text = read_regular(script, _MOST_BYTES)
+        text = read_regular(script, SCRIPT_BYTES)
         self._tell_unheeded(text.decode(errors="replace"))
         attempt = free_attempt(path.parent, state.attempt + 1)
         if attempt > state.attempt + 1:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from nodesweep.common.files import open_file
 from nodesweep.common.text import plain, without_escapes
 from nodesweep.logs.packed import unpacked
 from nodesweep.logs.patterns.lines import IterationPattern, MemoryReport
@@ -57,7 +58,7 @@ def read_open_log(log: OpenLog, form: Format | None = None) -> LogReading:
 
 def is_closed(path: Path) -> bool:
     """Whether a log, which may still grow, ends with what a job script writes after its launch. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = open_file(path)
     try:
         return CLOSING_LINE in last_part(descriptor, os.fstat(descriptor).st_size)
     finally:

@@ -155,8 +155,8 @@ def _style(row: StatusRow) -> str:
     return "bold red" if row.troubled else STYLES.get(row.status.word, OTHER_WORDS)
 
 
-def head(sweep: SweepStatus, when: str, width: int) -> list[Text]:
-    """What the sweep adds up to, in a few lines no wider than `width` cells."""
+def head(sweep: SweepStatus, when: str, width: int, problem: str = "") -> list[Text]:
+    """What the sweep adds up to, in a few lines no wider than `width` cells; `problem`: why nothing is foreseen."""
     counts = ", ".join(f"{count} {word.replace('_', ' ')}" for word, count in sweep.counts.items())
     left = sweep.total - sweep.done
     if not left:
@@ -181,6 +181,8 @@ def head(sweep: SweepStatus, when: str, width: int) -> list[Text]:
     if sweep.troubled:
         verb = "needs" if sweep.troubled == 1 else "need"
         lines.append(Text(f"{sweep.troubled} {verb} a look: see the remarks", "bold red"))
+    if problem:
+        lines.append(Text(f"nothing foreseen: {plain(problem, 1000)}", "bold red"))
     if sweep.others:
         machine = '--config \'{"machine": "..."}\''
         lines.append(

@@ -236,11 +236,14 @@ def _log_stops(case: _Case) -> Verdict | None:
 
 
 def _unread(case: _Case) -> Verdict | None:
-    """The job ended well, and nothing that can be read of its log says what it did, or that it did not do it."""
-    if case.exit_code != 0 or case.cause is not None or (case.reading.iterations and not case.is_torn):
+    """The launch ended well, and nothing that can be read of its log says what it did, or that it did not do it.
+
+    The script of a launch that ended writes a last line into the log: without it the log is torn, or there was none.
+    """
+    done = bool(case.reading.iterations)
+    if case.exit_code != 0 or case.cause is not None or not (case.is_torn or (case.reading.is_closed and not done)):
         return None
-    cause = "log_torn" if case.is_torn or not case.reading.lines else "log_unread"
-    where = case.progress if case.reading.iterations else ""
+    cause, where = "log_torn" if case.is_torn else "log_unread", case.progress if done else ""
     return _verdict(cause, where, case.last_words or case.scheduler_evidence, _NOTES[cause](case.reading))
 
 

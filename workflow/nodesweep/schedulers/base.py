@@ -17,6 +17,8 @@ from .own_options import OwnOptions
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 KEY_VARIABLE = "NODESWEEP_KEY"
 """Environment variable that holds the key of a job, in the job and, where it is carried over, where it is submitted."""
+SCRIPT_BYTES = 16 * 2**20
+"""Of a job script that is read."""
 Directive = tuple[str, str | None]
 """An option of a machine, its holes filled: name and value, None for a bare flag."""
 JobState = Literal["queued", "held", "running", "suspended", "ended"]

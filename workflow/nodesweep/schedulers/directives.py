@@ -39,7 +39,7 @@ def options(machine: Machine, context: Mapping[str, Any]) -> list[Directive]:
     """A machine's options with their holes filled; raises ConfigError, also for what is nodesweep's own to say."""
     filled = [(name, _filled(name, one, context)) for name, values in machine.options.items() for one in values]
     for name, value in filled:
-        if (refusal := option_refusal(machine.scheduler, name, (value,), bool(machine.queues))) is not None:
+        if (refusal := option_refusal(machine.scheduler, name, (value,), machine.keys_given)) is not None:
             raise ConfigError(f"machine.options.{name}: {refusal}")
     return [(name, value or None) for name, value in filled]
 

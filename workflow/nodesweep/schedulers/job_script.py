@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from nodesweep.common import secrets
 from nodesweep.common.errors import ConfigError
+from nodesweep.common.files import regular_head
 from nodesweep.config.expressions import compile_template
 from nodesweep.config.layout_fields import PARALLEL
 from nodesweep.config.loader import REPOSITORY
@@ -26,7 +27,7 @@ from .setup_lines import setup_lines
 
 PROVENANCE = "provenance.sh"
 """The script that every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
-_HEAD_LETTERS = 2000
+_HEAD_BYTES = 2000
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
 
 
@@ -55,11 +56,10 @@ def key_of(folder: Path, slug: str) -> str:
 def is_script_of(path: Path, folder: Path, slug: str) -> bool:
     """Whether a job script is there that was made for this layout in this results folder, and not for a copy of it."""
     try:
-        with path.open(errors="replace") as script:
-            head = script.read(_HEAD_LETTERS)
-    except FileNotFoundError:
+        head = regular_head(path, _HEAD_BYTES)
+    except OSError:
         return False
-    return f"# key:     {key_of(folder, slug)}\n" in head
+    return f"# key:     {key_of(folder, slug)}\n".encode() in head
 
 
 def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ()) -> str:

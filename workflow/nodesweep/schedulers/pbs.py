@@ -275,6 +275,7 @@ def with_select(pairs: list[Directive], nodes: int, ranks_per_node: int) -> list
     return [(name, value) for name, value in defaults if name not in names] + rest
 
 
+_LIMITS = "walltime min_walltime max_walltime soft_walltime"
 _OWN = OwnOptions(
     {
         "N": "a job's name is the key it is found by; leave it out",
@@ -282,13 +283,12 @@ _OWN = OwnOptions(
         "S": "the job script is for bash; leave it out",
         "J r": "a submission is one job that starts once, and nodesweep itself submits it again; leave it out",
         "v": "`environment` of the machine sets variables; put them there",
-        "walltime min_walltime max_walltime soft_walltime": "`elapse_limit_seconds` of the machine says it",
         "nodes nodect": "`nodes` of the layouts says it",
         "mpiprocs": "`ranks_per_node` of the machine says it",
         "C": "the directives of the job script begin with #PBS; leave it out",
         "f I X G z block": "nodesweep reads qsub's answer and watches the job itself; leave it out",
     },
-    with_queues="q",
+    beside={"queues": f"q {_LIMITS}", "elapse_limit_seconds": _LIMITS},
     holders=("l", "W"),
 )
 

@@ -179,12 +179,10 @@ _OWN = OwnOptions(
         "restart norestart": "a submission starts once, and nodesweep itself submits it again; leave it out",
         "bulk step sparam interact": "a submission is one job of the normal kind; leave it out",
         "node": "`nodes` of the layouts says it, with `node_shapes` and `node_allocation` of the machine",
-        "elapse": "`elapse_limit_seconds` of the machine says it",
-        "freq": "`frequency_ghz` of the layouts says it, one of the machine's `frequencies_ghz`",
         "proc max-proc-per-node": "`nodes` of the layouts and `ranks_per_node` of the machine say it",
         "z": "nodesweep reads pjsub's answer; leave it out",
     },
-    with_queues="rscgrp rg",
+    beside={"queues": "rscgrp rg elapse", "elapse_limit_seconds": "elapse", "frequencies_ghz": "freq"},
     holders=("L", "rsc-list", "mpi"),
 )
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from nodesweep.common.files import new_file, sync_folder
+from nodesweep.common.files import new_file, regular_head, sync_folder
 from nodesweep.common.text import plain
 from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.schedulers.base import Usage
@@ -82,8 +82,7 @@ def gather(directory: Path, key: str) -> None:
 def read_statistics(path: Path) -> JobStatistics | None:
     """The job's own part of a statistics file; None while there is no whole one."""
     try:
-        with path.open("rb") as file:
-            text = file.read(STATISTICS_BYTES).decode(errors="replace")
+        text = regular_head(path, STATISTICS_BYTES).decode(errors="replace")
     except OSError:
         return None
     whole = text.endswith("\n") or len(text) >= STATISTICS_BYTES

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import SchedulerAway
+from nodesweep.common.files import regular_head
 from nodesweep.common.launch_site import this_site
-from nodesweep.schedulers.base import KEY_VARIABLE, End, Job, Patience, SchedulerRow, Sighting, askable
+from nodesweep.schedulers.base import KEY_VARIABLE, SCRIPT_BYTES, End, Job, Patience, SchedulerRow, Sighting, askable
 from nodesweep.schedulers.batch import Batch, environment_without, job_id_of, run_command
 from nodesweep.schedulers.directives import quoted
 from nodesweep.schedulers.markers import end_marker
@@ -79,7 +80,7 @@ class Slurm(Batch):
         Raises SchedulerAway where no cluster answers.
         """
         by_cluster: dict[str, list[Job]] = {}
-        for job in jobs:
+        for job in askable(jobs, self.job_ids):
             for cluster in self._clusters_of(job):
                 by_cluster.setdefault(cluster, []).append(job)
         seen: dict[str, Sighting | None] = {}
@@ -183,7 +184,7 @@ def _at(cluster: str) -> list[str]:
 def _asked_for(job: Job) -> list[str]:
     """The clusters that a job's script or the site asks for; Slurm chooses one of several."""
     try:
-        script = (job.directory / "job.sh").read_text(errors="replace")
+        script = regular_head(job.directory / "job.sh", SCRIPT_BYTES).decode(errors="replace")
     except OSError:
         script = ""
     directives = re.findall(r"^#SBATCH (?:--clusters=|-M )\"?([\w,-]{1,200})", script, re.MULTILINE)

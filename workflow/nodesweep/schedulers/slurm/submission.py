@@ -65,13 +65,12 @@ OWN_OPTIONS = OwnOptions(
         "array a requeue no-requeue": _ONE_START,
         "nodes N": "`nodes` of the layouts says it",
         "ntasks n ntasks-per-node tasks-per-node": "`nodes` of the layouts and `ranks_per_node` of the machine say it",
-        "time t time-min": "`elapse_limit_seconds` of the machine says it",
         "export export-file": "a job gets its key by the environment; set variables by `environment`",
         "chdir D": "a job works in the folder that nodesweep was started in; put a `cd` into `setup`",
         "wrap input i": "the job script is what runs; what it reads is for the workload's `command`",
         "wait W parsable quiet Q test-only": _ANSWER,
     },
-    with_queues="partition p",
+    beside={"queues": "partition p time t time-min", "elapse_limit_seconds": "time t time-min"},
     shortened=True,
 )
 
