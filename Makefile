@@ -42,6 +42,7 @@ test chaos bench: export PATH := $(PATH):/usr/sbin:/sbin
 
 test: $(VENV)/.installed-test
 	bash tests/slurm/install.sh
+	bash tests/schedulers/install.sh
 	bash tests/browser/install.sh
 	$(BIN)/python -m pytest -n 3 --dist loadgroup
 

@@ -74,7 +74,7 @@ nodesweep_now() {
 nodesweep_now nodesweep_started
 # A submission starts once: not again after a requeue, and not at all when its launcher has given it up.
 nodesweep_start() {
-    local host boot_id script text job_id="${PJM_JOBID:-}" odd='[^][A-Za-z0-9._:@-]'
+    local host boot_id script text job_id="${PJM_JOBID:-}" odd='[!A-Za-z0-9._:@-]'
     { read -r host </proc/sys/kernel/hostname; } 2>/dev/null || host=$(uname -n)
     { read -r boot_id </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot_id=
     read -r script _ < <(sha256sum <"${BASH_SOURCE[0]:-/dev/null}" 2>/dev/null) || script=

@@ -195,21 +195,23 @@ def prepared_study_of(workflow: SnakemakeWorkflow) -> Study:
 
 
 def dated(paths: Iterable[Path]) -> list[Path]:
-    """Input files of a rule without those dated in the future, for which `undated_digest` stands.
+    """Input files of a rule without those that Snakemake cannot take, for which `undated_digest` stands.
 
-    Snakemake fails a rule whose output is older than its input, takes the output away, and runs it again each time.
+    It fails a rule whose output is older than its input, takes the output away, and runs it again each time; braces in
+    a path are its wildcards, and nothing escapes them.
     """
-    return [path for path in paths if not _is_future(path)]
+    return [path for path in paths if not _is_unfit(path)]
 
 
 def undated_digest(paths: Iterable[Path]) -> str:
-    """What changes, as a parameter of a rule, when a file dated in the future does; empty without one."""
-    future = [path.read_bytes() for path in paths if _is_future(path)]
-    return hashlib.sha256(b"\0".join(future)).hexdigest() if future else ""
+    """What changes, as a parameter of a rule, when a file that is no input does; empty without one."""
+    unfit = [path.read_bytes() for path in paths if _is_unfit(path)]
+    return hashlib.sha256(b"\0".join(unfit)).hexdigest() if unfit else ""
 
 
-def _is_future(path: Path) -> bool:
-    return path.stat().st_mtime > time.time()
+def _is_unfit(path: Path) -> bool:
+    """Whether a file is dated in the future, or has a brace in its path."""
+    return path.stat().st_mtime > time.time() or not {"{", "}"}.isdisjoint(str(path))
 
 
 def command_of(workflow: SnakemakeWorkflow) -> str:
