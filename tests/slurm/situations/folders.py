@@ -86,17 +86,21 @@ def deleted_waiting(stage: Stage) -> None:
     job = stage.job(config)
     first.kill()
     shutil.rmtree(config.parent / "results")
-    sweep(new, "debug")
+    sweep(new, "closed")
     second = stage.launch(config)
-    stage.silence()
+    other = stage.job(config)
     stage.a.run("scontrol", "update", f"jobid={job}", "partition=debug")
     stage.silence()
-    listed = stage.a.run("squeue", "-h", "-t", "running", "-o", "%Z").stdout
-    assert listed.count(str(config.parent)) <= 1, second.said
+    stage.a.run("scontrol", "update", f"jobid={other}", "partition=debug")
+    stage.silence()
+    starts = stage.starts(config)
+    assert list(starts.values()) == [1], starts
     stage.go(config)
     second.end()
     (row,) = stage.rows(config)
-    assert (row["outcome"], row["iteration_seconds"]) == ("ok", "0.5"), row
+    assert (row["outcome"], row["iteration_seconds"]) == ("ok", "0.5"), row["iteration_seconds"]
+    starts = stage.starts(config)
+    assert list(starts.values()) == [1], starts
 
 
 def _take(*words: str | Path) -> None:
