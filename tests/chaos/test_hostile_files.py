@@ -23,6 +23,7 @@ GARBAGE = [
     b'{"event": "intent", "key": "k", "attempt": 1' + b"0" * 30 + b"}\n",
     b'{"event": "intent", "key": "k", "attempt": -5}\n',
     b'{"event": "intent", "key": "../../x", "attempt": 1}\n',
+    b'{"event": "intent", "key": "k", "attempt": 1, "folder": "\\u0000"}\n',
     b'{"event": "submitted", "key": "k", "job_id": "--me"}\n',
     b'{"event": "submitted", "key": "k", "job_id": "all"}\n',
     b'{"event": "ended", "record": {"outcome": "ok", "attempt": 1e400}}\n',

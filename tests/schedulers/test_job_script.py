@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from job_scripts import marker, run, script, submitted
 from sweeps import REPOSITORY, toy, write
 
+from nodesweep.common.errors import ConfigError
 from nodesweep.schedulers.job_script import key_of, quote_word, render
 from nodesweep.sweep.study import Study
 
@@ -30,6 +31,16 @@ def test_script_of_the_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         text = text.replace(path, name)
     key = key_of(study.folder, layout.slug)
     golden("job.local.sh", text.replace(key, "quickstart-0123456789ab"))
+
+
+def test_slurm_takes_no_folder_with_a_backslash(tmp_path: Path) -> None:
+    """It would look for the log's folder without it, and the job would fail; braces are no matter."""
+    machine = {"name": "c", "scheduler": "slurm"}
+    for name in ("a{b}c", "a\\b"):
+        (tmp_path / name).mkdir()
+    script(tmp_path / "a{b}c", toy(machine=machine))
+    with pytest.raises(ConfigError, match="has a backslash in its path, which Slurm drops from the log's; rename it"):
+        script(tmp_path / "a\\b", toy(machine=machine))
 
 
 def test_script_for_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Any) -> None:

@@ -195,7 +195,7 @@ def test_a_key_given_up_never_runs(place: Place) -> None:
     assert not (path.parent / "starts").exists()
 
 
-@pytest.mark.parametrize("name", ['two  words, it\'s "100%" x%j', "$HOME;#1&(x) größe-大"])
+@pytest.mark.parametrize("name", ["{slug} {{a}}", 'two  words, it\'s "100%" x%j', "$HOME;#1&(x) größe-大"])
 def test_any_folder_will_do(place: Place, name: str) -> None:
     """Blanks, quotes, what a shell or a scheduler would replace, and letters of any language."""
     job = place.submit(place.script(0.01, folder=name))

@@ -103,7 +103,7 @@ class Machine(StrictModel):
     launcher: tuple[Word, ...] = ()
     """Words put before the workload's command to start all ranks."""
     setup: tuple[ShellLine, ...] = ()
-    """Shell lines run as they are before anything of the workload, such as module loads."""
+    """Shell lines run as in your shell before anything of the workload; one that fails ends the job: setup_failed."""
     environment: dict[VariableName, Setting] = {}
     """Environment of every job on this machine."""
     versions: dict[Name, ShellLine] = {}

@@ -16,7 +16,7 @@ class Workload(StrictModel):
     name: Name = "workload"
     """Label; the file's name where the workload has a file of its own."""
     setup: tuple[ShellLine, ...] = ()
-    """Shell lines run as they are before the command, after the machine's."""
+    """Shell lines run as in your shell before the command, after the machine's; one that fails ends the job."""
     environment: dict[VariableName, Setting] = {}
     """Environment of the command, over the machine's."""
     command: Annotated[tuple[Word, ...], Field(min_length=1)]

@@ -156,6 +156,7 @@ class RerunAsked(JournalEvent):
 
 
 _SHAPES = {
+    "folder": re.compile(r"[^\0]{0,4096}"),
     "key": re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]{0,99})?"),
     "job_id": re.compile(r"(?:(?=\D*\d)[A-Za-z0-9][A-Za-z0-9_.@:;\[\]-]{0,127})?"),
 }

@@ -29,7 +29,7 @@ from .listing import (
     number_of,
     state_of,
 )
-from .submission import COMPLAINTS, OWN_OPTIONS, SITE_VARIABLES, SLEEPS, sbatch_variables, unheeded
+from .submission import COMPLAINTS, OWN_OPTIONS, SITE_VARIABLES, SLEEPS, check_script, sbatch_variables, unheeded
 
 ACCOUNTING_SECONDS = 60.0
 """How long the end of a job may wait for the accounts of it."""
@@ -242,6 +242,7 @@ SCHEDULER = SchedulerRow(
     commands=("sbatch", "squeue", "scancel"),
     causes=frozenset(cause for cause in ENDED.values() if cause),
     directive=_directive,
+    check_script=check_script,
     own_options=OWN_OPTIONS,
     limited_by=r"#SBATCH --?(?:partition|p|qos|q|account|A|reservation|clusters|M)[ =].*\n",
     unheeded=unheeded,

@@ -3,6 +3,7 @@
 import os
 import re
 
+from nodesweep.common.errors import ConfigError
 from nodesweep.schedulers.batch import Complaints
 from nodesweep.schedulers.own_options import OwnOptions
 
@@ -73,6 +74,12 @@ OWN_OPTIONS = OwnOptions(
     beside={"queues": "partition p time t time-min", "elapse_limit_seconds": "time t time-min"},
     shortened=True,
 )
+
+
+def check_script(script: str) -> None:
+    """Raise ConfigError where Slurm would send a job's output elsewhere: it drops backslashes from names of files."""
+    if re.search(r"^#SBATCH --output=.*\\\\", script, re.MULTILINE):
+        raise ConfigError("the results folder has a backslash in its path, which Slurm drops from the log's; rename it")
 
 
 def sbatch_variables(script: str) -> dict[str, str]:
