@@ -117,9 +117,16 @@ def cold_controller(stage: Stage) -> None:
     job = stage.job(config)
     until(lambda: "RUNNING" in stage.b.run("sacct", "-n", "-j", job, "-o", "state").stdout, 30, "accounts have the job")
     stage.b.restart_cold()
-    stage.silence()
-    assert list(stage.starts(config).values()) == [1], launcher.said
+    stage.tells(launcher, "nobody knows", 1000)
+    launcher.end()
+    starts = stage.starts(config)
+    assert list(starts.values()) == [1], starts
     stage.go(config)
+    stage.ended(config)  # the job runs on, on a node that nobody asks
+    (slug,) = starts
+    stage.told.append(stage.nodesweep(config, "forget", slug, cluster=stage.b))
+    stage.launch(config, cluster=stage.b).end()
+    once(stage, config)
 
 
 @situation("squeue answers with nothing and no error for a while, sacct not at all")

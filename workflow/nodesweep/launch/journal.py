@@ -8,7 +8,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -165,10 +165,11 @@ def state_in(path: Path, events: Iterable[JournalEvent]) -> State:
 
     A submission that was made in another folder, of which this one is a copy, is history: it is the other's.
     """
-    state = state_after(events)
-    if state.is_open and state.folder and _is_copied(path, Path(state.folder), state.key):
-        return State(attempt=state.attempt, record=state.record)
-    return state
+
+    def is_history(state: State) -> bool:
+        return state.is_open and bool(state.folder) and _is_copied(path, Path(state.folder), state.key)
+
+    return state_after(events, is_history)
 
 
 def _is_copied(path: Path, original: Path, key: str) -> bool:
@@ -186,8 +187,8 @@ def _is_copied(path: Path, original: Path, key: str) -> bool:
         return True
 
 
-def state_after(events: Iterable[JournalEvent]) -> State:
-    """Where a layout stands after these events.
+def state_after(events: Iterable[JournalEvent], is_history: Callable[[State], bool] = lambda _: False) -> State:
+    """Where a layout stands after these events, but for submissions that are history.
 
     Two launchers that did not know of each other may both have noted an intent before one of them stood aside: then
     each event counts for the submission it names, and what came of neither is gone as if it had not been noted.
@@ -206,6 +207,8 @@ def state_after(events: Iterable[JournalEvent]) -> State:
             del states[at]
         else:
             states[at] = _after(states[at], event)
+    last = states[-1]
+    states = [state for state in states if not is_history(state)] or [State(attempt=last.attempt, record=last.record)]
     return next((state for state in reversed(states) if state.is_open), states[-1])
 
 
