@@ -132,3 +132,17 @@ def test_an_open_job_stays_open(tmp_path: Path, late: JournalEvent) -> None:
     assert (state.status, state.key, state.job_id) == ("running", "k-a1-abcd", "7")
     journal.append(path, Ended(record=TerminalRecord(key="k-a1-abcd", outcome="ok")))
     assert journal.state(path).status == "ended"
+
+
+def test_a_job_whose_intent_was_taken_out_is_open(tmp_path: Path) -> None:
+    """A damaged line that a user took out, as asked to, was the intent of a job that runs: it is not started again."""
+    path = tmp_path / "journal.jsonl"
+    journal.append(path, Submitted(key="k-a1-abcd", job_id="7"))
+    state = journal.state(path)
+    assert (state.status, state.key, state.job_id) == ("running", "k-a1-abcd", "7")
+    journal.append(path, Ended(record=TerminalRecord(key="k-a1-abcd", outcome="ok")))
+    assert journal.state(path).status == "ended"
+    given_up = [Intent(key="k-a2-abcd", attempt=2), Revoked(key="k-a2-abcd"), Intent(key="k-a3-abcd", attempt=3)]
+    for event in (*given_up, Submitted(key="k-a2-abcd", job_id="8"), Refused(key="k-a3-abcd")):
+        journal.append(path, event)
+    assert journal.state(path).status == "pending"

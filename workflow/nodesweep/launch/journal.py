@@ -193,18 +193,21 @@ def state_after(events: Iterable[JournalEvent], is_history: Callable[[State], bo
     Two launchers that did not know of each other may both have noted an intent before one of them stood aside: then
     each event counts for the submission it names, and what came of neither is gone as if it had not been noted.
     """
-    states = [State()]
+    states, noted = [State()], set[str]()
     for event in events:
         key = _key_of(event)
         if isinstance(event, Intent):
+            noted.add(key)
             if any(state.is_open and state.key == event.key for state in states):  # a line that stands twice
                 continue
             after = _after(states[-1], event)
             states = [*states, after] if any(state.is_open for state in states) else [after]
             continue
         at = next((at for at, state in enumerate(states) if state.key == key), None if key else -1)
-        if at is None:  # of one that was given up while its launcher was stopped
-            continue
+        if at is None:
+            if key not in noted and isinstance(event, Submitted | Adopted):  # the line of its intent was taken out
+                states.append(replace(states[-1], status="running", key=key, job_id=event.job_id))
+            continue  # else of one that was given up while its launcher was stopped
         if len(states) > 1 and isinstance(event, Deferred | Refused | Revoked):
             del states[at]
         else:
