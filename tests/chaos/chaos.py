@@ -53,10 +53,11 @@ class Report:
 class Campaign:
     """Sweeps on one site, one after the other, under fire."""
 
-    def __init__(self, place: Site, folder: Path, seed: int):
+    def __init__(self, place: Site, folder: Path, seed: int, mischief: bool):
         self._site = place
         self._folder = folder
         self._random = random.Random(seed)
+        self._mischief = mischief
         self._latest_kill_seconds = LATEST_KILL_SECONDS
         self.report = Report()
 
@@ -74,7 +75,7 @@ class Campaign:
     def killing(self, kills: int, expected: pandas.DataFrame) -> None:
         """Run sweeps until so many launchers have been killed, each sweep in some place of the site."""
         while self.report.kills < kills:
-            place = self._random.choice([*PLACES])
+            place = self._random.choice([*PLACES]) if self._mischief else "default partition"
             self.report.events[f"sweep in {place}"] += 1
             one = self._new_sweep(f"sweep{self.report.sweeps}", **PLACES[place])
             while self.report.kills < kills and not self._launch_and_kill(one):
@@ -125,7 +126,7 @@ class Campaign:
             if launcher.process.wait(self._random.uniform(0, self._latest_kill_seconds)) == 0:
                 return True
         except subprocess.TimeoutExpired:
-            if self._random.random() < 0.5:
+            if self._mischief and self._random.random() < 0.5:
                 self._random.choice(MISCHIEF)(one)
         try:
             return launcher.process.wait(self._random.uniform(0, 1)) == 0
@@ -250,8 +251,8 @@ def _filled(folder: Path) -> Iterator[None]:
 
 
 def campaign(place: Site, folder: Path, kills: int, seed: int, faults: bool) -> Report:
-    """A whole campaign in a folder of its own."""
-    run = Campaign(place, folder, seed)
+    """A whole campaign in a folder of its own; `faults`: with all that goes wrong beside the launchers."""
+    run = Campaign(place, folder, seed, mischief=faults)
     expected = run.undisturbed()
     run.killing(kills, expected)
     if faults:
