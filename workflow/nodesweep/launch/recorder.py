@@ -15,6 +15,7 @@ from nodesweep.results.outcome import decide
 from nodesweep.results.rereading import is_torn
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job
+from nodesweep.schedulers.markers import another_script, start_mark
 from nodesweep.sweep.study import Study
 
 from . import journal
@@ -59,6 +60,8 @@ class Recorder:
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         requested = meant.iterations.total
         verdict = decide(end, reading, requested, is_torn(job.directory, job.key, end, reading))
+        other = another_script(start_mark(job.directory, job.key), state.script_sha256)
+        verdict = replace(verdict, note="; ".join(filter(None, (verdict.note, other))))
         record = terminal_record(slug, job, state, end, verdict, requested, reading.content_bytes)
         journal.append(path, Ended(record=record))
         if layout and log.is_file():
