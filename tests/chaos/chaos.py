@@ -49,6 +49,13 @@ class Report:
     events: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        return (
+            f"{self.kills} launchers killed over {self.sweeps} sweeps of {self.layouts} layouts in all: "
+            f"{self.starts} starts, {self.scripted} of them repeated after scripted failures "
+            f"({', '.join(f'{count} x {name}' for name, count in self.events.items())}), {len(self.wrong)} wrong"
+        )
+
 
 class Campaign:
     """Sweeps on one site, one after the other, under fire."""
@@ -189,6 +196,7 @@ class Campaign:
         same = [name for name in expected.columns if name not in but]
         if not rows[same].equals(expected[same]):
             self.report.wrong.append(f"{one.home}: other rows:\n{rows[same].compare(expected[same])}")
+        print(self.report, flush=True)
 
 
 def sweep(folder: Path, options: dict[str, str]) -> dict[str, Any]:
@@ -276,11 +284,7 @@ def main() -> int:
     folder.chmod(0o755)
     with site(nodes=8, nodes_of_b=8) as place:
         report = campaign(place, folder, options.kills, options.seed, faults=True)
-    print(
-        f"{report.kills} launchers killed over {report.sweeps} sweeps of {report.layouts} layouts in all: "
-        f"{report.starts} starts, {report.scripted} of them repeated after scripted failures "
-        f"({', '.join(f'{count} x {name}' for name, count in report.events.items())})"
-    )
+    print(report)
     for line in report.wrong:
         print(f"WRONG: {line}")
     if not report.wrong:
