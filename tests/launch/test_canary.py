@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sweeps import drained, runner_of, starts, study_in
+from sweeps import drained, runner_of, starts, study_in, toy
 
 from nodesweep.launch.canary import Canary
 from nodesweep.results.terminal_record import TerminalRecord
@@ -71,3 +71,16 @@ def test_what_counts_as_failing_alike(tmp_path: Path, records: list[TerminalReco
     for record in records:
         canary.ended(record)
     assert bool(canary.alarm) == is_alarmed
+
+
+def test_no_more_go_ahead_where_failures_end_with_code_0(tmp_path: Path) -> None:
+    """A trainer whose wrapper swallows its exit code: none is submitted for the one whose log is yet to be read."""
+    program = tmp_path / "swallows.sh"
+    program.write_text('echo "started" >>"$STARTS"\nsleep "0.$1"\necho "ValueError: bad"\n')
+    command = ["bash", str(program), "{{ nodes }}"]
+    workload = {**toy()["workload"], "command": command}
+    study = study_in(tmp_path, layouts=SEVEN, workload=workload)
+    runner = runner_of(study, jobs_at_once=7, canary=3)
+    runner.add(list(study.layouts))
+    outcomes = [one.record.outcome for one in drained(runner, 7)]
+    assert (outcomes.count("crash"), outcomes.count("not submitted"), sum(starts(tmp_path).values())) == (3, 4, 3)

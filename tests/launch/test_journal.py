@@ -12,7 +12,16 @@ from nodesweep.common.errors import JournalError, LockError
 from nodesweep.common.lock import SweepLock
 from nodesweep.launch import journal
 from nodesweep.launch.journal import State
-from nodesweep.launch.journal_events import Adopted, Ended, Intent, Refused, RerunAsked, Revoked, Submitted
+from nodesweep.launch.journal_events import (
+    Adopted,
+    Ended,
+    Intent,
+    JournalEvent,
+    Refused,
+    RerunAsked,
+    Revoked,
+    Submitted,
+)
 from nodesweep.results.terminal_record import TerminalRecord
 
 
@@ -111,3 +120,15 @@ def test_lock_admits_one_launcher(tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 1 and "another launcher works on" in str(caught.value)
     lock.release()
     SweepLock(tmp_path / "results").release()
+
+
+@pytest.mark.parametrize("late", [RerunAsked(), Intent(key="k-a1-abcd", attempt=1)])
+def test_an_open_job_stays_open(tmp_path: Path, late: JournalEvent) -> None:
+    """Neither a rerun asked for in the moment of a submission, nor an intent that stands twice, hides its job."""
+    path = tmp_path / "journal.jsonl"
+    for event in (Intent(key="k-a1-abcd", attempt=1), Submitted(key="k-a1-abcd", job_id="7"), late):
+        journal.append(path, event)
+    state = journal.state(path)
+    assert (state.status, state.key, state.job_id) == ("running", "k-a1-abcd", "7")
+    journal.append(path, Ended(record=TerminalRecord(key="k-a1-abcd", outcome="ok")))
+    assert journal.state(path).status == "ended"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from paths import REPOSITORY
-from sweeps import TOY_TRAINER, drained, runner_of, starts, study_in
+from sweeps import TOY_TRAINER, drained, held, runner_of, starts, study_in
 
 from nodesweep.launch import journal
 from nodesweep.launch.history import decisions_of
@@ -166,3 +166,25 @@ def test_a_log_of_other_bytes_costs_its_own_row_alone(tmp_path: Path) -> None:
     runner = runner_of(study, [], log_wait_seconds=0.2)
     runner.add(list(study.layouts))
     assert [done.record.outcome for done in drained(runner, 2)] == ["unread", "unread"]
+
+
+def test_what_is_no_log_costs_its_own_row_alone(tmp_path: Path) -> None:
+    """A folder where a log should be: its layout is held until a later look can read, and another goes on."""
+    hold = held(tmp_path)
+    study = study_in(tmp_path, hold=str(hold))
+    runner = runner_of(study, jobs_at_once=2)
+    runner.add(list(study.layouts))
+    runner.step()
+    bad, _ = study.layouts
+    log = study.directory(bad) / f"{runner.running[0].key}.log"
+    log.rename(aside := tmp_path / "aside")
+    log.mkdir()
+    hold.unlink()
+    outcomes = {one.slug: one.record.outcome for one in drained(runner, 2)}
+    assert sorted(outcomes.values()) == ["held", "ok"] and outcomes[bad] == "held"
+    log.rmdir()
+    aside.rename(log)
+    again = runner_of(study)
+    again.add([bad])
+    assert [one.record.outcome for one in drained(again, 1)] == ["ok"]
+    assert set(starts(tmp_path).values()) == {1}

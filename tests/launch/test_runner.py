@@ -189,3 +189,15 @@ def test_a_job_of_another_sweep_is_not_taken_over(tmp_path: Path) -> None:
     other = Job("other-a1", "", tmp_path)
     Local().submit(study.script(slug), other.key)
     assert Local().poll([Job(f"{key_of(study.folder, slug)}-a1", "", study.directory(slug))]) == {}
+
+
+def test_a_journal_names_its_folder_without_links(tmp_path: Path) -> None:
+    """Whoever continues may not follow a link in the home of the one who began: the results are no copy for that."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "results").symlink_to(tmp_path / "shared")
+    study = study_in(tmp_path)
+    runner = runner_of(study)
+    runner.add(list(study.layouts))
+    drained(runner, 2)
+    for slug in study.layouts:
+        assert journal.state(study.journal(slug)).folder == str(tmp_path / "shared" / "toy" / "layouts" / slug)

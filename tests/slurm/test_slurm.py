@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,17 @@ def test_cancelled_while_it_runs_and_while_it_waits(either: Cluster, tmp_path: P
     assert second.record.evidence.startswith("scheduler: CANCELLED")
     assert not first.final and not second.final
     assert len(starts(tmp_path)) == 1
+
+
+def test_no_job_of_another_is_cancelled(either: Cluster, tmp_path: Path) -> None:
+    """An id that is another job's by now, as after a controller lost what it knew, ends nothing."""
+    study = slurm_study(tmp_path, nodes=[1, 2], seconds=300)
+    runner = submitted(study)
+    first, second = runner.running
+    Slurm().cancel([replace(first, id=second.id), replace(first, key=f"{first.key}x", id=second.id)])
+    shown = {one: either.run("squeue", "-h", "-j", one.id, "-o", "%T").stdout.strip() for one in (first, second)}
+    runner.close(cancel=True)
+    assert shown[first] in ("", "CANCELLED", "COMPLETING") and shown[second] in ("PENDING", "RUNNING")
 
 
 def test_a_node_fails_under_a_job(either: Cluster, tmp_path: Path) -> None:

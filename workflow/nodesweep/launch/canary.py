@@ -25,7 +25,7 @@ _SAYS_NOTHING = (*RETRIED, "cancelled", "lost")
 class Canary:
     """Lets `runs` jobs go ahead until one of them has done an iteration, or ended well; with 0, all go at once.
 
-    `alarm`: why nothing more is to be submitted, empty until there is a reason.
+    `alarm`: why nothing more is to be submitted, empty until there is a reason. `is_over`: whether all may go.
     """
 
     def __init__(self, study: Study, scheduler: Scheduler, runs: int):
@@ -34,28 +34,28 @@ class Canary:
         self._runs = runs
         self._failures: list[str] = []
         self._logs: dict[Path, GrowingLog] = {}
-        self._is_over = not runs
+        self.is_over = not runs
         self.alarm = ""
 
     def places(self, submissions: Iterable[Submission], free: int) -> int:
         """How many of so many free places may be filled, while these submissions are open."""
-        if self._is_over:
+        if self.is_over:
             return free
         ahead = sum(not one.silent and not one.held for one in submissions)  # also those that are ending
         return min(free, self._runs - ahead - len(self._failures))
 
     def look(self, submissions: Iterable[Submission]) -> None:
         """Find out by the logs of running jobs whether one of them has done an iteration."""
-        running = (one for one in submissions if not self._is_over and one.runs_since is not None)
-        self._is_over = self._is_over or any(self._has_iterated(one) for one in running)
+        running = (one for one in submissions if not self.is_over and one.runs_since is not None)
+        self.is_over = self.is_over or any(self._has_iterated(one) for one in running)
 
     def ended(self, record: TerminalRecord, earlier: bool = False) -> None:
         """Take in how a run ended; failures of an `earlier` launcher's runs may have been mended since."""
         outcome = OUTCOMES.get(record.outcome)
-        if self._is_over or outcome is None or not outcome.ran or record.outcome in _SAYS_NOTHING:
+        if self.is_over or outcome is None or not outcome.ran or record.outcome in _SAYS_NOTHING:
             return
         if not outcome.runs_again or record.where.startswith("after iteration"):
-            self._is_over = True
+            self.is_over = True
         elif not earlier:
             self._failures.append(_way_of_failing(record))
             if len(self._failures) == self._runs:
@@ -63,7 +63,7 @@ class Canary:
 
     def _judge(self, last: TerminalRecord) -> None:
         """All that went ahead have failed: in one way, or each in its own."""
-        self._is_over = True
+        self.is_over = True
         if len(set(self._failures)) == 1:
             first = "first run" if self._runs == 1 else f"first {self._runs} runs"
             reason = plain(last.evidence or last.scheduler_state, 200)

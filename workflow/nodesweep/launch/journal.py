@@ -177,7 +177,7 @@ def _is_copied(path: Path, original: Path, key: str) -> bool:
 
     Else that folder was moved, or goes by two names.
     """
-    if original == path.parent.absolute():
+    if original in (path.parent.absolute(), path.parent.resolve()):
         return False
     try:
         return not original.samefile(path.parent) and key.encode() in read_regular(original / path.name, _MOST_BYTES)
@@ -197,6 +197,8 @@ def state_after(events: Iterable[JournalEvent], is_history: Callable[[State], bo
     for event in events:
         key = _key_of(event)
         if isinstance(event, Intent):
+            if any(state.is_open and state.key == event.key for state in states):  # a line that stands twice
+                continue
             after = _after(states[-1], event)
             states = [*states, after] if any(state.is_open for state in states) else [after]
             continue
@@ -260,6 +262,6 @@ def _after(state: State, event: JournalEvent) -> State:
         case Reread():
             is_last = state.record is not None and state.record.key == event.record.key
             return replace(state, record=event.record) if is_last else state
-        case RerunAsked():
-            return replace(state, status="pending", asked=True, record=None)
+        case RerunAsked():  # of a job that is open it says nothing: it was asked in the moment of its submission
+            return state if state.is_open else replace(state, status="pending", asked=True, record=None)
     raise TypeError(f"{event!r} is no event of a journal")

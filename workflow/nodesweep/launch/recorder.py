@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nodesweep.common.errors import DamagedFileError
-from nodesweep.common.files import write_atomic
+from nodesweep.common.files import file_error_message, write_atomic
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.packed import UnreadableLog
 from nodesweep.logs.reader import read_log
@@ -43,7 +43,7 @@ class Recorder:
     def end(self, slug: str, job: Job, end: End) -> TerminalRecord:
         """Decide the outcome of a job whose output has been collected, and write it into the journal.
 
-        Raises DamagedFileError for a journal that cannot be read.
+        Raises DamagedFileError for a journal or a log that cannot be read.
         """
         path = self._study.journal(slug)
         state = journal.state(path)
@@ -56,6 +56,8 @@ class Recorder:
             reading = read_log(log, format_of(meant.workload.log_format))
         except UnreadableLog:  # bytes of a compressed file, and none that can be unpacked
             reading = LogReading()
+        except OSError as error:  # no file, or another user's own: a later look may read it
+            raise DamagedFileError(file_error_message(error)) from None
         if state.hung and end.cause == "cancelled":
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         requested = meant.iterations.total

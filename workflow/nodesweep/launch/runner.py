@@ -224,7 +224,7 @@ class Runner:
         awaited = self._decisions is not None and self._decisions.awaits_ends
         if self._late_logs.wait_for(over, keeps_place=awaited):
             return []
-        if awaited or (over.end.exit_code, over.end.cause) != (0, None):
+        if awaited or not self._canary.is_over or (over.end.exit_code, over.end.cause) != (0, None):
             return self._settle(over)
         with self._tell.held_back() as lines:
             finished = self._submit_waiting(freed=1)

@@ -85,7 +85,7 @@ class Submitter:
             script_sha256=hashlib.sha256(text).hexdigest(),
             scheduler=self._study.sweep.machine.scheduler,
             elapse_limit_seconds=self._study.layouts[slug].elapse_limit_seconds,
-            folder=str(path.parent.absolute()),
+            folder=str(path.parent.resolve()),  # what leads there may be closed to others
             **asdict(site),
         )
         journal.append(path, intent)

@@ -79,10 +79,7 @@ class Slurm(Batch):
 
         Raises SchedulerAway where no cluster answers.
         """
-        by_cluster: dict[str, list[Job]] = {}
-        for job in askable(jobs, self.job_ids):
-            for cluster in self._clusters_of(job):
-                by_cluster.setdefault(cluster, []).append(job)
+        by_cluster = self._by_cluster(jobs)
         seen: dict[str, Sighting | None] = {}
         away: dict[str, SchedulerAway] = {}
         for cluster, some in by_cluster.items():
@@ -95,6 +92,14 @@ class Slurm(Batch):
         unasked = (job.key for cluster in away for job in by_cluster[cluster])
         return dict.fromkeys(unasked) | seen
 
+    def _by_cluster(self, jobs: Iterable[Job]) -> dict[str, list[Job]]:
+        """Jobs by each cluster they may be on, an empty text for the launcher's own."""
+        by_cluster: dict[str, list[Job]] = {}
+        for job in askable(jobs, self.job_ids):
+            for cluster in self._clusters_of(job):
+                by_cluster.setdefault(cluster, []).append(job)
+        return by_cluster
+
     def _clusters_of(self, job: Job) -> list[str]:
         """The clusters a job may be on, an empty text for the launcher's own."""
         named = [job.id.partition(";")[2] or job.site.cluster] if job.id else [job.site.cluster, *_asked_for(job)]
@@ -105,25 +110,24 @@ class Slurm(Batch):
     def _poll_cluster(self, cluster: str, jobs: list[Job]) -> dict[str, Sighting]:
         """What one cluster knows of these jobs; raises SchedulerAway."""
         seen = found_among(jobs, self._squeue(jobs, cluster))
-        over = [job for job in jobs if job.key not in seen or seen[job.key].end is not None]
+        over = [job for job in jobs if job.key not in seen]
+        over += [replace(job, id=seen[job.key].id) for job in jobs if job.key in seen and seen[job.key].end is not None]
         accounts = self._sacct(over, set(seen), cluster) if over and self._accounting else {}
         sightings = {job.key: self._sighting(job, seen.get(job.key), accounts.get(job.key)) for job in jobs}
         suffix = f";{cluster}" if cluster else ""
         return {key: replace(one, id=one.id + suffix) for key, one in sightings.items() if one is not None}
 
     def cancel(self, jobs: list[Job]) -> None:
-        """One scancel a cluster; raises SchedulerAway where a controller does not answer."""
-        known = [job if job.id else replace(job, id=self._id_of(job)) for job in askable(jobs, self.job_ids)]
-        for cluster in dict.fromkeys(cluster for job in known for cluster in self._clusters_of(job)):
-            ids = [number_of(job) for job in known if job.id and cluster in self._clusters_of(job)]
+        """One scancel a cluster, of the jobs that its queue has; raises SchedulerAway where it does not answer.
+
+        The id in a journal alone may be another job's by now, where a controller has lost what it knew.
+        """
+        for cluster, some in self._by_cluster(jobs).items():
+            listed = found_among(some, self._squeue(some, cluster)).values()
+            ids = [one.id for one in listed if one.end is None]
             reply = run_command(["scancel", *_at(cluster), *ids], self._queries) if ids else None
             if reply is not None and reply.code != 0 and "Invalid job id" not in reply.stderr:
                 raise SchedulerAway(reply.complaint)
-
-    def _id_of(self, job: Job) -> str:
-        """The id of a job that is known by its key alone; empty where no queue has it. Raises SchedulerAway."""
-        found = self.poll([job]).get(job.key)
-        return found.id if found is not None and found.end is None else ""
 
     def _squeue(self, jobs: list[Job], cluster: str) -> list[SlurmJob]:
         """All jobs of the users of these, and those that ended a short while ago; raises SchedulerAway."""

@@ -10,6 +10,7 @@ from nodesweep.common.outcomes import Cause
 from nodesweep.common.text import plain
 from nodesweep.config.memory_sources import MemoryScope
 from nodesweep.schedulers.base import End, Job, JobState, Usage
+from nodesweep.schedulers.markers import start_mark
 
 MEMORY_OF: MemoryScope = "rank"
 """What the memory in the accounts is the highest use of."""
@@ -121,17 +122,43 @@ def number_of(job: Job) -> str:
 
 
 def found_among(jobs: Iterable[Job], listed: list[SlurmJob]) -> dict[str, SlurmJob]:
-    """The rows of these jobs, by key; the last one of several."""
-    by_name = {one.name: one for one in listed}
+    """The rows of these jobs, by key."""
+    by_name: dict[str, list[SlurmJob]] = {}
+    for one in listed:
+        by_name.setdefault(one.name, []).append(one)
     by_id = {one.id: one for one in listed}
-    rows = ((job, by_name.get(job.key) or by_id.get(number_of(job))) for job in jobs)
-    return {job.key: row for job, row in rows if row is not None and row.is_of(job)}
+    found: dict[str, SlurmJob] = {}
+    for job in jobs:
+        row = _started_of(job, by_name[job.key]) if job.key in by_name else by_id.get(number_of(job))
+        if row is not None and row.is_of(job):
+            found[job.key] = row
+    return found
+
+
+def _started_of(job: Job, rows: list[SlurmJob]) -> SlurmJob | None:
+    """The row of the one job that counts, of all that have a submission's name; None where it is not among them.
+
+    A wrapper of sbatch may submit again what it holds to have failed: of such twins one starts, the other stands back.
+    """
+    if len(rows) == 1 and rows[0].state == "RUNNING":
+        return rows[0]
+    mark = start_mark(job.directory, job.key)
+    if mark is not None and mark.job_id:
+        return next((row for row in rows if row.id == mark.job_id), None)
+    return next((row for row in reversed(rows) if row.end is None), rows[-1])
 
 
 def from_squeue(text: str) -> list[SlurmJob]:
     """The jobs of squeue's rows in COLUMNS; what is no row is passed over."""
-    rows = [map(str.strip, line.split("|", len(FIELDS) - 1)) for line in text.splitlines() if ROW.match(line)]
+    rows = [_cells(line, len(FIELDS)) for line in text.splitlines() if ROW.match(line)]
     return [_queued(QueueRow._make(row)) for row in rows]
+
+
+def _cells(line: str, count: int) -> list[str]:
+    """The cells of a row whose last two are a folder, in whose path there may be bars, and the name of a job."""
+    *cells, rest = line.split("|", count - 2)
+    directory, _, name = rest.rpartition("|")
+    return [cell.strip() for cell in (*cells, directory, name)]
 
 
 def _queued(row: QueueRow) -> SlurmJob:
@@ -147,7 +174,8 @@ def _queued(row: QueueRow) -> SlurmJob:
 
 def from_sacct(text: str) -> list[SlurmJob]:
     """Jobs of sacct's rows; the rows of a job's steps give its memory and energy."""
-    rows = [AccountRow._make(line.split("|", 10)) for line in text.splitlines() if ROW.match(line)]
+    width = len(AccountRow._fields)
+    rows = [AccountRow._make(_cells(line, width)) for line in text.splitlines() if ROW.match(line)]
     steps: dict[str, list[AccountRow]] = {}
     for row in rows:
         steps.setdefault(row.job_id.split(".")[0], []).append(row)
