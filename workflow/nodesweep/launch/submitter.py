@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from nodesweep.common.errors import DamagedFileError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.common.files import read_regular
+from nodesweep.common.files import read_regular, write_atomic
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import SCRIPT_BYTES, Job, Scheduler
-from nodesweep.schedulers.job_script import key_of
+from nodesweep.schedulers.job_script import key_in, key_of, render
 from nodesweep.sweep.study import Study
 
 from . import journal
@@ -138,6 +138,12 @@ class Submitter:
         """Let a layout and those of its kind wait; told when it begins."""
         if self.limits.crowded(slug):
             self._tell(line)
+
+    def _renew_script(self, slug: str) -> None:
+        """Write a layout's script anew where it is one of another folder, from which this one was moved or copied."""
+        script = self._study.script(slug)
+        if key_in(script) not in ("", key_of(self._study.folder, slug)):
+            write_atomic(script, render(self._study.layouts[slug], self._study.sweep.sweep, self._study.folder))
 
     def _tell_unheeded(self, script: str) -> None:
         """Say once what of the environment does not reach the jobs."""
