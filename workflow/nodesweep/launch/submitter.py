@@ -64,6 +64,7 @@ class Submitter:
         """
         self._check_lock()
         script, path = self._study.script(slug), self._study.journal(slug)
+        self._renew_script(slug)
         text = read_regular(script, SCRIPT_BYTES)
         self._tell_unheeded(text.decode(errors="replace"))
         attempt = free_attempt(path.parent, state.attempt + 1)
