@@ -19,13 +19,17 @@ from slurm.stage import Launcher, Stage
 
 @dataclass
 class Sweep:
-    """A sweep whose config and results lie in `home`, and what each launcher of it is started with."""
+    """A sweep whose config and results lie in `home`, and what each launcher of it is started with.
+
+    `disturbed`: whether anything but kills has happened to it.
+    """
 
     stage: Stage
     home: Path
     random: random.Random
     events: Counter[str]
     most_launches: int = 4
+    disturbed: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     users: list[Account] = field(default_factory=list)
 

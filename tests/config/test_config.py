@@ -239,7 +239,12 @@ def test_setup_lines_are_shell_but_one_line_each(tmp_path: Path) -> None:
     sweep["workload"]["setup"] = ["module load lang; export HOST=$(hostname)"]
     write(tmp_path / "sweep.yaml", sweep)
     assert load_sweep([tmp_path / "sweep.yaml"])[0].workload.setup == tuple(sweep["workload"]["setup"])
-    for text, reason in (("a\nb", "control character"), ("echo {{ user }}", "unknown name 'user'")):
+    for text, reason in (
+        ("a\nb", "make each an item of the list"),
+        ("a\x07b", "control character"),
+        ("echo ${#LIST[@]}", "write ${{ '{#' }}NAME}"),
+        ("echo {{ user }}", "unknown name 'user'"),
+    ):
         assert reason in refusal(tmp_path, placed(sweep, ["workload", "setup", 0], text))
 
 

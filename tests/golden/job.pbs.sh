@@ -210,6 +210,7 @@ nodesweep_tell_failure() {
     esac
     if [[ -f /dev/fd/1 ]]; then
         mapfile -t lines < <(head -c "${end:--0}" <"/proc/$$/fd/1" | tail -c "+$((start + 1))" | tail -c 4000)
+        [[ "$(tail -c 1 <"/proc/$$/fd/1" | od -An -tx1)" == *0a ]] || echo  # what failed wrote no whole line
     fi
     for line in "${lines[@]:-}"; do
         [[ "$line" != *[![:space:]]* ]] || last="${line//[[:cntrl:]]/ }"

@@ -278,6 +278,17 @@ def test_a_copied_results_folder_leaves_the_originals_job_alone(study: Study, tm
     assert [job.id for job in runner_of(moved, [], Scripted(["8"], [RUNNING])).running] == ["7"]
 
 
+def test_a_moved_folder_gets_scripts_of_its_own(study: Study, tmp_path: Path) -> None:
+    """What ended before the move runs again from a script that names the new folder, and not the old one."""
+    steps(runner_of(study, [], Scripted(["7"], [NODE_FAILURE]), retries=0), study, 3)
+    (tmp_path / "results").rename(tmp_path / "moved")
+    moved = replace(study, folder=tmp_path / "moved" / study.folder.name)
+    steps(runner_of(moved, [], Scripted(["8"], [RUNNING])), moved, 1)
+    (slug,) = study.layouts
+    script = moved.script(slug).read_text()
+    assert f"{tmp_path}/moved/" in script and f"{tmp_path}/results/" not in script
+
+
 def test_what_another_launcher_submitted_meanwhile_is_taken_over(study: Study) -> None:
     """The journal is read before a submission: an open one of somebody else's is adopted and not doubled."""
     (slug,) = study.layouts

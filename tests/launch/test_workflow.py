@@ -260,7 +260,8 @@ def test_rerun_and_show(tmp_path: Path) -> None:
     config = write(tmp_path / "sweep.yaml", toy())
     assert run_snakemake(tmp_path, config).returncode == 0
     first, second = Study.load([config]).layouts
-    assert run_nodesweep(tmp_path, "rerun", first, "--configfile", str(config)).returncode == 0
+    asked = run_nodesweep(tmp_path, "rerun", first, "--configfile", str(config))
+    assert (asked.returncode, f"{first}: runs with the next launch" in asked.stdout) == (0, True)
     assert run_snakemake(tmp_path, config).returncode == 0
     assert starts(tmp_path) == {first: 2, second: 1}
     shown = run_nodesweep(tmp_path, "show", "--configfile", str(config)).stdout

@@ -25,6 +25,7 @@ def record(number: int, extra: str = "") -> str:
 
 
 BATCH = "batch 3 took 0.11 s"
+OPENING = "nodesweep: toy-0123456789ab-a1-x7kq starts on node-1 at 2026-03-01T12:00:00Z"
 CLOSING = "nodesweep: the launch ended with exit code 0"
 NAN = record(2, " number of nan iterations:   1 |")
 DONE = (STARTED, record(1), record(2), record(3))
@@ -93,6 +94,16 @@ def test_what_was_not_understood_says_what_to_do(verdict):
     assert "(line 1 holds 'elapsed time per iteration' and does not fit)" in near.note
 
 
+def test_an_empty_log_says_what_to_do(verdict):
+    """Where the trainer wrote nothing, nodesweep's own first line is no evidence, and no pattern would help."""
+    found = verdict(End(0, None, "exit code 0"), OPENING, CLOSING)
+    assert (found.outcome, found.cause, found.evidence) == ("unread", "log_unread", "scheduler: exit code 0")
+    assert "standard output" in found.note and "log_format" not in found.note
+    blank_at_its_end = verdict(End(0), OPENING, BATCH, "", "", CLOSING)
+    assert verdict(End(0), OPENING, f"99 % done{CLOSING}").evidence == "line 2: 99 % done"
+    assert (blank_at_its_end.evidence, "log_format" in blank_at_its_end.note) == (f"line 2: {BATCH}", True)
+
+
 def test_a_torn_log_is_no_evidence_of_less_work(tmp_path):
     """Two of three iterations and exit code 0: a crash where that is the whole log, unread where more was written."""
     path = tmp_path / "run.log"
@@ -137,6 +148,13 @@ def test_evidence_of_the_scheduler(verdict):
     """Without a line in the log, the scheduler's word is the evidence."""
     assert verdict(End(124, "time_limit", "TIMEOUT")).evidence == "scheduler: TIMEOUT, exit code 124"
     assert verdict(End(None, "lost")).evidence == "scheduler: lost, no exit code"
+    assert verdict(End(3, None, "exit code 3")).evidence == "scheduler: exit code 3"
+
+
+def test_evidence_of_a_command_that_cannot_be_started(verdict):
+    """A shell's last words name what it could not start, however it puts that."""
+    missing = verdict(End(127, None, "exit code 127"), OPENING, "job.sh: line 9: exec: train: not found", CLOSING)
+    assert (missing.outcome, missing.evidence) == ("launch_failed", "line 2: job.sh: line 9: exec: train: not found")
 
 
 def test_last_words(verdict):

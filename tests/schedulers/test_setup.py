@@ -105,6 +105,7 @@ def test_lines_that_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setup
         ("[ -d /no/such/dir ]", "ended with exit code 1"),
         ("fails", "ended with exit code 1"),
         ("echo why; false", "ended with exit code 1: why"),
+        ("printf why; false", "ended with exit code 1: why"),
         ("trap 'echo bye' EXIT; echo why; false", "ended with exit code 1: why"),
         ("exit 0", "ended the shell with exit code 0"),
         ("echo so; exit 3", "ended the shell with exit code 3: so"),

@@ -11,7 +11,9 @@ from .common import study_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which layouts, and whether to believe the scheduler."""
     add_sweep_options(parser)
-    parser.add_argument("slug", nargs="+", metavar="SLUG", help="layouts that `nodesweep status` shows as held")
+    parser.add_argument(
+        "slug", nargs="+", metavar="SLUG", help="layouts that `nodesweep status` shows as held; slugs as in plan.md"
+    )
     parser.add_argument("--force", action="store_true", help="even where the scheduler knows the job, or is silent")
 
 

@@ -12,7 +12,7 @@ from .common import study_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which layouts."""
     add_sweep_options(parser)
-    parser.add_argument("slug", nargs="+", metavar="SLUG")
+    parser.add_argument("slug", nargs="+", metavar="SLUG", help="layouts, as plan.md names them")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -21,3 +21,4 @@ def run(options: argparse.Namespace) -> None:
     with SweepLock(study.folder):
         for slug in options.slug:
             request_rerun(study, slug)
+            print(f"{slug}: runs with the next launch: the command that ran the sweep")

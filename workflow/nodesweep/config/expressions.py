@@ -79,6 +79,9 @@ _ENVIRONMENT.filters = {name: _ENVIRONMENT.filters[name] for name in _FILTERS} |
 _ENVIRONMENT.tests["none"] = lambda value: value is None or value is UNKNOWN
 
 
+_COMMENT_WAY_OUT = ": {# begins a comment; for the shell's ${#NAME} write ${{ '{#' }}NAME}"
+
+
 def _one_line(error: BaseException) -> str:
     return plain(str(error))
 
@@ -89,7 +92,8 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except TemplateError as error:
-        raise ConfigError(f"not a valid expression: {_one_line(error)}") from None
+        way_out = _COMMENT_WAY_OUT if "comment tag" in str(error) else ""
+        raise ConfigError(f"not a valid expression: {_one_line(error)}{way_out}") from None
     except (RecursionError, SyntaxError, MemoryError):  # of Python's own parser, which is given what Jinja makes of it
         raise ConfigError("an expression nests too deep; write it with fewer parentheses") from None
 

@@ -38,7 +38,8 @@ Conditions in `tables` are expressions over the columns of results.csv, listed a
 **Words** (`command`, `launcher`, values of `environment` and `env`) are templates: `{{{{ name }}}}` is filled in. They
 know the same fields and {_WORD};
 `model` and `machine` have the keys below. A word reaches the program as it is, whatever it holds; only `${{NAME}}` is
-filled in by the job's shell. A word that renders to nothing is left out. `setup` lines alone are shell code.
+filled in by the job's shell. A word that renders to nothing is left out. `setup` lines alone are shell code, in which
+holes are filled too: there `${{#NAME}}` is written `${{{{ '{{#' }}}}NAME}}`.
 Values of `options` and `expected_seconds` have the same holes, but the shell fills in nothing there.
 Templates are expressions and `{{% if %}}`: nothing is named, repeated or called; whole numbers have at most 30 digits.
 

@@ -126,6 +126,11 @@ def _check_shape(value: str) -> str:
 
 
 def _check_shell_line(value: str) -> str:
+    if "\n" in value:
+        raise ValueError(
+            "holds several lines, or one that ends with a newline; make each an item of the list: items that belong "
+            "together, such as those of a here-document, run together"
+        )
     return _check_template(_check_single_line(value))
 
 

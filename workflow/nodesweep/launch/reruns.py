@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from nodesweep.common.errors import DamagedFileError, LockError, NodesweepError
 from nodesweep.common.lock import SweepLock
-from nodesweep.schedulers.job_script import is_script_of
+from nodesweep.schedulers.job_script import key_in, key_of
 from nodesweep.sweep.study import Study
 
 from . import journal
@@ -46,7 +46,7 @@ def _withdraw_records(study: Study) -> None:
             holds = decisions.not_run(slug) is not None
         if not holds:
             path.unlink(missing_ok=True)
-    if not all(is_script_of(study.script(slug), study.folder, slug) for slug in study.layouts):
+    if not all(key_in(study.script(slug)) == key_of(study.folder, slug) for slug in study.layouts):
         study.scripts_list.unlink(missing_ok=True)
     _renew_plan(study)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from nodesweep.common.errors import DamagedFileError, SchedulerAway, SchedulerError, SubmissionUnclear, Throttled
-from nodesweep.common.files import read_regular
+from nodesweep.common.files import read_regular, write_atomic
 from nodesweep.common.launch_site import this_site
 from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import SCRIPT_BYTES, Job, Scheduler
-from nodesweep.schedulers.job_script import key_of
+from nodesweep.schedulers.job_script import key_in, key_of, render
 from nodesweep.sweep.study import Study
 
 from . import journal
@@ -64,6 +64,7 @@ class Submitter:
         """
         self._check_lock()
         script, path = self._study.script(slug), self._study.journal(slug)
+        self._renew_script(slug)
         text = read_regular(script, SCRIPT_BYTES)
         self._tell_unheeded(text.decode(errors="replace"))
         attempt = free_attempt(path.parent, state.attempt + 1)
@@ -138,6 +139,12 @@ class Submitter:
         """Let a layout and those of its kind wait; told when it begins."""
         if self.limits.crowded(slug):
             self._tell(line)
+
+    def _renew_script(self, slug: str) -> None:
+        """Write a layout's script anew where it is one of another folder, from which this one was moved or copied."""
+        script = self._study.script(slug)
+        if key_in(script) not in ("", key_of(self._study.folder, slug)):
+            write_atomic(script, render(self._study.layouts[slug], self._study.sweep.sweep, self._study.folder))
 
     def _tell_unheeded(self, script: str) -> None:
         """Say once what of the environment does not reach the jobs."""

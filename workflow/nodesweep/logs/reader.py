@@ -1,6 +1,7 @@
 """Read a trainer's log once, in constant memory, and never fail on what it holds."""
 
 import os
+import re
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from .rules import Rule, rules
 NEWLINE = ord("\n")
 CLOSING_LINE = b"nodesweep: the launch ended with exit code "
 """How the last line begins that a job script writes into its log; a log without it may be torn."""
+_OPENING_LINE = re.compile(r"nodesweep: \S+ starts on \S+ at \S+Z")
+"""The first line that a job script writes into its log."""
+_BLANK = b" \t\r\n\0"
 
 
 def read_log(path: Path, form: Format | None = None) -> LogReading:
@@ -89,14 +93,15 @@ class Reader:
 
     def reading(self, end: bytes) -> LogReading:
         """What all lines have given; `end`: the end of the log with its last line."""
-        last, lines = last_line(end), self._lines + (bool(end) and not end.endswith(b"\n"))
-        reading = self._collector.reading(plain(_decoded(last)), lines)
-        if CLOSING_LINE not in end:
-            return reading
-        if CLOSING_LINE in last:  # the last words are those before it
-            before = last_line(end[: len(end) - len(last)])
-            reading = replace(reading, last_text=plain(_decoded(before)), last_text_line=lines - 1)
-        return replace(reading, is_closed=True)
+        lines = self._lines + (bool(end) and not end.endswith(b"\n"))
+        own = end.rfind(CLOSING_LINE)
+        told = end[:own] if own >= len(end) - len(last_line(end)) else end
+        told = told.rstrip(_BLANK)
+        text, line = plain(_decoded(last_line(told))), self._lines - end.count(b"\n", len(told)) + 1
+        if not text or _OPENING_LINE.fullmatch(text):
+            text, line = "", lines
+        reading = replace(self._collector.reading(text, lines), last_text_line=line)
+        return replace(reading, is_closed=True) if own >= 0 else reading
 
     def _read_dump(self, block: LogBlock, begin: int, end: int, line: int) -> None:
         """Read the lines between two places as arguments, as long as they are some."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # schedulers take long to load, and a log alone needs none
     from nodesweep.schedulers.base import End
 
 SIGKILL_EXIT_CODES = (137, -9)
+_OWN_LINES = 2
+"""Lines that a job script itself writes into the log of a launch: the first and the last."""
 COMMAND_EXIT_CODES = {126: "a command could not be executed", 127: "a command was not found"}
 _NEVER_LAUNCHED = ("launch_failed", "setup_failed")
 _KNOWN_TO_THE_SCHEDULER_ALONE = ("node_failure", "preempted")
@@ -94,7 +96,8 @@ class _Case:
     def scheduler_evidence(self) -> str:
         """What the scheduler says, as evidence."""
         code = "no exit code" if self.exit_code is None else f"exit code {self.exit_code}"
-        return f"scheduler: {self.scheduler_state or 'ended'}, {code}"
+        state = self.scheduler_state or "ended"
+        return f"scheduler: {state}" if state.startswith(code) else f"scheduler: {state}, {code}"
 
     @property
     def last_words(self) -> str:
@@ -200,7 +203,8 @@ def _command_unusable(case: _Case) -> Verdict | None:
     if reason is None or case.reading.iterations or nearest(case.failures, SCHEDULER):
         return None
     missing = next((found for found in case.reading.signatures if found.signature.kind == "command_missing"), None)
-    return _verdict("launch_failed", "", evidence(missing) if missing else case.scheduler_evidence, reason)
+    shown = evidence(missing) if missing else case.last_words or case.scheduler_evidence
+    return _verdict("launch_failed", "", shown, reason)
 
 
 def _rest_of_log(case: _Case) -> Verdict | None:
@@ -249,6 +253,11 @@ def _unread(case: _Case) -> Verdict | None:
 
 def _how_to_describe(reading: LogReading) -> str:
     """The way out where no iteration was recognised in a log."""
+    if not reading.last_text and reading.lines <= _OWN_LINES:
+        return (
+            "its log holds no text: the command must write what it does to its standard output, "
+            "not only to a file of its own; nodesweep rerun runs it again"
+        )
     near = max(reading.near_misses.values(), key=lambda miss: miss.count, default=None)
     seen = f" (line {near.line} holds {near.text!r} and does not fit)" if near else ""
     way = "describe its lines under workload.log_format (docs/logs.md)"

@@ -27,6 +27,7 @@ from .setup_lines import setup_lines
 
 PROVENANCE = "provenance.sh"
 """The script that every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
+_KEY = re.compile(rb"^# key:     ([\w-]{1,80})$", re.MULTILINE)
 _HEAD_BYTES = 2000
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
 
@@ -53,13 +54,13 @@ def key_of(folder: Path, slug: str) -> str:
     return f"{name if name[0].isalpha() else 's' + name}-{digest}"
 
 
-def is_script_of(path: Path, folder: Path, slug: str) -> bool:
-    """Whether a job script is there that was made for this layout in this results folder, and not for a copy of it."""
+def key_in(script: Path) -> str:
+    """What `key_of` was when a job script was made; empty where there is no script, or one that does not say."""
     try:
-        head = regular_head(path, _HEAD_BYTES)
+        found = _KEY.search(regular_head(script, _HEAD_BYTES))
     except OSError:
-        return False
-    return f"# key:     {key_of(folder, slug)}\n".encode() in head
+        return ""
+    return found[1].decode() if found else ""
 
 
 def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ()) -> str:

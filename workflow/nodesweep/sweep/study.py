@@ -101,6 +101,6 @@ class Study:
     def layout(self, slug: str) -> Layout:
         """The layout of a slug; raises NodesweepError with the way out for an unknown one."""
         if slug not in self.layouts:
-            known = ", ".join(sorted(self.layouts)[:5])
-            raise NodesweepError(f"{self.sweep.sweep} has no layout {slug!r:.80}; its layouts: {known}, ... (plan.md)")
+            known = ", ".join(sorted(self.layouts)[:5]) + (", ..." if len(self.layouts) > 5 else "")
+            raise NodesweepError(f"{self.sweep.sweep} has no layout {slug!r:.80}; its layouts: {known} (plan.md)")
         return self.layouts[slug]
