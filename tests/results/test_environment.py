@@ -101,7 +101,10 @@ def test_versions_are_asked_for_after_the_setup(tmp_path: Path) -> None:
 
 
 def test_modules_and_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loaded modules by name, and the commits of the working directory and of the checkouts that are named."""
+    """Loaded modules by name, and the commits of the working directory and of the checkouts that are named.
+
+    The index of a checkout is not touched: a job that is killed would leave it locked.
+    """
     commits = {}
     for name in ("work", "trainer's"):
         folder = tmp_path / name
@@ -113,12 +116,15 @@ def test_modules_and_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
         commits[str(folder)] = head.stdout.strip()
     (tmp_path / "trainer's" / "file").write_text("two")
+    (tmp_path / "work" / "file").touch()  # which git would note in its index
+    index = (tmp_path / "work" / ".git" / "index").stat()
     monkeypatch.chdir(tmp_path / "work")
     sweep = noting(environment={"TRAINER": f"{tmp_path}/trainer_s/src"}, repositories=["${TRAINER}", "/no/such/folder"])
     sweep["workload"]["setup"] = [f'ln -s "{tmp_path}/trainer\'s" {tmp_path}/trainer_s; mkdir {tmp_path}/trainer_s/src']
     path = script(tmp_path, sweep)
     modules = "compiler/gcc/12.2:openmpi"
     assert run(path, key="k", LOADEDMODULES=modules).returncode == 0
+    assert (tmp_path / "work" / ".git" / "index").stat().st_ino == index.st_ino
     assert noted(path, "module") == {"compiler/gcc": "12.2", "openmpi": "loaded"}
     assert noted(path, "repository") == {
         str(tmp_path / "work"): commits[str(tmp_path / "work")],
