@@ -119,7 +119,7 @@ def marker(directory: Path, exit_code: int, cause: str | None = None, returned: 
 @pytest.mark.parametrize(
     ("attributes", "exit_code", "wanted"),
     [
-        ({"Exit_status": 0}, 0, "unread"),  # its log holds no iterations
+        ({"Exit_status": 0}, 0, "crash"),  # its log holds no iterations
         ({"Exit_status": 1}, 1, "crash"),
         ({"Exit_status": 127}, 127, "launch_failed"),
         ({"Exit_status": 265}, 137, "crash"),  # SIGKILL

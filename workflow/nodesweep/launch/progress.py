@@ -12,7 +12,10 @@ MOST_TOLD = 10
 
 @dataclass(frozen=True)
 class LaunchProgress:
-    """How far a launcher is: of `total` layouts so many are done with, by outcome; `left_seconds` is an estimate."""
+    """How far a launcher is: of `total` layouts so many are done with; `left_seconds` is an estimate.
+
+    `outcomes`: how many ended how, and how many are left to the user, which are not done.
+    """
 
     done: int
     total: int
@@ -28,7 +31,7 @@ class LaunchProgress:
         >>> LaunchProgress(3, 9, 2, 0, {"ok": 2, "oom": 1}, 130).words
         '2 running, 4 waiting, 2 ok, 1 oom, about 2 min left'
         """
-        waiting = self.total - self.done - self.running - self.queued
+        waiting = self.total - sum(self.outcomes.values()) - self.running - self.queued
         counts = {"running": self.running, "queued": self.queued, "waiting": waiting, **self.outcomes}
         words = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count > 0]
         if self.left_seconds is not None and self.done < self.total:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodesweep.common.errors import DamagedFileError
-from nodesweep.common.outcomes import RETRIED
+from nodesweep.common.outcomes import OUTCOMES, RETRIED
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End, Job, Scheduler
 from nodesweep.sweep.study import Study
@@ -80,7 +80,7 @@ class Runner:
     def progress(self) -> LaunchProgress:
         """How far the layouts are that were, or will be, handed over."""
         opened, left, outcomes = list(self._open.values()), self._handed - self._done, dict(self._outcomes)
-        done = sum(outcomes.values())
+        done = sum(count for outcome, count in outcomes.items() if outcome in OUTCOMES)
         total = max(self._total, done + len(left))
         running = {one.slug: one.runs_since for one in opened if one.runs_since is not None}
         seconds = self._expectations.seconds_left(running, left, total - done - len(left)) if done < total else None

@@ -185,6 +185,23 @@ def _setup_failed(case: _Case) -> Verdict | None:
     return _from_scheduler(case, "setup_failed") if case.cause == "setup_failed" else None
 
 
+def _ended_well_undescribed(case: _Case) -> Verdict | None:
+    """The launch ended well, and the log of a trainer that nobody described goes on after a failure.
+
+    That may have been dealt with: it is told, and costs no run. A failure that a log ends with is one.
+    """
+    reading, first = case.reading, next(iter(case.failures), None)
+    ended_well = case.exit_code == 0 and case.cause is None and reading.is_closed
+    if not ended_well or first is None or reading.iterations or reading.training_started_line:
+        return None
+    if max(found.line for found in reading.signatures) >= reading.last_text_line:
+        return None
+    note = (
+        "its log shows a failure, and its exit code is 0: nodesweep rerun runs it again if it failed; if it did not, "
+    )
+    return _verdict("log_unread", "", evidence(first), note + _how_to_describe(reading))
+
+
 def _root_in_log(case: _Case) -> Verdict | None:
     """Out of memory or not a number, unless the log says that the scheduler had ended the job before."""
     first = first_root(case.failures)
@@ -304,6 +321,7 @@ RULES: tuple[tuple[str, Callable[[_Case], Verdict | None]], ...] = (
     ("the log has all iterations that it speaks of, or says that the work was done", _work_done_by_the_log),
     ("a failed node and a preemption are known to the scheduler alone", _scheduler_alone_knows),
     ("the job script says that its set-up failed, so that nothing was launched", _setup_failed),
+    ("the launch ended well, and its log, which nobody described, goes on after a failure", _ended_well_undescribed),
     ("the log shows that memory ran out or a loss was NaN, and no earlier end of the job", _root_in_log),
     ("the loss is not a number at the end", _loss_not_a_number),
     ("the scheduler gives its reason", _scheduler_says),
