@@ -5,12 +5,7 @@ from nodesweep.launch.snakemake import command_of, dated, prepared_study_of, tab
 
 search_seldom()
 study = prepared_study_of(workflow)
-COMMAND = command_of(workflow)
-
-
-# A function: in a text, braces of a path would be wildcards.
-def NODESWEEP(_):
-    return COMMAND
+NODESWEEP = command_of(workflow)
 
 
 localrules:

@@ -214,9 +214,13 @@ def _is_unfit(path: Path) -> bool:
     return path.stat().st_mtime > time.time() or not {"{", "}"}.isdisjoint(str(path))
 
 
-def command_of(workflow: SnakemakeWorkflow) -> str:
-    """The shell words that call nodesweep on the same study: `<command> plan`, ..."""
-    return shlex.join(_command(workflow))
+def command_of(workflow: SnakemakeWorkflow) -> Callable[[object], str]:
+    """The shell words that call nodesweep on the same study: `<command> plan`, ..., as a parameter of a rule.
+
+    That is a function of the wildcards: in a text, Snakemake would take braces of a path for wildcards.
+    """
+    words = shlex.join(_command(workflow))
+    return lambda wildcards: words
 
 
 def tabulate_after_failure(workflow: SnakemakeWorkflow) -> None:
