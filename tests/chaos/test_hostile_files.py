@@ -81,8 +81,11 @@ def test_no_file_in_place_of_a_journal(study: Study, replacement: Callable[[Path
     assert done.record.outcome == "held" and starts(study.folder.parents[1]) == {slug: 1}
 
 
-def test_the_commands_tell_it_and_go_on(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_tell_it_and_go_on(
+    study: Study, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Status, measure, plan, tables and why say which file it is; the rows of the others stand as ever."""
+    monkeypatch.setenv("COLUMNS", "300")  # status cuts its remarks to the terminal's width
     write(Path("sweep.yaml"), toy())
     spoilt, other = study.layouts
     runner = runner_of(study)

@@ -238,6 +238,7 @@ class Stage:
                 stderr=log,
                 start_new_session=True,
                 umask=0o002,
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # also where the tests run under nohup
             )
         self._launchers.append(Launcher(process, path))
         return self._launchers[-1]
