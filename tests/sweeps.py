@@ -97,6 +97,12 @@ def snakemake_command(config: Path, *words: str, repository: Path = REPOSITORY, 
     ]
 
 
+def hear_signals() -> None:
+    """Have a command heed Ctrl-C and a terminal that closes, also where the tests run in the background or by nohup."""
+    for heard in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(heard, signal.SIG_DFL)
+
+
 def launched(folder: Path, config: Path, *words: str, profile: str = "local") -> subprocess.Popen[str]:
     """A launcher in the background, open to Ctrl-C even where the tests themselves run in the background."""
     return subprocess.Popen(
@@ -106,7 +112,7 @@ def launched(folder: Path, config: Path, *words: str, profile: str = "local") ->
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_signals,
     )
 
 

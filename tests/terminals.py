@@ -11,7 +11,13 @@ import termios
 import time
 from pathlib import Path
 
-from sweeps import REPOSITORY
+from sweeps import REPOSITORY, hear_signals
+
+
+def _in_terminal() -> None:
+    """Have a command hear when its terminal closes."""
+    hear_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -26,7 +32,7 @@ class Terminal:
             words,
             **{"cwd": folder, "env": environment | names, "stdin": slave, "stdout": slave, "stderr": slave},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # it hears when the terminal closes
+            preexec_fn=_in_terminal,
         )
         os.close(slave)
         self.shown = b""

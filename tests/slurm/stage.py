@@ -20,7 +20,7 @@ from paths import REPOSITORY
 from slurm import accounts
 from slurm.accounts import Account
 from slurm.cluster import Cluster
-from sweeps import snakemake_command, toy, write
+from sweeps import hear_signals, snakemake_command, toy, write
 
 QUICK_LAUNCHER = Path(__file__).parent / "quick_launcher.py"
 
@@ -238,7 +238,7 @@ class Stage:
                 stderr=log,
                 start_new_session=True,
                 umask=0o002,
-                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # also where the tests run under nohup
+                preexec_fn=hear_signals,
             )
         self._launchers.append(Launcher(process, path))
         return self._launchers[-1]
