@@ -1,6 +1,6 @@
 """Plays the situations of real sites at full length on two real clusters, and prints what became of each as a table.
 
-python tests/chaos/situations.py [--silent-seconds 900] [--product REPOSITORY] [NAME ...]
+python tests/chaos/play_situations.py [--silent-seconds 900] [--product REPOSITORY] [NAME ...]
 """
 
 import argparse
