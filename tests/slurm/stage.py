@@ -109,7 +109,8 @@ class Launcher:
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """End it, or send it another signal, together with all it has started."""
-        os.killpg(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(self.process.pid, number)
         if number == signal.SIGKILL:
             self.process.wait()
 

@@ -1,4 +1,4 @@
-"""Short forms of the situations of real sites, on two real clusters; tests/chaos/play_situations.py plays the long ones."""
+"""Short forms of situations of real sites, on two real clusters; tests/chaos/play_situations.py plays the long ones."""
 
 import tempfile
 from collections.abc import Iterator
