@@ -1,6 +1,7 @@
 """What sites do to sweeps while launchers are killed."""
 
 import contextlib
+import os
 import random
 import shutil
 import subprocess
@@ -114,12 +115,14 @@ def late_log(one: Sweep) -> None:
     hidden = []
     for log in one.home.glob("results/*/layouts/*/*.log"):
         with contextlib.suppress(FileNotFoundError):
-            hidden.append((log.rename(log.with_suffix(".away")), log))
+            log.rename(log.with_suffix(".away"))
+            hidden.append((os.open(log.parent, os.O_RDONLY), log.name))
     one.events["logs late"] += bool(hidden)
 
     def back() -> None:
-        for away, log in hidden:
-            away.rename(log)
+        for folder, name in hidden:  # which may have been moved meanwhile
+            os.rename(Path(name).with_suffix(".away"), name, src_dir_fd=folder, dst_dir_fd=folder)  # noqa: PTH104
+            os.close(folder)
 
     threading.Timer(3, back).start()
 
