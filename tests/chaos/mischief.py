@@ -121,7 +121,7 @@ def late_log(one: Sweep) -> None:
 
     def back() -> None:
         for folder, name in hidden:  # which may have been moved meanwhile
-            os.rename(Path(name).with_suffix(".away"), name, src_dir_fd=folder, dst_dir_fd=folder)  # noqa: PTH104
+            os.rename(Path(name).with_suffix(".away"), name, src_dir_fd=folder, dst_dir_fd=folder)
             os.close(folder)
 
     threading.Timer(3, back).start()
