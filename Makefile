@@ -44,6 +44,7 @@ test: $(VENV)/.installed-test
 	bash tests/slurm/install.sh
 	bash tests/schedulers/install.sh
 	bash tests/browser/install.sh
+	bash tests/logs/install.sh
 	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 # Launchers killed at random moments of real Slurm sweeps: make chaos KILLS=200 SEED=7

@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes.pbs import FakePbs
 from fakes.pjm import FakePjm
+from needs import need_command, need_root
 from paths import GOLDEN
 from slurm.cluster import COMMANDS, Cluster
 
@@ -69,16 +69,15 @@ def pjm(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture(scope="session")
 def slurm_installed() -> None:
     """Skip where no cluster can be started; with CI=true that is a failure."""
-    missing = [command for command in COMMANDS if not shutil.which(command)]
-    if missing:
-        reason = f"no {', '.join(missing)}: see tests/slurm/install.sh"
-    elif os.geteuid() != 0:
-        reason = "only root can start a Slurm cluster"
-    else:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    for command in COMMANDS:
+        need_command(command, "tests/slurm/install.sh")
+    need_root("start a Slurm cluster")
+
+
+@pytest.fixture(scope="session")
+def several_hosts() -> None:
+    """Skip where no process can be given a host name of its own; with CI=true that is a failure."""
+    need_root("give a process a host name of its own")
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +97,8 @@ def slurm_without_accounting(slurm_installed: None) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """Debian's Chromium without a window; skip where there is none, but with CI=true that is a failure."""
+    need_command("chromium", "tests/browser/install.sh")
     path = shutil.which("chromium")
-    if path is None:
-        reason = "no chromium: see tests/browser/install.sh"
-        pytest.fail(reason, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(reason)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

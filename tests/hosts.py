@@ -15,7 +15,7 @@ from sweeps import held, snakemake_command, starts, toy, write
 
 from nodesweep.common.lock import read_holder
 
-needs_hosts = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process a host name of its own")
+needs_hosts = pytest.mark.usefixtures("several_hosts")
 
 FAKE = REPOSITORY / "tests" / "fakes" / "local_flock"
 _PROGRAM = """

@@ -1,11 +1,10 @@
 """Set-ups of the kinds that clusters have, for jobs on this machine and on a real Slurm."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from needs import lacking
 from paths import REPOSITORY
 
 LMOD = Path("/usr/share/lmod/lmod/init/bash")
@@ -30,8 +29,7 @@ def set_up(kind: str, folder: Path) -> list[str]:
         modulefile.write_text(f"#%Module1.0\nsetenv LAB_VERSION 7.1\nprepend-path PATH {stack.parent}\n")
         init = LMOD if kind == "Lmod" else ENVIRONMENT_MODULES
         if not init.exists():
-            reason = f"no {kind}: see tests/schedulers/install.sh"
-            pytest.fail(reason, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(reason)
+            lacking(f"no {kind}: see tests/schedulers/install.sh")
         return [f"source {init}", "module purge", f"module use {modulefile.parents[1]}", "module load lab/7.1"]
     if kind == "venv":
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)

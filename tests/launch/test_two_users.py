@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from needs import need_root
 from paths import REPOSITORY
 from shared_folder import folder_of, launched_by, quickly, wait_for
 from slurm.accounts import Account, made
 from sweeps import held, snakemake_command, starts, toy, write
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make accounts")
-
 
 @pytest.fixture
 def alice_and_bob() -> Iterator[tuple[Account, Account]]:
     """Two accounts of one group."""
+    need_root("make accounts")
     with made("alice", "bob") as (alice, bob):
         yield alice, bob
 

@@ -12,12 +12,11 @@ from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import Scheduler
 from nodesweep.sweep.study import Study
 
+from .outputs import few_of
 from .submission import Submission
 
 NOT_SUBMITTED = "not submitted"
 """Where a layout stands that waits for the user to mend what made the first runs fail."""
-MOST_OUTPUTS = 4
-"""Files of one job that are looked into."""
 _SAYS_NOTHING = (*RETRIED, "cancelled", "lost")
 """Outcomes that have their reasons outside the run."""
 
@@ -67,12 +66,12 @@ class Canary:
         if len(set(self._failures)) == 1:
             first = "first run" if self._runs == 1 else f"first {self._runs} runs"
             reason = plain(last.evidence or last.scheduler_state, 200)
-            self.alarm = f"the {first} failed in the same way before any iteration ({last.outcome}: {reason})"
+            self.alarm = f"the {first} failed in the same way, no iteration in the log ({last.outcome}: {reason})"
 
     def _has_iterated(self, submission: Submission) -> bool:
         layout = self._study.layouts.get(submission.slug)
         form = format_of((layout or self._study.sweep).workload.log_format)
-        paths = [path for path in self._scheduler.outputs(submission.job)[:MOST_OUTPUTS] if path.is_file()]
+        paths = [path for path in few_of(self._scheduler.outputs(submission.job)) if path.is_file()]
         logs = [self._logs.setdefault(path, GrowingLog(path, form)) for path in paths]
         return any(log.look().iterations for log in logs)
 

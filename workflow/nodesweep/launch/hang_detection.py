@@ -4,6 +4,8 @@ import time
 
 from nodesweep.schedulers.base import Job, Scheduler
 
+from .outputs import written_bytes
+
 
 class OutputWatch:
     """Notices running jobs whose output does not grow; `seconds` is how long that may last, 0 for ever.
@@ -21,10 +23,9 @@ class OutputWatch:
         if not self._seconds:
             return None
         now = time.monotonic()
-        sizes = [path.stat().st_size for path in self._scheduler.outputs(job) if path.is_file()]
-        if not sizes:
+        size = written_bytes(self._scheduler.outputs(job))
+        if size is None:
             return None  # some schedulers bring the output only when the job has ended
-        size = sum(sizes)
         known_size, since = self._grown.get(job.key, (-1, now))
         if size != known_size:
             self._grown[job.key] = (size, now)

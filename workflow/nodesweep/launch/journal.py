@@ -6,7 +6,6 @@ The events and what each says stand in `journal_events`.
 import errno
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -34,11 +33,10 @@ from .journal_events import (
     Submitted,
     event_of,
 )
+from .keys import is_file_of_submission
 
 JournalStatus = Literal["pending", "unclear", "running", "ended", "unreadable"]
 _MOST_BYTES = 16 * 2**20
-_TRACE = re.compile(r".*-a\d{1,6}(-\w{1,8})?\.(started|exit|log)")
-"""Files of submissions that a launcher made, not of a script that was run by hand."""
 _TORN = b"\x18\n"
 """Ends what a crash left of a line; no line of JSON holds it."""
 
@@ -140,7 +138,7 @@ def _trace(folder: Path) -> str:
     except OSError:  # no folder, no run: one that cannot be read is told by whoever writes into it
         return ""
     return next(
-        (name for name in names if _TRACE.fullmatch(name) or (name == "job.json" and _was_run(folder / name))), ""
+        (name for name in names if is_file_of_submission(name) or (name == "job.json" and _was_run(folder / name))), ""
     )
 
 

@@ -23,12 +23,12 @@ from . import journal
 from .forecasts import ExpectedRun, Forecasts
 from .journal import State
 from .late_logs import missing_end
+from .outputs import few_of
 from .records import HELD, needs_run, phase_of, reason_of
 from .status import LayoutStatus, LogProgress, log_progress, measured_progress
 
 SUBMITTING_SECONDS = 60.0
 """After which a submission of which nothing more is known needs a look."""
-MOST_OUTPUTS = 4
 _LINE = re.compile(r"^line \d+: ")
 FileStamp = tuple[int, int, int] | None
 
@@ -224,8 +224,7 @@ class StatusReader:
         if name not in SCHEDULERS:
             return [log]
         scheduler = self._schedulers.setdefault(name, SCHEDULERS[name].connect())
-        outputs = scheduler.outputs(Job(status.key, status.job_id, folder))
-        return outputs if len(outputs) <= MOST_OUTPUTS else [*outputs[:2], *outputs[-2:]]
+        return few_of(scheduler.outputs(Job(status.key, status.job_id, folder)))
 
 
 def _queued(submitted: LayoutStatus, state: State, now: float) -> LayoutStatus:

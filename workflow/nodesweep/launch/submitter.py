@@ -1,8 +1,6 @@
 """Submits one layout, intent first."""
 
 import hashlib
-import secrets
-import string
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -19,11 +17,10 @@ from . import journal
 from .attempts import claim_attempt, free_attempt, give_back_attempt
 from .journal import State
 from .journal_events import Deferred, Intent, Refused, Submitted
+from .keys import new_key
 from .progress import EventLines
 from .submission import Submission, taken_over
 from .submit_limits import SubmitLimits
-
-NONCE_LETTERS = 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Submitter:
         except SchedulerAway as error:
             self._wait(slug, f"no answer from the scheduler ({error}); the others wait")
             return None
-        job = Job(f"{key_of(self._study.folder, slug)}-a{attempt}-{_nonce()}", "", path.parent, site)
+        job = Job(new_key(self._study.folder, slug, attempt), "", path.parent, site)
         intent = Intent(
             key=job.key,
             attempt=attempt,
@@ -152,8 +149,3 @@ class Submitter:
             if line not in self._unheeded:
                 self._unheeded.add(line)
                 self._tell(line)
-
-
-def _nonce() -> str:
-    """What makes a key one of a kind in time: a job of a sweep that was deleted has another than the new one's."""
-    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(NONCE_LETTERS))

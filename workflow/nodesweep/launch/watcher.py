@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nodesweep.common.errors import DamagedFileError, SchedulerAway
+from nodesweep.common.launch_site import this_site
+from nodesweep.schedulers import SCHEDULERS
 from nodesweep.schedulers.base import End, Job, Scheduler, Sighting
 from nodesweep.schedulers.markers import end_marker, has_started, revoke
 from nodesweep.sweep.study import Study
@@ -14,6 +16,7 @@ from .backoff import Backoff
 from .hang_detection import OutputWatch
 from .journal import State
 from .journal_events import Adopted, Hung, JobHeld, Revoked, Silent
+from .outputs import written_bytes
 from .progress import EventLines
 from .submission import Policy, Submission
 
@@ -200,7 +203,7 @@ class Watcher:
                 journal.append(self._study.journal(submission.slug), Revoked(key=job.key, reason=reason))
                 yield NeverStarted(submission, reason)
         elif seconds >= patience.silent_seconds and not submission.silent:
-            submission.silent = _asked_in_vain(job, started)
+            submission.silent = _asked_in_vain(job, started, SCHEDULERS[self._study.sweep.machine.scheduler].is_batch)
             journal.append(self._study.journal(submission.slug), Silent(key=job.key, evidence=submission.silent))
             self._tell.one_of_many(
                 "that nobody knows anything of; `nodesweep status` names them",
@@ -209,18 +212,17 @@ class Watcher:
 
     def _output_grows(self, submission: Submission) -> bool:
         """Whether a job's output has grown since the last look at it."""
-        paths = self._scheduler.outputs(submission.job)
-        size = sum(path.stat().st_size for path in paths if path.is_file())
+        size = written_bytes(self._scheduler.outputs(submission.job)) or 0
         before, submission.output_bytes = submission.output_bytes, size
         return before is not None and size > before
 
 
-def _asked_in_vain(job: Job, started: bool) -> str:
-    """That nobody knows what became of a job, and who was asked."""
+def _asked_in_vain(job: Job, started: bool, is_listed: bool) -> str:
+    """That nobody knows what became of a job, and who was asked: listings, or, where there are none, this host."""
     name = f"job {job.id}" if job.id else job.key
     where = f" of {job.site.user or 'somebody'} on {job.site.cluster or job.site.host}" if job.site.host else ""
     witnesses = [
-        "no listing has it",
+        "no listing has it" if is_listed else f"its processes cannot be seen from {this_site().host}",
         "no exit marker",
         "its log does not grow" if started else "never started",
     ]
@@ -234,7 +236,7 @@ def _paused(submission: Submission, end: End) -> End:
         submission.suspended_since = None
     if end.usage.suspended_seconds is not None or not submission.suspended_seconds:
         return end
-    return replace(end, usage=replace(end.usage, suspended_seconds=round(submission.suspended_seconds, 1)))
+    return replace(end, usage=replace(end.usage, suspended_seconds=max(1.0, round(submission.suspended_seconds))))
 
 
 def _with_id(job: Job, job_id: str) -> Job:
