@@ -5,11 +5,13 @@ from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import read_regular
+from nodesweep.common.text import plain
 from nodesweep.launch.time_limits import with_limits
 from nodesweep.sweep.study import DEFAULT_SWEEP, Study
 
 MOST_BYTES = 256 * 2**20
 """Of a file that another command writes."""
+_PROBLEM_CHARACTERS = 1000
 
 
 def study_of(options: argparse.Namespace) -> Study:
@@ -33,6 +35,11 @@ def written(path: Path) -> str:
         return read_regular(path, MOST_BYTES).decode(errors="replace")
     except FileNotFoundError:
         raise NodesweepError(f"{path} does not exist yet; run the sweep, or `nodesweep measure`, first") from None
+
+
+def tell_problem(study: Study, slug: str, problem: str) -> None:
+    """Print what is wrong with the files of one layout, which costs that layout alone."""
+    print(f"{study.sweep.sweep}: {slug}: {plain(problem, _PROBLEM_CHARACTERS)}")
 
 
 def own_folder(name: str, other: str, way_out: str) -> Path:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from nodesweep.common.errors import DamagedFileError, LockError
 from nodesweep.common.files import file_error_message, write_atomic
 from nodesweep.common.lock import SweepLock, read_holder
-from nodesweep.common.text import plain
 from nodesweep.config.tidy_row import TidyRow, required_text
 from nodesweep.importers.job_logs import Ingested
 from nodesweep.importers.markdown import Imported
@@ -26,9 +25,8 @@ from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
 from .arguments import add_sweep_options
-from .common import study_of
+from .common import study_of, tell_problem
 
-MOST_CHARACTERS = 1000
 MOST_TOLD = 10
 """Changed verdicts that are told one by one."""
 
@@ -72,7 +70,7 @@ def _measured(study: Study, layout: Layout) -> tuple[str, TerminalRecord | None,
         except OSError as error:
             problem = file_error_message(error)
     if problem:
-        print(f"{study.sweep.sweep}: {layout.slug}: {plain(problem, MOST_CHARACTERS)}")
+        tell_problem(study, layout.slug, problem)
     return phase, record, measurement
 
 

@@ -3,16 +3,13 @@
 import argparse
 
 from nodesweep.common.files import write_atomic
-from nodesweep.common.text import plain
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.plan import Planned, planned
 from nodesweep.launch.records import final_outcomes, unreadable_journals
 from nodesweep.reports.plan import plan_csv, plan_markdown
 
 from .arguments import add_sweep_options
-from .common import limited_study_of
-
-MOST_CHARACTERS = 1000
+from .common import limited_study_of, tell_problem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     )
     print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")
     for slug, problem in unreadable.items():
-        print(f"{study.sweep.sweep}: {slug}: {plain(problem, MOST_CHARACTERS)}")
+        tell_problem(study, slug, problem)
 
 
 def _counted(one: Planned) -> tuple[bool, bool, bool]:
