@@ -22,6 +22,8 @@ from slurm.accounts import Account
 from slurm.cluster import Cluster
 from sweeps import hear_signals, snakemake_command, toy, write
 
+from nodesweep.schedulers.slurm import Slurm
+
 QUICK_LAUNCHER = Path(__file__).parent / "quick_launcher.py"
 
 # Jobs in `closed` wait until an operator moves them to another partition; those in `hidden` only root sees unasked. An
@@ -114,7 +116,7 @@ class Launcher:
         if number == signal.SIGKILL:
             self.process.wait()
 
-    def end(self, seconds: float = 90) -> int:
+    def end(self, seconds: float = 240) -> int:
         """Wait for its end; returns its exit code."""
         until(lambda: self.process.poll() is not None, seconds, "the launcher ends", self)
         return self.process.returncode
@@ -279,11 +281,16 @@ class Stage:
 
     def silence(self) -> None:
         """Let more than the launcher's patience go by."""
-        time.sleep(1.02 * (900 if self.silent_seconds is None else self.silent_seconds) + 1.5)
+        time.sleep(1.02 * self._patience_seconds + 1.5)
 
-    def tells(self, launcher: Launcher, pattern: str, seconds: float = 60) -> None:
-        """Wait until a launcher says something that fits, and keep that for the table."""
-        self.told.append(launcher.says(pattern, seconds))
+    def tells(self, launcher: Launcher, pattern: str) -> None:
+        """Wait until a launcher says something that fits, at the latest when its patience ends; keep it."""
+        self.told.append(launcher.says(pattern, 120 + 1.2 * self._patience_seconds))
+
+    @property
+    def _patience_seconds(self) -> float:
+        """How long a job of Slurm may be out of sight before a launcher acts on it."""
+        return Slurm.patience.silent_seconds if self.silent_seconds is None else self.silent_seconds
 
     def started(self, config: Path, count: int = 1) -> None:
         """Wait until so many layouts of a sweep have started."""

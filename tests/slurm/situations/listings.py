@@ -117,7 +117,7 @@ def cold_controller(stage: Stage) -> None:
     job = stage.job(config)
     until(lambda: "RUNNING" in stage.b.run("sacct", "-n", "-j", job, "-o", "state").stdout, 30, "accounts have the job")
     stage.b.restart_cold()
-    stage.tells(launcher, "nobody knows", 1000)
+    stage.tells(launcher, "nobody knows")
     launcher.end()
     starts = stage.starts(config)
     assert list(starts.values()) == [1], starts
