@@ -300,10 +300,6 @@ class Stage:
         """Wait until a job of a sweep has left its exit marker."""
         until(lambda: list(config.parent.glob("results/*/layouts/*/*.exit")), 60, "a job ends", *self._launchers[-1:])
 
-    def finished(self, config: Path) -> None:
-        """Wait until a layout of a sweep has its record."""
-        until(lambda: "ended" in self.events(config), 60, "an end is recorded", *self._launchers[-1:])
-
     def qos(self, name: str, *limits: str) -> None:
         """Make a QOS that the first account may use on cluster a."""
         self.a.administer("add", "qos", name, *limits)
