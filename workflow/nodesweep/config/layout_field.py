@@ -1,6 +1,7 @@
 """The type of a row of layout_fields: the facts of one field of a layout."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ class LayoutField:
     name where left out, empty for none. `unit`: what stands after the number in a cell. `kind`: of its values.
 
     `axis`: whether a block of `layouts` gives it. `default`: its value there, None for a field that must be given.
+    `default_of`: for a size of the model that follows from others where it is left out.
     `optional`: it may be left out, and is None then; `follows`: the value then follows from the other fields.
     `worked_out`: no config gives it, but the machine or the other fields. `in_every_slug`: False for a field that a
     slug names only where its value is not the default. `letters`: of the slug; the symbol in small letters where left
@@ -41,6 +43,7 @@ class LayoutField:
     axis: bool = True
     worked_out: bool = False
     default: Any = None
+    default_of: Callable[[Any], Any] | None = None
     optional: bool = False
     follows: bool = False
     in_every_slug: bool = False

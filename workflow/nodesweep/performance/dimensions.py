@@ -1,22 +1,23 @@
 """A training run as the formulas of memory, time and rates see it: sizes of model and split, some maybe unknown."""
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.config.layout_fields import AXES, FIELDS, PARALLEL, LayoutValues, ModelSizes
+from nodesweep.config.layout_fields import AXES, FIELDS, PARALLEL, LayoutValues
+from nodesweep.config.model_fields import MODEL_FIELDS, ModelSizes, default_of
 from nodesweep.config.tidy_row import TidyRow, field_of
 from nodesweep.config.training import Training
 from nodesweep.config.types import Precision
 from nodesweep.config.workload import Workload
 from nodesweep.sweep.constraints import broken_laws, completed
-from nodesweep.sweep.layout import Layout, sizes_of
+from nodesweep.sweep.layout import Layout
 
 from .flops import hardware_flops, padded_vocabulary, tflops_per_node
 
-_IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.kind != "word" and row.name != "ranks")
+_IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.name not in ("variant", "ranks"))
 _NEEDED = tuple(row for row in _IN_ROWS if row.follows or not row.optional)
 """Fields without which a row of results.csv is not wholly known."""
 _RANKS_AND_BATCHES = ("ranks", "micro_batches")
@@ -61,10 +62,13 @@ class Dimensions(LayoutValues, ModelSizes):
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> NoReturn:
-            if name in FIELDS:
+        def __getattr__(self, name: str) -> Any:
+            if name not in FIELDS:
+                raise AttributeError(name)
+            value = default_of(name, self) if name in MODEL_FIELDS else None
+            if value is None:
                 raise UnknownSizeError(f"{name} is unknown")
-            raise AttributeError(name)
+            return value
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Dimensions) and self.__dict__ == other.__dict__
@@ -81,7 +85,7 @@ class Dimensions(LayoutValues, ModelSizes):
         """The sizes of a layout, all known."""
         return cls(
             **{name: value for name, value in layout.fields().items() if name not in ("variant", "frequency_ghz")},
-            **sizes_of(layout.model),
+            **layout.model.sizes,
             frequency_ghz=layout.frequency_ghz,
             precision=layout.workload.precision,
             training=layout.workload.training,
@@ -100,15 +104,14 @@ class Dimensions(LayoutValues, ModelSizes):
         if None in [field_of(row, field) for field in _NEEDED]:
             return None
         known = cls.in_row(row)
-        found = known.changed(
-            ffn_hidden_size=4 * known.hidden_size, precision=workload.precision, training=workload.training
-        )
+        found = known.changed(precision=workload.precision, training=workload.training)
         return found if found.is_lawful else None
 
     @property
     def is_lawful(self) -> bool:
         """Whether all is known that the laws speak of, and obeys them."""
-        return self.knows("micro_batches") and not broken_laws(self.__dict__)
+        sizes = {name: self.maybe(name) for name in MODEL_FIELDS}
+        return self.knows("micro_batches") and not broken_laws({**self.__dict__, **sizes})
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -140,7 +143,7 @@ class Dimensions(LayoutValues, ModelSizes):
 
     def knows(self, *names: str) -> bool:
         """Whether all these sizes are known."""
-        return all(name in self.__dict__ for name in names)
+        return all(self.maybe(name) is not None for name in names)
 
     def maybe(self, name: str) -> Any | None:
         """A size, or what is worked out from sizes; None where something it needs is unknown."""
@@ -148,6 +151,13 @@ class Dimensions(LayoutValues, ModelSizes):
             return getattr(self, name)
         except UnknownSizeError:
             return None
+
+    def special_size(self, name: str) -> Any | None:
+        """A size of the model that is given and is not what it would be where left out; else None."""
+        given = self.__dict__.get(name)
+        if given is None or not MODEL_FIELDS[name].optional:
+            return given
+        return None if given == self.changed(**{name: None}).maybe(name) else given
 
     @property
     def recomputes_core_only(self) -> bool:

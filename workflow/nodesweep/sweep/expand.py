@@ -11,6 +11,7 @@ from nodesweep.common.errors import ConfigError, LayoutError
 from nodesweep.config.expressions import compile_condition, compile_template
 from nodesweep.config.layout_fields import AXES, LAYOUT_FIELDS
 from nodesweep.config.loader import dotted, merge
+from nodesweep.config.model import NOT_OF_A_RUN
 from nodesweep.config.sweep import Block, Iterations, Sweep, Variant
 from nodesweep.config.types import is_name
 
@@ -114,7 +115,7 @@ def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> La
         broken = broken_laws({**known, "data": None})[0]
         raise LayoutError(broken.law, broken.sentence)
     _exclude(sweep, known)
-    context = {**known, "model": model, "machine": machine}
+    context = {**known, "model": model.values, "machine": machine}
     values: dict[str, Any] = {**fields, "data": known["data"]}
     return Layout(
         **values,
@@ -125,7 +126,7 @@ def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> La
         expected_seconds=_expected_seconds(iterations, context),
         campaign=_campaign(sweep, context),
         identity=identity_of(
-            model=model.model_dump(exclude_defaults=True, exclude={"name", "size"}),
+            model=model.model_dump(exclude_defaults=True, exclude=set(NOT_OF_A_RUN)),
             iterations=iterations.total,
             on=machine.name,
             machine=_of_the_run(changes["machine"]),
