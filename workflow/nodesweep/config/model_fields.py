@@ -226,15 +226,13 @@ class ModelSizes:
 
 def is_plain(sizes: Any) -> bool:
     """Whether a model is a plain GPT: heads that make up the hidden size, no gate, no experts, nothing compressed."""
-    return not (
-        sizes.gated_ffn
-        or sizes.kv_heads != sizes.attention_heads
-        or sizes.head_width * sizes.attention_heads != sizes.hidden_size
-        or sizes.experts
-        or sizes.kv_lora_rank
-        or sizes.prediction_layers
-        or sizes.other_parts
-    )
+    given = vars(sizes)
+    if any(given.get(name) for name in ("gated_ffn", "experts", "kv_lora_rank", "prediction_layers", "other_parts")):
+        return False
+    if not given.keys() & {"kv_heads", "head_width"}:
+        return True
+    heads, hidden = sizes.attention_heads, sizes.hidden_size
+    return bool(sizes.kv_heads == heads and sizes.head_width * heads == hidden)
 
 
 MODEL_FIELDS: dict[str, LayoutField] = rows_of(ModelSizes)

@@ -1,5 +1,6 @@
 """A training run as the formulas of memory, time and rates see it: sizes of model and split, some maybe unknown."""
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pydantic import GetCoreSchemaHandler
@@ -15,11 +16,14 @@ from nodesweep.config.workload import Workload
 from nodesweep.sweep.constraints import broken_laws, completed
 from nodesweep.sweep.layout import Layout
 
-from .flops import hardware_flops, padded_vocabulary, tflops_per_node
+from .flops import ForwardFlops, Recomputed, forward_flops, padded_vocabulary, tflops_per_node
+from .model_parts import ModelParts, parts_of
 
 _IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.name not in ("variant", "ranks"))
 _NEEDED = tuple(row for row in _IN_ROWS if row.follows or not row.optional)
 """Fields without which a row of results.csv is not wholly known."""
+SIZES_OF_FLOPS = ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor")
+"""Sizes without which there are no FLOPs of an iteration; others have defaults."""
 _RANKS_AND_BATCHES = ("ranks", "micro_batches")
 _DEFAULTS = {name: row.default for name, row in PARALLEL.items() if row.absent_means_default}
 _OLDER_NAMES = {"ffn_width": "ffn_hidden_size"}
@@ -28,6 +32,10 @@ _OLDER_NAMES = {"ffn_width": "ffn_hidden_size"}
 
 class UnknownSizeError(NodesweepError):
     """A formula needs a size that is unknown; its name is the argument."""
+
+
+class NoFormulaError(UnknownSizeError):
+    """The model has parts that no formula is known for; the message names them."""
 
 
 class Dimensions(LayoutValues, ModelSizes):
@@ -160,9 +168,26 @@ class Dimensions(LayoutValues, ModelSizes):
         return None if given == self.changed(**{name: None}).maybe(name) else given
 
     @property
-    def recomputes_core_only(self) -> bool:
-        """Whether checkpointing recomputes the core of attention alone."""
-        return self.training.recomputation == "selective"
+    def recomputed(self) -> Recomputed:
+        """What of a layer is computed again for the backward pass."""
+        return self.training.recomputation if self.activation_checkpointing else "none"
+
+    @property
+    def recomputed_share(self) -> Fraction:
+        """Which part of the layers is recomputed, where some are: all, or so many of each stage."""
+        of_stage = self.__dict__.get("recomputed_layers") or self.layers
+        return Fraction(min(of_stage * self.__dict__.get("pipeline", 1), self.layers), self.layers)
+
+    @property
+    def parts(self) -> ModelParts:
+        """The parts of the model; its learned positions only where something tells how many there are."""
+        if self.other_parts:
+            raise NoFormulaError(f"the model has parts that no formula is known for: {self.other_parts}")
+        follow = {"tied_embeddings": self.tied_embeddings, "max_positions": self.maybe("max_positions")}
+        try:
+            return parts_of({**self.__dict__, **follow})
+        except AttributeError as error:
+            raise UnknownSizeError(f"{error} is unknown") from None
 
     @property
     def tokens(self) -> int:
@@ -175,33 +200,38 @@ class Dimensions(LayoutValues, ModelSizes):
         return padded_vocabulary(self.vocab_size, self.tensor)
 
     @property
+    def forward(self) -> ForwardFlops:
+        """Operations of one sample in a forward pass, by the model's convention."""
+        padded = self.flops_convention == "narayanan"
+        return forward_flops(
+            self.parts,
+            self.flops_convention,
+            sequence_length=self.sequence_length,
+            vocab_size=self.vocabulary if padded else self.vocab_size,
+            hidden_size=self.hidden_size,
+        )
+
+    @property
     def stage_flops(self) -> float:
         """Operations of one micro batch in one pipeline stage, over its tensor-parallel ranks together."""
-        return self._flops(self.micro_batch, self.activation_checkpointing) / self.pipeline
+        return self.micro_batch * self._sample_flops / self.pipeline
 
     @property
     def model_flops(self) -> int:
         """Operations one iteration needs, recomputation not counted."""
-        return self._flops(self.global_batch, False)
+        return int(self.global_batch * self.forward.total())
 
     @property
     def hardware_flops(self) -> int:
         """Operations the machine does in one iteration."""
-        return self._flops(self.global_batch, self.activation_checkpointing)
+        return int(self.global_batch * self._sample_flops)
 
     def tflops_per_node(self, iteration_seconds: float, recomputation: bool) -> float:
         """Rate of one node, `recomputation` counted or not, in 1e12 operations per second."""
         work = self.hardware_flops if recomputation else self.model_flops
         return tflops_per_node(work, iteration_seconds, self.nodes)
 
-    def _flops(self, samples: int, activation_checkpointing: bool) -> int:
-        return hardware_flops(
-            layers=self.layers,
-            hidden_size=self.hidden_size,
-            sequence_length=self.sequence_length,
-            vocab_size=self.vocab_size,
-            global_batch=samples,
-            tensor=self.tensor,
-            activation_checkpointing=activation_checkpointing,
-            selective=self.recomputes_core_only,
-        )
+    @property
+    def _sample_flops(self) -> int:
+        """Operations the machine does for one sample."""
+        return int(self.forward.total(self.recomputed, self.recomputed_share))
