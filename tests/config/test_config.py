@@ -33,6 +33,10 @@ TEXT_FIELDS = {
     "model": ["model"],
     "model.name": ["model", "name"],
     "model.size": ["model", "size"],
+    "model.from": ["model", "from"],
+    **{f"model.{name}": ["model", name] for name in ("biases", "norm", "qk_norm", "positions", "flops_convention")},
+    "model.extras": ["model", "extras", 0],
+    "model.other_parts": ["model", "other_parts", 0],
     "machine": ["machine"],
     "machine.name": ["machine", "name"],
     "machine.description": ["machine", "description"],
@@ -133,7 +137,7 @@ def full_sweep() -> dict[str, Any]:
         search={"best": "fastest", "for_each": ["nodes"]},
         tables=[full_table()],
     )
-    sweep["model"]["size"] = "1M"
+    sweep["model"] |= {"size": "1M", "extras": ["output_bias"], "other_parts": ["Mamba layers"]}
     sweep["machine"] |= {
         "description": "this machine",
         "scheduler": "slurm",

@@ -31,7 +31,6 @@ QUICK_LAUNCHER = Path(__file__).parent / "quick_launcher.py"
 SETTINGS = (
     "AccountingStorageEnforce=limits,qos",
     "Epilog={folder}/epilog",
-    "MaxJobCount=1000",
     "PartitionName=hidden Nodes=ALL Hidden=YES MaxTime=60 OverSubscribe=YES:2",
     "PartitionName=closed Nodes=ALL State=DOWN MaxTime=60 OverSubscribe=YES:2",
 )

@@ -9,7 +9,8 @@ from typing import Literal
 
 from .columns import TIDY
 from .layout_field import LayoutField
-from .layout_fields import GIVEN, LAYOUT_FIELDS, MODEL_FIELDS
+from .layout_fields import GIVEN, LAYOUT_FIELDS
+from .model_fields import MODEL_FIELDS
 
 MARKS = "marks"
 """What a cell may ask for beside the columns of results.csv: the annotations in the other cells of its row."""

@@ -1,7 +1,7 @@
 """The type of a row of layout_fields: the facts of one field of a layout."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ class LayoutField:
     name where left out, empty for none. `unit`: what stands after the number in a cell. `kind`: of its values.
 
     `axis`: whether a block of `layouts` gives it. `default`: its value there, None for a field that must be given.
+    `default_of`: for a size of the model that follows from others where it is left out.
     `words`: all values of a word, each with other spellings of it; empty for any name. `optional`: it may be left out,
     and is None then; `follows`: the value then follows from the other fields. `of_workload`: a block may leave it out,
     and it is then as the workload's settings say; its default is what holds where they say nothing. `same_fact`: a
@@ -48,6 +49,7 @@ class LayoutField:
     axis: bool = True
     worked_out: bool = False
     default: Any = None
+    default_of: Callable[[Any], Any] | None = None
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     optional: bool = False
     follows: bool = False

@@ -17,7 +17,8 @@ from .layout_words import (
     Precision,
     Recomputation,
 )
-from .split_fields import NUMBER_OF, SplitValues
+from .model_fields import MODEL_FIELDS
+from .split_fields import SplitValues
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,69 +143,6 @@ class LayoutValues(SplitValues):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelSizes:
-    """The sizes of a model that a layout's time and memory depend on, as attributes."""
-
-    layers: int = row_of(
-        meaning="transformer layers",
-        symbol="num-layers",
-        label="layers",
-        axis=False,
-        of_model=True,
-        sets_problem=True,
-        logged_as=("num_layers",),
-        checked_in_log=True,
-        headings=rf"{NUMBER_OF}(?:transformer )?layers|nlayers|(?:レイヤー?|層)数",
-    )
-    hidden_size: int = row_of(
-        meaning="width of the residual stream",
-        symbol="hidden-size",
-        label="hidden",
-        axis=False,
-        of_model=True,
-        shown_with="attention_heads",
-        sets_problem=True,
-        logged_as=("hidden_size",),
-        checked_in_log=True,
-        headings=r"hidden(?: ?(?:size|dim(?:ension)?))?|d model|model dim(?:ension)?"
-        r"|embedding (?:size|dim(?:ension)?)|隠れ(?:層|状態)?(?:の)?(?:次元|サイズ)数?|隠れ層|埋め込み次元数?",
-    )
-    ffn_hidden_size: int = row_of(
-        meaning="inner width of the feed-forward block",
-        symbol="ffn-hidden-size",
-        column="",
-        axis=False,
-        of_model=True,
-        in_tables="never",
-        logged_as=("ffn_hidden_size",),
-        headings=r"ffn(?: hidden)?(?: (?:size|dim))?|intermediate size|feed ?forward (?:size|width)",
-    )
-    attention_heads: int = row_of(
-        meaning="attention heads per layer",
-        symbol="num-attention-heads",
-        label="heads",
-        axis=False,
-        of_model=True,
-        shown_with="attention_heads",
-        sets_problem=True,
-        logged_as=("num_attention_heads",),
-        checked_in_log=True,
-        headings=rf"{NUMBER_OF}(?:attention |attn )?heads|nheads|(?:アテンション|注意)?ヘッド数",
-    )
-    vocab_size: int = row_of(
-        meaning="entries of the vocabulary",
-        symbol="vocab-size",
-        label="vocabulary",
-        axis=False,
-        of_model=True,
-        sets_problem=True,
-        in_tables="never",
-        logged_as=("vocab_size", "padded_vocab_size"),
-        headings=r"(?:padded )?vocab(?:ulary)?(?: size)?|語彙(?:数|サイズ)",
-    )
-
-
 _VARIANT = LayoutField(
     name="variant",
     kind="word",
@@ -218,8 +156,6 @@ _VARIANT = LayoutField(
 )
 LAYOUT_FIELDS: dict[str, LayoutField] = {**rows_of(LayoutValues), "variant": completed(_VARIANT)}
 """The rows of a layout by name, in the order of the columns of results.csv."""
-MODEL_FIELDS: dict[str, LayoutField] = rows_of(ModelSizes)
-"""The rows of a model's sizes by name."""
 FIELDS: dict[str, LayoutField] = {**LAYOUT_FIELDS, **MODEL_FIELDS}
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from .layout_field import row_of
 from .layout_words import SHARDING_WORDS, Sharding
+from .model_fields import NUMBER_OF
 
 DEGREE = r"(?: (?:size|degree|ways?|ranks))?"
-NUMBER_OF = r"(?:(?:number|num|no|n|total|count)(?: of)? )?"
 _PROCESSES = r"gpus?|ranks?|process(?:es)?|procs"
 
 

@@ -95,6 +95,8 @@ class When(StrictModel):
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
+        if "from" in self.model:
+            raise ValueError("model.from is read once, for the model of the sweep; name the keys that change here")
         if not (self.model or self.machine or self.workload or self.iterations) and self.note is None:
             raise ValueError("changes nothing; give model, machine, workload or iterations settings, or a note")
         return self

@@ -40,7 +40,8 @@ STRICT = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attr
 """How all mappings of a config are read: unknown keys are refused by name, and values do not change."""
 
 
-def _check_single_line(value: str) -> str:
+def check_single_line(value: str) -> str:
+    """One line of text of bearable length; raises ValueError for anything else."""
     if len(value) > _LONGEST:
         raise ValueError(f"is {len(value)} characters long; at most {_LONGEST} are allowed")
     found = _CONTROL.search(value)
@@ -69,7 +70,7 @@ def _check_variable(value: str) -> str:
 
 
 def _check_text(value: str) -> str:
-    _check_single_line(value)
+    check_single_line(value)
     found = _NOT_TEXT.search(value) or _UPWARDS.search(value)
     if found:
         raise ValueError(
@@ -80,7 +81,7 @@ def _check_text(value: str) -> str:
 
 
 def _check_word(value: str) -> str:
-    _check_single_line(value)
+    check_single_line(value)
     plain = _HOLE.sub("", value)
     found = _NOT_WORD.search(plain)
     if found:
@@ -102,7 +103,7 @@ def _check_template(value: str) -> str:
 
 
 def _check_option(value: str) -> str:
-    _check_text(_HOLE.sub("", _check_single_line(value)))
+    _check_text(_HOLE.sub("", check_single_line(value)))
     return _check_template(value)
 
 
@@ -132,7 +133,7 @@ def _check_shell_line(value: str) -> str:
             "holds several lines, or one that ends with a newline; make each an item of the list: items that belong "
             "together, such as those of a here-document, run together"
         )
-    return _check_template(_check_single_line(value))
+    return _check_template(check_single_line(value))
 
 
 def condition_over(names: tuple[str, ...]) -> Callable[[str], str]:
@@ -140,7 +141,7 @@ def condition_over(names: tuple[str, ...]) -> Callable[[str], str]:
 
     def check(value: str) -> str:
         try:
-            compile_condition(_check_single_line(value), names)
+            compile_condition(check_single_line(value), names)
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return value
@@ -211,8 +212,8 @@ OptionName = Annotated[
 ]
 Shape = Annotated[str, AfterValidator(_check_shape), WithJsonSchema({"type": "string", "pattern": _SHAPE})]
 ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
-Contained = Annotated[str, Field(min_length=3, max_length=100), AfterValidator(_check_single_line)]
-Expression = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_check_single_line)]
+Contained = Annotated[str, Field(min_length=3, max_length=100), AfterValidator(check_single_line)]
+Expression = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(check_single_line)]
 Condition = Annotated[str, AfterValidator(condition_over(LAYOUT_NAMES))]
 """A condition over the fields of a layout."""
 

@@ -6,13 +6,14 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.config.layout_fields import AXES, FIELDS, LayoutValues, ModelSizes
+from nodesweep.config.layout_fields import AXES, FIELDS, LayoutValues
 from nodesweep.config.layout_words import Precision
+from nodesweep.config.model_fields import MODEL_FIELDS, ModelSizes, default_of
 from nodesweep.config.tidy_row import TidyRow, field_of
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
 from nodesweep.sweep.constraints import broken_laws, completed
-from nodesweep.sweep.layout import Layout, sizes_of
+from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.settings import OF_TRAINING, fields_of, training_of
 
 from .flops import hardware_flops, padded_vocabulary, tflops_per_node
@@ -67,9 +68,12 @@ class Dimensions(LayoutValues, ModelSizes):
             if name in OF_TRAINING:
                 recomputes = name == "recomputation" and self.activation_checkpointing
                 return fields_of(self.training, recomputes)[name]
-            if name in FIELDS:
+            if name not in FIELDS:
+                raise AttributeError(name)
+            value = default_of(name, self) if name in MODEL_FIELDS else None
+            if value is None:
                 raise UnknownSizeError(f"{name} is unknown")
-            raise AttributeError(name)
+            return value
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Dimensions) and self.__dict__ == other.__dict__
@@ -86,7 +90,7 @@ class Dimensions(LayoutValues, ModelSizes):
         """The sizes of a layout, all known."""
         fields = {name: value for name, value in layout.fields().items() if name != "variant"}
         return cls(
-            **{**fields, **sizes_of(layout.model)},
+            **{**fields, **layout.model.sizes},
             training=layout.training,
             shared_cores=layout.machine.cores_shared_by_ranks,
         )
@@ -104,14 +108,14 @@ class Dimensions(LayoutValues, ModelSizes):
             return None
         sizes: dict[str, Any] = {field.name: field_of(row, field) for field in _IN_ROWS}
         precision = sizes["precision"] or workload.precision
-        known = cls(**{**sizes, "precision": precision, "training": workload.training})
-        found = known.changed(ffn_hidden_size=4 * known.hidden_size)
+        found = cls(**{**sizes, "precision": precision, "training": workload.training})
         return found if found.is_lawful else None
 
     @property
     def is_lawful(self) -> bool:
         """Whether all is known that the laws speak of, and obeys them."""
-        return self.knows("micro_batches") and not broken_laws(self.__dict__)
+        sizes = {name: self.maybe(name) for name in MODEL_FIELDS}
+        return self.knows("micro_batches") and not broken_laws({**self.__dict__, **sizes})
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -143,7 +147,7 @@ class Dimensions(LayoutValues, ModelSizes):
 
     def knows(self, *names: str) -> bool:
         """Whether all these sizes are known."""
-        return all(name in self.__dict__ for name in names)
+        return all(self.maybe(name) is not None for name in names)
 
     def maybe(self, name: str) -> Any | None:
         """A size, or what is worked out from sizes; None where something it needs is unknown."""
@@ -151,6 +155,13 @@ class Dimensions(LayoutValues, ModelSizes):
             return getattr(self, name)
         except UnknownSizeError:
             return None
+
+    def special_size(self, name: str) -> Any | None:
+        """A size of the model that is given and is not what it would be where left out; else None."""
+        given = self.__dict__.get(name)
+        if given is None or not MODEL_FIELDS[name].optional:
+            return given
+        return None if given == self.changed(**{name: None}).maybe(name) else given
 
     @property
     def recomputes_core_only(self) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_field import Kind, LayoutField
-from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.tidy_row import TidyRow, TidyValue, differ_in
 
 WORD = 1000

@@ -13,7 +13,7 @@ from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.warmup import timed
 from nodesweep.performance import flops
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.sweep.layout import Layout, sizes_of
+from nodesweep.sweep.layout import Layout
 
 from .measurement import IterationStatistics
 from .suspension import suspended_flag
@@ -167,7 +167,7 @@ def _arguments_differ(layout: Layout, reading: LogReading) -> list[str]:
     logged = {name: arguments[name] for name in ARGUMENTS if arguments.get(name, "").isdecimal()}
     if reading.world_size is not None:
         logged["world_size"] = str(reading.world_size)
-    values = {**layout.fields(), **sizes_of(layout.model)}
+    values = {**layout.fields(), **layout.model.values}
     meant = {argument: values[name] for argument, name in ARGUMENTS.items()} | {"world_size": layout.ranks}
     return [
         f"log says {name} {value}, not {meant[name]}" for name, value in logged.items() if int(value) != meant[name]

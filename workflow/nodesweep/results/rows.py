@@ -9,7 +9,7 @@ from nodesweep.config.model import Model
 from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.performance import flops
 from nodesweep.schedulers.base import Usage
-from nodesweep.sweep.layout import Layout, sizes_of
+from nodesweep.sweep.layout import Layout
 
 from .measurement import Measurement
 from .terminal_record import TerminalRecord
@@ -43,7 +43,7 @@ def size_label(model: Model) -> str:
     parameters = flops.parameter_count(
         layers=model.layers,
         hidden_size=model.hidden_size,
-        ffn_width=model.ffn_width,
+        ffn_width=model.ffn_width or 0,
         vocab_size=model.vocab_size,
     )
     scale, suffix = next((scale, suffix) for scale, suffix in ((1e9, "B"), (1e6, "M"), (1, "")) if parameters >= scale)
@@ -52,7 +52,7 @@ def size_label(model: Model) -> str:
 
 
 def _layout(layout: Layout) -> dict[str, TidyValue]:
-    values = {**layout.fields(), **sizes_of(layout.model)}
+    values = {**layout.fields(), **layout.model.sizes}
     return {
         "slug": layout.slug,
         **{column: values[row.name] for column, row in COLUMNS.items()},

@@ -75,7 +75,7 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
     scheduler = SCHEDULERS[machine.scheduler]
     context = {
         **layout.fields(),
-        "model": layout.model,
+        "model": layout.model.values,
         "machine": machine,
         "iterations": layout.iterations.total,
         "slug": layout.slug,

@@ -230,7 +230,7 @@ def _full_nodes(values: Values) -> BrokenLaw | None:
 
 def _hidden_size(values: Values) -> BrokenLaw | None:
     hidden, heads = values["hidden_size"], values["attention_heads"]
-    if hidden % heads == 0:
+    if hidden % heads == 0 or values.get("head_width") is not None:
         return None
     numbers = f"hidden size {hidden} does not split over {heads} heads"
     return BrokenLaw("hidden size", numbers, "hidden size", nearest(multiples(heads, hidden), hidden))

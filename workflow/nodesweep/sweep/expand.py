@@ -12,6 +12,7 @@ from nodesweep.config.expressions import compile_condition, compile_template
 from nodesweep.config.layout_fields import AXES, LAYOUT_FIELDS
 from nodesweep.config.loader import dotted, merge
 from nodesweep.config.machine import Machine
+from nodesweep.config.model import NOT_OF_A_RUN
 from nodesweep.config.sweep import Block, Iterations, Sweep, Variant
 from nodesweep.config.types import is_name
 from nodesweep.config.workload import Workload
@@ -123,7 +124,7 @@ def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> La
         broken = broken_laws({**known, "data": None})[0]
         raise LayoutError(broken.law, broken.sentence)
     _exclude(sweep, known)
-    context = {**known, "model": model, "machine": machine}
+    context = {**known, "model": model.values, "machine": machine}
     values: dict[str, Any] = {**fields, "data": known["data"]}
     return Layout(
         **values,
@@ -134,7 +135,7 @@ def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> La
         expected_seconds=_expected_seconds(iterations, context),
         campaign=_campaign(sweep, context),
         identity=identity_of(
-            model=model.model_dump(exclude_defaults=True, exclude={"name", "size"}),
+            model=model.model_dump(exclude_defaults=True, exclude=set(NOT_OF_A_RUN)),
             iterations=iterations.total,
             on=machine.name,
             machine=_of_the_run(changes["machine"]),

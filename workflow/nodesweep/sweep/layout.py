@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from nodesweep.common.errors import LayoutError
-from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS, LayoutValues
+from nodesweep.config.layout_fields import LAYOUT_FIELDS, LayoutValues
 from nodesweep.config.machine import Machine, Queue
 from nodesweep.config.model import Model
 from nodesweep.config.sweep import Iterations, Variant
@@ -42,7 +42,7 @@ class Layout(LayoutValues):
     def __post_init__(self) -> None:
         derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
         self.__dict__.update(settled(self.__dict__, self.workload) | derived)  # it is frozen for everybody else
-        for broken in broken_laws({**self.__dict__, **sizes_of(self.model)}):
+        for broken in broken_laws({**self.__dict__, **self.model.values}):
             raise LayoutError(broken.law, broken.sentence)
         self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()
@@ -120,11 +120,6 @@ class Layout(LayoutValues):
 
     def _refusal(self, queue: Queue) -> str | None:
         return queue.refusal(self.nodes, self._needed_seconds)
-
-
-def sizes_of(model: Model) -> dict[str, int]:
-    """The sizes of a model by the names of its rows in config/layout_fields.py."""
-    return {name: getattr(model, name) for name in MODEL_FIELDS} | {"ffn_hidden_size": model.ffn_width}
 
 
 def identity_of(**parts: Any) -> str:

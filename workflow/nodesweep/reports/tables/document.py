@@ -13,10 +13,10 @@ from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.config.columns import TIDY
 from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.headings import MARKS
-from nodesweep.config.layout_fields import MODEL_FIELDS
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
-from nodesweep.config.tidy_row import TidyRow, count_of
+from nodesweep.config.tidy_row import TidyRow, TidyValue, count_of
 from nodesweep.results.rows import size_label
 from nodesweep.results.table import records, restated
 from nodesweep.schedulers import SCHEDULERS
@@ -112,7 +112,7 @@ class TablesDocument:
     """
 
     title: str
-    hyperparameters: tuple[tuple[str, int], ...]
+    hyperparameters: tuple[tuple[str, str], ...]
     notations: tuple[tuple[str, str], ...]
     tables: tuple[TableView, ...]
     section_column: str = "sequence_length_tokens"
@@ -189,10 +189,13 @@ def _name(tables: tuple[TableView, ...], number: int) -> str:
 def document_of(sweep: Sweep, frame: pandas.DataFrame) -> TablesDocument:
     """The document of a sweep: its tables, and notations that hold for what these show of a tidy table."""
     tables = tuple(_view(table, sweep.statistic, f"tables[{number}]") for number, table in enumerate(sweep.tables))
-    model = sweep.model
     return TablesDocument(
         title=sweep.title or sweep.sweep,
-        hyperparameters=tuple((row.symbol, getattr(model, row.name)) for row in _HYPERPARAMETERS),
+        hyperparameters=tuple(
+            (row.symbol, _hyperparameter(value))
+            for row in _HYPERPARAMETERS
+            if (value := sweep.model.sizes[row.name]) is not None
+        ),
         notations=_notations(sweep, tables, frame),
         tables=tables,
     )
@@ -211,11 +214,15 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
     }
     ranks = sorted({count for row in rows if (count := count_of(row, "ranks_per_node")) is not None})
     shown = {column.term or column.heading: column.meaning for column in view.shown(rows).columns if column.meaning}
-    sizes = {row.symbol: {count_of(each, row.column) for each in rows} for row in _HYPERPARAMETERS}
+    sizes = {row.symbol: {each[row.column] for each in rows} for row in _HYPERPARAMETERS}
     return TablesDocument(
         title=title,
         hyperparameters=tuple(
-            (name, size) for name, found in sizes.items() if len(found) == 1 for size in found if size is not None
+            (name, _hyperparameter(size))
+            for name, found in sizes.items()
+            if len(found) == 1
+            for size in found
+            if size is not None
         ),
         notations=(
             ("Node", f"{' or '.join(map(str, ranks)) or 'an unknown number of'} rank{'' if ranks == [1] else 's'}"),
@@ -223,6 +230,13 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
         ),
         tables=(view,),
     )
+
+
+def _hyperparameter(value: TidyValue) -> str:
+    """A size of the model as the head of a document has it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return inert(str(value))
 
 
 def _view(table: Table, statistic: Statistic, place: str) -> TableView:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import partial
 
 from nodesweep.config.layout_field import LayoutField
-from nodesweep.config.layout_fields import AXES, MODEL_FIELDS
+from nodesweep.config.layout_fields import AXES
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import IterationStatistics
 from nodesweep.sweep.layout import Layout

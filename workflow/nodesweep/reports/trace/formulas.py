@@ -72,7 +72,7 @@ def _unknown(dimensions: Dimensions, *names: str) -> tuple[str, ...]:
 
 def parameters(model: Model) -> tuple[str, ...]:
     """The number of parameters of a model."""
-    layers, width, inner, vocabulary = model.layers, model.hidden_size, model.ffn_width, model.vocab_size
+    layers, width, inner, vocabulary = model.layers, model.hidden_size, model.ffn_width or 0, model.vocab_size
     count = parameter_count(layers=layers, hidden_size=width, ffn_width=inner, vocab_size=vocabulary)
     return (
         "parameters: L (4 h^2 + 2 h f + 2 f + 10 h) + V h, f being the feed-forward width",
