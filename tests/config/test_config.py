@@ -72,6 +72,7 @@ TEXT_FIELDS = {
     "workload.precision": ["workload", "precision"],
     "iterations.expected_seconds": ["iterations", "expected_seconds"],
     "layouts.note": ["layouts", 0, "note"],
+    **{f"layouts.{name}": ["layouts", 0, name] for name in ("sharding", "recomputation", "precision", "offload")},
     "exclude": ["exclude", 0],
     "when.if": ["when", 0, "if"],
     "when.model": ["when", 0, "model", "size"],

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from .layout_words import Precision
 from .registries import batch_scheduler_names, keys_of_schedulers, option_refusal, scheduler_meanings, scheduler_names
 from .types import (
     Cores,
@@ -15,7 +16,6 @@ from .types import (
     Option,
     OptionName,
     Positive,
-    Precision,
     Setting,
     Shape,
     ShellLine,
@@ -165,7 +165,7 @@ class Machine(StrictModel):
         return len(os.sched_getaffinity(0)) if isinstance(self.shared_cores, str) else self.shared_cores
 
 
-def peak_of(machine: Machine, precision: Precision, frequency_ghz: float | None) -> PeakTflops | None:
+def peak_of(machine: Machine, precision: str, frequency_ghz: float | None) -> PeakTflops | None:
     """The highest peak that a node has in this precision at this clock, or at any where the layout names none."""
     fitting = [
         peak

@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nodesweep.config.layout_fields import FIELDS, PARALLEL
+from nodesweep.config.layout_fields import FIELDS, LAYOUT_FIELDS, PARALLEL
 
 Values = Mapping[str, Any]
 """Values by the name of their field; one that is unknown is absent or None."""
+_ABSENT = {
+    name: row.default for name, row in LAYOUT_FIELDS.items() if row.absent_means_default and row.default is not None
+}
 _OTHERS = tuple(name for name in PARALLEL if name != "data")
 
 
@@ -127,8 +130,7 @@ def completed(values: Values) -> dict[str, Any]:
 
 def with_defaults(values: Values) -> dict[str, Any]:
     """The values that are known, and the defaults of sizes that are named only where they have another value."""
-    absent = {name: row.default for name, row in PARALLEL.items() if row.absent_means_default}
-    return {**absent, **{name: value for name, value in values.items() if value is not None}}
+    return {**_ABSENT, **{name: value for name, value in values.items() if value is not None}}
 
 
 def replica_ranks(values: Values) -> int:
@@ -249,7 +251,17 @@ def _split(law: str, whole: str, parts: str) -> _LawRow:
     return (whole, parts), check
 
 
+def _recomputation(values: Values) -> BrokenLaw | None:
+    """The two fields that tell of recomputation agree."""
+    checkpointing, recomputed = values["activation_checkpointing"], values["recomputation"]
+    if checkpointing == (recomputed != "none"):
+        return None
+    numbers = f"activation_checkpointing {'on' if checkpointing else 'off'}, but recomputation {recomputed}"
+    return BrokenLaw("recomputation", numbers, in_config="leave one of them out")
+
+
 _LAWS: tuple[_LawRow, ...] = (
+    (("activation_checkpointing", "recomputation"), _recomputation),
     (("ranks", *_OTHERS), _world_size),
     (("ranks", "ranks_per_node"), _nodes),
     (("global_batch", "data", "micro_batch"), _batch),

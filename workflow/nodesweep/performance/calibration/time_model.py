@@ -28,7 +28,9 @@ _SYNC = 3
 """Place of the sync's seconds among the parameters of a form's covariance."""
 _HOW_MANY = ("nodes", "data", "global_batch")
 """Fields that change how many micro batches a stage works through, not how long it takes for one."""
-_OF_STAGE = tuple(row for row in LAYOUT_FIELDS.values() if row.axis and row.name not in _HOW_MANY)
+_OF_STAGE = tuple(
+    row for row in LAYOUT_FIELDS.values() if row.axis and row.name not in _HOW_MANY and not row.of_workload
+)
 _SIZES_IN_ONE_WORD = ("layers", "hidden_size", "attention_heads")
 _OTHER_SIZES = tuple(row for row in MODEL_FIELDS.values() if row.sets_problem and row.name not in _SIZES_IN_ONE_WORD)
 
