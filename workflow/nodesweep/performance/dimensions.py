@@ -171,25 +171,40 @@ class Dimensions(LayoutValues, ModelSizes):
             return given
         return None if given == self.changed(**{name: None}).maybe(name) else given
 
+    def degree(self, name: str) -> int:
+        """A size that splits the ranks; 1 where nothing names it."""
+        return int(self.__dict__.get(name) or 1)
+
     @property
     def recomputed(self) -> Recomputed:
         """What of a layer is computed again for the backward pass."""
         return self.training.recomputation if self.activation_checkpointing else "none"
 
     @property
-    def recomputed_share(self) -> Fraction:
+    def recomputed_share(self) -> Fraction | int:
         """Which part of the layers is recomputed, where some are: all, or so many of each stage."""
-        of_stage = self.__dict__.get("recomputed_layers") or self.layers
-        return Fraction(min(of_stage * self.__dict__.get("pipeline", 1), self.layers), self.layers)
+        of_stage = self.__dict__.get("recomputed_layers")
+        return Fraction(min(of_stage * self.degree("pipeline"), self.layers), self.layers) if of_stage else 1
 
     @property
     def parts(self) -> ModelParts:
         """The parts of the model; its learned positions only where something tells how many there are."""
         if self.other_parts:
             raise NoFormulaError(f"the model has parts that no formula is known for: {self.other_parts}")
-        follow = {"tied_embeddings": self.tied_embeddings, "max_positions": self.maybe("max_positions")}
+        return self._parts()
+
+    @property
+    def padded_parts(self) -> ModelParts:
+        """The parts of the model with its vocabulary padded, as ranks hold it."""
+        return self._parts(self.vocabulary)
+
+    def _parts(self, vocab_size: int | None = None) -> ModelParts:
+        """The parts of a model, or with another vocabulary."""
+        given = self.__dict__
+        if "tied_embeddings" not in given:
+            given = {**given, "tied_embeddings": self.training.tied_embeddings}
         try:
-            return parts_of({**self.__dict__, **follow})
+            return parts_of(given, vocab_size)
         except AttributeError as error:
             raise UnknownSizeError(f"{error} is unknown") from None
 
@@ -223,12 +238,12 @@ class Dimensions(LayoutValues, ModelSizes):
     @property
     def model_flops(self) -> int:
         """Operations one iteration needs, recomputation not counted."""
-        return int(self.global_batch * self.forward.total())
+        return self.global_batch * self.forward.total()
 
     @property
     def hardware_flops(self) -> int:
         """Operations the machine does in one iteration."""
-        return int(self.global_batch * self._sample_flops)
+        return self.global_batch * self._sample_flops
 
     def tflops_per_node(self, iteration_seconds: float, recomputation: bool) -> float:
         """Rate of one node, `recomputation` counted or not, in 1e12 operations per second."""
@@ -238,4 +253,4 @@ class Dimensions(LayoutValues, ModelSizes):
     @property
     def _sample_flops(self) -> int:
         """Operations the machine does for one sample."""
-        return int(self.forward.total(self.recomputed, self.recomputed_share))
+        return self.forward.total(self.recomputed, self.recomputed_share)
