@@ -147,7 +147,7 @@ def _factor(case: Dimensions, constants: MemoryConstants) -> float:
 def stage_memory(case: Dimensions, stage: int, constants: MemoryConstants) -> StageMemory:
     """Bytes of a rank in a stage, counted from 0."""
     count, zero = parameters(case, stage), case.training.zero_stage
-    weights, gradients, optimizer = _STATE_BYTES.get(case.precision, _MIXED_STATE_BYTES)
+    weights, gradients, optimizer = state_bytes(case.precision)
     shared = [case.data if zero >= least else 1 for least in (3, 2, 1)]
     last = stage == case.pipeline - 1
     return StageMemory(
@@ -163,6 +163,15 @@ def stage_memory(case: Dimensions, stage: int, constants: MemoryConstants) -> St
         step=ADAM_STEP_BYTES * count / shared[2],
         factor=_factor(case, constants),
     )
+
+
+def state_bytes(precision: str) -> tuple[int, int, int]:
+    """Bytes of a parameter's weight, gradient and optimizer state.
+
+    >>> state_bytes("fp32"), state_bytes("bf16")
+    ((4, 4, 8), (2, 4, 12))
+    """
+    return _STATE_BYTES.get(precision, _MIXED_STATE_BYTES)
 
 
 def parameters(case: Dimensions, stage: int) -> float:
