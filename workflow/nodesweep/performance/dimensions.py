@@ -123,7 +123,12 @@ class Dimensions(LayoutValues, ModelSizes):
     def is_lawful(self) -> bool:
         """Whether all is known that the laws speak of, and obeys them."""
         sizes = {name: self.maybe(name) for name in MODEL_FIELDS}
-        return self.knows("micro_batches") and not broken_laws({**self.__dict__, **sizes})
+        return self.knows("micro_batches") and not broken_laws({**self._said_by_training, **self.__dict__, **sizes})
+
+    @property
+    def _said_by_training(self) -> dict[str, Any]:
+        recomputes = self.__dict__.get("activation_checkpointing")
+        return {} if recomputes is None else fields_of(self.training, recomputes)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

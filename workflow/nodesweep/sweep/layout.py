@@ -42,7 +42,7 @@ class Layout(LayoutValues):
     def __post_init__(self) -> None:
         derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
         self.__dict__.update(settled(self.__dict__, self.workload) | derived)  # it is frozen for everybody else
-        for broken in broken_laws({**self.__dict__, **self.model.values}):
+        for broken in broken_laws({**self.__dict__, **self.model.values, "training": self.training}):
             raise LayoutError(broken.law, broken.sentence)
         self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()

@@ -160,6 +160,11 @@ class RowContext:
         precision = text_of(self.row, "precision") or self.workload.precision
         return peak_of(self.machine, precision, self.number("frequency_ghz"))
 
+    @property
+    def source_of_peak(self) -> str:
+        """Which key of the machine gives that."""
+        return self.machine.source_of_peaks if self.machine else "no machine"
+
     @cached_property
     def estimate(self) -> TimeEstimate | None:
         """The time by the fit of its campaign."""
