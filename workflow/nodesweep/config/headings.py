@@ -85,7 +85,7 @@ _STANDARD = (
         heading="TFLOPs",
         columns=("tflops_per_node",),
         number="tflops_per_node",
-        meaning="floating point operations per node, recomputation counted, vocabulary {vocabulary}",
+        meaning="floating point operations per node, recomputation counted, {flops}",
     ),
     StandardHeading(
         heading="Est. Aggr. PetaFLOPs",

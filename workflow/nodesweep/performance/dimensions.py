@@ -13,8 +13,10 @@ from nodesweep.config.model_fields import MODEL_FIELDS, ModelSizes, default_of
 from nodesweep.config.tidy_row import TidyRow, field_of
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
+from nodesweep.sweep.broken_law import BrokenLaw
 from nodesweep.sweep.constraints import broken_laws, completed
 from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.pipeline_split import chunk_layers, stage_layers
 from nodesweep.sweep.settings import OF_TRAINING, fields_of, training_of
 
 from .flops import ForwardFlops, Recomputed, forward_flops, padded_vocabulary, tflops_per_node
@@ -176,25 +178,40 @@ class Dimensions(LayoutValues, ModelSizes):
             return given
         return None if given == self.changed(**{name: None}).maybe(name) else given
 
+    def degree(self, name: str) -> int:
+        """A size that splits the ranks; 1 where nothing names it."""
+        return int(self.__dict__.get(name) or 1)
+
     @property
     def recomputed(self) -> Recomputed:
         """What of a layer is computed again for the backward pass."""
         return self.training.recomputation if self.activation_checkpointing else "none"
 
     @property
-    def recomputed_share(self) -> Fraction:
+    def recomputed_share(self) -> Fraction | int:
         """Which part of the layers is recomputed, where some are: all, or so many of each stage."""
-        of_stage = self.__dict__.get("recomputed_layers") or self.layers
-        return Fraction(min(of_stage * self.__dict__.get("pipeline", 1), self.layers), self.layers)
+        of_stage = self.__dict__.get("recomputed_layers")
+        return Fraction(min(of_stage * self.degree("pipeline"), self.layers), self.layers) if of_stage else 1
 
     @property
     def parts(self) -> ModelParts:
         """The parts of the model; its learned positions only where something tells how many there are."""
         if self.other_parts:
             raise NoFormulaError(f"the model has parts that no formula is known for: {self.other_parts}")
-        follow = {"tied_embeddings": self.tied_embeddings, "max_positions": self.maybe("max_positions")}
+        return self._parts()
+
+    @property
+    def padded_parts(self) -> ModelParts:
+        """The parts of the model with its vocabulary padded, as ranks hold it."""
+        return self._parts(self.vocabulary)
+
+    def _parts(self, vocab_size: int | None = None) -> ModelParts:
+        """The parts of a model, or with another vocabulary."""
+        given = self.__dict__
+        if "tied_embeddings" not in given:
+            given = {**given, "tied_embeddings": self.training.tied_embeddings}
         try:
-            return parts_of({**self.__dict__, **follow})
+            return parts_of(given, vocab_size)
         except AttributeError as error:
             raise UnknownSizeError(f"{error} is unknown") from None
 
@@ -221,19 +238,46 @@ class Dimensions(LayoutValues, ModelSizes):
         )
 
     @property
+    def has_uneven_stages(self) -> bool:
+        """Whether stages of the pipeline may have different numbers of layers."""
+        rule = self.training
+        return bool(
+            rule.embedding_as_layer
+            or rule.loss_as_layer
+            or rule.balanced_stages
+            or rule.first_stage_layers
+            or rule.last_stage_layers
+            or rule.pipeline_layout
+        )
+
+    def stage_layers(self, stage: int) -> float:
+        """Layers of a pipeline stage, counted from 0; an even share where they cannot be split as the trainer would."""
+        if self.has_uneven_stages:
+            chunks = self.training.chunks_per_stage if self.training.pipeline_schedule == "interleaved" else 1
+            found = chunk_layers(self.layers, self.pipeline, chunks, self.training)
+            if not isinstance(found, BrokenLaw):
+                return stage_layers(found, self.pipeline)[stage]
+        return self.layers / self.pipeline
+
+    @property
     def stage_flops(self) -> float:
-        """Operations of one micro batch in one pipeline stage, over its tensor-parallel ranks together."""
-        return self.micro_batch * self._sample_flops / self.pipeline
+        """Operations of one micro batch in one pipeline stage, on a rank times the tensor-parallel ranks of it."""
+        return self.micro_batch * self._sample_flops / self.pipeline / self.degree("context")
+
+    @property
+    def rank_tokens(self) -> int:
+        """Tokens of a micro batch that a rank has."""
+        return self.micro_batch * self.sequence_length // self.degree("context")
 
     @property
     def model_flops(self) -> int:
         """Operations one iteration needs, recomputation not counted."""
-        return int(self.global_batch * self.forward.total())
+        return self.global_batch * self.forward.total()
 
     @property
     def hardware_flops(self) -> int:
         """Operations the machine does in one iteration."""
-        return int(self.global_batch * self._sample_flops)
+        return self.global_batch * self._sample_flops
 
     def tflops_per_node(self, iteration_seconds: float, recomputation: bool) -> float:
         """Rate of one node, `recomputation` counted or not, in 1e12 operations per second."""
@@ -243,4 +287,4 @@ class Dimensions(LayoutValues, ModelSizes):
     @property
     def _sample_flops(self) -> int:
         """Operations the machine does for one sample."""
-        return int(self.forward.total(self.recomputed, self.recomputed_share))
+        return self.forward.total(self.recomputed, self.recomputed_share)

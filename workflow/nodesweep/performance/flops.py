@@ -46,10 +46,13 @@ class ForwardFlops:
     output: int
     output_again: int = 0
 
-    def total(self, recomputed: Recomputed = "none", share: Fraction = Fraction(1)) -> Fraction:
+    def total(self, recomputed: Recomputed = "none", share: Fraction | int = 1) -> int:
         """Operations of a training step of one sample; `share`: of the layers that are recomputed."""
-        again = {"none": 0, "selective": self.core, "full": self.layers + self.core + self.output_again}[recomputed]
-        return PASSES * (self.layers + self.core + self.output) + share * again
+        once = PASSES * (self.layers + self.core + self.output)
+        if recomputed == "none":
+            return once
+        again = self.core if recomputed == "selective" else self.layers + self.core + self.output_again
+        return once + (again if share == 1 else int(share * again))
 
 
 def forward_flops(
@@ -62,10 +65,10 @@ def forward_flops(
     >>> from nodesweep.performance.model_parts import parts_of
     >>> parts = parts_of({"layers": 1, "hidden_size": 1, "attention_heads": 1, "vocab_size": 128, "tied_embeddings": 1})
     >>> by_eq_3 = forward_flops(parts, "narayanan", sequence_length=6, vocab_size=128, hidden_size=1)
-    >>> int(by_eq_3.total()), int(by_eq_3.total("full")), int(by_eq_3.total("selective"))
+    >>> by_eq_3.total(), by_eq_3.total("full"), by_eq_3.total("selective")
     (4320, 5760, 4464)
     >>> causal = forward_flops(parts, "causal", sequence_length=6, vocab_size=128, hidden_size=1)
-    >>> int(causal.total())  # 3 x 6 x (24 + 2 x 6) + 6 x 6 x 128
+    >>> causal.total()  # 3 x 6 x (24 + 2 x 6) + 6 x 6 x 128
     5256
     """
     tokens = sequence_length

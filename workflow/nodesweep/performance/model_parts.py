@@ -9,7 +9,7 @@ layers, but no router, bias or other norm.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from nodesweep.config.model_fields import MODEL_FIELDS, CompletedSizes, words_in
@@ -88,18 +88,18 @@ class ModelParts:
             for group in groups
         }
 
-    @property
+    @cached_property
     def products(self) -> int:
         """What the layers multiply a token with in a forward pass, the core of attention left out."""
         return sum(self.copies[part.place] * part.products * part.used for part in self.parts)
 
 
-def parts_of(given: Mapping[str, Any]) -> ModelParts:
-    """The parts of a model by its sizes; those left out have their defaults.
+def parts_of(given: Mapping[str, Any], vocab_size: int | None = None) -> ModelParts:
+    """The parts of a model by its sizes, those left out having their defaults, or with another vocabulary.
 
     Raises AttributeError for a size that is needed and unknown, with its name.
     """
-    return _parts_of(tuple(given.get(name) for name in MODEL_FIELDS))
+    return _parts_of(tuple(map(given.get, MODEL_FIELDS)), given.get("sequence_length"), vocab_size)
 
 
 def has_experts(sizes: Any, layer: int) -> bool:
@@ -109,8 +109,10 @@ def has_experts(sizes: Any, layer: int) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _parts_of(given: tuple[Any, ...]) -> ModelParts:
-    sizes = CompletedSizes(dict(zip(MODEL_FIELDS, given, strict=True)))
+def _parts_of(given: tuple[Any, ...], sequence_length: int | None, vocab_size: int | None) -> ModelParts:
+    sizes = CompletedSizes({**dict(zip(MODEL_FIELDS, given, strict=True)), "sequence_length": sequence_length})
+    if vocab_size is not None:
+        sizes = CompletedSizes({**vars(sizes), "vocab_size": vocab_size})
     layers, ahead = sizes.layers, sizes.prediction_layers
     with_experts = sum(has_experts(sizes, layer) for layer in range(layers)) if sizes.experts else 0
     with_experts += ahead if has_experts(sizes, layers - 1) else 0
@@ -137,7 +139,7 @@ def _matrix(group: str, place: Place, split: Split, rows: int, columns: int, bia
     return Part(group, place, split, rows, columns, vector=rows if bias else 0, products=rows * columns)
 
 
-def _widths(sizes: Any) -> tuple[int, int]:
+def attention_widths(sizes: Any) -> tuple[int, int]:
     """The width of all heads of q together, and that of all heads of k, or of v."""
     if not vars(sizes).keys() & {"head_width", "kv_heads"}:
         return sizes.hidden_size, sizes.hidden_size
@@ -148,7 +150,7 @@ def _core_width(sizes: Any) -> int:
     """Products of a token with one other, in one layer: q with k, and a score with v."""
     if sizes.kv_lora_rank:
         return int(sizes.attention_heads * (sizes.head_width + sizes.rope_head_width + sizes.value_head_width))
-    return 2 * _widths(sizes)[0]
+    return 2 * attention_widths(sizes)[0]
 
 
 def _norm(sizes: Any, width: int) -> int:
@@ -166,7 +168,7 @@ def _first_stage(sizes: Any) -> Iterator[Part]:
 
 
 def _attention(sizes: Any) -> Iterator[Part]:
-    hidden, (q, kv) = sizes.hidden_size, _widths(sizes)
+    hidden, (q, kv) = sizes.hidden_size, attention_widths(sizes)
     yield _matrix("attention", "layers", "tensor", q + 2 * kv, hidden, bias=sizes.biases != "none")
     yield _matrix("attention", "layers", "tensor", hidden, q)
     if sizes.biases in ("all", "attention"):

@@ -50,7 +50,7 @@ class WhatIf:
         """Model FLOPs utilization: recomputation not counted, of the peak of a node, in percent."""
         case, time = self.forecast.case, self.forecast.time
         peak = peak_of(self.layout.machine, self.layout.precision, self.layout.frequency_ghz)
-        if peak is None or time is None:
+        if peak is None or time is None or not case.knows("model_flops"):
             return None
         return 100 * case.tflops_per_node(time.seconds, recomputation=False) / peak.tflops_per_node
 

@@ -16,7 +16,7 @@ from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
-from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields, said
+from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields, memory_source, said
 
 LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
 _OF_THE_JOB = {"iterations": "Iterations", "queue": "Queue", "elapse_limit_seconds": "Limit [s]"}
@@ -95,7 +95,7 @@ def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
 
 def _sources(layouts: Sequence[Planned]) -> str:
     """What the predictions rest on."""
-    memory = Counter(f"by {one.forecast.memory.source}" for one in layouts)
+    memory = Counter(memory_source(one.forecast.memory) for one in layouts)
     time = Counter(f"by {one.forecast.time.source}" if one.forecast.time else "not yet" for one in layouts)
     lines = [
         f"- {name} {inert(source)} ({count} layout{'' if count == 1 else 's'})"
@@ -114,7 +114,8 @@ def _foreseen(one: Planned) -> list[Any]:
     limit = "" if memory.limit_bytes is None else f"{memory.limit_bytes / GIB:.3f}"
     seconds = [f"{value:.6g}" for value in (time.seconds, time.low_seconds, time.high_seconds)] if time else [""] * 3
     hours = "" if one.forecast.node_hours is None else f"{one.forecast.node_hours:.6g}"
-    of_memory = [f"{memory.bytes / GIB:.3f}", limit, memory.verdict, memory.source]
+    needed = "" if memory.bytes is None else f"{memory.bytes / GIB:.3f}"
+    of_memory = [needed, limit, memory.verdict, memory.source]
     return [*of_memory, *seconds, time.source if time else "", hours, one.order or ""]
 
 

@@ -40,7 +40,7 @@ def heading_of(row: LayoutField) -> str:
 def forecast_cells(forecast: Forecast) -> list[str]:
     """What is foreseen of a layout, below `FORECAST_HEADINGS`."""
     memory, time = forecast.memory, forecast.time
-    cells = [gib(memory.bytes), memory.verdict or UNKNOWN]
+    cells = [UNKNOWN if memory.bytes is None else gib(memory.bytes), memory.verdict or UNKNOWN]
     if time is None:
         return [*cells, UNKNOWN, UNKNOWN]
     return [
@@ -72,7 +72,14 @@ def prediction_text(one: WhatIf) -> str:
     return "\n".join([one.layout.slug, *(f"  {line}" for line in (*_memory(one.forecast.memory), *_time(one)))])
 
 
+def memory_source(memory: MemoryForecast) -> str:
+    """What a peak of memory rests on, or why there is none."""
+    return f"by {memory.source}" if memory.peak else f"unknown: {memory.source}"
+
+
 def _memory(memory: MemoryForecast) -> list[str]:
+    if memory.peak is None or memory.bytes is None:
+        return [f"memory: {memory_source(memory)}"]
     parts = memory.peak.of
     of = "" if memory.limit_bytes is None else f" of {binary_size(memory.limit_bytes)}"
     sizes = {
@@ -94,6 +101,8 @@ def _memory(memory: MemoryForecast) -> list[str]:
 
 def _time(one: WhatIf) -> list[str]:
     case, time = one.forecast.case, one.forecast.time
+    if time is None and not case.knows("stage_flops"):
+        return ["time: unknown, for no formula gives the FLOPs; iterations.expected_seconds gives a guess"]
     if time is None:
         return ["time: nothing is known of it; peak_tflops of the machine or iterations.expected_seconds give a guess"]
     micro = time.parts.compute_seconds / case.micro_batches

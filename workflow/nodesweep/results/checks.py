@@ -149,15 +149,22 @@ def _few_records(reading: LogReading, statistics: IterationStatistics) -> list[s
 
 
 def _tflops_differ(case: Dimensions, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
-    """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
-    counts_all = form is not None and form.counts_recomputation
-    work, ranks = case.maybe("hardware_flops" if counts_all else "model_flops"), case.maybe("ranks")
+    """A flag where the log's own TFLOPs differ by more than their rounding and 2 % from those by every convention."""
+    work, ranks = (
+        "hardware_flops" if form is not None and form.counts_recomputation else "model_flops",
+        case.maybe("ranks"),
+    )
+    if not ranks or not case.knows(work):
+        return []
+    own = case.flops_convention
+    names = [own, *(name for name in flops.CONVENTIONS if name not in (own, "narayanan"))]
+    works = [getattr(case.changed(flops_convention=name), work) for name in names]
     for row in used:
-        if row.tflops is None or row.seconds is None or not work or not ranks:
+        if row.tflops is None or row.seconds is None:
             continue
-        counted = flops.tflops_per_node(work, row.seconds, ranks)
-        if abs(row.tflops - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted:
-            return [f"log says {row.tflops:g} TFLOPs per rank, formula {counted:.3g}"]
+        counted = [flops.tflops_per_node(one, row.seconds, ranks) for one in works]
+        if all(abs(row.tflops - one) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * one for one in counted):
+            return [f"log says {row.tflops:g} TFLOPs per rank, formula {counted[0]:.3g}"]
     return []
 
 

@@ -1,6 +1,6 @@
 """Tidy table -> the text of a document of tables, in the form of a hand-kept benchmarking document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
 from nodesweep.config.tidy_row import TidyRow, TidyValue, count_of
+from nodesweep.performance.dimensions import Dimensions
+from nodesweep.performance.flops import CONVENTIONS
 from nodesweep.results.rows import size_label
 from nodesweep.results.table import records, restated
 from nodesweep.schedulers import SCHEDULERS
@@ -210,7 +212,7 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
         "memory": "peak memory of a rank, the highest of all ranks, or of a node, as the log has it (memory_source)",
         "iterations": f"{statistic} of the logged iterations after warm-up (by the log's format, or more where times "
         "show it)",
-        "vocabulary": "of the log, padded to a multiple of 128 x MP",
+        "flops": _counted(map(Dimensions.in_row, rows), "of the log, padded to a multiple of 128 x MP"),
     }
     ranks = sorted({count for row in rows if (count := count_of(row, "ranks_per_node")) is not None})
     shown = {column.term or column.heading: column.meaning for column in view.shown(rows).columns if column.meaning}
@@ -230,6 +232,17 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
         ),
         tables=(view,),
     )
+
+
+def _counted(cases: Iterable[Dimensions], vocabulary: str) -> str:
+    """What the FLOPs of these runs count, in the words of a notation."""
+    found: dict[str, None] = {}
+    for case in cases:
+        convention = case.flops_convention
+        padded = f"vocabulary {vocabulary}, " if convention == "narayanan" else ""
+        unknown = f"empty: no formula is known for {inert(case.other_parts)}" if case.other_parts else ""
+        found[unknown or f"{padded}{CONVENTIONS[convention]}"] = None
+    return "; ".join(found)
 
 
 def _hyperparameter(value: TidyValue) -> str:
@@ -314,8 +327,8 @@ def _words(sweep: Sweep, view: TableView, rows: Rows) -> dict[str, Any]:
     first = " or ".join(map(str, warmups))
     after = f"(the first {first}, or more where the times show it)" if any(warmups) else "(where the times show any)"
     return {
-        "size": inert(size_label(sweep.model)),
+        "size": inert(size_label(sweep.model) or "unknown"),
         "memory": MEMORY_MEANING[sweep.workload.memory_source],
         "iterations": f"{view.statistic} of the logged iterations after warm-up {after}",
-        "vocabulary": sweep.model.vocab_size,
+        "flops": _counted([Dimensions(**sweep.model.sizes)], str(sweep.model.vocab_size)),
     }

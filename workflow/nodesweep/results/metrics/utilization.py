@@ -36,6 +36,9 @@ def _utilization(column: str, recomputation: bool) -> Callable[[RowContext], Exp
         if peak is None:
             return ExplainedFigure.none("the peak of its nodes is not known: machine.gpu or machine.peak_tflops")
         rate = column
+        if context.case is not None and context.case.other_parts:
+            parts = context.case.other_parts
+            return ExplainedFigure.none(f"the model has parts that no formula is known for: {parts}")
         if tflops is None and context.case is not None:
             tflops = context.case.tflops_per_node(seconds, recomputation)
             rate = "TFLOPs of a node by the formula"
