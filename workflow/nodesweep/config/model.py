@@ -137,6 +137,11 @@ def _cell(value: Any) -> Any:
 def _complaint_of_attention(model: Model) -> str:
     """What of the attention does not fit together; empty where all does."""
     heads, groups = model.attention_heads, model.kv_heads
+    if groups is not None and heads % groups:
+        return (
+            f"kv_heads {groups} does not divide attention_heads {heads}: each head of k and v serves as many of q; "
+            f"give a divisor of {heads}"
+        )
     if model.kv_lora_rank is None:
         given = [name for name in ("q_lora_rank", "rope_head_width", "value_head_width") if getattr(model, name)]
         return (

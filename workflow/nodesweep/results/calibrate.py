@@ -39,7 +39,7 @@ def calibrations_of(
         if run.record is not None and run.status == "ended":
             _sort_in(campaign, run)
     for name, rows in foreign.items():
-        observations, excluded = observations_of(rows, sweep.workload, sweep.model.vocab_size)
+        observations, excluded = observations_of(rows, sweep.workload, sweep.model)
         campaigns[name].observations += observations
         campaigns[name].excluded += excluded
     measured = {name: campaign for name, campaign in sorted(campaigns.items()) if campaign.observations}

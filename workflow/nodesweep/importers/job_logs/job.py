@@ -207,10 +207,15 @@ def _shape(known: JobValues) -> Dimensions:
 def model_of(layout: Mapping[str, LayoutValue | None]) -> Model | None:
     """The model of a layout; None where a size is unknown that has no default, or sizes do not fit together.
 
+    Where nothing says whether the output layer uses the embedding's weights, one with a gate has weights of its own, as
+    Llama and those after it.
+
     >>> model_of(dict.fromkeys(MODEL_FIELDS)) is None
     True
     """
     sizes = {name: layout[name] for name in MODEL_FIELDS if layout.get(name) is not None}
+    if sizes.get("gated_ffn"):
+        sizes.setdefault("tied_embeddings", False)
     try:
         return Model.model_validate(sizes)
     except ValidationError:
