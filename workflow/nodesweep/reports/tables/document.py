@@ -13,6 +13,7 @@ from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.config.columns import TIDY
 from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.headings import MARKS
+from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
@@ -194,7 +195,7 @@ def document_of(sweep: Sweep, frame: pandas.DataFrame) -> TablesDocument:
     return TablesDocument(
         title=sweep.title or sweep.sweep,
         hyperparameters=tuple(
-            (row.symbol, _hyperparameter(value))
+            (_option(row), _hyperparameter(value))
             for row in _HYPERPARAMETERS
             if (value := sweep.model.sizes[row.name]) is not None
         ),
@@ -216,7 +217,7 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
     }
     ranks = sorted({count for row in rows if (count := count_of(row, "ranks_per_node")) is not None})
     shown = {column.term or column.heading: column.meaning for column in view.shown(rows).columns if column.meaning}
-    sizes = {row.symbol: {each[row.column] for each in rows} for row in _HYPERPARAMETERS}
+    sizes = {_option(row): {each[row.column] for each in rows} for row in _HYPERPARAMETERS}
     return TablesDocument(
         title=title,
         hyperparameters=tuple(
@@ -232,6 +233,11 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
         ),
         tables=(view,),
     )
+
+
+def _option(row: LayoutField) -> str:
+    """What a size is called at the head of a document: the option of Megatron-LM where it is a number."""
+    return f"--{row.symbol}" if row.kind == "count" else row.symbol
 
 
 def _counted(cases: Iterable[Dimensions], vocabulary: str) -> str:
