@@ -14,7 +14,7 @@ from .model_fields import MODEL_FIELDS
 
 MARKS = "marks"
 """What a cell may ask for beside the columns of results.csv: the annotations in the other cells of its row."""
-_PARALLEL = [row for row in LAYOUT_FIELDS.values() if row.parallel]
+_PARALLEL = [row for row in LAYOUT_FIELDS.values() if row.parallel and row.in_tables == "always"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ def _of_field(row: LayoutField, explains: bool = False) -> StandardHeading:
         number=row.column if row.kind == "count" else "",
         shown="always" if row.in_tables == "always" else "varies",
         varying=together if row.shown_with else (row.column,),
-        term=", ".join(other.symbol for other in _PARALLEL) if row.parallel else "",
-        meaning=_parallel_sizes() if row.parallel else row.notation,
+        term=", ".join(other.symbol for other in _PARALLEL) if row in _PARALLEL else "",
+        meaning=_parallel_sizes() if row in _PARALLEL else row.notation,
         explains=explains,
     )
 

@@ -16,7 +16,6 @@ from .model import Model
 from .tables import Statistic, Table
 from .training import Search
 from .types import (
-    AXIS_OF_KIND,
     Condition,
     Count,
     Name,
@@ -26,6 +25,7 @@ from .types import (
     StrictModel,
     Text,
     VariableName,
+    axis_of,
 )
 from .workload import Workload
 
@@ -62,8 +62,8 @@ else:
 
     def _axis(row: LayoutField) -> Any:
         """The type and default of a key of a block."""
-        kind, default = AXIS_OF_KIND[row.kind], ... if row.default is None else (row.default,)
-        if row.optional:
+        kind, default = axis_of(row), ... if row.default is None else (row.default,)
+        if row.optional or row.of_workload or row.same_fact:
             kind, default = kind | None, None
         return Annotated[kind, Field(description=row.sentence)], default
 

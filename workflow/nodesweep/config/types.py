@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +22,8 @@ from pydantic_core import core_schema
 from nodesweep.common.errors import ConfigError
 
 from .expressions import LAYOUT_NAMES, compile_condition, compile_template
-from .layout_field import Kind
+from .layout_field import Kind, LayoutField
+from .layout_words import word_of
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _OPTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
@@ -238,7 +239,7 @@ Cores = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 10**9}, {"const": "host"}]}),
 ]
 
-AXIS_OF_KIND: dict[Kind, Any] = {
+_AXIS_OF_KIND: dict[Kind, Any] = {
     "count": axis(
         Annotated[int, Field(strict=True, ge=1, le=10**9)], {"type": "integer", "minimum": 1, "maximum": 10**9}
     ),
@@ -246,14 +247,29 @@ AXIS_OF_KIND: dict[Kind, Any] = {
     "number": axis(Annotated[float, Field(gt=0, le=100)], {"type": "number", "exclusiveMinimum": 0}),
     "word": axis(Name, {"type": "string", "pattern": _NAME}),
 }
-"""The type of an axis by the kind of its values."""
+
+
+def axis_of(row: LayoutField) -> Any:
+    """The type of an axis with the values of a field."""
+    if not row.words:
+        return _AXIS_OF_KIND[row.kind]
+    return axis(_choice_of(row), {"type": "string", "enum": [*row.words]})
+
+
+def _choice_of(row: LayoutField) -> Any:
+    """One of the words of a field, whatever its spelling; `no` and `off`, which YAML reads as false, are none."""
+
+    def known(value: Any) -> Any:
+        text = "none" if value is False and "none" in row.words else value
+        return (word_of(row.words, text) or text) if isinstance(text, str) else text
+
+    choice = OneOf(lambda: row.words, f"value of {row.name}")
+    return Annotated[str, choice, BeforeValidator(known)]
 
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class StrictModel(BaseModel):

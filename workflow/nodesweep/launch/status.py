@@ -146,7 +146,7 @@ def labels_of(layouts: Mapping[str, Layout]) -> dict[str, str]:
 
     Where nearly all have the same batch, sequence, AC, clock or variant only the others say theirs.
     """
-    fields = {slug: layout.fields() for slug, layout in layouts.items()}
+    fields = {slug: {**layout.fields(), **dict.fromkeys(layout.unsaid)} for slug, layout in layouts.items()}
     shown = {row: {slug: row.short(values[row.name]) for slug, values in fields.items()} for row in _LABELLED}
     usual = {row: _usual(row, words.values()) for row, words in shown.items()}
     return {

@@ -7,25 +7,28 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.config.layout_fields import AXES, FIELDS, PARALLEL, LayoutValues
+from nodesweep.config.layout_fields import AXES, FIELDS, LayoutValues
+from nodesweep.config.layout_words import Precision
 from nodesweep.config.model_fields import MODEL_FIELDS, ModelSizes, default_of
 from nodesweep.config.tidy_row import TidyRow, field_of
 from nodesweep.config.training import Training
-from nodesweep.config.types import Precision
 from nodesweep.config.workload import Workload
+from nodesweep.sweep.broken_law import BrokenLaw
 from nodesweep.sweep.constraints import broken_laws, completed
 from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.pipeline_split import chunk_layers, stage_layers
+from nodesweep.sweep.settings import OF_TRAINING, fields_of, training_of
 
 from .flops import ForwardFlops, Recomputed, forward_flops, padded_vocabulary, tflops_per_node
 from .model_parts import ModelParts, parts_of
 
 _IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.name not in ("variant", "ranks"))
-_NEEDED = tuple(row for row in _IN_ROWS if row.follows or not row.optional)
+_NEEDED = tuple(row for row in _IN_ROWS if row.follows or not (row.optional or row.of_workload))
 """Fields without which a row of results.csv is not wholly known."""
 SIZES_OF_FLOPS = ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor")
 """Sizes without which there are no FLOPs of an iteration; others have defaults."""
 _RANKS_AND_BATCHES = ("ranks", "micro_batches")
-_DEFAULTS = {name: row.default for name, row in PARALLEL.items() if row.absent_means_default}
+_DEFAULTS = {name: row.default for name, row in FIELDS.items() if row.absent_means_default}
 _OLDER_NAMES = {"ffn_width": "ffn_hidden_size"}
 """Names of sizes in calibration files of version 0.1, and what they are called since."""
 
@@ -42,9 +45,9 @@ class Dimensions(LayoutValues, ModelSizes):
     """The sizes of one run: batches in samples, sequence and vocabulary in tokens, the vocabulary before padding.
 
     The sizes of one run are called a case. A size that is None or left out is unknown, and raises UnknownSizeError
-    where it is asked for; ranks, DP and micro batches follow from others. `frequency_ghz` None: the clock was left to
-    the machine. `shared_cores`: ranks that run at full speed at once where all share one machine, None where each node
-    has cores of its own.
+    where it is asked for; ranks, DP and micro batches follow from others. `training`: with what the fields of the
+    layout say over it. `frequency_ghz` None: the clock was left to the machine. `shared_cores`: ranks that run at full
+    speed at once where all share one machine, None where each node has cores of its own.
     """
 
     precision: Precision
@@ -55,22 +58,26 @@ class Dimensions(LayoutValues, ModelSizes):
         self,
         *,
         frequency_ghz: float | None = None,
-        precision: Precision = "fp32",
+        precision: Precision | None = None,
         training: Training | None = None,
         shared_cores: int | None = None,
         **sizes: Any,
     ) -> None:
-        self.__dict__.update(completed({name: value for name, value in sizes.items() if value is not None}))
+        kept = {name: value for name, value in sizes.items() if value is not None and name not in OF_TRAINING}
+        self.__dict__.update(completed(kept))
         self.__dict__.update(
             frequency_ghz=frequency_ghz,
-            precision=precision,
-            training=Training() if training is None else training,
+            precision=precision or "fp32",
+            training=training_of(sizes, Training() if training is None else training),
             shared_cores=shared_cores,
         )
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
+            if name in OF_TRAINING:
+                recomputes = name == "recomputation" and self.activation_checkpointing
+                return fields_of(self.training, recomputes)[name]
             if name not in FIELDS:
                 raise AttributeError(name)
             value = default_of(name, self) if name in MODEL_FIELDS else None
@@ -91,12 +98,10 @@ class Dimensions(LayoutValues, ModelSizes):
     @classmethod
     def of(cls, layout: Layout) -> "Dimensions":
         """The sizes of a layout, all known."""
+        fields = {name: value for name, value in layout.fields().items() if name != "variant"}
         return cls(
-            **{name: value for name, value in layout.fields().items() if name not in ("variant", "frequency_ghz")},
-            **layout.model.sizes,
-            frequency_ghz=layout.frequency_ghz,
-            precision=layout.workload.precision,
-            training=layout.workload.training,
+            **{**fields, **layout.model.sizes},
+            training=layout.training,
             shared_cores=layout.machine.cores_shared_by_ranks,
         )
 
@@ -111,15 +116,21 @@ class Dimensions(LayoutValues, ModelSizes):
         """The sizes in a row of results.csv, run by such a workload; None where one is missing or they break a law."""
         if None in [field_of(row, field) for field in _NEEDED]:
             return None
-        known = cls.in_row(row)
-        found = known.changed(precision=workload.precision, training=workload.training)
+        sizes: dict[str, Any] = {field.name: field_of(row, field) for field in _IN_ROWS}
+        precision = sizes["precision"] or workload.precision
+        found = cls(**{**sizes, "precision": precision, "training": workload.training})
         return found if found.is_lawful else None
 
     @property
     def is_lawful(self) -> bool:
         """Whether all is known that the laws speak of, and obeys them."""
         sizes = {name: self.maybe(name) for name in MODEL_FIELDS}
-        return self.knows("micro_batches") and not broken_laws({**self.__dict__, **sizes})
+        return self.knows("micro_batches") and not broken_laws({**self._said_by_training, **self.__dict__, **sizes})
+
+    @property
+    def _said_by_training(self) -> dict[str, Any]:
+        recomputes = self.__dict__.get("activation_checkpointing")
+        return {} if recomputes is None else fields_of(self.training, recomputes)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -227,9 +238,36 @@ class Dimensions(LayoutValues, ModelSizes):
         )
 
     @property
+    def has_uneven_stages(self) -> bool:
+        """Whether stages of the pipeline may have different numbers of layers."""
+        rule = self.training
+        return bool(
+            rule.embedding_as_layer
+            or rule.loss_as_layer
+            or rule.balanced_stages
+            or rule.first_stage_layers
+            or rule.last_stage_layers
+            or rule.pipeline_layout
+        )
+
+    def stage_layers(self, stage: int) -> float:
+        """Layers of a pipeline stage, counted from 0; an even share where they cannot be split as the trainer would."""
+        if self.has_uneven_stages:
+            chunks = self.training.chunks_per_stage if self.training.pipeline_schedule == "interleaved" else 1
+            found = chunk_layers(self.layers, self.pipeline, chunks, self.training)
+            if not isinstance(found, BrokenLaw):
+                return stage_layers(found, self.pipeline)[stage]
+        return self.layers / self.pipeline
+
+    @property
     def stage_flops(self) -> float:
-        """Operations of one micro batch in one pipeline stage, over its tensor-parallel ranks together."""
-        return self.micro_batch * self._sample_flops / self.pipeline
+        """Operations of one micro batch in one pipeline stage, on a rank times the tensor-parallel ranks of it."""
+        return self.micro_batch * self._sample_flops / self.pipeline / self.degree("context")
+
+    @property
+    def rank_tokens(self) -> int:
+        """Tokens of a micro batch that a rank has."""
+        return self.micro_batch * self.sequence_length // self.degree("context")
 
     @property
     def model_flops(self) -> int:

@@ -189,7 +189,7 @@ def _expected(layout: Layout, case: Dimensions) -> TimeForecast:
 
 def _guessed(layout: Layout, case: Dimensions) -> TimeForecast | None:
     """A roofline: a share of the peak of the node, pipeline bubble added; None where peak or FLOPs are not known."""
-    best = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
+    best = peak_of(layout.machine, layout.precision, layout.frequency_ghz)
     if best is None or not case.knows("stage_flops"):
         return None
     rank = GUESSED_SHARE * best.tflops_per_node * TERA / layout.ranks_per_node

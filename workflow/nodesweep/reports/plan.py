@@ -16,7 +16,7 @@ from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
-from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields, memory_source
+from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields, memory_source, said
 
 LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
 _OF_THE_JOB = {"iterations": "Iterations", "queue": "Queue", "elapse_limit_seconds": "Limit [s]"}
@@ -31,12 +31,13 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
     """A line per point: `runs`, `ended`, `pruned`, `skipped` or `rejected`, fields, slug, law, reason, predictions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["verdict", *_COLUMNS, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
+    columns = _columns([*(one.layout for one in layouts), *study.expansion.rejected])
+    writer.writerow(["verdict", *columns, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
     for one in layouts:
         layout, why = one.layout, one.not_run
         values = [
             why.outcome if why else "ended" if one.ended else "runs",
-            *_values(layout),
+            *_values(layout, columns),
             layout.note,
             layout.slug,
             "",
@@ -45,7 +46,7 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
         writer.writerow(map(_cell, [*values, *_foreseen(one)]))
     for point in study.expansion.rejected:
         blank = [""] * (len(_FORECAST) + len(_TIMES))
-        values = [*_values(point), point.fields["note"], "", point.law, point.reason]
+        values = [*_values(point, columns), point.fields["note"], "", point.law, point.reason]
         writer.writerow(map(_cell, ["rejected", *values, *blank]))
     return text.getvalue()
 
@@ -55,7 +56,7 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
     runs, rejected = [one for one in layouts if one.runs], study.expansion.rejected
     ended = [one for one in layouts if one.ended]
     not_run = [one for one in layouts if one.not_run is not None]
-    points = [*(_fields(one.layout) for one in layouts), *(_fields(point) for point in rejected)]
+    points = [*(_said(one.layout) for one in layouts), *(_said(point) for point in rejected)]
     of_jobs = [name for name in _OF_THE_JOB if any(fields.get(name) is not None for fields in points)]
     shown = [*(row.name for row in known_fields(points)), *of_jobs]
     headings = [_COLUMNS[name] for name in shown]
@@ -136,9 +137,20 @@ def _fields(point: Layout | Rejected) -> Mapping[str, Any]:
     return {**point.fields(), **job}
 
 
-def _values(point: Layout | Rejected) -> list[Any]:
+def _said(point: Layout | Rejected) -> dict[str, Any]:
+    return said(_fields(point), point.unsaid)
+
+
+def _columns(points: Sequence[Layout | Rejected]) -> list[str]:
+    """The columns of a point's fields: those that every plan has, and those of which a point has a value of its own."""
+    known = {row.name for row in known_fields([_said(point) for point in points])}
+    rare = {row.name for row in GIVEN if row.of_workload or row.absent_means_default}
+    return [name for name in _COLUMNS if name in known or name not in rare]
+
+
+def _values(point: Layout | Rejected, columns: Sequence[str]) -> list[Any]:
     fields = _fields(point)
-    return ["" if (value := fields.get(name)) is None else value for name in _COLUMNS]
+    return ["" if (value := fields.get(name)) is None else value for name in columns]
 
 
 def _cells(point: Layout | Rejected, names: list[str]) -> list[str]:

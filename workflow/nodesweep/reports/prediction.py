@@ -1,6 +1,6 @@
 """Predictions as text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nodesweep.common.markdown import pipe_table
@@ -16,10 +16,20 @@ FORECAST_HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %")
 def known_fields(points: Sequence[Mapping[str, Any]]) -> list[LayoutField]:
     """The fields of a layout that some of these points have a value of, in the order of tables.
 
-    A field that tables show only where it varies has no value where it has its default.
+    A field that tables show only where it varies has no value where it has its default; what the workload says is left
+    out of a point (`said`).
     """
-    unsaid = {row.name: {None, ""} | ({row.default} if row.in_tables == "varies" else set()) for row in GIVEN}
-    return [row for row in GIVEN if any(fields.get(row.name) not in unsaid[row.name] for fields in points)]
+    usual = {row.name: {None, ""} | ({row.default} if _goes_unsaid(row) else set()) for row in GIVEN}
+    return [row for row in GIVEN if any(fields.get(row.name) not in usual[row.name] for fields in points)]
+
+
+def _goes_unsaid(row: LayoutField) -> bool:
+    return row.in_tables == "varies" and not row.of_workload
+
+
+def said(fields: Mapping[str, Any], unsaid: Collection[str]) -> dict[str, Any]:
+    """The fields of a point but for those that are as the workload says."""
+    return {name: value for name, value in fields.items() if name not in unsaid}
 
 
 def heading_of(row: LayoutField) -> str:
@@ -43,7 +53,7 @@ def forecast_cells(forecast: Forecast) -> list[str]:
 def table(found: Sequence[WhatIf]) -> str:
     """Layouts side by side, in markdown."""
     points = [one.layout.fields() for one in found]
-    shown = known_fields(points)
+    shown = known_fields([said(one.layout.fields(), one.layout.unsaid) for one in found])
     headings = [*map(heading_of, shown), *FORECAST_HEADINGS, "Tokens/s", "Node-h / 1e9 tokens"]
     rows = [
         [

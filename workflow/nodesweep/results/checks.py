@@ -137,7 +137,7 @@ def flags_of_layout(layout: Layout, reading: LogReading, statistics: IterationSt
     """The flags of a run against its layout: rates that its nodes cannot reach, arguments that it does not have."""
     flags = []
     if statistics and statistics.tflops_per_node is not None and statistics.model_tflops_per_node is not None:
-        peak = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
+        peak = peak_of(layout.machine, layout.precision, layout.frequency_ghz)
         flags += above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
     return (*flags, *_arguments_differ(layout, reading))
 

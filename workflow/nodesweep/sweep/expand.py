@@ -11,12 +11,15 @@ from nodesweep.common.errors import ConfigError, LayoutError
 from nodesweep.config.expressions import compile_condition, compile_template
 from nodesweep.config.layout_fields import AXES, LAYOUT_FIELDS
 from nodesweep.config.loader import dotted, merge
+from nodesweep.config.machine import Machine
 from nodesweep.config.model import NOT_OF_A_RUN
 from nodesweep.config.sweep import Block, Iterations, Sweep, Variant
 from nodesweep.config.types import is_name
+from nodesweep.config.workload import Workload
 
 from .constraints import broken_laws, completed
 from .layout import Layout, identity_of
+from .settings import settled, unsaid
 
 _MOST_POINTS = 100_000
 _NOTED = ("versions", "repositories", "secrets")
@@ -26,11 +29,15 @@ Part = TypeVar("Part", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Rejected:
-    """A point that cannot run: its fields, the law it breaks, the reason with its numbers and the way out."""
+    """A point that cannot run: its fields, the law it breaks, the reason with its numbers and the way out.
+
+    `unsaid`: names of the fields that are as the workload says.
+    """
 
     fields: dict[str, Any]
     law: str
     reason: str
+    unsaid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,8 @@ def expand(sweep: Sweep) -> Expansion:
         try:
             layout = _layout(sweep, fields, changes)
         except LayoutError as error:
-            rejected.append(Rejected(_readable(fields), error.law, str(error)))
+            left = unsaid(fields, sweep.workload)
+            rejected.append(Rejected(_readable(settled(fields, sweep.workload)), error.law, str(error), left))
             continue
         if layout.slug in layouts:
             other = layouts[layout.slug][1]
@@ -78,7 +86,8 @@ def expand(sweep: Sweep) -> Expansion:
 
 def conditions(sweep: Sweep, layout: Layout) -> tuple[int, ...]:
     """Numbers of the entries under `when` that hold for a layout of a sweep, in the order they are applied."""
-    known = _known({**layout.fields(), "variant": layout.variant}, sweep.machine.ranks_per_node)
+    given = {**layout.fields(), **dict.fromkeys(layout.unsaid), "variant": layout.variant}
+    known = _known(given, sweep.machine, sweep.workload)
     return tuple(number for number, entry in enumerate(sweep.when) if _holds(entry.if_, known, f"when[{number}].if"))
 
 
@@ -110,7 +119,7 @@ def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> La
     machine = _changed(sweep.machine, "machine", changes["machine"])
     workload = _changed(sweep.workload, "workload", changes["workload"])
     iterations = _changed(sweep.iterations, "iterations", changes["iterations"])
-    known = _known(fields, machine.ranks_per_node)
+    known = _known(fields, machine, workload)
     if not known["data"]:
         broken = broken_laws({**known, "data": None})[0]
         raise LayoutError(broken.law, broken.sentence)
@@ -141,9 +150,9 @@ def _of_the_run(changes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if name not in _NOTED}
 
 
-def _known(fields: dict[str, Any], ranks_per_node: int) -> dict[str, Any]:
+def _known(fields: dict[str, Any], machine: Machine, workload: Workload) -> dict[str, Any]:
     """What conditions see of a point; DP and its micro batches are 0 where DP is no whole number."""
-    known = completed({**fields, "ranks_per_node": ranks_per_node})
+    known = completed({**settled(fields, workload), "ranks_per_node": machine.ranks_per_node})
     data = known.get("data", 0)
     return {
         **fields,
@@ -184,7 +193,7 @@ def _campaign(sweep: Sweep, context: dict[str, Any]) -> str:
 def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, Any]:
     """All settings that `when` changes for these fields, and their note; later entries over earlier ones."""
     changes: dict[str, Any] = {name: {} for name in _PARTS} | {"note": fields["note"]}
-    known = _known(fields, sweep.machine.ranks_per_node)
+    known = _known(fields, sweep.machine, sweep.workload)
     for number, entry in enumerate(sweep.when):
         if _holds(entry.if_, known, f"when[{number}].if"):
             for name in _PARTS:

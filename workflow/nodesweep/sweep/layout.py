@@ -12,9 +12,11 @@ from nodesweep.config.layout_fields import LAYOUT_FIELDS, LayoutValues
 from nodesweep.config.machine import Machine, Queue
 from nodesweep.config.model import Model
 from nodesweep.config.sweep import Iterations, Variant
+from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
 
 from .constraints import broken_laws
+from .settings import settled, training_of, unsaid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,8 @@ class Layout(LayoutValues):
 
     `expected_seconds` is the time the whole job is expected to take. `campaign`: the software stack it runs on.
     `identity` holds what else changes the run (model, iterations, machine, conditional settings), already in canonical
-    form. Raises LayoutError.
+    form. A field that may be left to the workload is None where it is, and is then as the workload has it. Raises
+    LayoutError.
     """
 
     model: Model
@@ -38,8 +41,8 @@ class Layout(LayoutValues):
 
     def __post_init__(self) -> None:
         derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
-        self.__dict__.update(derived)  # the dataclass is frozen for everybody else
-        for broken in broken_laws({**self.__dict__, **self.model.values}):
+        self.__dict__.update(settled(self.__dict__, self.workload) | derived)  # it is frozen for everybody else
+        for broken in broken_laws({**self.__dict__, **self.model.values, "training": self.training}):
             raise LayoutError(broken.law, broken.sentence)
         self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()
@@ -68,9 +71,20 @@ class Layout(LayoutValues):
     def slug(self) -> str:
         """Readable name of the layout, unique for all that changes its run; never parsed back."""
         fields = self.fields()
-        parts = [row.slug_part(fields[name]) for name, row in LAYOUT_FIELDS.items() if not row.worked_out]
+        named = (row for name, row in LAYOUT_FIELDS.items() if not row.worked_out and name not in self.unsaid)
+        parts = [row.slug_part(fields[row.name], said=row.of_workload) for row in named]
         digest = hashlib.sha256(self.identity.encode()).hexdigest()[:6]
         return "-".join([*(part for part in parts if part), digest])
+
+    @cached_property
+    def training(self) -> Training:
+        """What of the trainer's settings memory and time depend on: the workload's, with the layout's own over them."""
+        return training_of(self.__dict__, self.workload.training)
+
+    @cached_property
+    def unsaid(self) -> frozenset[str]:
+        """Names of the fields that are as the workload says, so that nothing need be said of them."""
+        return unsaid(self.__dict__, self.workload)
 
     def fields(self) -> dict[str, Any]:
         """The values conditions and templates see, by name."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.sweep.constraints import BrokenLaw, broken_laws
+from nodesweep.sweep.broken_law import BrokenLaw
+from nodesweep.sweep.constraints import broken_laws
 
 from .cells import size_in
 from .findings import Doubt, TableFinding, symbol_of

@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import AXES
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import IterationStatistics
 from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.settings import SETTINGS
 
 from . import formulas
 from .facts import LayoutFacts, LayoutTracer, RunFacts, RunTracer, Trace
@@ -27,8 +29,16 @@ from .measured import (
 )
 
 
-def _axis(name: str) -> LayoutTracer:
-    return lambda facts: Trace((facts.axis(name),))
+def _axis(row: LayoutField) -> LayoutTracer:
+    """An axis: where its block gives it, or the field that says the same; else the setting of the workload."""
+
+    def trace(facts: LayoutFacts) -> Trace:
+        names = [name for name in (row.name, row.same_fact) if name and facts.where(("layouts", facts.block, name))]
+        if row.of_workload and not names:
+            return Trace((facts.setting(("workload", *SETTINGS[row.name])),))
+        return Trace((facts.axis(names[0] if names else row.name),))
+
+    return trace
 
 
 def _setting(*key: str) -> LayoutTracer:
@@ -136,7 +146,7 @@ MEASURED: dict[str, RunTracer] = {
 COLUMNS: dict[str, LayoutTracer] = {
     **MEASURED,
     "slug": _follows(lambda layout: "the layout's fields, and a hash of what else changes its run"),
-    **{row.column: _axis(name) for name, row in AXES.items() if not row.follows},
+    **{row.column: _axis(row) for row in AXES.values() if not row.follows},
     "ranks_per_node": _setting("machine", "ranks_per_node"),
     "ranks": _follows(formulas.world),
     "data": _follows(formulas.replicas, "data"),

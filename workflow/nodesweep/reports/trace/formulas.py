@@ -143,9 +143,10 @@ PARALLEL_PRODUCT = " x ".join(row.symbol for row in _PARALLEL)
 
 def replicas(layout: Layout) -> str:
     """The data-parallel size, from the product of all parallel sizes."""
-    others = " x ".join(str(getattr(layout, row.name)) for row in _PARALLEL if not row.follows)
+    named = [row for row in _PARALLEL if not (row.absent_means_default and row.is_default(getattr(layout, row.name)))]
+    others = " x ".join(str(getattr(layout, row.name)) for row in named if not row.follows)
     follows = next(row.symbol for row in _PARALLEL if row.follows)
     return (
-        f"{PARALLEL_PRODUCT} = ranks: {follows} = {layout.ranks} / ({others}) = {layout.data}, "
+        f"{' x '.join(row.symbol for row in named)} = ranks: {follows} = {layout.ranks} / ({others}) = {layout.data}, "
         f"with ranks = {layout.nodes} nodes x {layout.ranks_per_node}"
     )
