@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from .model_fields import MODEL_FIELDS, SEPARATOR, CompletedSizes, is_plain
-from .types import Count, Name, StrictModel, Text, check_single_line
+from .types import STRICT, Count, Name, StrictModel, Text, check_single_line
 
 Biases = Literal["all", "attention", "qkv", "none"]
 Norm = Literal["layernorm", "rmsnorm", "layernorm_without_bias", "none"]
@@ -31,8 +31,15 @@ def _config_path(value: str) -> str:
     return value
 
 
+def _from_or_required(schema: dict[str, Any]) -> None:
+    """Let editors take a model that has `from` in place of the keys that must be there."""
+    schema["anyOf"] = [{"required": ["from"]}, {"required": schema.pop("required")}]
+
+
 class Model(StrictModel):
     """A decoder. What is left out is as in a GPT of 2019: GPT-2, GPT-3, and what Megatron-LM builds by default."""
+
+    model_config = STRICT | ConfigDict(json_schema_extra=_from_or_required)
 
     name: Name = "model"
     """Label; the file's name where the model has a file of its own."""

@@ -104,7 +104,7 @@ class ModelSizes:
         symbol="gated-ffn",
         label="gated FFN",
         default=False,
-        logged_as=("swiglu",),
+        logged_as=("swiglu", "gated_linear_unit"),
         headings=r"swiglu|gated(?: ffn)?",
     )
     biases: str = _size(
