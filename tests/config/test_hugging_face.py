@@ -55,7 +55,6 @@ def test_what_was_read_for_nothing_is_told(tmp_path: Path) -> None:
         ({"model_type": "unheard_of"}, "unheard_of, a model_type whose parts are not known here"),
         ({"model_type": None}, "a model of no model_type"),
         ({"layer_types": ["full_attention", "mamba"]}, "layers of mamba"),
-        ({"mlp_bias": True}, "biases of the feed-forward block alone (mlp_bias)"),
     ],
 )
 def test_unknown_mathematics_is_an_other_part(tmp_path: Path, changes: dict[str, Any], part: str) -> None:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from .model_fields import MODEL_FIELDS, SEPARATOR, CompletedSizes, is_plain
 from .types import STRICT, Count, Name, StrictModel, Text, check_single_line
 
-Biases = Literal["all", "attention", "qkv", "none"]
+Biases = Literal["all", "attention", "qkv", "feed_forward", "none"]
 Norm = Literal["layernorm", "rmsnorm", "layernorm_without_bias", "none"]
 QkNorm = Literal["none", "head", "whole"]
 Positions = Literal["learned", "rotary", "none"]
@@ -65,7 +65,8 @@ class Model(StrictModel):
     vocab_size: Count
     """Entries of the vocabulary, before any padding."""
     biases: Biases = "all"
-    """Which matrices have biases: all of a layer, those of attention, those of q, k and v alone, or none."""
+    """Which matrices have biases: all of a layer, those of attention, of q, k and v alone, of feed-forward block and
+    experts alone, or none."""
     norm: Norm = "layernorm"
     """Form of the norms: layernorm has a weight and a bias, rmsnorm and layernorm_without_bias a weight alone."""
     norms_per_layer: Annotated[int, Field(strict=True, ge=0, le=4)] = 2

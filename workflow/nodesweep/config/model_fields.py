@@ -108,7 +108,10 @@ class ModelSizes:
         headings=r"swiglu|gated(?: ffn)?",
     )
     biases: str = _size(
-        kind="word", meaning="which matrices have biases: all, attention, qkv or none", symbol="biases", default="all"
+        kind="word",
+        meaning="which matrices have biases: all, attention, qkv, feed_forward or none",
+        symbol="biases",
+        default="all",
     )
     norm: str = _size(
         kind="word",
