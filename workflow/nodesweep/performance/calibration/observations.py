@@ -11,7 +11,7 @@ from nodesweep.config.model import Model
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, text_of
 from nodesweep.config.workload import Workload
-from nodesweep.performance.dimensions import Dimensions
+from nodesweep.performance.dimensions import Dimensions, unknown_parts
 
 FEWEST_SECONDS = 1e-6
 """Seconds per iteration below this, or above its inverse, are taken for an error of the table."""
@@ -71,7 +71,7 @@ def _observation(row: TidyRow, workload: Workload, model: Model | None) -> Obser
     if case is None:
         return ExcludedRun(name, "its layout is not wholly known, or does not add up")
     if case.other_parts:
-        return ExcludedRun(name, f"the model has parts that no formula is known for: {case.other_parts}")
+        return ExcludedRun(name, unknown_parts(case))
     if seconds is None and memory_mib is None:
         return ExcludedRun(name, f"nothing was measured ({outcome or row['state']})")
     if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:
