@@ -1,5 +1,7 @@
 """The model of a sweep: the sizes of a decoder, by which its parameters, FLOPs and memory are counted."""
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -112,17 +114,14 @@ class Model(StrictModel):
     product by its size, attention over the whole square, the default of all other models. causal: attention halved."""
 
     @property
-    def sizes(self) -> dict[str, Any]:
+    def sizes(self) -> Mapping[str, Any]:
         """The sizes by the names of their rows in config/model_fields.py; None for one that is left to its default."""
-        cells = {name: _cell(getattr(self, name)) for name in MODEL_FIELDS}
-        return {name: None if value == MODEL_FIELDS[name].default else value for name, value in cells.items()}
+        return _sizes(self)
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> Mapping[str, Any]:
         """What templates know as `model`: all keys, and what they come to where they are left out."""
-        completed = CompletedSizes(self.sizes)
-        found = {name: getattr(completed, name, None) for name in MODEL_FIELDS}
-        return {**dict(self), **found, "ffn_width": found["ffn_hidden_size"]}
+        return _values(self)
 
     @property
     def ffn_width(self) -> int | None:
@@ -136,6 +135,19 @@ class Model(StrictModel):
             if complaint:
                 raise ValueError(complaint)
         return self
+
+
+@lru_cache(maxsize=1024)  # by the model, as all layouts of a sweep have the same few
+def _sizes(model: Model) -> Mapping[str, Any]:
+    cells = {name: _cell(getattr(model, name)) for name in MODEL_FIELDS}
+    return {name: None if value == MODEL_FIELDS[name].default else value for name, value in cells.items()}
+
+
+@lru_cache(maxsize=1024)
+def _values(model: Model) -> Mapping[str, Any]:
+    completed = CompletedSizes(model.sizes)
+    found = {name: getattr(completed, name, None) for name in MODEL_FIELDS}
+    return {**dict(model), **found, "ffn_width": found["ffn_hidden_size"]}
 
 
 def _cell(value: Any) -> Any:
