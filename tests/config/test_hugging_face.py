@@ -90,7 +90,7 @@ def test_mistakes_are_told_with_both_files(tmp_path: Path, config: str | None, c
     path = write(tmp_path / "sweep.yaml", toy(model={"from": "config.json"}))
     with pytest.raises(ConfigError, match=complaint) as raised:
         load_sweep([path])
-    assert "sweep.yaml:4: from: " in str(raised.value) and "config.json: " in str(raised.value)
+    assert "sweep.yaml:4: model.from: " in str(raised.value) and "config.json: " in str(raised.value)
 
 
 def test_when_reads_no_config(tmp_path: Path) -> None:

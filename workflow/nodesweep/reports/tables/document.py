@@ -13,11 +13,10 @@ from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.config.columns import TIDY
 from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.headings import MARKS
-from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
-from nodesweep.config.tidy_row import TidyRow, TidyValue, count_of
+from nodesweep.config.tidy_row import TidyRow, count_of
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import CONVENTIONS
 from nodesweep.results.rows import size_label
@@ -45,8 +44,10 @@ MEMORY_MEANING = {
     "none": "not measured",
 }
 
-_HYPERPARAMETERS = tuple(row for row in MODEL_FIELDS.values() if row.in_tables != "never")
-"""The sizes of the model that stand at the head of a document."""
+_HYPERPARAMETERS = tuple(
+    row for row in MODEL_FIELDS.values() if row.in_tables != "never" and row.kind in ("count", "number")
+)
+"""The sizes of the model that stand at the head of a document, as options of Megatron-LM."""
 _TERMS = {column.term or heading for heading, column in COLUMN_OF_HEADING.items()}
 
 
@@ -195,9 +196,7 @@ def document_of(sweep: Sweep, frame: pandas.DataFrame) -> TablesDocument:
     return TablesDocument(
         title=sweep.title or sweep.sweep,
         hyperparameters=tuple(
-            (_option(row), _hyperparameter(value))
-            for row in _HYPERPARAMETERS
-            if (value := sweep.model.sizes[row.name]) is not None
+            (row.symbol, str(value)) for row in _HYPERPARAMETERS if (value := sweep.model.sizes[row.name]) is not None
         ),
         notations=_notations(sweep, tables, frame),
         tables=tables,
@@ -209,7 +208,7 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
     view = TableView(tuple(STANDARD.values()))
     rows = view.rows(frame)
     words = {
-        "size": "embedding counted once",
+        "size": "embedding counted once, and an output layer of its own where it has one",
         "memory": "peak memory of a rank, the highest of all ranks, or of a node, as the log has it (memory_source)",
         "iterations": f"{statistic} of the logged iterations after warm-up (by the log's format, or more where times "
         "show it)",
@@ -217,15 +216,11 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
     }
     ranks = sorted({count for row in rows if (count := count_of(row, "ranks_per_node")) is not None})
     shown = {column.term or column.heading: column.meaning for column in view.shown(rows).columns if column.meaning}
-    sizes = {_option(row): {each[row.column] for each in rows} for row in _HYPERPARAMETERS}
+    sizes = {row.symbol: {each[row.column] for each in rows} for row in _HYPERPARAMETERS}
     return TablesDocument(
         title=title,
         hyperparameters=tuple(
-            (name, _hyperparameter(size))
-            for name, found in sizes.items()
-            if len(found) == 1
-            for size in found
-            if size is not None
+            (name, str(size)) for name, found in sizes.items() if len(found) == 1 for size in found if size is not None
         ),
         notations=(
             ("Node", f"{' or '.join(map(str, ranks)) or 'an unknown number of'} rank{'' if ranks == [1] else 's'}"),
@@ -233,11 +228,6 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
         ),
         tables=(view,),
     )
-
-
-def _option(row: LayoutField) -> str:
-    """What a size is called at the head of a document: the option of Megatron-LM where it is a number."""
-    return f"--{row.symbol}" if row.kind == "count" else row.symbol
 
 
 def _counted(cases: Iterable[Dimensions], vocabulary: str) -> str:
@@ -249,13 +239,6 @@ def _counted(cases: Iterable[Dimensions], vocabulary: str) -> str:
         unknown = f"empty: no formula is known for {inert(case.other_parts)}" if case.other_parts else ""
         found[unknown or f"{padded}{CONVENTIONS[convention]}"] = None
     return "; ".join(found)
-
-
-def _hyperparameter(value: TidyValue) -> str:
-    """A size of the model as the head of a document has it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return inert(str(value))
 
 
 def _view(table: Table, statistic: Statistic, place: str) -> TableView:
