@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nodesweep.common.units import MIB
 from nodesweep.config.machine import Machine
+from nodesweep.config.model_files import read_model
 from nodesweep.config.training import MemoryConstants, Training
 from nodesweep.config.workload import Workload
 from nodesweep.performance.dimensions import Dimensions
@@ -186,3 +187,43 @@ def test_without_a_factor_of_its_own_nothing_fits() -> None:
     workload = Workload(command=("train",), memory_constants=FUGAKU)
     memory = memory_of(case_of(384, 1, 8, recomputed=False), machine, workload, None)
     assert (memory.verdict, memory.source) == ("uncertain", "workload.memory_constants, without a factor for no AC")
+
+
+def test_a_layer_of_llama_keeps_what_was_measured() -> None:
+    """Of 70B with flash attention, sequence parallelism and no dropout 16.75 hidden states of bf16 a layer.
+
+    4 of norms and their outputs, 2.25 of q, k, v and the output of attention, 10.5 of gate, up and their product: what
+    SimuMax measured of Megatron-LM on eight B200 (v1.2, docs/b200), the sums of exponentials left out.
+    """
+    sizes = read_model("llama3-70b").model.sizes | {"layers": 12}
+    training = Training(flash_attention=True, dropout=False, sequence_parallel=True, tied_embeddings=False)
+    case = Dimensions(
+        **sizes,
+        nodes=1,
+        ranks_per_node=8,
+        tensor=8,
+        pipeline=1,
+        micro_batch=1,
+        global_batch=4,
+        sequence_length=4096,
+        activation_checkpointing=False,
+        precision="bf16",
+        training=training,
+    )
+    hidden = 4096 * 8192 * 2
+    stage_input_and_embedding = 2 * hidden
+    assert stage_memory(case, 0, NOTHING).activations == 12 * 16.75 * hidden / 8 + stage_input_and_embedding
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("mixtral-8x7b", "no formula is known for the activations of a mixture of experts"),
+        ("deepseek-v3", "no formula is known for the activations of a mixture of experts and latent attention"),
+    ],
+)
+def test_what_no_formula_knows_is_unknown_and_not_pruned(name: str, reason: str) -> None:
+    """Where activations are unknown there is no peak and no verdict, but the reason."""
+    case = SMALL.changed(**read_model(name).model.sizes)
+    memory = memory_of(case, Machine(scheduler="local", memory_mib_per_node=100), Workload(command=("train",)), None)
+    assert (memory.bytes, memory.verdict, memory.source) == (None, "", reason)

@@ -126,12 +126,11 @@ def _schema(kind: type[BaseModel]) -> dict[str, Any]:
 
 
 def _row(name: str, schema: dict[str, Any], kind: type[BaseModel]) -> str:
-    required = name in kind.model_json_schema(by_alias=True).get("required", [])
     default = schema.get("default")
     if isinstance(default, list) and isinstance(next(iter(default), None), dict):
         default = [{key: value for key, value in one.items() if value not in (None, "", [], {})} for one in default]
-    text = "required" if required else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
     field = next(field for key, field in kind.model_fields.items() if name in (key, field.alias))
+    text = "required" if field.is_required() else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
     meaning = " ".join((schema.get("description") or field.description or "").split())
     return f"| `{name}` | {_type(schema)} | {text} | {meaning} |\n"
 

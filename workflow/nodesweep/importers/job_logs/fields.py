@@ -117,6 +117,8 @@ def layout_in_log(reading: LogReading) -> tuple[JobValues, ValueOrigins, list[st
             remarks.append(f"GBS goes from {next(iter(batches))} to {batch}: rates are of the last")
     if not is_dense(values):
         remarks.append(f"a mixture of {values['experts']} experts: no TFLOPs by the formula, which is of dense models")
+    if not gate_is_told(values):
+        remarks.append("shared heads of k and v, and not told whether the FFN has a gate: no TFLOPs by the formula")
     recomputes, partly, setting = _recomputation(settings, reading.matched)
     if recomputes is not None:
         values["activation_checkpointing"] = recomputes
@@ -129,6 +131,11 @@ def layout_in_log(reading: LogReading) -> tuple[JobValues, ValueOrigins, list[st
 def is_dense(values: JobValues) -> bool:
     """Whether the model is no mixture of experts."""
     return values.get("experts", 1) == 1
+
+
+def gate_is_told(values: JobValues) -> bool:
+    """Whether it is known if the feed-forward block has a gate; without shared heads of k and v it is a GPT's: none."""
+    return "gated_ffn" in values or values.get("kv_heads") in (None, values.get("attention_heads"))
 
 
 def precision(reading: LogReading) -> str | None:
