@@ -93,11 +93,11 @@ def _kv_heads(values: Values) -> BrokenLaw | None:
 
 def _experts(values: Values) -> BrokenLaw | None:
     """Only experts are spread by EP and split by ETP; they divide over EP."""
-    size, experts = values["expert"], values.get("experts")
-    if experts is None:
+    size, experts = values["expert"], values["experts"]
+    if not experts:
         named = next((name for name in ("expert", "expert_tensor") if (values.get(name) or 1) > 1), None)
-        if named is None or "biases" not in values or values.get("other_parts"):
-            return None  # a table or log may leave the experts unsaid, and so does a model of other parts
+        if named is None or values.get("other_parts"):
+            return None  # other parts may have experts of their own
         symbol = FIELDS[named].symbol
         return BrokenLaw("experts", f"{symbol} {values[named]}, but the model has no experts", symbol, "1")
     if experts % size == 0:
@@ -185,7 +185,7 @@ def _sharding(values: Values) -> BrokenLaw | None:
         return None
     said = f"DP {data}" if copies == data else f"DP {data} x CP {copies // data} = {copies}"
     return BrokenLaw(
-        "sharding", f"{said} does not split into groups of {group}", "group", nearest(divisors(copies), group)
+        "sharding", f"{said} does not split into groups of {group}", "sharding_group", nearest(divisors(copies), group)
     )
 
 
@@ -196,7 +196,7 @@ SPLIT_LAWS: tuple[LawRow, ...] = (
     _split("attention heads", "attention_heads", "tensor"),
     (("kv_heads", "tensor"), _kv_heads),
     (("ffn_hidden_size", "tensor"), _feed_forward),
-    (("expert",), _experts),
+    (("expert", "experts"), _experts),
     (("ranks", "pipeline", "expert", "expert_tensor"), _expert_grid),
     _split("expert width", "expert_ffn_hidden_size", "expert_tensor"),
     _split("shared expert width", "shared_expert_ffn_hidden_size", "tensor"),
