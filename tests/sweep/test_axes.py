@@ -9,6 +9,7 @@ import pytest
 from paths import REPOSITORY
 from sweeps import toy, write
 
+from nodesweep.common.errors import ConfigError
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.training import Training
 from nodesweep.reports.plan import plan_csv
@@ -222,6 +223,16 @@ def test_uneven_stages(training: dict[str, Any], pipeline: int, chunks: int, fou
         assert list(stage_layers(split, pipeline)) == found
 
 
+def test_prediction_layers_have_their_place() -> None:
+    """A layout of the pipeline places as many prediction layers as the model has."""
+    model = {**DENSE, "prediction_layers": 1}
+    plain, placed = ({"pipeline_layout": layout} for layout in ("Et*12|t*12L", "Et*12|t*12mL"))
+    assert only(expand(sweep(placed, model=model, layouts=[block(pipeline=2)])))
+    assert only(expand(sweep(plain, layouts=[block(pipeline=2)])))
+    with pytest.raises(ConfigError, match=r"has 0 prediction layers \(m\), the model 1; write an m for each"):
+        expand(sweep(plain, model=model, layouts=[block(pipeline=2)]))
+
+
 def test_one_rule_splits_the_layers() -> None:
     """Rules of uneven stages exclude each other, by name."""
     with pytest.raises(ValueError, match="first_stage_layers or last_stage_layers and pipeline_layout exclude"):
@@ -284,7 +295,7 @@ ENDS_COUNT = {"embedding_as_layer": True, "loss_as_layer": True}
 STAGES = {
     "llama-405b": ENDS_COUNT,
     "qwen3-235b": ENDS_COUNT,
-    "deepseek-v3": {"pipeline_layout": "Et*4|(t*4|)*14,t,m,L"},
+    "deepseek-v3": {"pipeline_layout": "Et*4|(t*4|)*14,tL"},
 }
 
 

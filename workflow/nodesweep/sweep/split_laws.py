@@ -5,6 +5,7 @@ runs: Megatron-LM core 0.12 to 0.19, DeepSpeed, torchtitan.
 """
 
 from nodesweep.config.layout_fields import FIELDS
+from nodesweep.config.pipeline_layout import chunks_of
 from nodesweep.config.training import Training
 
 from .broken_law import BrokenLaw, LawRow, Values, divisors, multiples, nearest
@@ -42,8 +43,18 @@ def chunks_in(values: Values) -> ChunkLayers | BrokenLaw:
 
 def _layers(values: Values) -> BrokenLaw | None:
     """Layers split over stages and their chunks; a model of other parts than layers has a way of its own."""
-    found = None if values.get("other_parts") else chunks_in(values)
-    return found if isinstance(found, BrokenLaw) else None
+    if values.get("other_parts"):
+        return None
+    found = chunks_in(values)
+    if isinstance(found, BrokenLaw):
+        return found
+    layout, ahead = (values.get("training") or Training()).pipeline_layout, values.get("prediction_layers")
+    placed = "".join(chunks_of(layout)).count("m") if layout else ahead
+    if ahead is None or placed == ahead:
+        return None
+    way_out = "write an m for each, in one chunk after the last layer"
+    numbers = f"pipeline_layout {layout:.60} has {placed} prediction layers (m), the model {ahead}"
+    return BrokenLaw("pipeline layout", numbers, in_config=way_out)
 
 
 def _interleaving(values: Values) -> BrokenLaw | None:

@@ -220,7 +220,9 @@ def word_cell(raw: str, line: int, row: LayoutField) -> CellValue:
 
 
 def field_cell(raw: str, line: int, row: LayoutField, units: Container[str]) -> CellValue:
-    """A cell under a heading that names a field of a layout."""
+    """A cell under a heading that names a field of a layout; 0 of what may be absent means that there is none."""
+    if row.kind == "count" and row.absent_means_default and row.default is None and cell_text(raw).read == "0":
+        return CellValue(line, "0", known=True)
     return word_cell(raw, line, row) if row.words else value_cell(raw, line, row.kind, units)
 
 
