@@ -1,5 +1,6 @@
 """The model of a sweep: the sizes of a decoder, by which its parameters, FLOPs and memory are counted."""
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -112,9 +113,7 @@ class Model(StrictModel):
     @property
     def values(self) -> dict[str, Any]:
         """What templates know as `model`: all keys, and what they come to where they are left out."""
-        completed = CompletedSizes(self.sizes)
-        found = {name: getattr(completed, name, None) for name in MODEL_FIELDS}
-        return {**dict(self), **found, "ffn_width": found["ffn_hidden_size"]}
+        return {**_values_of(self)}
 
     @property
     def ffn_width(self) -> int | None:
@@ -128,6 +127,14 @@ class Model(StrictModel):
             if complaint:
                 raise ValueError(complaint)
         return self
+
+
+@lru_cache(maxsize=1024)
+def _values_of(model: Model) -> dict[str, Any]:
+    """The values of a model, worked out once for all layouts that have it."""
+    completed = CompletedSizes(model.sizes)
+    found = {name: getattr(completed, name, None) for name in MODEL_FIELDS}
+    return {**dict(model), **found, "ffn_width": found["ffn_hidden_size"]}
 
 
 def _cell(value: Any) -> Any:
