@@ -68,6 +68,10 @@ TEXT_FIELDS = {
     "workload.precision": ["workload", "precision"],
     "iterations.expected_seconds": ["iterations", "expected_seconds"],
     "layouts.note": ["layouts", 0, "note"],
+    "layouts.parameters": ["layouts", 0, "parameters", "backend"],
+    "layouts.parameters key": ["layouts", 0, "parameters", "<key>"],
+    "layouts.together.parameters": ["layouts", 0, "together", "parameters", "mode"],
+    "layouts.together.parameters key": ["layouts", 0, "together", "parameters", "<key>"],
     "exclude": ["exclude", 0],
     "when.if": ["when", 0, "if"],
     "when.model": ["when", 0, "model", "size"],
@@ -160,7 +164,11 @@ def full_sweep() -> dict[str, Any]:
             },
         },
     }
-    sweep["layouts"][0]["note"] = "a note"
+    sweep["layouts"][0] |= {
+        "note": "a note",
+        "parameters": {"backend": "flash"},
+        "together": {"parameters": {"mode": "eager"}},
+    }
     return sweep
 
 

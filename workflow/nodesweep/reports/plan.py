@@ -11,6 +11,7 @@ from nodesweep.common.numbers import UNKNOWN, anything, four_figures
 from nodesweep.common.text import spreadsheet_cell
 from nodesweep.common.units import GIB
 from nodesweep.config.layout_fields import GIVEN
+from nodesweep.config.parameters import ParameterField, parameter_field, parameter_fields
 from nodesweep.launch.plan import Planned
 from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
@@ -31,12 +32,13 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
     """A line per point: `runs`, `ended`, `pruned`, `skipped` or `rejected`, fields, slug, law, reason, predictions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["verdict", *_COLUMNS, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
+    names = [*_COLUMNS, *_parameters(study)]
+    writer.writerow(["verdict", *names, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
     for one in layouts:
         layout, why = one.layout, one.not_run
         values = [
             why.outcome if why else "ended" if one.ended else "runs",
-            *_values(layout),
+            *_values(layout, names),
             layout.note,
             layout.slug,
             "",
@@ -45,7 +47,7 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
         writer.writerow(map(_cell, [*values, *_foreseen(one)]))
     for point in study.expansion.rejected:
         blank = [""] * (len(_FORECAST) + len(_TIMES))
-        values = [*_values(point), point.fields["note"], "", point.law, point.reason]
+        values = [*_values(point, names), point.fields["note"], "", point.law, point.reason]
         writer.writerow(map(_cell, ["rejected", *values, *blank]))
     return text.getvalue()
 
@@ -57,8 +59,8 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
     not_run = [one for one in layouts if one.not_run is not None]
     points = [*(_fields(one.layout) for one in layouts), *(_fields(point) for point in rejected)]
     of_jobs = [name for name in _OF_THE_JOB if any(fields.get(name) is not None for fields in points)]
-    shown = [*(row.name for row in known_fields(points)), *of_jobs]
-    headings = [_COLUMNS[name] for name in shown]
+    shown = [*(row.name for row in known_fields(points, _parameters(study).values())), *of_jobs]
+    headings = [_COLUMNS.get(name, name) for name in shown]
     counts = [f"{len(runs)} to run", f"{len(ended)} ended", f"{len(not_run)} not to run", f"{len(rejected)} rejected"]
     counts = [count for count in counts if not count.startswith("0 ") or count in (counts[0], counts[-1])]
     parts = [
@@ -78,6 +80,12 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
         rows = [[*_cells(point, shown), point.law, inert(point.reason)] for point in rejected]
         parts += [f"## Rejected ({len(rejected)})", pipe_table([*headings, "Law", "Reason and way out"], rows, LEFT)]
     return "\n\n".join(parts) + "\n"
+
+
+def _parameters(study: Study) -> dict[str, ParameterField]:
+    """The parameters of a sweep, of the kind of those of its layouts."""
+    known = parameter_fields(layout.parameters for layout in study.layouts.values())
+    return {name: known.get(name) or parameter_field(name, "word") for name in study.sweep.parameters}
 
 
 def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
@@ -132,12 +140,12 @@ def _fields(point: Layout | Rejected) -> Mapping[str, Any]:
         return point.fields
     queue = point.queue.name if point.queue else None
     job = {"iterations": point.iterations.total, "queue": queue, "elapse_limit_seconds": point.elapse_limit_seconds}
-    return {**point.fields(), **job}
+    return {**point.values(), **job}
 
 
-def _values(point: Layout | Rejected) -> list[Any]:
+def _values(point: Layout | Rejected, names: Sequence[str]) -> list[Any]:
     fields = _fields(point)
-    return ["" if (value := fields.get(name)) is None else value for name in _COLUMNS]
+    return ["" if (value := fields.get(name)) is None else value for name in names]
 
 
 def _cells(point: Layout | Rejected, names: list[str]) -> list[str]:

@@ -1,6 +1,9 @@
 """Which rows of results.csv are of one layout, and which are of one problem, so that their speeds are compared."""
 
+from collections.abc import Iterable
+
 from nodesweep.config.layout_fields import COLUMNS, LAYOUT_FIELDS
+from nodesweep.config.parameters import parameters_of
 from nodesweep.config.tidy_row import TidyRow, TidyValue, field_of
 
 LAYOUT_COLUMNS = tuple(COLUMNS)
@@ -11,13 +14,18 @@ _WORK = tuple(row for row in LAYOUT_FIELDS.values() if row.sets_problem and not 
 
 
 def layout_of(row: TidyRow) -> tuple[TidyValue, ...]:
-    """The values of LAYOUT_COLUMNS; a field that the row leaves out may have its default."""
-    return tuple(field_of(row, field) for field in COLUMNS.values())
+    """The values of LAYOUT_COLUMNS and of parameters; a field that the row leaves out may have its default."""
+    return (*(field_of(row, field) for field in COLUMNS.values()), *_parameters(row))
 
 
 def problem_of(row: TidyRow) -> tuple[TidyValue, ...]:
-    """The values of PROBLEM_COLUMNS."""
-    return tuple(row[column] for column in PROBLEM_COLUMNS)
+    """The values of PROBLEM_COLUMNS and of parameters."""
+    return (*(row[column] for column in PROBLEM_COLUMNS), *_parameters(row))
+
+
+def _parameters(row: TidyRow) -> Iterable[TidyValue]:
+    """Names and values of the parameters that a row knows."""
+    return (part for pair in parameters_of(row).items() for part in pair)
 
 
 def has_known_problem(row: TidyRow) -> bool:

@@ -56,9 +56,9 @@ class Study:
         """All terminal records."""
         return [self.record(slug) for slug in self.layouts]
 
-    def calibration(self, campaign: str) -> Path:
-        """What the runs of a campaign were found to say."""
-        return self.folder / "calibration" / f"{campaign}.yaml"
+    def calibration(self, stack: str) -> Path:
+        """What the runs of a campaign, and of the same parameters, were found to say."""
+        return self.folder / "calibration" / f"{stack}.yaml"
 
     @property
     def calibrations(self) -> list[Path]:

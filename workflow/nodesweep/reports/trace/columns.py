@@ -26,7 +26,8 @@ from .measured import (
 )
 
 
-def _axis(name: str) -> LayoutTracer:
+def axis(name: str) -> LayoutTracer:
+    """An axis or parameter: where the layout's block gives it."""
     return lambda facts: Trace((facts.axis(name),))
 
 
@@ -38,7 +39,7 @@ def _follows(words: Callable[[Layout], str], *names: str) -> LayoutTracer:
     """A column that follows from other fields, in words; where the block gives the axis `names`, its place too."""
 
     def trace(facts: LayoutFacts) -> Trace:
-        given = [place for name in names if (place := facts.where(("layouts", facts.block, name)))]
+        given = [facts.axis(name) for name in names if facts.given(name)]
         return Trace((*given, words(facts.layout)))
 
     return trace
@@ -135,7 +136,7 @@ MEASURED: dict[str, RunTracer] = {
 COLUMNS: dict[str, LayoutTracer] = {
     **MEASURED,
     "slug": _follows(lambda layout: "the layout's fields, and a hash of what else changes its run"),
-    **{row.column: _axis(name) for name, row in AXES.items() if not row.follows},
+    **{row.column: axis(name) for name, row in AXES.items() if not row.follows},
     "ranks_per_node": _setting("machine", "ranks_per_node"),
     "ranks": _follows(formulas.world),
     "data": _follows(formulas.replicas, "data"),
