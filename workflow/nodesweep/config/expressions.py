@@ -236,6 +236,4 @@ def _reason(error: BaseException) -> str:
     if found is None or found[1] in WORD_NAMES:
         return _one_line(error)
     name = found[1]
-    return (
-        f"the block of this layout gives no parameter {name}; give it there, or write {{{{ {name} | default(...) }}}}"
-    )
+    return f"the layout's block gives no parameter {name}; give it there, or write {{{{ {name} | default(...) }}}}"

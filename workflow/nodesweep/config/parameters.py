@@ -19,7 +19,7 @@ from nodesweep.common.text import plain
 
 from .columns import TIDY
 from .expressions import WORD_NAMES, is_expression
-from .headings import HEADINGS
+from .headings import HEADINGS, MARKS
 from .layout_field import Kind, LayoutField
 from .layout_fields import FIELDS
 from .tidy_row import TidyRow, TidyValue
@@ -35,7 +35,7 @@ _CLASHES: tuple[tuple[Iterable[str], str], ...] = (
     (WORD_NAMES, "a word that templates know"),
     (BLOCK_KEYS, "a key of the block"),
     (HEADINGS, "a heading of the tables"),
-    ((*keyword.kwlist, "true", "false", "none", *_OF_TEMPLATES), "a word of expressions"),
+    ((*keyword.kwlist, "true", "false", "none", MARKS, *_OF_TEMPLATES), "a word that means something else here"),
 )
 """What a parameter may not be called, and what that is already."""
 _MOST_CHARACTERS, _MOST_DIGITS = 200, 15
@@ -104,7 +104,7 @@ def check_value(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError(f"{value!s:.80} is to YAML no word, number or yes/no; put it in quotes")
     if len(value) > _MOST_CHARACTERS or plain(value, _MOST_CHARACTERS) != value:
-        raise ValueError(f"{value!r:.80} is longer than {_MOST_CHARACTERS} characters, or has blanks to spare")
+        raise ValueError(f"{value!r:.80} is longer than {_MOST_CHARACTERS} characters, or has other than single blanks")
     return check_filled(value)
 
 
@@ -140,15 +140,16 @@ class ParameterField(LayoutField):
 
     def short(self, value: Any) -> str:
         """The parameter in a word, `rl4`, `flash` or `no-fr`; empty where there is no value."""
+        value = read_value(value) if isinstance(value, str) else value
         if value is None:
             return ""
         if isinstance(value, bool):
             return self.letters if value else f"no-{self.letters}"
-        return f"{self.letters}{value:g}" if isinstance(value, int | float) else str(value)
+        return value if isinstance(value, str) else f"{self.letters}{value:g}"
 
 
-def parameter_field(name: str, kind: Kind) -> ParameterField:
-    """The row of a parameter."""
+def parameter_field(name: str, kind: Kind, letters: str = "") -> ParameterField:
+    """The row of a parameter; `letters`: what stands for its name where there is little room, the name if left out."""
     return ParameterField(
         name=name,
         kind=kind,
@@ -156,21 +157,25 @@ def parameter_field(name: str, kind: Kind) -> ParameterField:
         symbol=name,
         label=name,
         column=name,
-        letters=letters_of(name),
+        letters=letters or name,
         optional=True,
         sets_problem=True,
     )
 
 
-def letters_of(name: str) -> str:
-    """What stands for a parameter where there is little room: the first letters of its words, or a short name.
+def letters_of(names: Iterable[str]) -> dict[str, str]:
+    """What stands for the names of parameters where there is little room: the first letters of their words.
 
-    >>> letters_of("recompute_layers"), letters_of("dropout"), letters_of("micro_pieces")
-    ('rl', 'dropout', 'micro_pieces')
+    A name of one word stands for itself, and so do those whose letters would be another's.
+
+    >>> letters_of(["recompute_layers", "dropout", "micro_pieces", "model_parts"])
+    {'recompute_layers': 'rl', 'dropout': 'dropout', 'micro_pieces': 'micro_pieces', 'model_parts': 'model_parts'}
     """
-    words = [word for word in name.split("_") if word]
-    letters = "".join(word[0] for word in words).lower() if len(words) > 1 else name
-    return name if letters in {row.letters for row in FIELDS.values()} else letters
+    found = {name: "".join(word[0] for word in name.split("_") if word).lower() for name in names}
+    taken = [*(row.letters for row in FIELDS.values()), *found.values()]
+    return {
+        name: letters if len(letters) > 1 and taken.count(letters) == 1 else name for name, letters in found.items()
+    }
 
 
 def slug_parts(parameters: Mapping[str, ParameterValue]) -> list[str]:
@@ -183,14 +188,15 @@ def slug_parts(parameters: Mapping[str, ParameterValue]) -> list[str]:
     >>> slug_parts({"attention_backend": "flash", "mlp_backend": "flash", "preload": "/opt/lib/x.so"})
     ['ab_flash', 'mb_flash', 'x.so']
     """
-    words = [str(value) for value in parameters.values()]
+    words = [value_text(value) for value in parameters.values()]
     parts = []
-    for name, value in sorted(parameters.items()):
-        word = parameter_field(name, "word").short(value)
-        if isinstance(value, str):
-            word = re.sub(r"[^A-Za-z0-9._]+", "_", value.rstrip("/").rpartition("/")[2]).strip("._")[:_SLUG_WORD]
-            if words.count(value) > 1 or not word[:1].isalpha():
-                word = f"{letters_of(name)}_{word}"
+    for name, letters in letters_of(sorted(parameters)).items():
+        value = parameters[name]
+        word = parameter_field(name, "word", letters).short(value)
+        if isinstance(read_value(value_text(value)), str):
+            word = re.sub(r"[^A-Za-z0-9._]+", "_", word.rstrip("/").rpartition("/")[2]).strip("._")[:_SLUG_WORD]
+            if words.count(value_text(value)) > 1 or not word[:1].isalpha():
+                word = f"{letters}_{word}"
         parts.append(word)
     return parts if len("-".join(parts)) <= _SLUG_WORDS else ["-".join(parts)[:_SLUG_WORDS].rstrip("-._")]
 
@@ -215,7 +221,8 @@ def parameter_fields(rows: Iterable[Mapping[str, Any]]) -> dict[str, ParameterFi
         for name in row if more else ():
             if name in more:
                 texts.setdefault(name, {}).update({value_text(row[name]): None} if row[name] is not None else {})
-    return {name: parameter_field(name, kind_of(found)) for name, found in texts.items()}
+    letters = letters_of(texts)
+    return {name: parameter_field(name, kind_of(found), letters[name]) for name, found in texts.items()}
 
 
 def parameters_of(row: TidyRow) -> dict[str, str]:

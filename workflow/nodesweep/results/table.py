@@ -46,9 +46,10 @@ CELL_CHARACTERS = 1000
 
 def build(runs: Iterable[LayoutRun], imported: Iterable[TidyRow] = ()) -> pandas.DataFrame:
     """The tidy table of a sweep, in the order of its config; rows of hand-kept tables stand after it."""
-    rows = [*map(row_of_run, runs), *imported]
+    known = list(runs)
+    rows = [*map(row_of_run, known), *imported]
     one_line = [{**row, **{name: _one_line(row.get(name)) for name in _WORDS}} for row in rows]
-    more = dict.fromkeys(name for row in rows for name in row if name not in TIDY)
+    more = dict.fromkeys(name for run in known for name in run.layout.parameters)
     table = pandas.DataFrame(one_line, columns=[*TIDY, *more]).astype(_TYPES)
     return _with_parameters(table, {name: [_text(row.get(name)) for row in rows] for name in more})
 

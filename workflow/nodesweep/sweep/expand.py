@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nodesweep.common.errors import ConfigError, LayoutError
+from nodesweep.common.errors import AxisError, ConfigError, LayoutError
 from nodesweep.config.expressions import compile_condition, filled
 from nodesweep.config.loader import dotted, merge
 from nodesweep.config.parameters import value_text
@@ -92,10 +92,11 @@ def _settled(sweep: Sweep, point: Point) -> tuple[Point, dict[str, Any]]:
         return found.noted(changes["note"]), changes
     model, machine = (_changed(sweep, name, changes[name]) for name in ("model", "machine"))
     again = worked_out(point, model, machine)
-    if _changes(sweep, again) != changes:
-        keys = ", ".join(f"layouts[{point.block}].{name}" for name in point.expressions)
-        raise ConfigError(f"{keys}: depends on what `when` changes, and `when` on it; write its values out")
-    return again.noted(changes["note"]), changes
+    settled = _changes(sweep, again)
+    if (settled["model"], settled["machine"]) != (changes["model"], changes["machine"]):
+        name, source = next(iter(point.expressions.items()))
+        raise AxisError(point.block, name, f"{source} depends on what `when` changes, and that on it; write its values")
+    return again.noted(settled["note"]), settled
 
 
 def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
@@ -107,7 +108,8 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
         raise LayoutError(broken.law, broken.sentence)
     _exclude(sweep, known)
     context = {**known, "model": model, "machine": machine}
-    variant, parameters = point.fields["variant"], point.parameters
+    variant, of_point = point.fields["variant"], point.parameters
+    parameters = {name: of_point[name] for name in sweep.parameters if name in of_point}
     parted = {"parameters": {name: value_text(value) for name, value in parameters.items()}} if parameters else {}
     return Layout(
         **{**point.axes, "data": known["data"]},

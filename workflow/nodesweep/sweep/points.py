@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from nodesweep.common.errors import ConfigError, LayoutError
+from nodesweep.common.errors import AxisError, ConfigError, LayoutError
 from nodesweep.config.expressions import filled, is_expression, mentioned
 from nodesweep.config.layout_fields import AXES, LAYOUT_FIELDS
 from nodesweep.config.machine import Machine
@@ -115,7 +115,7 @@ def worked_out(point: Point, model: Model, machine: Machine) -> Point:
     known["variant"] = fields["variant"].name if fields["variant"] else ""
     for name in _order(point):
         if name in point.expressions:
-            fields[name] = known[name] = _value(f"layouts[{point.block}].{name}", name, point.expressions[name], known)
+            fields[name] = known[name] = _value(point.block, name, point.expressions[name], known)
         elif name not in known:
             known[name] = _follows(name, known)
     return replace(point, fields=fields)
@@ -137,8 +137,9 @@ def _order(point: Point) -> list[str]:
         return list(TopologicalSorter({name: needs[name] & wanted for name in wanted}).static_order())
     except CycleError as error:
         circle = " needs ".join(reversed(error.args[1]))
-        keys = [f"layouts[{point.block}].{name}" for name in point.expressions if name in error.args[1]]
-        raise ConfigError(f"{', '.join(keys)}: goes in a circle: {circle}; give one of them a value") from None
+        name = next(name for name in error.args[1] if name in point.expressions)
+        reason = f"{point.expressions[name]} goes in a circle: {circle}; give one of them a value"
+        raise AxisError(point.block, name, reason) from None
 
 
 def _follows(name: str, known: Mapping[str, Any]) -> int:
@@ -150,23 +151,24 @@ def _follows(name: str, known: Mapping[str, Any]) -> int:
     return found
 
 
-def _value(key: str, name: str, source: str, known: Mapping[str, Any]) -> Any:
+def _value(block: int, name: str, source: str, known: Mapping[str, Any]) -> Any:
     """The value that an expression gives."""
     try:
         text = filled(source, known).strip()
     except ConfigError as error:
-        raise ConfigError(f"{key}: {error}{_seen(source, known)}") from None
-    gives = f"{key}: {source} gives {text!r:.80}{_seen(source, known)}"
+        raise AxisError(block, name, f"{error}{_seen(source, known)}") from None
+    gives = f"{source} gives {text!r:.80}{_seen(source, known)}"
     try:
         value = _parsed(name, text)
     except ValueError as error:
-        raise ConfigError(f"{gives}: {error}") from None
+        raise AxisError(block, name, f"{gives}: {error}") from None
     try:
         return _check_of(name)(value)
     except (ValidationError, ValueError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        reason = reason.replace("Input should", "it should").removeprefix("Value error, ")
-        raise LayoutError("expression", f"{gives}: {reason}; change the expression or what it is made of") from None
+        reason = reason.replace("Input should", "it should").replace("valid integer", "whole number")
+        reason = f"{reason.removeprefix('Value error, ')}; change the expression or what it is made of"
+        raise LayoutError("expression", f"layouts[{block}].{name}: {gives}: {reason}") from None
 
 
 def _parsed(name: str, text: str) -> Any:

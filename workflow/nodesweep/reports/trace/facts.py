@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nodesweep.config.loader import Key, dotted
+from nodesweep.config.origins import axis_keys
 from nodesweep.config.parameters import value_text
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.dimensions import Dimensions
@@ -104,15 +105,8 @@ class LayoutFacts:
 
     def given(self, name: str) -> str | None:
         """The place of an axis or parameter of the layout's block; None where it was left out."""
-        block: Key = ("layouts", self.block)
-        together = [(*block, "together"), *((*block, "together", number) for number in range(self._groups))]
-        keys = ((*part, *inside, name) for part in (block, *together) for inside in ((), ("parameters",)))
-        return next(filter(None, map(self.where, keys)), None)
-
-    @property
-    def _groups(self) -> int:
-        """How many groups of axes vary together in the block."""
-        return len(self.sweep.layouts[self.block].together)
+        groups = len(self.sweep.layouts[self.block].together)
+        return next(filter(None, map(self.where, axis_keys(self.block, groups, name))), None)
 
 
 LayoutTracer = Callable[[LayoutFacts], Trace]
