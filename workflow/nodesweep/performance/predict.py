@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from nodesweep.common.errors import ConfigError, NodesweepError
@@ -57,7 +58,10 @@ class WhatIf:
 
 
 def layouts_like(
-    sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]], parameters: Mapping[str, Sequence[Any]]
+    sweep: Sweep,
+    like: Layout,
+    axes: Mapping[str, Sequence[Any]],
+    parameters: Mapping[str, Sequence[Any]] = MappingProxyType({}),
 ) -> Expansion:
     """The layouts that are like one, but for these axes and parameters; raises NodesweepError where none can be.
 
