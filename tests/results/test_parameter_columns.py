@@ -96,7 +96,7 @@ def test_a_table_of_an_older_version_can_be_read() -> None:
     older = to_csv(table.drop(columns=["activation_checkpointing"]))
     (first, second) = records(from_csv(older))
     assert (first["activation_checkpointing"], first["knob"], second["knob"]) == (None, 1, 2)
-    for wrong in (older.replace(",outcome,", ",", 1), older.replace(",knob\n", ",a knob\n", 1)):
+    for wrong in (older.replace(",outcome,", ",verdict,", 1), older.replace(",knob\n", ",a knob\n", 1)):
         with pytest.raises(NodesweepError, match="other columns than this version"):
             from_csv(wrong)
 
