@@ -31,7 +31,6 @@ QUICK_LAUNCHER = Path(__file__).parent / "quick_launcher.py"
 SETTINGS = (
     "AccountingStorageEnforce=limits,qos",
     "Epilog={folder}/epilog",
-    "MaxJobCount=1000",
     "PartitionName=hidden Nodes=ALL Hidden=YES MaxTime=60 OverSubscribe=YES:2",
     "PartitionName=closed Nodes=ALL State=DOWN MaxTime=60 OverSubscribe=YES:2",
 )
@@ -299,10 +298,6 @@ class Stage:
     def ended(self, config: Path) -> None:
         """Wait until a job of a sweep has left its exit marker."""
         until(lambda: list(config.parent.glob("results/*/layouts/*/*.exit")), 60, "a job ends", *self._launchers[-1:])
-
-    def finished(self, config: Path) -> None:
-        """Wait until a layout of a sweep has its record."""
-        until(lambda: "ended" in self.events(config), 60, "an end is recorded", *self._launchers[-1:])
 
     def qos(self, name: str, *limits: str) -> None:
         """Make a QOS that the first account may use on cluster a."""
