@@ -160,3 +160,18 @@ def test_a_stack_is_the_name_of_a_file() -> None:
 def test_a_row_says_its_parameters_as_texts() -> None:
     """Columns that are no other's are parameters; unknown ones are left out."""
     assert parameters_of({"nodes": 2, "depth": 4, "backend": None, "rope": True}) == {"depth": "4", "rope": "True"}
+
+
+def test_a_workload_serves_sweeps_without_its_parameter(tmp_path: Path) -> None:
+    """A word with a default may name what no block of a sweep does; in a condition it is still a mistake."""
+    words = {"command": ["train", "--backend={{ backend | default('auto') }}"], "log_format": "megatron-deepspeed"}
+    assert len(layouts_of(tmp_path, {}, workload=words)) == 1
+    for word in ("{{ backend }}", "{{ backend | default(1) }} {{ backend }}", "{{ backend | upper }}"):
+        assert "unknown name 'backend'" in refusal(tmp_path, {}, workload=words | {"command": [word]})
+    assert "unknown name 'backend'" in refusal(tmp_path, {}, exclude=["backend | default(1) == 1"])
+
+
+@pytest.mark.parametrize("name", [True, 1, None])
+def test_a_name_that_yaml_takes_for_something_else_is_refused(tmp_path: Path, name: object) -> None:
+    """`on` as a key is yes to YAML."""
+    assert "layouts[0].parameters" in refusal(tmp_path, {"parameters": {name: [1, 2]}})

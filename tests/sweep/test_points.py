@@ -67,6 +67,7 @@ def test_expressions_see_what_when_changes(tmp_path: Path) -> None:
     ("block", "says"),
     [
         ({"global_batch": "{{ nodez }}"}, "unknown name 'nodez'"),
+        ({"global_batch": "{{ nodez | default(16) }}"}, "unknown name 'nodez'"),
         ({"global_batch": "{{ nodes }"}, "not a valid expression"),
         ({"global_batch": "{{ nodes }} samples"}, "{{ nodes }} samples gives '1 samples' (nodes 1): that is no number"),
         ({"global_batch": "{{ 8 / (nodes - 1) }}"}, "division by zero (nodes 1)"),
@@ -146,3 +147,13 @@ def test_several_groups_hold_what_a_block_must_have(tmp_path: Path) -> None:
 def test_groups_that_do_not_fit_are_refused(tmp_path: Path, block: dict[str, Any], says: str) -> None:
     """Lists of one length, each axis once, and nothing that is needed left out."""
     assert says in refusal(tmp_path, block)
+
+
+def test_an_expression_that_gives_the_value_of_another_is_in_the_plan(tmp_path: Path) -> None:
+    """A run that two values of an axis ask for runs once; what stands there in numbers twice is still refused."""
+    found = study(tmp_path, {"nodes": 2, "global_batch": [16, "{{ 8 * nodes }}"]})
+    assert len(found.layouts) == 1
+    assert [(one.law, one.reason) for one in found.expansion.rejected] == [
+        ("twice", f"the same run as {next(iter(found.layouts))} of layouts[0]")
+    ]
+    assert "two identical layouts" in refusal(tmp_path, {"nodes": 2, "global_batch": [16, 16]})

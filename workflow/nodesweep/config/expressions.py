@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -117,12 +117,20 @@ def is_expression(value: object) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def _check_names(source: str, known: tuple[str, ...] | None) -> nodes.Template:
-    """Raise ConfigError for a Jinja2 source that does not parse, loops, or asks for unknown names; gives its tree."""
+def _check_names(source: str, known: tuple[str, ...] | None, defaults: bool = False) -> nodes.Template:
+    """Raise ConfigError for a Jinja2 source that does not parse, loops, or asks for unknown names; gives its tree.
+
+    `defaults`: whether a name may be unknown that has a default.
+    """
     tree = _parsed(source)
     with _refusing():
-        _check_tree(tree, known)
+        _check_tree(tree, known, _with_default(tree) if defaults else frozenset())
     return tree
+
+
+def check_expression(source: str, names: tuple[str, ...]) -> None:
+    """Raise ConfigError for a template that does not parse, or asks for another name than these."""
+    _check_names(source, names)
 
 
 @lru_cache(maxsize=4096)
@@ -152,7 +160,15 @@ def _all_nodes(tree: nodes.Template) -> list[nodes.Node]:
     raise RecursionError
 
 
-def _check_tree(tree: nodes.Template, known: tuple[str, ...] | None) -> None:
+def _with_default(tree: nodes.Template) -> set[str]:
+    """The names that stand nowhere but before `| default(...)`."""
+    filters = [node.node for node in tree.find_all(nodes.Filter) if node.name == "default"]
+    defaults = [node for node in filters if isinstance(node, nodes.Name)]
+    others = {node.name for node in tree.find_all(nodes.Name) if not any(node is one for one in defaults)}
+    return {node.name for node in defaults} - others
+
+
+def _check_tree(tree: nodes.Template, known: tuple[str, ...] | None, lenient: Set[str] = frozenset()) -> None:
     for node in _all_nodes(tree):
         if not isinstance(node, _ALLOWED):
             name = type(node).__name__.lower().replace("assignblock", "set").replace("assign", "set")
@@ -165,7 +181,7 @@ def _check_tree(tree: nodes.Template, known: tuple[str, ...] | None) -> None:
             raise ConfigError(
                 f"a template calls nothing; there are names, operators and the filters {', '.join(_FILTERS)}"
             )
-    unknown = sorted(meta.find_undeclared_variables(tree) - set(known)) if known is not None else []
+    unknown = sorted(meta.find_undeclared_variables(tree) - set(known) - lenient) if known is not None else []
     if unknown and known is not None:
         raise ConfigError(f"unknown name '{unknown[0]}'; known here: {', '.join(known)}")
 
@@ -202,12 +218,14 @@ def compile_condition(source: str, names: tuple[str, ...] | None = LAYOUT_NAMES)
 def compile_template(source: str, names: tuple[str, ...] | None = WORD_NAMES) -> Callable[[Mapping[str, Any]], str]:
     """A text with `{{ }}` holes over `names`, by default of a layout, its model and machine; None: they were checked.
 
+    A name that has a default may be unknown: the parameter of another sweep that runs the same workload.
+
     Raises ConfigError when it does not parse, asks for unknown names, or cannot be rendered.
 
     >>> compile_template("--nproc-per-node={{ ranks }}")({"ranks": 8})
     '--nproc-per-node=8'
     """
-    _check_names(source, names)
+    _check_names(source, names, defaults=True)
     with _refusing():
         template = _ENVIRONMENT.from_string(source)
 

@@ -41,9 +41,10 @@ It knows what is known of the layout: the same fields, its parameters, and `mode
 It is worked out after what it needs. A layout for which it gives 2.5 or 0 is rejected where a whole number is needed.
 
 **Parameters** of a block are axes by names of your own. Where a block does not name one it is unknown: no comparison
-with it holds, and in words `{{{{ name | default(1) }}}}` says what it is then. One whose name has capital letters alone
-is an environment variable of the job too, over `environment` of machine and workload. A layout is predicted by runs of
-the same parameters alone. In conditions of `tables` a parameter whose values are all numbers is a number.
+with it holds, and in words `{{{{ name | default(1) }}}}` says what it is then. Yes/no is True and False in words: write
+`{{{{ '--flag' if name }}}}`. One whose name has capital letters alone is an environment variable of the job too, over
+`environment` of machine and workload. A layout is predicted by runs of the same parameters alone. In conditions of
+`tables` a parameter whose values are all numbers is a number.
 
 **Words** (`command`, `launcher`, values of `environment` and `env`) are templates: `{{{{ name }}}}` is filled in. They
 know the same fields and {_WORD};

@@ -24,7 +24,14 @@ from pydantic_core import core_schema
 
 from nodesweep.common.errors import ConfigError
 
-from .expressions import LAYOUT_NAMES, WORD_NAMES, compile_condition, compile_template, is_expression
+from .expressions import (
+    LAYOUT_NAMES,
+    WORD_NAMES,
+    check_expression,
+    compile_condition,
+    compile_template,
+    is_expression,
+)
 from .layout_field import Kind
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -255,7 +262,7 @@ def _value_or_expression(value: Any, check: ValidatorFunctionWrapHandler, info: 
     if not is_expression(value):
         return check(value)
     try:
-        compile_template(_check_single_line(value), _AXIS_NAMES + known_parameters(info))
+        check_expression(_check_single_line(value), _AXIS_NAMES + known_parameters(info))
     except ConfigError as error:
         raise ValueError(f"{value!r:.80}: {error}") from None
     return value

@@ -57,6 +57,10 @@ def expand(sweep: Sweep) -> Expansion:
         except LayoutError as error:
             rejected.append(Rejected(point.shown(), error.law, str(error)))
             continue
+        same = layouts.get(layout.slug)
+        if same is not None and (layout.expressions or same[0].expressions):
+            rejected.append(Rejected(point.shown(), "twice", f"the same run as {layout.slug} of layouts[{same[1]}]"))
+            continue
         if layout.slug in layouts:
             other = layouts[layout.slug][1]
             place = f"layouts[{number}]" + (f" and layouts[{other}]" if other != number else "")
