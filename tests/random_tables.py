@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, replace
 
-from nodesweep.performance.flops import hardware_flops
+from nodesweep.performance.dimensions import Dimensions
 
 MODELS = [(48, 7168, 56, "30B"), (40, 5120, 40, "13B"), (24, 2048, 16, "1.3B"), (32, 4096, 32, "6.7B")]
 HEADINGS = {
@@ -114,7 +114,7 @@ def _row(chance: random.Random, model: tuple, sequence: int, per_node: int, ac: 
     if rest:
         return None
     batch = data * micro * chance.choice([8, 16, 64])
-    work = hardware_flops(
+    work = Dimensions(
         layers=layers,
         hidden_size=hidden,
         sequence_length=sequence,
@@ -122,7 +122,7 @@ def _row(chance: random.Random, model: tuple, sequence: int, per_node: int, ac: 
         global_batch=batch,
         tensor=tensor,
         activation_checkpointing=ac,
-    )
+    ).hardware_flops
     rate = round(chance.uniform(0.5, 150), 3)
     seconds = work / (rate * 1e12 * nodes)
     return Row(nodes, data, tensor, pipeline, micro, batch, ac, rate, seconds, chance.choice(["4/22", "4/23", "first"]))

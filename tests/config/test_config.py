@@ -33,6 +33,10 @@ TEXT_FIELDS = {
     "model": ["model"],
     "model.name": ["model", "name"],
     "model.size": ["model", "size"],
+    "model.from": ["model", "from"],
+    **{f"model.{name}": ["model", name] for name in ("biases", "norm", "qk_norm", "positions", "flops_convention")},
+    "model.extras": ["model", "extras", 0],
+    "model.other_parts": ["model", "other_parts", 0],
     "machine": ["machine"],
     "machine.name": ["machine", "name"],
     "machine.description": ["machine", "description"],
@@ -48,6 +52,7 @@ TEXT_FIELDS = {
     "machine.secrets": ["machine", "secrets", 0],
     "machine.options": ["machine", "options", "partition"],
     "machine.options key": ["machine", "options", "<key>"],
+    "machine.gpu": ["machine", "gpu"],
     "machine.peak_tflops.precision": ["machine", "peak_tflops", 0, "precision"],
     "workload": ["workload"],
     "workload.name": ["workload", "name"],
@@ -65,6 +70,7 @@ TEXT_FIELDS = {
     "workload.memory_source": ["workload", "memory_source"],
     "workload.training.pipeline_schedule": ["workload", "training", "pipeline_schedule"],
     "workload.training.recomputation": ["workload", "training", "recomputation"],
+    "workload.training.pipeline_layout": ["workload", "training", "pipeline_layout"],
     "workload.precision": ["workload", "precision"],
     "iterations.expected_seconds": ["iterations", "expected_seconds"],
     "layouts.note": ["layouts", 0, "note"],
@@ -72,6 +78,7 @@ TEXT_FIELDS = {
     "layouts.parameters key": ["layouts", 0, "parameters", "<key>"],
     "layouts.together.parameters": ["layouts", 0, "together", "parameters", "mode"],
     "layouts.together.parameters key": ["layouts", 0, "together", "parameters", "<key>"],
+    **{f"layouts.{name}": ["layouts", 0, name] for name in ("sharding", "recomputation", "precision", "offload")},
     "exclude": ["exclude", 0],
     "when.if": ["when", 0, "if"],
     "when.model": ["when", 0, "model", "size"],
@@ -136,7 +143,7 @@ def full_sweep() -> dict[str, Any]:
         search={"best": "fastest", "for_each": ["nodes"]},
         tables=[full_table()],
     )
-    sweep["model"]["size"] = "1M"
+    sweep["model"] |= {"size": "1M", "extras": ["output_bias"], "other_parts": ["Mamba layers"]}
     sweep["machine"] |= {
         "description": "this machine",
         "scheduler": "slurm",

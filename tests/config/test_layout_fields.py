@@ -10,13 +10,13 @@ import pytest
 from sweeps import copied_repository, run_nodesweep, run_snakemake, toy, write
 
 ROW = """
-    virtual_pipeline: int = row_of(
-        meaning="virtual pipeline stages of each stage (VPP)",
-        symbol="VPP",
+    wave: int = row_of(
+        meaning="waves of each stage (WP)",
+        symbol="WP",
         default=1,
         absent_means_default=True,
-        logged_as=("virtual_pipeline_model_parallel_size",),
-        headings="vpp|virtual stages",
+        logged_as=("wave_parallel_size",),
+        headings="wp|waves",
     )
     ring: int = row_of(
         meaning="ring size (RP)", symbol="RP", default=1, parallel="ring", absent_means_default=True
@@ -26,7 +26,7 @@ BEFORE = "    micro_batch: int = row_of("
 TABLE = """\
 ## Results
 
-| Nodes | DP | MP | PP | VPP | MBS | GBS | AC | Sec/it |
+| Nodes | DP | MP | PP | WP | MBS | GBS | AC | Sec/it |
 |------:|---:|---:|---:|----:|----:|----:|----|-------:|
 |     2 |  2 |  1 |  1 |   1 |   1 |  16 | No |    2.0 |
 |     2 |  2 |  1 |  1 |   2 |   1 |  16 | No |    1.5 |
@@ -49,11 +49,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ran(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a sweep over the new field that has run; VPP 4 is excluded by a condition."""
+    """The folder of a sweep over the new field that has run; WP 4 is excluded by a condition."""
     folder = tmp_path_factory.mktemp("sweep")
-    block = {"nodes": [2], "virtual_pipeline": [1, 2, 4], "global_batch": 16, "sequence_length": 128}
-    tables = [{"columns": ["Nodes", "VPP", {"heading": "virtual", "value": "virtual_pipeline"}, "Sec/it"]}, {}]
-    config = write(folder / "sweep.yaml", toy(layouts=[block], exclude=["virtual_pipeline == 4"], tables=tables))
+    block = {"nodes": [2], "wave": [1, 2, 4], "global_batch": 16, "sequence_length": 128}
+    tables = [{"columns": ["Nodes", "WP", {"heading": "waves", "value": "wave"}, "Sec/it"]}, {}]
+    config = write(folder / "sweep.yaml", toy(layouts=[block], exclude=["wave == 4"], tables=tables))
     run = run_snakemake(folder, config, repository=repository)
     assert run.returncode == 0, run.stdout
     return folder
@@ -74,19 +74,18 @@ def test_schema_and_reference(repository: Path, tmp_path: Path) -> None:
     """The schema of a sweep has the key, and the reference explains it."""
     assert run_nodesweep(tmp_path, "schema", repository=repository).returncode == 0
     schema = json.loads((repository / "workflow" / "schemas" / "sweep.schema.json").read_text())
-    assert schema["$defs"]["Block"]["properties"]["virtual_pipeline"]["default"] == [1]
+    assert schema["$defs"]["Block"]["properties"]["wave"]["default"] == [1]
     assert (
-        "| `virtual_pipeline` | whole number or list of whole number | `[1]` |"
-        in (repository / "config" / "README.md").read_text()
+        "| `wave` | whole number or list of whole number | `[1]` |" in (repository / "config" / "README.md").read_text()
     )
 
 
 def test_slug_and_plan(ran: Path) -> None:
-    """A slug names the field where it is not the default; the plan has a column, and the condition excluded VPP 4."""
+    """A slug names the field where it is not the default; the plan has a column, and the condition excluded WP 4."""
     slugs = sorted(path.name.rsplit("-", 1)[0] for path in (ran / "results" / "toy" / "layouts").iterdir())
-    assert slugs == ["n2-dp2-mp1-pp1-mbs1-gbs16-s128", "n2-dp2-mp1-pp1-vpp2-mbs1-gbs16-s128"]
+    assert slugs == ["n2-dp2-mp1-pp1-mbs1-gbs16-s128", "n2-dp2-mp1-pp1-wp2-mbs1-gbs16-s128"]
     plan = rows_of(ran / "results" / "toy" / "plan.csv")
-    assert [(row["verdict"], row["virtual_pipeline"]) for row in plan] == [
+    assert [(row["verdict"], row["wave"]) for row in plan] == [
         ("runs", "1"),
         ("runs", "2"),
         ("rejected", "4"),
@@ -97,10 +96,10 @@ def test_slug_and_plan(ran: Path) -> None:
 def test_results_and_tables(ran: Path) -> None:
     """results.csv has the column; a table shows it by heading, by column, and on its own where rows differ in it."""
     results = rows_of(ran / "results" / "toy" / "results.csv")
-    assert [row["virtual_pipeline"] for row in results] == ["1", "2"]
+    assert [row["wave"] for row in results] == ["1", "2"]
     tables = squeezed((ran / "results" / "toy" / "tables.md").read_text())
-    assert "| Nodes | VPP | virtual | Sec/it |" in tables
-    assert "| Est. Aggr. PetaFLOPs | VPP | Notes |" in tables
+    assert "| Nodes | WP | waves | Sec/it |" in tables
+    assert "| Est. Aggr. PetaFLOPs | WP | Notes |" in tables
 
 
 def test_a_parallel_size_enters_the_world_size_law(repository: Path, tmp_path: Path) -> None:
@@ -118,13 +117,11 @@ def test_a_parallel_size_enters_the_world_size_law(repository: Path, tmp_path: P
 
 def test_predict_and_why(repository: Path, ran: Path) -> None:
     """`predict` takes it as an option, with a row for each value; `why` says which key of the config it comes from."""
-    assert "--virtual-pipeline N [N ...]" in run_nodesweep(ran, "predict", "--help", repository=repository).stdout
-    run = run_nodesweep(
-        ran, "predict", "--configfile", "sweep.yaml", "--virtual-pipeline", "2", "8", repository=repository
-    )
-    assert "vpp2" in run.stdout and "vpp8" in run.stdout, run.stdout
-    why = run_nodesweep(ran, "why", "--configfile", "sweep.yaml", "n2-dp2-mp1-pp1-vpp2", "VPP", repository=repository)
-    assert "layouts[0].virtual_pipeline" in why.stdout, why.stdout
+    assert "--wave N [N ...]" in run_nodesweep(ran, "predict", "--help", repository=repository).stdout
+    run = run_nodesweep(ran, "predict", "--configfile", "sweep.yaml", "--wave", "2", "8", repository=repository)
+    assert "wp2" in run.stdout and "wp8" in run.stdout, run.stdout
+    why = run_nodesweep(ran, "why", "--configfile", "sweep.yaml", "n2-dp2-mp1-pp1-wp2", "WP", repository=repository)
+    assert "layouts[0].wave" in why.stdout, why.stdout
 
 
 def test_compare(repository: Path, ran: Path) -> None:
@@ -132,9 +129,7 @@ def test_compare(repository: Path, ran: Path) -> None:
     run = run_nodesweep(ran, "compare", "toy", "toy", repository=repository)
     assert run.returncode == 0, run.stdout
     assert (
-        "| PP | VPP | MBS |" in squeezed(run.stdout)
-        and "## Vanished" not in run.stdout
-        and "## Alike" not in run.stdout
+        "| PP | WP | MBS |" in squeezed(run.stdout) and "## Vanished" not in run.stdout and "## Alike" not in run.stdout
     )
 
 
@@ -144,14 +139,14 @@ def test_import_and_ingest(repository: Path, tmp_path: Path) -> None:
     run = run_nodesweep(tmp_path, "import", "kept.md", repository=repository)
     assert run.returncode == 0, run.stdout
     imported = rows_of(tmp_path / "results" / "kept" / "results.csv")
-    assert [(row["virtual_pipeline"], row["ring"]) for row in imported] == [("1", "1"), ("2", "1")]
+    assert [(row["wave"], row["ring"]) for row in imported] == [("1", "1"), ("2", "1")]
     (tmp_path / "old.log").write_text(
         "------------------------ arguments ------------------------\n"
-        "  virtual_pipeline_model_parallel_size ............ 2\n"
+        "  wave_parallel_size .............................. 2\n"
         "-------------------- end of arguments ---------------------\n"
         " iteration        1/       2 | elapsed time per iteration (ms): 900.0 | global batch size: 16 | lm loss: 9 |\n"
         " iteration        2/       2 | elapsed time per iteration (ms): 800.0 | global batch size: 16 | lm loss: 8 |\n"
     )
     run = run_nodesweep(tmp_path, "ingest", "old.log", repository=repository)
     assert run.returncode == 0, run.stdout
-    assert [row["virtual_pipeline"] for row in rows_of(tmp_path / "results" / "old" / "results.csv")] == ["2"]
+    assert [row["wave"] for row in rows_of(tmp_path / "results" / "old" / "results.csv")] == ["2"]

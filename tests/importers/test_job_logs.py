@@ -353,6 +353,8 @@ LAYOUTS_BY_LINE = {
         "data": 8,
         "tensor": 2,
         "pipeline": 2,
+        "context": 1,
+        "expert": 1,
         "nodes": 32,
         "ranks_per_node": 1,
     },
@@ -375,6 +377,7 @@ LAYOUTS_BY_LINE = {
     "DLL 2025-01-15 01:59:59.000001 - PARAMETER world_size : 64 ": {"ranks": 64, "nodes": 64, "ranks_per_node": 1},
     "05/11 07:10:44 [INFO|DP=0|TP=0|n1]: mbs: 2 | grad_accum: 4 | cp: 1 | sequence_length: 8192 | z: 1": {
         "micro_batch": 2,
+        "context": 1,
         "sequence_length": 8192,
     },
     "x: Parallelism: dp=2 pp=4 tp=1": {

@@ -16,6 +16,7 @@ from written_logs import layouts_of, record_line, run_of, sweep_of
 
 from nodesweep.cli.main import main
 from nodesweep.config.columns import TIDY
+from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.reports.comparison import CSV_COLUMNS, markdown
 from nodesweep.reports.run_diff import NotedRun, document
 from nodesweep.results.comparable import LAYOUT_COLUMNS
@@ -161,12 +162,20 @@ def test_hundreds_of_layouts_are_compared() -> None:
 
 
 def test_rows_are_matched_by_their_fields() -> None:
-    """Slug, model name and campaign may differ; nodes, batch, clock, variant and shape may not."""
-    before = [row("a", campaign="april", model="m")]
-    assert len(match(before, [row("b", campaign="june", model="other")]).pairs) == 1
+    """Slug, model name and campaign may differ; nodes, batch, clock, variant, settings and shape may not."""
+    of_workload = {field.column: field.default for field in COLUMNS.values() if field.of_workload}
+    before = [row("a", campaign="april", model="m", **of_workload)]
+    assert len(match(before, [row("b", campaign="june", model="other", **of_workload)]).pairs) == 1
     for name in LAYOUT_COLUMNS:
         found = match(before, [row("a", **{name: "v" if name == "variant" else 7})])
         assert (len(found.pairs), len(found.vanished), len(found.appeared)) == (0, 1, 1), name
+
+
+def test_a_table_without_settings_is_matched_by_the_rest() -> None:
+    """Tables of earlier versions name no precision: their rows are of the layouts that are otherwise alike."""
+    new = [row("a", precision="fp8"), row("b", precision="fp8", nodes=5)]
+    assert [(one["slug"], other["slug"]) for one, other in match([row("a")], new).pairs] == [("a", "a")]
+    assert not match([row("a", precision="bf16")], new[:1]).pairs
 
 
 def test_rows_alike_are_matched_by_slug_or_not_at_all() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_field import LayoutField
-from nodesweep.config.layout_fields import COLUMNS, GIVEN, MODEL_FIELDS
+from nodesweep.config.layout_fields import COLUMNS, GIVEN
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.reports.comparison import markdown
 from nodesweep.reports.figures.scaling import tflops
 from nodesweep.reports.naming import NAMING, NAMING_AT_NEED

@@ -24,7 +24,7 @@ from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.lines import lines_at
 from nodesweep.logs.reader import read_log
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.flops import hardware_flops, parameter_count, tflops_per_node
+from nodesweep.performance.flops import tflops_per_node
 from nodesweep.reports.trace import formulas
 from nodesweep.reports.trace import ingested as tracing
 from nodesweep.reports.trace.columns import COLUMNS
@@ -354,21 +354,12 @@ def test_formulas_give_their_results(nodes, heads, tensor, recompute, seconds, c
     (layout,) = found.layouts
     shape = Dimensions.of(layout).changed(training=Training(recomputation=recomputation))
     _, filled_in, *_ = formulas.rate(shape, seconds, counted)
-    sizes = {
-        **{name: model[name] for name in ("layers", "hidden_size", "vocab_size")},
-        **{"sequence_length": 512, "global_batch": layout.global_batch, "tensor": tensor},
-    }
-    work = (
-        hardware_flops(**sizes, activation_checkpointing=recompute, selective=shape.recomputes_core_only)
-        if counted
-        else hardware_flops(**sizes, activation_checkpointing=False)
-    )
+    work = shape.hardware_flops if counted else shape.model_flops
     assert worked_out(filled_in) == pytest.approx(tflops_per_node(work, seconds, layout.nodes), rel=1e-12)
     for said in (formulas.tokens_per_second(shape, seconds), formulas.aggregate(shape, 0.75)):
         assert worked_out(said[1].rpartition(" = ")[0]) == pytest.approx(float(said[1].rpartition(" = ")[2]), rel=1e-12)
-    count = parameter_count(
-        layers=12, hidden_size=layout.model.hidden_size, ffn_width=layout.model.ffn_width, vocab_size=50257
-    )
+    width = layout.model.hidden_size
+    count = 12 * (12 * width**2 + 13 * width) + 50257 * width + 2 * width
     assert worked_out(formulas.parameters(layout.model)[1].rpartition(" = ")[0]) == count
 
 

@@ -151,3 +151,15 @@ def test_example_logs_are_plausible(path):
     flags += spread_too_large(seconds, half_interquartile_range(seconds))
     flags += rates_differ(used, samples, tokens, reading.world_size)
     assert not flags
+
+
+def test_peaks_of_a_named_accelerator() -> None:
+    """A node has the peaks of its GPUs, as many as ranks unless the machine says; typed peaks take their place."""
+    node = Machine(scheduler="slurm", ranks_per_node=8, gpu="H100-SXM")
+    assert [peak_of(node, name, None).tflops_per_node for name in ("bf16", "fp8")] == [7915.2, 15831.2]
+    assert peak_of(node, "mxfp8", None) is None and node.source_of_peaks == "machine.gpu h100-sxm"
+    cpu = Machine(scheduler="pjm", ranks_per_node=4, gpu="a64fx", gpus_per_node=1)
+    assert [peak_of(cpu, "fp32", clock).tflops_per_node for clock in (2.0, 2.2, None)] == [6.144, 6.7584, 6.7584]
+    typed = PeakTflops(precision="bf16", tflops_per_node=1000)
+    measured = Machine(scheduler="slurm", ranks_per_node=8, gpu="h100-sxm", peak_tflops=(typed,))
+    assert (measured.peaks, measured.source_of_peaks) == ((typed,), "machine.peak_tflops")

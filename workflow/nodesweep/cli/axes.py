@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nodesweep.config.layout_field import Kind, LayoutField
@@ -10,6 +11,8 @@ from nodesweep.config.layout_field import Kind, LayoutField
 def add_axis(command: argparse.ArgumentParser, row: LayoutField) -> None:
     """An option with one value or several of a field, such as `--tensor 1 2 4`."""
     parse, metavar = _OPTION_OF_KIND[row.kind]
+    if row.words:
+        parse, metavar = partial(_word, row), "|".join(row.words)
     text = f"{row.meaning}{' (default: what follows from the others)' if row.follows else ''}"
     option = f"--{row.name.replace('_', '-')}"
     command.add_argument(option, nargs="+", type=parse, metavar=row.unit.upper() or metavar, help=text)
@@ -29,6 +32,13 @@ def _number(text: str) -> float:
     if not 0 < value <= 100:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is no number above 0 and up to 100, such as 2.2")
     return value
+
+
+def _word(row: LayoutField, text: str) -> str:
+    word = row.word(text)
+    if word is None:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is none of {', '.join(row.words)}")
+    return word
 
 
 def _yes_or_no(text: str) -> bool:

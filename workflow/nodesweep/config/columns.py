@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from .layout_field import Kind, LayoutField
-from .layout_fields import LAYOUT_FIELDS, MODEL_FIELDS
+from .layout_fields import LAYOUT_FIELDS
+from .model_fields import MODEL_FIELDS
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from typing import Literal
 
 from .columns import TIDY
 from .layout_field import LayoutField
-from .layout_fields import GIVEN, LAYOUT_FIELDS, MODEL_FIELDS
+from .layout_fields import GIVEN, LAYOUT_FIELDS
+from .model_fields import MODEL_FIELDS
 
 MARKS = "marks"
 """What a cell may ask for beside the columns of results.csv: the annotations in the other cells of its row."""
-_PARALLEL = [row for row in LAYOUT_FIELDS.values() if row.parallel]
+_PARALLEL = [row for row in LAYOUT_FIELDS.values() if row.parallel and row.in_tables == "always"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,8 @@ def _of_field(row: LayoutField, explains: bool = False) -> StandardHeading:
         number=row.column if row.kind == "count" else "",
         shown="always" if row.in_tables == "always" else "varies",
         varying=together if row.shown_with else (row.column,),
-        term=", ".join(other.symbol for other in _PARALLEL) if row.parallel else "",
-        meaning=_parallel_sizes() if row.parallel else row.notation,
+        term=", ".join(other.symbol for other in _PARALLEL) if row in _PARALLEL else "",
+        meaning=_parallel_sizes() if row in _PARALLEL else row.notation,
         explains=explains,
     )
 
@@ -84,7 +85,7 @@ _STANDARD = (
         heading="TFLOPs",
         columns=("tflops_per_node",),
         number="tflops_per_node",
-        meaning="floating point operations per node, recomputation counted, vocabulary {vocabulary}",
+        meaning="floating point operations per node, recomputation counted, {flops}",
     ),
     StandardHeading(
         heading="Est. Aggr. PetaFLOPs",

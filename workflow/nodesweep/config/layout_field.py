@@ -1,8 +1,11 @@
 """The type of a row of layout_fields: the facts of one field of a layout."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from .layout_words import word_of
 
 Kind = Literal["word", "count", "number", "yes_no"]
 """word: text; count: a whole number from 1 on; number: a positive number; yes_no: true or false."""
@@ -17,7 +20,12 @@ class LayoutField:
     name where left out, empty for none. `unit`: what stands after the number in a cell. `kind`: of its values.
 
     `axis`: whether a block of `layouts` gives it. `default`: its value there, None for a field that must be given.
-    `optional`: it may be left out, and is None then; `follows`: the value then follows from the other fields.
+    `default_of`: for a size of the model that follows from others where it is left out.
+    `words`: all values of a word, each with other spellings of it; empty for any name. `optional`: it may be left out,
+    and is None then; `follows`: the value then follows from the other fields. `of_workload`: a block may leave it out,
+    and it is then as the workload's settings say; its default is what holds where they say nothing. `same_fact`: a
+    field that says the same more finely: a block gives either, or both in agreement. `told_by`: a field that tells of
+    this one too: rows count as different in this one only where they are alike in that.
     `worked_out`: no config gives it, but the machine or the other fields. `in_every_slug`: False for a field that a
     slug names only where its value is not the default. `letters`: of the slug; the symbol in small letters where left
     out.
@@ -41,8 +49,13 @@ class LayoutField:
     axis: bool = True
     worked_out: bool = False
     default: Any = None
+    default_of: Callable[[Any], Any] | None = None
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     optional: bool = False
     follows: bool = False
+    of_workload: bool = False
+    same_fact: str = ""
+    told_by: str = ""
     in_every_slug: bool = False
     letters: str = "{symbol}"
     parallel: str = ""
@@ -61,16 +74,18 @@ class LayoutField:
     def sentence(self) -> str:
         """The meaning as a sentence of the config's reference."""
         more = "; follows from the others, and must agree where given" if self.follows else ""
+        more += "; as the workload says where left out" if self.of_workload else ""
+        more += f"; the same as `{self.same_fact}`, of which one is enough" if self.same_fact else ""
         return f"{self.meaning[:1].upper()}{self.meaning[1:]}{more}."
 
-    def slug_part(self, value: Any) -> str:
-        """What a slug says of the field; empty where it is not named there.
+    def slug_part(self, value: Any, said: bool = False) -> str:
+        """What a slug says of the field; empty for the default, unless a slug names that too or it is `said`.
 
         >>> clock = LayoutField(kind="number", meaning="clock", symbol="Freq", letters="ghz")
         >>> clock.slug_part(2.2), clock.slug_part(None)
         ('2.2ghz', '')
         """
-        if not self.in_every_slug and value in (self.default, None, ""):
+        if not (self.in_every_slug or said) and self.is_default(value):
             return ""
         return f"{value:g}{self.letters}" if self.kind == "number" else self.short(value)
 
@@ -82,7 +97,7 @@ class LayoutField:
             return self.letters if value else f"no-{self.letters}"
         if self.kind == "number":
             return f"{value:g}{self.unit}"
-        return str(value) if self.kind == "word" else f"{self.letters}{value}"
+        return self._word(str(value), "-") if self.kind == "word" else f"{self.letters}{value}"
 
     def phrase(self, value: Any) -> str:
         """The field and its value in words; empty where there is no value.
@@ -99,7 +114,17 @@ class LayoutField:
             return self.label if value else f"no {self.label}"
         if self.kind == "number":
             return f"{value:g} {self.unit}"
-        return str(value) if self.kind == "word" else f"{self.label} {value}"
+        return self._word(str(value), " ") if self.kind == "word" else f"{self.label} {value}"
+
+    def _word(self, value: str, between: str) -> str:
+        """A word as part of a name: `fp8`, `no-sharding`, `offload-optimizer`."""
+        if value == "none":
+            return f"no{between}{self.symbol.lower()}"
+        return f"{self.letters}{between}{value}" if self.letters else value
+
+    def word(self, text: str) -> str | None:
+        """The value that a text names; None where the field has no such value."""
+        return word_of(self.words, text) if self.words else text
 
     def is_default(self, value: Any) -> bool:
         """Whether a value needs no mention: it is the default, or there is none."""

@@ -9,89 +9,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .layout_field import LayoutField, completed, row_of, rows_of
-
-_DEGREE = r"(?: (?:size|degree|ways?|ranks))?"
-NUMBER_OF = r"(?:(?:number|num|no|n|total|count)(?: of)? )?"
-_PROCESSES = r"gpus?|ranks?|process(?:es)?|procs"
+from .layout_words import (
+    OFFLOAD_WORDS,
+    PRECISION_WORDS,
+    RECOMPUTATION_WORDS,
+    Offload,
+    Precision,
+    Recomputation,
+)
+from .model_fields import MODEL_FIELDS
+from .split_fields import SplitValues
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayoutValues:
+class LayoutValues(SplitValues):
     """The fields of a layout as attributes; batches in samples, sequences in tokens."""
 
-    nodes: int = row_of(
-        meaning="nodes",
-        symbol="Nodes",
-        label="nodes",
-        letters="n",
-        in_every_slug=True,
-        of_machine=True,
-        in_tables="always",
-        logged_as=("nnodes",),
-        headings=rf"{NUMBER_OF}(?:compute )?nodes?(?: count)?|nnodes|(?:計算)?ノード数?|台数",
-    )
-    ranks_per_node: int = row_of(
-        meaning="ranks on each node",
-        symbol="Ranks/node",
-        label="ranks a node",
-        axis=False,
-        worked_out=True,
-        of_machine=True,
-        in_tables="never",
-        logged_as=("num_local_procs", "nproc_per_node"),
-        headings=rf"{NUMBER_OF}(?:mpi )?(?:{_PROCESSES}|gcds?|tasks|devices?)/node|ppn"
-        r"|(?:1 ?)?ノード(?:あたり|当たり|毎)の?(?:gpu|プロセス|ランク)数",
-    )
-    ranks: int = row_of(
-        meaning="ranks of the whole run",
-        symbol="Ranks",
-        label="ranks",
-        axis=False,
-        worked_out=True,
-        follows=True,
-        of_machine=True,
-        in_tables="never",
-        logged_as=("world_size", "global_num_gpus"),
-        headings=rf"{NUMBER_OF}(?:mpi )?(?:{_PROCESSES}|gcds?|accelerators?|devices?|chips?)"
-        r"(?: count)?|ngpus|world size|gpu数|(?:mpi)?プロセス数|ランク数",
-    )
-    data: int = row_of(
-        meaning="data-parallel size (DP)",
-        symbol="DP",
-        optional=True,
-        follows=True,
-        in_every_slug=True,
-        parallel="data",
-        in_tables="always",
-        logged_as=("data_parallel_size", "dp"),
-        checked_in_log=True,
-        headings=rf"dp{_DEGREE}|data parallel(?:ism)?{_DEGREE}|データ並列(?:数|度|サイズ)?",
-    )
-    tensor: int = row_of(
-        meaning="tensor model parallel size (MP)",
-        symbol="MP",
-        default=1,
-        in_every_slug=True,
-        parallel="tensor model",
-        sets_problem=True,
-        in_tables="always",
-        logged_as=("tensor_model_parallel_size", "model_parallel_size", "tp"),
-        checked_in_log=True,
-        headings=rf"(?:mp|tp|tmp|mp/tp|tp/mp){_DEGREE}|(?:tensor )?model parallel(?:ism)?{_DEGREE}"
-        rf"|tensor parallel(?:ism)?{_DEGREE}|(?:テンソル|モデル|テンソルモデル)並列(?:数|度|サイズ)?",
-    )
-    pipeline: int = row_of(
-        meaning="pipeline stages (PP)",
-        symbol="PP",
-        default=1,
-        in_every_slug=True,
-        parallel="pipeline",
-        in_tables="always",
-        logged_as=("pipeline_model_parallel_size", "pipe_parallel_size", "pp"),
-        checked_in_log=True,
-        headings=rf"pp{_DEGREE}|pipeline(?: model)? parallel(?:ism)?{_DEGREE}|(?:pipeline )?stages|pipeline depth"
-        r"|パイプライン並列(?:数|度|サイズ)?|パイプライン段数",
-    )
     micro_batch: int = row_of(
         meaning="samples of one micro batch (MBS)",
         symbol="MBS",
@@ -145,11 +78,55 @@ class LayoutValues:
         meaning="whether activations are recomputed (AC)",
         symbol="AC",
         default=False,
+        same_fact="recomputation",
         in_tables="always",
         notation="activation checkpointing",
         headings=r"ac|(?:full )?(?:activations? )?recompute|(?:activations? )?recomputation"
         r"|(?:activations?|gradient) (?:checkpointing|ckpt)|act ckpt|checkpoint(?:ed)? activations"
         r"|(?:活性化?の?)?再計算|(?:活性化|勾配)?チェックポイン(?:ト|ティング)",
+    )
+    recomputation: Recomputation = row_of(
+        kind="word",
+        words=RECOMPUTATION_WORDS,
+        meaning="what is recomputed: nothing, the core of attention (selective), or whole layers (full)",
+        symbol="Recomputation",
+        letters="",
+        default="none",
+        of_workload=True,
+        told_by="activation_checkpointing",
+        notation="what of the activations is recomputed",
+    )
+    recomputed_layers: int | None = row_of(
+        meaning="layers of each pipeline stage that are recomputed, the first ones; all of them where left out",
+        symbol="Recomputed layers",
+        letters="of",
+        optional=True,
+        absent_means_default=True,
+        notation="layers of each stage that are recomputed",
+        headings=r"recompute(?:d)? (?:num )?layers|layers recomputed",
+    )
+    precision: Precision = row_of(
+        kind="word",
+        words=PRECISION_WORDS,
+        meaning="number format of the matrix products",
+        symbol="Precision",
+        letters="",
+        default="fp32",
+        of_workload=True,
+        sets_problem=True,
+        notation="number format of the matrix products",
+        headings=r"precision|dtype|data ?type|compute (?:type|precision)|number format|精度|データ型",
+    )
+    offload: Offload = row_of(
+        kind="word",
+        words=OFFLOAD_WORDS,
+        meaning="what is kept in the memory of the host: optimizer states, these with weights and gradients "
+        "(parameters), activations, or all",
+        symbol="Offload",
+        default="none",
+        absent_means_default=True,
+        notation="what is kept in the memory of the host",
+        headings=r"(?:cpu )?offload(?:ing)?",
     )
     frequency_ghz: float | None = row_of(
         kind="number",
@@ -166,97 +143,19 @@ class LayoutValues:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelSizes:
-    """The sizes of a model that a layout's time and memory depend on, as attributes."""
-
-    layers: int = row_of(
-        meaning="transformer layers",
-        symbol="num-layers",
-        label="layers",
-        axis=False,
-        of_model=True,
-        sets_problem=True,
-        logged_as=("num_layers",),
-        checked_in_log=True,
-        headings=rf"{NUMBER_OF}(?:transformer )?layers|nlayers|(?:レイヤー?|層)数",
-    )
-    hidden_size: int = row_of(
-        meaning="width of the residual stream",
-        symbol="hidden-size",
-        label="hidden",
-        axis=False,
-        of_model=True,
-        shown_with="attention_heads",
-        sets_problem=True,
-        logged_as=("hidden_size",),
-        checked_in_log=True,
-        headings=r"hidden(?: ?(?:size|dim(?:ension)?))?|d model|model dim(?:ension)?"
-        r"|embedding (?:size|dim(?:ension)?)|隠れ(?:層|状態)?(?:の)?(?:次元|サイズ)数?|隠れ層|埋め込み次元数?",
-    )
-    ffn_hidden_size: int = row_of(
-        meaning="inner width of the feed-forward block",
-        symbol="ffn-hidden-size",
-        column="",
-        axis=False,
-        of_model=True,
-        in_tables="never",
-        logged_as=("ffn_hidden_size",),
-        headings=r"ffn(?: hidden)?(?: (?:size|dim))?|intermediate size|feed ?forward (?:size|width)",
-    )
-    attention_heads: int = row_of(
-        meaning="attention heads per layer",
-        symbol="num-attention-heads",
-        label="heads",
-        axis=False,
-        of_model=True,
-        shown_with="attention_heads",
-        sets_problem=True,
-        logged_as=("num_attention_heads",),
-        checked_in_log=True,
-        headings=rf"{NUMBER_OF}(?:attention |attn )?heads|nheads|(?:アテンション|注意)?ヘッド数",
-    )
-    vocab_size: int = row_of(
-        meaning="entries of the vocabulary",
-        symbol="vocab-size",
-        label="vocabulary",
-        axis=False,
-        of_model=True,
-        sets_problem=True,
-        in_tables="never",
-        logged_as=("vocab_size", "padded_vocab_size"),
-        headings=r"(?:padded )?vocab(?:ulary)?(?: size)?|語彙(?:数|サイズ)",
-    )
-
-
 _VARIANT = LayoutField(
     name="variant",
     kind="word",
     meaning="named environment",
     symbol="Variant",
     label="",
+    letters="",
     axis=False,
     optional=True,
     sets_problem=True,
 )
-CONTEXT = LayoutField(
-    name="context",
-    meaning="context parallel size (CP)",
-    symbol="CP",
-    column="",
-    axis=False,
-    default=1,
-    parallel="context",
-    absent_means_default=True,
-    in_tables="never",
-    logged_as=("context_parallel_size", "cp", "ds_sequence_parallel_size", "sequence_parallel_size"),
-)
-"""A size that jobs from elsewhere may have, and no layout of a sweep."""
-
 LAYOUT_FIELDS: dict[str, LayoutField] = {**rows_of(LayoutValues), "variant": completed(_VARIANT)}
 """The rows of a layout by name, in the order of the columns of results.csv."""
-MODEL_FIELDS: dict[str, LayoutField] = rows_of(ModelSizes)
-"""The rows of a model's sizes by name."""
 FIELDS: dict[str, LayoutField] = {**LAYOUT_FIELDS, **MODEL_FIELDS}
 
 
@@ -270,9 +169,7 @@ def _axes() -> dict[str, LayoutField]:
 
 AXES: dict[str, LayoutField] = _axes()
 """What a block of `layouts` gives, in the order in which its product varies, slowest first."""
-PARALLEL: dict[str, LayoutField] = {
-    row.name: row for row in (*LAYOUT_FIELDS.values(), completed(CONTEXT)) if row.parallel
-}
+PARALLEL: dict[str, LayoutField] = {name: row for name, row in LAYOUT_FIELDS.items() if row.parallel}
 """The sizes whose product is the number of ranks."""
 COLUMNS: dict[str, LayoutField] = {row.column: row for row in FIELDS.values() if row.column}
 """Rows by their columns in results.csv."""

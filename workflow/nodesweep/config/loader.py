@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.files import read_head
 
+from .hugging_face import read_hugging_face
 from .machine import Machine
 from .model import Model
 from .parameters import parameter_names
@@ -31,11 +32,16 @@ Key = tuple[str | int, ...]
 
 @dataclass
 class Source:
-    """A mapping read from a file: its values, and the line each key stands on."""
+    """A mapping read from a file: its values, and the line each key stands on.
+
+    `beside`: another file that some of the values come from. `not_understood`: what of that file was not, in words.
+    """
 
     path: Path
     values: dict[str, Any]
     lines: dict[Key, int] = field(default_factory=dict)
+    beside: tuple[Path, ...] = ()
+    not_understood: tuple[str, ...] = ()
 
     def where(self, key: Key) -> str:
         """`file:line: key` of a key, or of the nearest key above it that stands in the file."""
@@ -197,6 +203,7 @@ def load_sweep(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None
     for kind, part in parts.items():
         source.values[kind] = part.values
     files = [one.path for one in sources] + [part.path for part in parts.values() if part.path != source.path]
+    files += [path for part in parts.values() for path in part.beside]
     return _validate(source, parts), tuple(files)
 
 
@@ -220,7 +227,7 @@ def resolved(kind: str, source: Source) -> Source:
     value = source.values[kind]
     if isinstance(value, Mapping):
         lines = {key[1:]: line for key, line in source.lines.items() if key[:1] == (kind,)}
-        return Source(source.path, {"name": "in-place", **value}, lines)
+        return completed_part(Source(source.path, {"name": "in-place", **value}, lines))
     folders = [source.path.resolve().parent / f"{kind}s", REPOSITORY / "config" / f"{kind}s"]
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     way_out = f"known: {', '.join(known) or 'none'}; or write the mapping in place"
@@ -229,9 +236,29 @@ def resolved(kind: str, source: Source) -> Source:
     found = next((path for folder in folders if (path := folder / f"{value}.yaml").is_file()), None)
     if found is None:
         raise ConfigError(f"{source.where((kind,))}: there is no {kind} file {value}.yaml; {way_out}")
-    part = read_yaml(found)
-    part.values = {"name": value, **part.values}
-    return part
+    return read_part(found)
+
+
+def read_part(path: Path) -> Source:
+    """A model, machine or workload in a file of its own, named as the file is."""
+    part = read_yaml(path)
+    part.values = {"name": path.stem, **part.values}
+    return completed_part(part)
+
+
+def completed_part(part: Source) -> Source:
+    """A part with what it takes `from` another file below its own keys; a key from there has the line of `from`."""
+    named = part.values.get("from")
+    if not isinstance(named, str):
+        return part
+    path = part.path.resolve().parent / named
+    try:
+        read = read_hugging_face(path, shown(path), part.values)
+    except ConfigError as error:
+        raise ConfigError(f"{part.where(('from',))}: {error}") from None
+    line = part.lines.get(("from",), 1)
+    lines: dict[Key, int] = {**{(name,): line for name in read.values}, **part.lines}
+    return Source(part.path, {**read.values, **part.values}, lines, (path,), read.not_understood)
 
 
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
@@ -248,7 +275,7 @@ def _validate(source: Source, parts: Mapping[str, Source]) -> Sweep:
             key = _key_of(item)
             part = parts.get(str(key[0])) if key else None
             where = part.where(key[1:]) if part and part.path != source.path else source.where(key)
-            complaints.append(f"{where} {_complaint(item, key)}")
+            complaints.append(f"{where} {complaint(item, key)}")
         left = len(items) - len(complaints)
         more = [f"... and {left} more"] if left > 0 else []
         raise ConfigError("\n".join(complaints + more)) from None
@@ -287,7 +314,8 @@ _PLAIN = {
 }
 
 
-def _complaint(item: Any, key: Key) -> str:
+def complaint(item: Any, key: Key) -> str:
+    """What is wrong with the value of a key of a sweep, as pydantic has it, in words that follow its name."""
     kind, given = item["type"], item.get("input")
     if kind == "extra_forbidden":
         known = sorted(_keys_at(key[:-1]))

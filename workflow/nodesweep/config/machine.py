@@ -4,8 +4,10 @@ import math
 import os
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from .accelerators import ACCELERATORS
+from .layout_words import Precision
 from .registries import batch_scheduler_names, keys_of_schedulers, option_refusal, scheduler_meanings, scheduler_names
 from .types import (
     Cores,
@@ -15,7 +17,6 @@ from .types import (
     Option,
     OptionName,
     Positive,
-    Precision,
     Setting,
     Shape,
     ShellLine,
@@ -65,6 +66,10 @@ class Queue(StrictModel):
         return None
 
 
+def _small_letters(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
+
+
 def _name_schedulers(schema: dict[str, Any]) -> None:
     """Add what each scheduler stands for to the description of the key."""
     meanings = "; ".join(f"`{name}`: {meaning}" for name, meaning in scheduler_meanings().items())
@@ -98,8 +103,12 @@ class Machine(StrictModel):
     """Time limit of a job, in seconds; where left out, iterations.expected_seconds, earlier runs or the queue tell."""
     queues: tuple[Queue, ...] = ()
     """Queues in order of preference; a job goes to the first that takes its nodes and its time."""
+    gpu: Annotated[str, BeforeValidator(_small_letters), OneOf(lambda: ACCELERATORS, "accelerator")] | None = None
+    """What computes on a node; its peaks are known (config/accelerators.py), so that peak_tflops may be left out."""
+    gpus_per_node: Count | None = None
+    """How many of it a node has; as many as ranks where left out."""
     peak_tflops: tuple[PeakTflops, ...] = ()
-    """Peak FLOP/s of a node per precision and clock."""
+    """Peak FLOP/s of a node per precision and clock; in place of all peaks that are known of its `gpu`."""
     launcher: tuple[Word, ...] = ()
     """Words put before the workload's command to start all ranks."""
     setup: tuple[ShellLine, ...] = ()
@@ -155,6 +164,23 @@ class Machine(StrictModel):
                 )
 
     @property
+    def peaks(self) -> tuple[PeakTflops, ...]:
+        """What a node can do at best per precision and clock: as typed, else by its accelerators."""
+        if self.peak_tflops or self.gpu is None:
+            return self.peak_tflops
+        one, count = ACCELERATORS[self.gpu], self.gpus_per_node or self.ranks_per_node
+        return tuple(
+            PeakTflops(precision=precision, frequency_ghz=clock, tflops_per_node=count * tflops)
+            for clock, table in one.tables
+            for precision, tflops in table.items()
+        )
+
+    @property
+    def source_of_peaks(self) -> str:
+        """Which key of the machine gives the peaks."""
+        return f"machine.gpu {self.gpu}" if self.gpu and not self.peak_tflops else "machine.peak_tflops"
+
+    @property
     def keys_given(self) -> frozenset[str]:
         """The keys that say something, each of which may be said in `options` too."""
         return frozenset(name for name in type(self).model_fields if getattr(self, name))
@@ -165,11 +191,11 @@ class Machine(StrictModel):
         return len(os.sched_getaffinity(0)) if isinstance(self.shared_cores, str) else self.shared_cores
 
 
-def peak_of(machine: Machine, precision: Precision, frequency_ghz: float | None) -> PeakTflops | None:
+def peak_of(machine: Machine, precision: str, frequency_ghz: float | None) -> PeakTflops | None:
     """The highest peak that a node has in this precision at this clock, or at any where the layout names none."""
     fitting = [
         peak
-        for peak in machine.peak_tflops
+        for peak in machine.peaks
         if peak.precision == precision
         and (frequency_ghz is None or peak.frequency_ghz is None or peak.frequency_ghz == frequency_ghz)
     ]

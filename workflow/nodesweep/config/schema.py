@@ -1,13 +1,15 @@
 """JSON Schemas of the config files, for editors, and the reference of all keys; both generated from config.py."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from .accelerators import ACCELERATORS
 from .columns import TIDY
 from .expressions import LAYOUT_NAMES, WORD_NAMES
 from .headings import HEADINGS
+from .layout_words import Precision
 from .loader import REPOSITORY
 from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .machine import Machine, PeakTflops, Queue
@@ -96,7 +98,21 @@ def reference() -> str:
     for heading, kind in PARTS:
         rows = "".join(_row(name, schema, kind) for name, schema in _schema(kind)["properties"].items())
         parts.append(f"## {heading}\n\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n{rows}")
-    return "\n".join([*parts, _results()])
+    return "\n".join([*parts, _accelerators(), _results()])
+
+
+def _accelerators() -> str:
+    """What a machine may name as its gpu, with the peaks of one."""
+    formats = get_args(Precision)
+    tables = [(name, one, clock, table) for name, one in ACCELERATORS.items() for clock, table in one.tables]
+    rows = ""
+    for name, one, clock, table in tables:
+        peaks = " | ".join(f"{table[precision]:g}" if precision in table else "-" for precision in formats)
+        rows += f"| `{name}` | {one.title}{f', at {clock:g} GHz' if clock else ''} | {peaks} | {one.source} |\n"
+    return (
+        "## Accelerators\n\nWhat a machine may name as its `gpu`: dense peaks of one, in 10^12 FLOP/s.\n\n"
+        f"| Name | What it is | {' | '.join(formats)} | Source |\n|---|---|{'---:|' * len(formats)}---|\n{rows}"
+    )
 
 
 def _results() -> str:

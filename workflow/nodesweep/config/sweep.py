@@ -17,7 +17,6 @@ from .parameters import ParameterAxis, ParameterName, check_variables
 from .tables import Statistic, Table
 from .training import Search
 from .types import (
-    AXIS_OF_KIND,
     Condition,
     Count,
     Name,
@@ -28,6 +27,7 @@ from .types import (
     Text,
     VariableName,
     as_list,
+    axis_of,
 )
 from .workload import Workload
 
@@ -70,8 +70,8 @@ else:
 
     def _axis(row: LayoutField, always: bool) -> Any:
         """The type and default of a key of a block; `always`: whether it has a value wherever it is left out."""
-        kind, default = AXIS_OF_KIND[row.kind], (row.default,)
-        if row.optional or row.default is None or not always:
+        kind, default = axis_of(row), (row.default,)
+        if row.default is None or row.optional or row.of_workload or row.same_fact or not always:
             kind, default = kind | None, None
         return Annotated[kind, Field(description=row.sentence)], default
 
@@ -95,7 +95,7 @@ else:
         parameters=(Annotated[_PARAMETERS, Field(description="Parameters that vary with them.")], {}),
     )
 
-    _NEEDED = [name for name, row in AXES.items() if row.default is None and not row.optional]
+    _NEEDED = [name for name, row in AXES.items() if row.default is None and not (row.optional or row.same_fact)]
 
     def _each_once(block: "Block") -> "Block":
         """A block whose axes stand once, in it or among those that vary together, and of which none is missing."""
@@ -161,6 +161,8 @@ class When(StrictModel):
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
+        if "from" in self.model:
+            raise ValueError("model.from is read once, for the model of the sweep; name the keys that change here")
         if not (self.model or self.machine or self.workload or self.iterations) and self.note is None:
             raise ValueError("changes nothing; give model, machine, workload or iterations settings, or a note")
         return self

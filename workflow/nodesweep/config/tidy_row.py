@@ -3,7 +3,7 @@
 Every package that reads rows of results.csv takes a TidyRow; the columns and their kinds stand in columns.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .layout_field import LayoutField
 
@@ -85,3 +85,14 @@ def field_of(row: TidyRow, field: LayoutField) -> TidyValue:
     """The value of a field of a layout; the default where the row does not name one that then has its default."""
     value = row[field.column]
     return field.default if value is None and field.absent_means_default else value
+
+
+def differ_in(rows: Iterable[TidyRow], field: LayoutField) -> bool:
+    """Whether rows differ in a field, and not only because they differ in the one that tells of it too.
+
+    What the workload says counts where it is known.
+    """
+    found: dict[TidyValue, set[TidyValue]] = {}
+    for row in rows:
+        found.setdefault(row[field.told_by] if field.told_by else None, set()).add(field_of(row, field))
+    return any(len(values - {None} if field.of_workload else values) > 1 for values in found.values())

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from .expressions import LAYOUT_NAMES
+from .pipeline_layout import check_layout
 from .types import OneOfOrParameter, StrictModel
 
 FACTORS = (0.5, 5.0)
@@ -19,6 +20,24 @@ class Training(StrictModel):
     """Order of forward and backward passes in the pipeline."""
     chunks_per_stage: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
     """Model chunks of each pipeline stage (virtual stages) of the interleaved schedule."""
+    micro_batch_group: Annotated[int, Field(strict=True, ge=1, le=10**9)] | None = None
+    """Micro batches that a chunk works through before the next one's turn, in the interleaved schedule
+    (`--microbatch-group-size-per-virtual-pipeline-stage`); as many as there are stages where left out."""
+    embedding_as_layer: bool = False
+    """Whether the embedding counts as a layer where layers are split over stages
+    (`--account-for-embedding-in-pipeline-split`): the first stage has one layer less."""
+    loss_as_layer: bool = False
+    """Whether output layer and loss count as a layer there (`--account-for-loss-in-pipeline-split`)."""
+    first_stage_layers: Annotated[int, Field(strict=True, ge=1, le=10**6)] | None = None
+    """Layers of the first stage (`--decoder-first-pipeline-num-layers`); the other stages share the rest evenly."""
+    last_stage_layers: Annotated[int, Field(strict=True, ge=1, le=10**6)] | None = None
+    """Layers of the last stage (`--decoder-last-pipeline-num-layers`); the other stages share the rest evenly."""
+    balanced_stages: bool = False
+    """Whether stages may differ by a layer: what does not divide goes to the first ones, as DeepSpeed and torchtitan
+    split; without it the layers, and what counts as one, must divide."""
+    pipeline_layout: Annotated[str, AfterValidator(check_layout)] | None = None
+    """Which layers each chunk has, chunk by chunk, as Megatron-LM's `--pipeline-model-parallel-layout` says it, such as
+    `Et*4|(t*4|)*14,t,m,L`: E embedding, t layer, m prediction layer, L loss, `|` between chunks."""
     zero_stage: Annotated[int, Field(strict=True, ge=0, le=3)] = 0
     """What the replicas share out: 1 optimizer states, 2 gradients too, 3 weights too (ZeRO, FSDP)."""
     recomputation: Literal["full", "selective"] = "full"
@@ -31,6 +50,19 @@ class Training(StrictModel):
     """Whether dropout masks are kept."""
     tied_embeddings: bool = True
     """Whether the output layer uses the embedding's weights."""
+
+    @model_validator(mode="after")
+    def _one_rule_of_stages(self) -> Self:
+        rules = {
+            "embedding_as_layer or loss_as_layer": self.embedding_as_layer or self.loss_as_layer,
+            "first_stage_layers or last_stage_layers": self.first_stage_layers or self.last_stage_layers,
+            "pipeline_layout": self.pipeline_layout,
+        }
+        given = [name for name, value in rules.items() if value]
+        if len(given) > 1 or (self.balanced_stages and given[:1] not in ([], [next(iter(rules))])):
+            others = [*given, "balanced_stages"] if self.balanced_stages else given
+            raise ValueError(f"{' and '.join(others)} exclude each other; one of them says how layers are split")
+        return self
 
 
 class MemoryConstants(StrictModel):

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -32,7 +32,8 @@ from .expressions import (
     compile_template,
     is_expression,
 )
-from .layout_field import Kind
+from .layout_field import Kind, LayoutField
+from .layout_words import word_of
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _OPTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
@@ -50,7 +51,8 @@ STRICT = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attr
 """How all mappings of a config are read: unknown keys are refused by name, and values do not change."""
 
 
-def _check_single_line(value: str) -> str:
+def check_single_line(value: str) -> str:
+    """One line of text of bearable length; raises ValueError for anything else."""
     if len(value) > _LONGEST:
         raise ValueError(f"is {len(value)} characters long; at most {_LONGEST} are allowed")
     found = _CONTROL.search(value)
@@ -79,7 +81,7 @@ def _check_variable(value: str) -> str:
 
 
 def _check_text(value: str) -> str:
-    _check_single_line(value)
+    check_single_line(value)
     found = _NOT_TEXT.search(value) or _UPWARDS.search(value)
     if found:
         raise ValueError(
@@ -90,7 +92,7 @@ def _check_text(value: str) -> str:
 
 
 def _check_word(value: str, info: ValidationInfo) -> str:
-    _check_single_line(value)
+    check_single_line(value)
     plain = _HOLE.sub("", value)
     found = _NOT_WORD.search(plain)
     if found:
@@ -117,7 +119,7 @@ def _check_template(value: str, info: ValidationInfo) -> str:
 
 
 def _check_option(value: str, info: ValidationInfo) -> str:
-    _check_text(_HOLE.sub("", _check_single_line(value)))
+    _check_text(_HOLE.sub("", check_single_line(value)))
     return _check_template(value, info)
 
 
@@ -147,7 +149,7 @@ def _check_shell_line(value: str, info: ValidationInfo) -> str:
             "holds several lines, or one that ends with a newline; make each an item of the list: items that belong "
             "together, such as those of a here-document, run together"
         )
-    return _check_template(_check_single_line(value), info)
+    return _check_template(check_single_line(value), info)
 
 
 def condition_over(names: tuple[str, ...]) -> Callable[[str, ValidationInfo], str]:
@@ -155,7 +157,7 @@ def condition_over(names: tuple[str, ...]) -> Callable[[str, ValidationInfo], st
 
     def check(value: str, info: ValidationInfo) -> str:
         try:
-            compile_condition(_check_single_line(value), names + known_parameters(info))
+            compile_condition(check_single_line(value), names + known_parameters(info))
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return value
@@ -244,8 +246,8 @@ OptionName = Annotated[
 ]
 Shape = Annotated[str, AfterValidator(_check_shape), WithJsonSchema({"type": "string", "pattern": _SHAPE})]
 ShellLine = Annotated[str, AfterValidator(_check_shell_line)]
-Contained = Annotated[str, Field(min_length=3, max_length=100), AfterValidator(_check_single_line)]
-Expression = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_check_single_line)]
+Contained = Annotated[str, Field(min_length=3, max_length=100), AfterValidator(check_single_line)]
+Expression = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(check_single_line)]
 Condition = Annotated[str, AfterValidator(condition_over(LAYOUT_NAMES))]
 """A condition over the fields of a layout."""
 
@@ -262,7 +264,7 @@ def _value_or_expression(value: Any, check: ValidatorFunctionWrapHandler, info: 
     if not is_expression(value):
         return check(value)
     try:
-        check_expression(_check_single_line(value), _AXIS_NAMES + known_parameters(info))
+        check_expression(check_single_line(value), _AXIS_NAMES + known_parameters(info))
     except ConfigError as error:
         raise ValueError(f"{value!r:.80}: {error}") from None
     return value
@@ -290,7 +292,7 @@ Cores = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 10**9}, {"const": "host"}]}),
 ]
 
-AXIS_OF_KIND: dict[Kind, Any] = {
+_AXIS_OF_KIND: dict[Kind, Any] = {
     "count": axis(
         Annotated[int, Field(strict=True, ge=1, le=10**9)], {"type": "integer", "minimum": 1, "maximum": 10**9}
     ),
@@ -298,14 +300,29 @@ AXIS_OF_KIND: dict[Kind, Any] = {
     "number": axis(Annotated[float, Field(gt=0, le=100)], {"type": "number", "exclusiveMinimum": 0}),
     "word": axis(Name, {"type": "string", "pattern": _NAME}),
 }
-"""The type of an axis by the kind of its values."""
+
+
+def axis_of(row: LayoutField) -> Any:
+    """The type of an axis with the values of a field."""
+    if not row.words:
+        return _AXIS_OF_KIND[row.kind]
+    return axis(_choice_of(row), {"type": "string", "enum": [*row.words]})
+
+
+def _choice_of(row: LayoutField) -> Any:
+    """One of the words of a field, whatever its spelling; `no` and `off`, which YAML reads as false, are none."""
+
+    def known(value: Any) -> Any:
+        text = "none" if value is False and "none" in row.words else value
+        return (word_of(row.words, text) or text) if isinstance(text, str) else text
+
+    choice = OneOf(lambda: row.words, f"value of {row.name}")
+    return Annotated[str, choice, BeforeValidator(known)]
 
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class StrictModel(BaseModel):

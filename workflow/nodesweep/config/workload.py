@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from .layout_words import Precision
 from .log_format import WrittenFormat
 from .memory_sources import MEMORY_SOURCES
 from .training import MemoryConstants, Training
-from .types import Name, OneOf, Precision, Setting, ShellLine, StrictModel, VariableName, Word
+from .types import Name, OneOf, Setting, ShellLine, StrictModel, VariableName, Word
 
 
 class Workload(StrictModel):

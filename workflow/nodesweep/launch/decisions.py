@@ -13,7 +13,7 @@ from nodesweep.performance.calibration.time_model import kind_of
 from nodesweep.performance.cost import node_hours
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.forecast import Forecast
-from nodesweep.performance.timing import passes
+from nodesweep.performance.timing import passes, stage_work
 from nodesweep.sweep.layout import Layout
 
 from .forecasts import Forecasts
@@ -110,6 +110,8 @@ class Decisions:
         if not is_result(ran.outcome) and ran.outcome not in _EXCEEDED_MEMORY:
             return
         stack, needed = self.layouts[slug].stack, self.forecast(slug).memory.bytes
+        if needed is None:
+            return
         if is_result(ran.outcome):
             self._survived[stack] = max(needed, self._survived.get(stack, 0.0))
             return
@@ -153,7 +155,9 @@ class Decisions:
             return NotRun("pruned", f"needs {_gib(memory.bytes)} of {_gib(memory.limit_bytes)} GiB ({memory.source})")
         seen = self._out_of_memory.get(layout.stack)
         survived = self._survived.get(layout.stack, 0.0)
-        if seen is not None and seen.slug != slug and memory.bytes >= max(seen.needed_bytes, survived * ABOVE):
+        if seen is None or seen.slug == slug or memory.bytes is None:
+            return None
+        if memory.bytes >= max(seen.needed_bytes, survived * ABOVE):
             return NotRun(
                 "pruned",
                 f"needs {_gib(memory.bytes)} GiB; {seen.slug} needs {_gib(seen.needed_bytes)} and ran out of memory",
@@ -188,7 +192,7 @@ def relative_cost(found: Forecast) -> float:
     if found.node_hours is not None:
         return found.node_hours
     case: Dimensions = found.case
-    return case.stage_flops / TERA * case.pipeline * case.data * passes(case)
+    return stage_work(case) / TERA * case.pipeline * case.data * passes(case)
 
 
 def _gib(count: float | None) -> str:

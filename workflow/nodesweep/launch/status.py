@@ -147,7 +147,7 @@ def labels_of(layouts: Mapping[str, Layout]) -> dict[str, str]:
 
     Where nearly all have the same batch, sequence, AC, clock or variant only the others say theirs.
     """
-    fields = {slug: layout.values() for slug, layout in layouts.items()}
+    fields = {slug: {**layout.values(), **dict.fromkeys(layout.unsaid)} for slug, layout in layouts.items()}
     rows = (*_LABELLED, *parameter_fields(layout.parameters for layout in layouts.values()).values())
     shown = {row: {slug: row.short(values.get(row.name)) for slug, values in fields.items()} for row in rows}
     usual = {row: _usual(row, words.values()) for row, words in shown.items()}

@@ -15,7 +15,7 @@ from nodesweep.performance.calibration.time_model import TimeModel
 from nodesweep.sweep.layout import Layout
 
 from .dimensions import Dimensions
-from .timing import passes
+from .timing import passes, stage_work
 
 _UNMEASURED_RHO = 0.1
 """The share of the work that tensor parallelism does not divide, before any run is measured: the prior of the fit."""
@@ -98,7 +98,7 @@ class SearchProgress:
             runs = [
                 Observation(other, self.cases[other], seconds, None, scatter=self._scatter.get(other))
                 for other, seconds in list(self._seconds.items())  # another thread may take in a run meanwhile
-                if self.layouts[other].stack == stack
+                if self.layouts[other].stack == stack and self.cases[other].knows("stage_flops")
             ]
             self._models[stack] = fit(runs).model
         return self._models[stack]
@@ -106,4 +106,4 @@ class SearchProgress:
 
 def _in_proportion(case: Dimensions) -> float:
     """The time of an iteration in proportion to others, before any was measured: by operations and the bubble."""
-    return case.stage_flops / TERA * (1 / case.tensor + _UNMEASURED_RHO) * passes(case)
+    return stage_work(case) / TERA * (1 / case.tensor + _UNMEASURED_RHO) * passes(case)

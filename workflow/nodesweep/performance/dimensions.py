@@ -1,26 +1,32 @@
 """A training run as the formulas of memory, time and rates see it: sizes of model and split, some maybe unknown."""
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import NodesweepError
-from nodesweep.config.layout_fields import AXES, FIELDS, PARALLEL, LayoutValues, ModelSizes
+from nodesweep.config.layout_fields import AXES, FIELDS, LayoutValues
+from nodesweep.config.layout_words import Precision
+from nodesweep.config.model_fields import MODEL_FIELDS, ModelSizes, default_of
 from nodesweep.config.tidy_row import TidyRow, field_of
 from nodesweep.config.training import Training
-from nodesweep.config.types import Precision
 from nodesweep.config.workload import Workload
 from nodesweep.sweep.constraints import broken_laws, completed
-from nodesweep.sweep.layout import Layout, sizes_of
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.settings import OF_TRAINING, fields_of, training_of
 
-from .flops import hardware_flops, padded_vocabulary, tflops_per_node
+from .flops import ForwardFlops, Recomputed, forward_flops, padded_vocabulary, tflops_per_node
+from .model_parts import ModelParts, parts_of
 
-_IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.kind != "word" and row.name != "ranks")
-_NEEDED = tuple(row for row in _IN_ROWS if row.follows or not row.optional)
+_IN_ROWS = tuple(row for row in FIELDS.values() if row.column and row.name not in ("variant", "ranks"))
+_NEEDED = tuple(row for row in _IN_ROWS if row.follows or not (row.optional or row.of_workload))
 """Fields without which a row of results.csv is not wholly known."""
+SIZES_OF_FLOPS = ("layers", "hidden_size", "sequence_length", "vocab_size", "global_batch", "tensor")
+"""Sizes without which there are no FLOPs of an iteration; others have defaults."""
 _RANKS_AND_BATCHES = ("ranks", "micro_batches")
-_DEFAULTS = {name: row.default for name, row in PARALLEL.items() if row.absent_means_default}
+_DEFAULTS = {name: row.default for name, row in FIELDS.items() if row.absent_means_default}
 _OLDER_NAMES = {"ffn_width": "ffn_hidden_size"}
 """Names of sizes in calibration files of version 0.1, and what they are called since."""
 
@@ -29,13 +35,17 @@ class UnknownSizeError(NodesweepError):
     """A formula needs a size that is unknown; its name is the argument."""
 
 
+class NoFormulaError(UnknownSizeError):
+    """The model has parts that no formula is known for; the message names them."""
+
+
 class Dimensions(LayoutValues, ModelSizes):
     """The sizes of one run: batches in samples, sequence and vocabulary in tokens, the vocabulary before padding.
 
     The sizes of one run are called a case. A size that is None or left out is unknown, and raises UnknownSizeError
-    where it is asked for; ranks, DP and micro batches follow from others. `frequency_ghz` None: the clock was left to
-    the machine. `shared_cores`: ranks that run at full speed at once where all share one machine, None where each node
-    has cores of its own.
+    where it is asked for; ranks, DP and micro batches follow from others. `training`: with what the fields of the
+    layout say over it. `frequency_ghz` None: the clock was left to the machine. `shared_cores`: ranks that run at full
+    speed at once where all share one machine, None where each node has cores of its own.
     """
 
     precision: Precision
@@ -46,25 +56,32 @@ class Dimensions(LayoutValues, ModelSizes):
         self,
         *,
         frequency_ghz: float | None = None,
-        precision: Precision = "fp32",
+        precision: Precision | None = None,
         training: Training | None = None,
         shared_cores: int | None = None,
         **sizes: Any,
     ) -> None:
-        self.__dict__.update(completed({name: value for name, value in sizes.items() if value is not None}))
+        kept = {name: value for name, value in sizes.items() if value is not None and name not in OF_TRAINING}
+        self.__dict__.update(completed(kept))
         self.__dict__.update(
             frequency_ghz=frequency_ghz,
-            precision=precision,
-            training=Training() if training is None else training,
+            precision=precision or "fp32",
+            training=training_of(sizes, Training() if training is None else training),
             shared_cores=shared_cores,
         )
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> NoReturn:
-            if name in FIELDS:
+        def __getattr__(self, name: str) -> Any:
+            if name in OF_TRAINING:
+                recomputes = name == "recomputation" and self.activation_checkpointing
+                return fields_of(self.training, recomputes)[name]
+            if name not in FIELDS:
+                raise AttributeError(name)
+            value = default_of(name, self) if name in MODEL_FIELDS else None
+            if value is None:
                 raise UnknownSizeError(f"{name} is unknown")
-            raise AttributeError(name)
+            return value
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Dimensions) and self.__dict__ == other.__dict__
@@ -79,12 +96,10 @@ class Dimensions(LayoutValues, ModelSizes):
     @classmethod
     def of(cls, layout: Layout) -> "Dimensions":
         """The sizes of a layout, all known."""
+        fields = {name: value for name, value in layout.fields().items() if name != "variant"}
         return cls(
-            **{name: value for name, value in layout.fields().items() if name not in ("variant", "frequency_ghz")},
-            **sizes_of(layout.model),
-            frequency_ghz=layout.frequency_ghz,
-            precision=layout.workload.precision,
-            training=layout.workload.training,
+            **{**fields, **layout.model.sizes},
+            training=layout.training,
             shared_cores=layout.machine.cores_shared_by_ranks,
         )
 
@@ -99,16 +114,21 @@ class Dimensions(LayoutValues, ModelSizes):
         """The sizes in a row of results.csv, run by such a workload; None where one is missing or they break a law."""
         if None in [field_of(row, field) for field in _NEEDED]:
             return None
-        known = cls.in_row(row)
-        found = known.changed(
-            ffn_hidden_size=4 * known.hidden_size, precision=workload.precision, training=workload.training
-        )
+        sizes: dict[str, Any] = {field.name: field_of(row, field) for field in _IN_ROWS}
+        precision = sizes["precision"] or workload.precision
+        found = cls(**{**sizes, "precision": precision, "training": workload.training})
         return found if found.is_lawful else None
 
     @property
     def is_lawful(self) -> bool:
         """Whether all is known that the laws speak of, and obeys them."""
-        return self.knows("micro_batches") and not broken_laws(self.__dict__)
+        sizes = {name: self.maybe(name) for name in MODEL_FIELDS}
+        return self.knows("micro_batches") and not broken_laws({**self._said_by_training, **self.__dict__, **sizes})
+
+    @property
+    def _said_by_training(self) -> dict[str, Any]:
+        recomputes = self.__dict__.get("activation_checkpointing")
+        return {} if recomputes is None else fields_of(self.training, recomputes)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -140,7 +160,7 @@ class Dimensions(LayoutValues, ModelSizes):
 
     def knows(self, *names: str) -> bool:
         """Whether all these sizes are known."""
-        return all(name in self.__dict__ for name in names)
+        return all(self.maybe(name) is not None for name in names)
 
     def maybe(self, name: str) -> Any | None:
         """A size, or what is worked out from sizes; None where something it needs is unknown."""
@@ -149,10 +169,49 @@ class Dimensions(LayoutValues, ModelSizes):
         except UnknownSizeError:
             return None
 
+    def special_size(self, name: str) -> Any | None:
+        """A size of the model that is given and is not what it would be where left out; else None."""
+        given = self.__dict__.get(name)
+        if given is None or not MODEL_FIELDS[name].optional:
+            return given
+        return None if given == self.changed(**{name: None}).maybe(name) else given
+
+    def degree(self, name: str) -> int:
+        """A size that splits the ranks; 1 where nothing names it."""
+        return int(self.__dict__.get(name) or 1)
+
     @property
-    def recomputes_core_only(self) -> bool:
-        """Whether checkpointing recomputes the core of attention alone."""
-        return self.training.recomputation == "selective"
+    def recomputed(self) -> Recomputed:
+        """What of a layer is computed again for the backward pass."""
+        return self.training.recomputation if self.activation_checkpointing else "none"
+
+    @property
+    def recomputed_share(self) -> Fraction | int:
+        """Which part of the layers is recomputed, where some are: all, or so many of each stage."""
+        of_stage = self.__dict__.get("recomputed_layers")
+        return Fraction(min(of_stage * self.degree("pipeline"), self.layers), self.layers) if of_stage else 1
+
+    @property
+    def parts(self) -> ModelParts:
+        """The parts of the model; its learned positions only where something tells how many there are."""
+        if self.other_parts:
+            raise NoFormulaError(f"the model has parts that no formula is known for: {self.other_parts}")
+        return self._parts()
+
+    @property
+    def padded_parts(self) -> ModelParts:
+        """The parts of the model with its vocabulary padded, as ranks hold it."""
+        return self._parts(self.vocabulary)
+
+    def _parts(self, vocab_size: int | None = None) -> ModelParts:
+        """The parts of a model, or with another vocabulary."""
+        given = self.__dict__
+        if "tied_embeddings" not in given:
+            given = {**given, "tied_embeddings": self.training.tied_embeddings}
+        try:
+            return parts_of(given, vocab_size)
+        except AttributeError as error:
+            raise UnknownSizeError(f"{error} is unknown") from None
 
     @property
     def tokens(self) -> int:
@@ -165,33 +224,38 @@ class Dimensions(LayoutValues, ModelSizes):
         return padded_vocabulary(self.vocab_size, self.tensor)
 
     @property
+    def forward(self) -> ForwardFlops:
+        """Operations of one sample in a forward pass, by the model's convention."""
+        padded = self.flops_convention == "narayanan"
+        return forward_flops(
+            self.parts,
+            self.flops_convention,
+            sequence_length=self.sequence_length,
+            vocab_size=self.vocabulary if padded else self.vocab_size,
+            hidden_size=self.hidden_size,
+        )
+
+    @property
     def stage_flops(self) -> float:
         """Operations of one micro batch in one pipeline stage, over its tensor-parallel ranks together."""
-        return self._flops(self.micro_batch, self.activation_checkpointing) / self.pipeline
+        return self.micro_batch * self._sample_flops / self.pipeline
 
     @property
     def model_flops(self) -> int:
         """Operations one iteration needs, recomputation not counted."""
-        return self._flops(self.global_batch, False)
+        return self.global_batch * self.forward.total()
 
     @property
     def hardware_flops(self) -> int:
         """Operations the machine does in one iteration."""
-        return self._flops(self.global_batch, self.activation_checkpointing)
+        return self.global_batch * self._sample_flops
 
     def tflops_per_node(self, iteration_seconds: float, recomputation: bool) -> float:
         """Rate of one node, `recomputation` counted or not, in 1e12 operations per second."""
         work = self.hardware_flops if recomputation else self.model_flops
         return tflops_per_node(work, iteration_seconds, self.nodes)
 
-    def _flops(self, samples: int, activation_checkpointing: bool) -> int:
-        return hardware_flops(
-            layers=self.layers,
-            hidden_size=self.hidden_size,
-            sequence_length=self.sequence_length,
-            vocab_size=self.vocab_size,
-            global_batch=samples,
-            tensor=self.tensor,
-            activation_checkpointing=activation_checkpointing,
-            selective=self.recomputes_core_only,
-        )
+    @property
+    def _sample_flops(self) -> int:
+        """Operations the machine does for one sample."""
+        return self.forward.total(self.recomputed, self.recomputed_share)

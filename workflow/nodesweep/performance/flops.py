@@ -1,17 +1,82 @@
-"""Floating point operations of one training iteration of a GPT, and the rates that follow from them.
+"""Floating point operations of one training iteration, by three conventions, and the rates that follow from them.
 
-Source: Narayanan et al. 2021 (arXiv 2104.04473), equation 3:
-F = 24 k B s L h^2 (1 + s / (6 h) + V / (16 L h)), with B the global batch in samples, s the sequence length,
-L layers, h the hidden size and V the padded vocabulary. k counts passes through the layers: one forward and
-two backward, and one more forward where activation checkpointing recomputes it. Selective recomputation repeats the
-core of attention alone, 4 B s^2 L h: the two products with the s x s scores (Korthikanti et al. 2022, section 5).
+Symbols: B global batch in samples, s sequence length, L layers, h hidden size, V vocabulary; P products that the layers
+multiply a token with (performance/model_parts.py), and s C those of the core of attention, scores and values, with the
+s tokens of its sample. k counts passes: one forward and two backward, and one more forward of the layers that are
+recomputed, those of each stage where not all are.
+
+narayanan: eq. 3 of Narayanan et al. 2021 (arXiv 2104.04473), B s k (2 P + 2 s C + 1.5 V h), V padded. Of a GPT whose
+feed-forward block is 4 h wide P = 12 L h^2 and C = 2 L h, and it is 24 k B s L h^2 (1 + s / (6 h) + V / (16 L h)).
+whole: B s (k (2 P + 2 s C) + 6 V h), V not padded, and the output layer in three passes, as it is never recomputed.
+causal: whole with half of C, as a token has scores with those before it alone: what Megatron-LM counts since 0.13.
+
+Windows of attention count as if there were none. Selective recomputation repeats the core of attention alone, 2 s C for
+a token (Korthikanti et al. 2022, arXiv 2205.05198, section 5).
 """
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
 
 from nodesweep.common.units import TERA
 
+from .model_parts import ModelParts
+
 VOCABULARY_MULTIPLE = 128
 PASSES = 3
-PASSES_WITH_RECOMPUTATION = 4
+CONVENTIONS = {
+    "narayanan": "by Narayanan et al. 2021, eq. 3",
+    "whole": "each matrix product by its size, attention over the whole square",
+    "causal": "each matrix product by its size, attention over half of the square, as Megatron-LM counts",
+}
+"""What stands behind a rate, in words."""
+Recomputed = Literal["none", "selective", "full"]
+
+
+@dataclass(frozen=True)
+class ForwardFlops:
+    """Operations that one sample takes in a forward pass: of the layers' matrices, the core of attention, the output.
+
+    `output`: one third of what a convention counts for it without recomputation; `output_again`: what it counts
+    more for it where layers are recomputed.
+    """
+
+    layers: int
+    core: int
+    output: int
+    output_again: int = 0
+
+    def total(self, recomputed: Recomputed = "none", share: Fraction | int = 1) -> int:
+        """Operations of a training step of one sample; `share`: of the layers that are recomputed."""
+        once = PASSES * (self.layers + self.core + self.output)
+        if recomputed == "none":
+            return once
+        again = self.core if recomputed == "selective" else self.layers + self.core + self.output_again
+        return once + (again if share == 1 else int(share * again))
+
+
+def forward_flops(
+    parts: ModelParts, convention: str, *, sequence_length: int, vocab_size: int, hidden_size: int
+) -> ForwardFlops:
+    """Operations of one sample in a forward pass by a convention; `vocab_size` padded for narayanan alone.
+
+    A layer of h = 1 with 12 parameters, by eq. 3: 6 tokens x (24 + 4 x 6 + 1.5 x 128) a pass, 24 x 6 x (1 + 1 + 8).
+
+    >>> from nodesweep.performance.model_parts import parts_of
+    >>> parts = parts_of({"layers": 1, "hidden_size": 1, "attention_heads": 1, "vocab_size": 128, "tied_embeddings": 1})
+    >>> by_eq_3 = forward_flops(parts, "narayanan", sequence_length=6, vocab_size=128, hidden_size=1)
+    >>> by_eq_3.total(), by_eq_3.total("full"), by_eq_3.total("selective")
+    (4320, 5760, 4464)
+    >>> causal = forward_flops(parts, "causal", sequence_length=6, vocab_size=128, hidden_size=1)
+    >>> causal.total()  # 3 x 6 x (24 + 2 x 6) + 6 x 6 x 128
+    5256
+    """
+    tokens = sequence_length
+    layers, core = 2 * tokens * parts.products, 2 * tokens**2 * parts.core_products
+    if convention == "narayanan":
+        output = tokens * 3 * vocab_size * hidden_size // 2
+        return ForwardFlops(layers, core, output, output)
+    return ForwardFlops(layers, core // 2 if convention == "causal" else core, 2 * tokens * parts.logits)
 
 
 def padded_vocabulary(vocab_size: int, tensor: int) -> int:
@@ -24,55 +89,8 @@ def padded_vocabulary(vocab_size: int, tensor: int) -> int:
     return -(-vocab_size // multiple) * multiple
 
 
-def parameter_count(*, layers: int, hidden_size: int, ffn_width: int, vocab_size: int) -> int:
-    """Parameters of the model, its embedding counted once.
-
-    >>> parameter_count(layers=1, hidden_size=2, ffn_width=8, vocab_size=10)  # 16 + 32 + 16 + 20 and the embedding
-    104
-    """
-    layer = 4 * hidden_size**2 + 2 * hidden_size * ffn_width + 2 * ffn_width + 10 * hidden_size
-    return layers * layer + vocab_size * hidden_size
-
-
-def hardware_flops(
-    *,
-    layers: int,
-    hidden_size: int,
-    sequence_length: int,
-    vocab_size: int,
-    global_batch: int,
-    tensor: int,
-    activation_checkpointing: bool,
-    selective: bool = False,
-) -> int:
-    """Operations the machine does in one iteration over all ranks, recomputation included, of all or `selective`.
-
-    >>> hardware_flops(layers=1, hidden_size=1, sequence_length=6, vocab_size=128, global_batch=1, tensor=1,
-    ...                activation_checkpointing=True)  # 24 * 4 * 6 * (1 + 1 + 8)
-    5760
-    >>> hardware_flops(layers=1, hidden_size=1, sequence_length=6, vocab_size=128, global_batch=1, tensor=1,
-    ...                activation_checkpointing=True, selective=True)  # 24 * 3 * 6 * (1 + 1 + 8), and 4 * 6^2
-    4464
-    """
-    passes = PASSES_WITH_RECOMPUTATION if activation_checkpointing and not selective else PASSES
-    core = 4 * layers * hidden_size * sequence_length
-    vocabulary_term = 3 * padded_vocabulary(vocab_size, tensor) * hidden_size // 2
-    work = passes * (24 * layers * hidden_size**2 + core + vocabulary_term)
-    return global_batch * sequence_length * (work + (core if activation_checkpointing and selective else 0))
-
-
 def tflops_per_node(flops: float, iteration_seconds: float, nodes: int) -> float:
-    """Rate of one node, in 1e12 operations per second.
-
-    Figures of a 30B model on Fugaku, against its hand-kept table:
-
-    >>> def rate(seconds, nodes, tensor):
-    ...     flops = hardware_flops(layers=48, hidden_size=7168, sequence_length=2048, vocab_size=50304,
-    ...                            global_batch=1536, tensor=tensor, activation_checkpointing=True)
-    ...     return round(tflops_per_node(flops, seconds, nodes), 2)
-    >>> rate(17212.8, 48, 1), rate(3720.0, 192, 4), rate(2338.8, 384, 8), rate(313.6, 3072, 4)
-    (0.95, 1.1, 0.88, 0.82)
-    """
+    """Rate of one node, in 1e12 operations per second."""
     return flops / (iteration_seconds * nodes * TERA)
 
 

@@ -14,7 +14,7 @@ from .calibration import Calibration
 from .calibration.memory_model import MemoryModel
 from .cost import node_hours
 from .dimensions import Dimensions
-from .memory import MemoryPeak, fitted_factor, peak
+from .memory import MemoryPeak, fitted_factor, no_formula, peak
 from .timing import TimeParts, passes, time_parts
 
 MemoryVerdict = Literal["fits", "tight", "will not fit", "uncertain", ""]
@@ -35,30 +35,31 @@ GUESSED_FACTOR = 3.0
 class MemoryForecast:
     """The peak of a rank in bytes, against what it may use; `sure`: whether its constants were fitted for such a run.
 
-    `least_bytes`: the peak where all that is not known is at its best. `source`: what the constants rest on.
+    `peak`: None where no formula gives it. `least_bytes`: the peak where all that is not known is at its best.
+    `source`: what the constants rest on, or why there is no peak.
     """
 
-    peak: MemoryPeak
+    peak: MemoryPeak | None
     limit_bytes: float | None
     least_bytes: float
     sure: bool
     source: str
 
     @property
-    def bytes(self) -> float:
+    def bytes(self) -> float | None:
         """The predicted peak."""
-        return self.peak.highest_bytes
+        return self.peak.highest_bytes if self.peak else None
 
     @property
     def verdict(self) -> MemoryVerdict:
-        """Whether it fits; empty where the machine does not say how much there is."""
-        if self.limit_bytes is None:
+        """Whether it fits; empty where the machine does not say how much there is, or nothing how much it takes."""
+        if self.limit_bytes is None or self.peak is None:
             return ""
         if (1 - TIGHT) * self.least_bytes > self.limit_bytes:
             return "will not fit"
         if not self.sure:
             return "uncertain"
-        return "tight" if self.bytes > (1 - TIGHT) * self.limit_bytes else "fits"
+        return "tight" if self.peak.highest_bytes > (1 - TIGHT) * self.limit_bytes else "fits"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ def memory_of(
     """The peak of a rank, by fitted constants, by those of the workload's file, or by guessed ones."""
     limit = machine.memory_mib_per_node
     limit_bytes = None if limit is None else limit * MIB / machine.ranks_per_node
+    if reason := no_formula(case):
+        return MemoryForecast(None, limit_bytes, 0.0, sure=False, source=reason)
     model = calibration.memory.model if calibration else None
     found = _by_runs(case, limit_bytes, model, calibration.campaign) if model and calibration else None
     if found is not None:
@@ -161,7 +164,7 @@ def _at_least(constants: MemoryConstants) -> MemoryConstants:
 
 
 def _time(layout: Layout, case: Dimensions, calibration: Calibration | None) -> TimeForecast | None:
-    found = calibration.estimate(case) if calibration else None
+    found = calibration.estimate(case) if calibration and case.knows("stage_flops") else None
     if found is not None and calibration is not None:
         source = f"{len(calibration.runs)} runs of campaign {calibration.campaign}"
         return TimeForecast(found.parts, found.low_seconds, found.high_seconds, found.by, source)
@@ -185,9 +188,9 @@ def _expected(layout: Layout, case: Dimensions) -> TimeForecast:
 
 
 def _guessed(layout: Layout, case: Dimensions) -> TimeForecast | None:
-    """A roofline: a share of the peak of the node, pipeline bubble added; None where the peak is not known."""
-    best = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
-    if best is None:
+    """A roofline: a share of the peak of the node, pipeline bubble added; None where peak or FLOPs are not known."""
+    best = peak_of(layout.machine, layout.precision, layout.frequency_ghz)
+    if best is None or not case.knows("stage_flops"):
         return None
     rank = GUESSED_SHARE * best.tflops_per_node * TERA / layout.ranks_per_node
     guessed = time_parts(case, case.stage_flops / case.tensor / rank, 0.0)

@@ -4,15 +4,18 @@ Symbols: L layers, h hidden size, f feed-forward width, a heads, s sequence, V p
 DP, b micro batch, m micro batches per replica; D bytes of an element (4 in fp32, else 2), M bytes of one of a dropout
 mask (4 in fp32 on CPUs, where masks are numbers; 1 in mixed precision).
 
-Parameters of stage i: L/p (4 h^2/t + 2 h f/t + 3 h/t + f/t + 6 h), the first V h/t + s h more, the last 2 h, and V h/t
-where it is not also the first, or the output layer is not tied to the embedding.
+Parameters of a stage are those of its parts (performance/model_parts.py): what tensor parallelism splits over t, the
+rest whole, V h/t in the first stage, and in the last where it is not also the first or the output layer is not tied.
   weights + gradients + optimizer, bytes each: 4 + 4 + 8 in fp32 (Adam), 2 + 4 + 12 in mixed precision (fp32 gradients,
   fp32 copy of the weights). ZeRO divides by d: the optimizer (1), gradients too (2), weights too (3).
   Source: Rajbhandari et al. 2020 (arXiv 1910.02054), section 3; Megatron-LM's fp32 gradient accumulation.
 
 Activations of a layer and micro batch, kept for the backward pass (Korthikanti et al. 2022, arXiv 2205.05198, section
-4, with D and M in place of 2 and 1 and f in place of 4 h):
-  s b h (4 D + 2 M) + s b (4 h + 2 f) D / t + b a s^2 (2 D + M) / t
+4, with D and M in place of 2 and 1 and f in place of 4 h; q and k are the widths of all heads of q, and of k or v):
+  s b h (4 D + 2 M) + s b (2 q + 2 k + 2 f) D / t + b a s^2 (2 D + M) / t
+A gate keeps one f more; a norm of q and k keeps these, q + k; one of four norms a layer keeps one h more, and where one
+norm serves attention and feed-forward both are spared. Context parallelism divides s. What a mixture of experts or
+latent attention keeps depends on how tokens are sent and padded: no formula here knows it.
 Sequence parallelism divides the first term by t too; flash attention does without the third; without dropout M = 0
 and one D is left in the third. Full recomputation keeps the layer's input, s b h D, and selective all but the third
 term. A micro batch also keeps the stage's input, in the first stage the embedding's output, and the b s^2 bytes of the
@@ -22,7 +25,8 @@ In flight in stage i (Narayanan et al. 2021, arXiv 2104.04473, section 2.2): min
 (GPipe), or min(2 (p - i - 1) + (v - 1) p + 1, v m) chunks of L / (p v) layers (interleaved, as Megatron-LM warms up).
 
 Working memory: what is recomputed for one layer, one more b a s^2 D / t (not with flash attention), the gradient of the
-widest weight, D h f/t, with ZeRO 3 the weights of a layer; in the last stage s b V/t (D + 4) + s b h D for the logits.
+widest weight, D h f/t (twice that with a gate), with ZeRO 3 the weights of a layer; in the last stage s b V/t (D + 4) +
+s b h D for the logits.
 
 Peak = C + weights + gradients + optimizer + max(phi (activations + working + logits), 4 bytes a parameter of Adam's
 step). In the first iteration the activations meet no moments of Adam yet, 8 bytes a parameter less. C, what a process
@@ -52,6 +56,7 @@ from nodesweep.common.units import MIB
 from nodesweep.config.training import MemoryConstants
 
 from .dimensions import Dimensions
+from .model_parts import Place, attention_widths
 
 ADAM_MOMENT_BYTES = 8
 ADAM_STEP_BYTES = 4
@@ -144,11 +149,21 @@ def _factor(case: Dimensions, constants: MemoryConstants) -> float:
     return float(fitted or other or 1.0)
 
 
+def no_formula(case: Dimensions) -> str:
+    """Why no formula of memory holds for a case; empty where one does."""
+    if case.other_parts:
+        return f"the model has parts that no formula is known for: {case.other_parts}"
+    kinds = {"experts": "a mixture of experts", "kv_lora_rank": "latent attention", "prediction_layers": "MTP layers"}
+    found = [kind for name, kind in kinds.items() if case.maybe(name)]
+    return f"no formula is known for the activations of {' and '.join(found)}" if found else ""
+
+
 def stage_memory(case: Dimensions, stage: int, constants: MemoryConstants) -> StageMemory:
-    """Bytes of a rank in a stage, counted from 0."""
+    """Bytes of a rank in a stage, counted from 0; for cases of which `no_formula` has nothing to say."""
     count, zero = parameters(case, stage), case.training.zero_stage
-    weights, gradients, optimizer = _STATE_BYTES.get(case.precision, _MIXED_STATE_BYTES)
-    shared = [case.data if zero >= least else 1 for least in (3, 2, 1)]
+    weights, gradients, optimizer = state_bytes(case.precision)
+    replicas = case.data * case.degree("context")
+    shared = [replicas if zero >= least else 1 for least in (3, 2, 1)]
     last = stage == case.pipeline - 1
     return StageMemory(
         stage=stage,
@@ -165,8 +180,17 @@ def stage_memory(case: Dimensions, stage: int, constants: MemoryConstants) -> St
     )
 
 
+def state_bytes(precision: str) -> tuple[int, int, int]:
+    """Bytes of a parameter's weight, gradient and optimizer state.
+
+    >>> state_bytes("fp32"), state_bytes("bf16")
+    ((4, 4, 8), (2, 4, 12))
+    """
+    return _STATE_BYTES.get(precision, _MIXED_STATE_BYTES)
+
+
 def parameters(case: Dimensions, stage: int) -> float:
-    """Parameters a rank holds in a stage.
+    """Parameters a rank holds in a stage; of a mixture of experts those of an average stage.
 
     >>> case = Dimensions(  # two stages of one layer, h = 4, V = 256
     ...     tensor=2, pipeline=2, sequence_length=8, layers=2, hidden_size=4, vocab_size=128, ffn_hidden_size=16)
@@ -174,18 +198,31 @@ def parameters(case: Dimensions, stage: int) -> float:
     (678.0, 654.0)
     """
     first, last = stage == 0, stage == case.pipeline - 1
-    table = case.vocabulary * case.hidden_size / case.tensor
-    count = case.layers / case.pipeline * _layer_parameters(case)
+    at = _of_rank(case)
+    count = (at["layers"] + at["dense layers"] + at["expert layers"]) / case.pipeline
     if first:
-        count += table + case.sequence_length * case.hidden_size
+        count += at["first stage"]
     if last:
-        count += 2 * case.hidden_size + (table if not first or not case.training.tied_embeddings else 0)
+        count += at["last stage"]
+        if case.tied_embeddings and not first:  # a copy of the embedding
+            count += case.vocabulary * case.hidden_size / case.tensor
     return count
 
 
+def _of_rank(case: Dimensions) -> dict[Place, float]:
+    """Parameters that a rank holds of all layers and of both ends, by place; the vocabulary padded."""
+    found = case.padded_parts
+    over = {"": 1, "tensor": case.tensor, "experts": case.degree("expert") * case.degree("expert_tensor")}
+    at: dict[Place, float] = dict.fromkeys(found.copies, 0.0)
+    for part in found.parts:
+        at[part.place] += found.copies[part.place] * part.parameters / over[part.split]
+    return at
+
+
 def _layer_parameters(case: Dimensions) -> float:
-    hidden, wide = case.hidden_size, case.ffn_hidden_size
-    return (4 * hidden**2 + 2 * hidden * wide + 3 * hidden + wide) / case.tensor + 6 * hidden
+    """Parameters of a layer that a rank holds, of all layers on average."""
+    at = _of_rank(case)
+    return (at["layers"] + at["dense layers"] + at["expert layers"]) / case.layers
 
 
 def _element_bytes(case: Dimensions) -> int:
@@ -196,24 +233,32 @@ def _mask_bytes(case: Dimensions) -> int:
     return (4 if case.precision == "fp32" else 1) if case.training.dropout else 0
 
 
+def _tokens(case: Dimensions) -> float:
+    """Tokens of a micro batch on a rank."""
+    return case.sequence_length * case.micro_batch / case.degree("context")
+
+
 def _hidden_bytes(case: Dimensions) -> float:
     """Bytes of one micro batch of hidden states."""
-    return case.sequence_length * case.micro_batch * case.hidden_size * _element_bytes(case)
+    return _tokens(case) * case.hidden_size * _element_bytes(case)
 
 
 def _score_bytes(case: Dimensions) -> float:
     """Bytes of one sequence x sequence matrix of each head of a rank; none with flash attention."""
     if case.training.flash_attention:
         return 0.0
-    return case.micro_batch * case.attention_heads / case.tensor * case.sequence_length**2 * _element_bytes(case)
+    scores = case.sequence_length**2 / case.degree("context")
+    return case.micro_batch * case.attention_heads / case.tensor * scores * _element_bytes(case)
 
 
 def _layer_bytes(case: Dimensions) -> tuple[float, float]:
     """Bytes that the backward pass of a layer needs: outside the core of attention, and of the core."""
-    size, mask = _element_bytes(case), _mask_bytes(case)
-    tokens, tensor = case.sequence_length * case.micro_batch, case.tensor
-    unsplit = tokens * case.hidden_size * (4 * size + 2 * mask)
-    split = tokens * (4 * case.hidden_size + 2 * case.ffn_hidden_size) * size
+    size, mask, norms = _element_bytes(case), _mask_bytes(case), case.norms_per_layer
+    tokens, tensor, (q, kv) = _tokens(case), case.tensor, attention_widths(case)
+    inputs = norms + (1 if norms == 1 else 2)
+    unsplit = tokens * case.hidden_size * (inputs * size + 2 * mask)
+    attention = 2 * (q + kv) + (0 if case.qk_norm == "none" else q + kv)
+    split = tokens * (attention + (3 if case.gated_ffn else 2) * case.ffn_hidden_size) * size
     core = _score_bytes(case) * ((2 * size + mask) / size if case.training.dropout else 1)
     return unsplit / (tensor if case.training.sequence_parallel else 1) + split / tensor, core
 
@@ -251,11 +296,10 @@ def _working(case: Dimensions) -> float:
     if case.activation_checkpointing:
         recomputed = around + core if training.recomputation == "full" else core
     gathered = size * _layer_parameters(case) if training.zero_stage == 3 else 0.0
-    widest = size * case.hidden_size * case.ffn_hidden_size / case.tensor
+    widest = size * case.hidden_size * case.ffn_hidden_size * (2 if case.gated_ffn else 1) / case.tensor
     return recomputed + _score_bytes(case) + widest + gathered
 
 
 def _logits(case: Dimensions) -> float:
     """Bytes of the logits, of what the loss makes of them in fp32, and of the gradient of the hidden states."""
-    tokens = case.sequence_length * case.micro_batch
-    return tokens * case.vocabulary / case.tensor * (_element_bytes(case) + _LOSS_BYTES) + _hidden_bytes(case)
+    return _tokens(case) * case.vocabulary / case.tensor * (_element_bytes(case) + _LOSS_BYTES) + _hidden_bytes(case)

@@ -51,8 +51,8 @@ class WhatIf:
     def mfu_percent(self) -> float | None:
         """Model FLOPs utilization: recomputation not counted, of the peak of a node, in percent."""
         case, time = self.forecast.case, self.forecast.time
-        peak = peak_of(self.layout.machine, self.layout.workload.precision, self.layout.frequency_ghz)
-        if peak is None or time is None:
+        peak = peak_of(self.layout.machine, self.layout.precision, self.layout.frequency_ghz)
+        if peak is None or time is None or not case.knows("model_flops"):
             return None
         return 100 * case.tflops_per_node(time.seconds, recomputation=False) / peak.tflops_per_node
 
@@ -68,9 +68,14 @@ def layouts_like(
     A field that follows from the others, such as DP, is worked out unless it is given. Layouts that the sweep excludes
     may be asked about too.
     """
-    fields = like.fields()
-    kept = {name: [fields[name]] for name in AXES if not LAYOUT_FIELDS[name].follows and fields[name] is not None}
     given = {name: list(values) for name, values in axes.items() if values}
+    fields, contradicted = like.fields(), {row.same_fact for name in given if (row := LAYOUT_FIELDS[name]).same_fact}
+    contradicted |= {name for name, row in LAYOUT_FIELDS.items() if row.same_fact in given}
+    kept = {
+        name: [fields[name]]
+        for name in AXES
+        if not LAYOUT_FIELDS[name].follows and fields[name] is not None and name not in like.unsaid | contradicted
+    }
     block = Block.model_validate(kept | given | {"parameters": {**like.parameters, **parameters}})
     changes = {"layouts": (block,), "exclude": (), "variants": (like.variant,) if like.variant else ()}
     try:

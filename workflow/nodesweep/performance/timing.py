@@ -76,6 +76,13 @@ class TimeParts:
         return self.compute_seconds + self.bubble_seconds + self.sync_seconds + self.sharing_seconds
 
 
+def stage_work(case: Dimensions) -> float:
+    """Operations of one micro batch in a stage; where no formula gives them, what they are in proportion to."""
+    if case.knows("stage_flops"):
+        return case.stage_flops
+    return case.micro_batch * case.sequence_length * case.layers * case.hidden_size**2 / case.pipeline
+
+
 def passes(case: Dimensions) -> float:
     """Micro batches whose time passes in an iteration, those of the bubble or of other ranks' turns included.
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_field import Kind, LayoutField
-from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.parameters import parameter_fields
-from nodesweep.config.tidy_row import TidyRow, TidyValue
+from nodesweep.config.tidy_row import TidyRow, TidyValue, differ_in
 
 WORD = 1000
 """Characters of a word of the config in a name, where there is room for all of them."""
@@ -19,7 +20,7 @@ class NamePart:
     """What a name says of one column of results.csv.
 
     `label` stands before the value, or behind it where `label_last`; `letters` stand for a label in terse names.
-    `follows`: the value follows from the other parts.
+    `follows`: the value follows from the other parts. `field`: of a layout, whose values these are.
     """
 
     column: str
@@ -28,11 +29,16 @@ class NamePart:
     kind: Kind = "word"
     label_last: bool = False
     follows: bool = False
+    field: LayoutField | None = None
 
     @classmethod
     def of_field(cls, row: LayoutField) -> "NamePart":
         """What a name says of a field of a layout or of a size of its model."""
-        return cls(row.column, row.label, row.letters, row.kind, row.of_machine, row.follows)
+        return cls(row.column, row.label, row.letters, row.kind, row.of_machine, row.follows, row)
+
+    def goes_without_saying(self, value: TidyValue) -> bool:
+        """Whether it is the default of a field that tables show only where it varies."""
+        return self.field is not None and self.field.in_tables == "varies" and self.field.is_default(value)
 
     def words(self, value: TidyValue, most: int = WORD) -> str:
         """A value of the column in a name; `most`: characters of a word of the config.
@@ -106,4 +112,9 @@ def distinct(rows: Sequence[TidyRow], parts: Sequence[NamePart]) -> int:
 
 def differing(rows: Sequence[TidyRow]) -> tuple[NamePart, ...]:
     """The parts of a name that tell rows apart beside their node count."""
-    return tuple(part for part in naming_of(rows) if part.column != "nodes" and distinct(rows, [part]) > 1)
+    return tuple(part for part in naming_of(rows) if part.column != "nodes" and differ(rows, part))
+
+
+def differ(rows: Sequence[TidyRow], part: NamePart) -> bool:
+    """Whether rows differ in a part of their names."""
+    return differ_in(rows, part.field) if part.field else distinct(rows, [part]) > 1

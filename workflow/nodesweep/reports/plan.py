@@ -17,7 +17,7 @@ from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
-from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields
+from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields, memory_source, said
 
 LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
 _OF_THE_JOB = {"iterations": "Iterations", "queue": "Queue", "elapse_limit_seconds": "Limit [s]"}
@@ -32,13 +32,14 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
     """A line per point: `runs`, `ended`, `pruned`, `skipped` or `rejected`, fields, slug, law, reason, predictions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [*_COLUMNS, *_parameters(study)]
-    writer.writerow(["verdict", *names, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
+    points: list[Layout | Rejected] = [*(one.layout for one in layouts), *study.expansion.rejected]
+    columns = [*_columns(points), *_parameters(study)]
+    writer.writerow(["verdict", *columns, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
     for one in layouts:
         layout, why = one.layout, one.not_run
         values = [
             why.outcome if why else "ended" if one.ended else "runs",
-            *_values(layout, names),
+            *_values(layout, columns),
             layout.note,
             layout.slug,
             "",
@@ -47,7 +48,7 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
         writer.writerow(map(_cell, [*values, *_foreseen(one)]))
     for point in study.expansion.rejected:
         blank = [""] * (len(_FORECAST) + len(_TIMES))
-        values = [*_values(point, names), point.fields["note"], "", point.law, point.reason]
+        values = [*_values(point, columns), point.fields["note"], "", point.law, point.reason]
         writer.writerow(map(_cell, ["rejected", *values, *blank]))
     return text.getvalue()
 
@@ -57,7 +58,7 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
     runs, rejected = [one for one in layouts if one.runs], study.expansion.rejected
     ended = [one for one in layouts if one.ended]
     not_run = [one for one in layouts if one.not_run is not None]
-    points = [*(_fields(one.layout) for one in layouts), *(_fields(point) for point in rejected)]
+    points = [*(_said(one.layout) for one in layouts), *(_said(point) for point in rejected)]
     of_jobs = [name for name in _OF_THE_JOB if any(fields.get(name) is not None for fields in points)]
     shown = [*(row.name for row in known_fields(points, _parameters(study).values())), *of_jobs]
     headings = [_COLUMNS.get(name, name) for name in shown]
@@ -102,7 +103,7 @@ def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
 
 def _sources(layouts: Sequence[Planned]) -> str:
     """What the predictions rest on."""
-    memory = Counter(f"by {one.forecast.memory.source}" for one in layouts)
+    memory = Counter(memory_source(one.forecast.memory) for one in layouts)
     time = Counter(f"by {one.forecast.time.source}" if one.forecast.time else "not yet" for one in layouts)
     lines = [
         f"- {name} {inert(source)} ({count} layout{'' if count == 1 else 's'})"
@@ -121,7 +122,8 @@ def _foreseen(one: Planned) -> list[Any]:
     limit = "" if memory.limit_bytes is None else f"{memory.limit_bytes / GIB:.3f}"
     seconds = [f"{value:.6g}" for value in (time.seconds, time.low_seconds, time.high_seconds)] if time else [""] * 3
     hours = "" if one.forecast.node_hours is None else f"{one.forecast.node_hours:.6g}"
-    of_memory = [f"{memory.bytes / GIB:.3f}", limit, memory.verdict, memory.source]
+    needed = "" if memory.bytes is None else f"{memory.bytes / GIB:.3f}"
+    of_memory = [needed, limit, memory.verdict, memory.source]
     return [*of_memory, *seconds, time.source if time else "", hours, one.order or ""]
 
 
@@ -143,9 +145,20 @@ def _fields(point: Layout | Rejected) -> Mapping[str, Any]:
     return {**point.values(), **job}
 
 
-def _values(point: Layout | Rejected, names: Sequence[str]) -> list[Any]:
+def _said(point: Layout | Rejected) -> dict[str, Any]:
+    return said(_fields(point), point.unsaid)
+
+
+def _columns(points: Sequence[Layout | Rejected]) -> list[str]:
+    """The columns of a point's fields: those that every plan has, and those of which a point has a value of its own."""
+    known = {row.name for row in known_fields([_said(point) for point in points])}
+    rare = {row.name for row in GIVEN if row.of_workload or row.absent_means_default}
+    return [name for name in _COLUMNS if name in known or name not in rare]
+
+
+def _values(point: Layout | Rejected, columns: Sequence[str]) -> list[Any]:
     fields = _fields(point)
-    return ["" if (value := fields.get(name)) is None else value for name in names]
+    return ["" if (value := fields.get(name)) is None else value for name in columns]
 
 
 def _cells(point: Layout | Rejected, names: list[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Predictions as text."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from nodesweep.common.markdown import pipe_table
@@ -17,11 +17,21 @@ FORECAST_HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %")
 def known_fields(points: Sequence[Mapping[str, Any]], parameters: Iterable[LayoutField] = ()) -> list[LayoutField]:
     """The fields of a layout that some of these points have a value of, in the order of tables, then parameters.
 
-    A field that tables show only where it varies has no value where it has its default.
+    A field that tables show only where it varies has no value where it has its default; what the workload says is left
+    out of a point (`said`).
     """
-    unsaid = {row.name: {None, ""} | ({row.default} if row.in_tables == "varies" else set()) for row in GIVEN}
-    given = [row for row in GIVEN if any(fields.get(row.name) not in unsaid[row.name] for fields in points)]
+    usual = {row.name: {None, ""} | ({row.default} if _goes_unsaid(row) else set()) for row in GIVEN}
+    given = [row for row in GIVEN if any(fields.get(row.name) not in usual[row.name] for fields in points)]
     return [*given, *parameters]
+
+
+def _goes_unsaid(row: LayoutField) -> bool:
+    return row.in_tables == "varies" and not row.of_workload
+
+
+def said(fields: Mapping[str, Any], unsaid: Collection[str]) -> dict[str, Any]:
+    """The fields of a point but for those that are as the workload says."""
+    return {name: value for name, value in fields.items() if name not in unsaid}
 
 
 def heading_of(row: LayoutField) -> str:
@@ -32,7 +42,7 @@ def heading_of(row: LayoutField) -> str:
 def forecast_cells(forecast: Forecast) -> list[str]:
     """What is foreseen of a layout, below `FORECAST_HEADINGS`."""
     memory, time = forecast.memory, forecast.time
-    cells = [gib(memory.bytes), memory.verdict or UNKNOWN]
+    cells = [UNKNOWN if memory.bytes is None else gib(memory.bytes), memory.verdict or UNKNOWN]
     if time is None:
         return [*cells, UNKNOWN, UNKNOWN]
     return [
@@ -45,7 +55,10 @@ def forecast_cells(forecast: Forecast) -> list[str]:
 def table(found: Sequence[WhatIf]) -> str:
     """Layouts side by side, in markdown."""
     points = [one.layout.values() for one in found]
-    shown = known_fields(points, parameter_fields(one.layout.parameters for one in found).values())
+    shown = known_fields(
+        [said(one.layout.fields(), one.layout.unsaid) for one in found],
+        parameter_fields(one.layout.parameters for one in found).values(),
+    )
     headings = [*map(heading_of, shown), *FORECAST_HEADINGS, "Tokens/s", "Node-h / 1e9 tokens"]
     rows = [
         [
@@ -64,7 +77,14 @@ def prediction_text(one: WhatIf) -> str:
     return "\n".join([one.layout.slug, *(f"  {line}" for line in (*_memory(one.forecast.memory), *_time(one)))])
 
 
+def memory_source(memory: MemoryForecast) -> str:
+    """What a peak of memory rests on, or why there is none."""
+    return f"by {memory.source}" if memory.peak else f"unknown: {memory.source}"
+
+
 def _memory(memory: MemoryForecast) -> list[str]:
+    if memory.peak is None or memory.bytes is None:
+        return [f"memory: {memory_source(memory)}"]
     parts = memory.peak.of
     of = "" if memory.limit_bytes is None else f" of {binary_size(memory.limit_bytes)}"
     sizes = {
@@ -86,6 +106,8 @@ def _memory(memory: MemoryForecast) -> list[str]:
 
 def _time(one: WhatIf) -> list[str]:
     case, time = one.forecast.case, one.forecast.time
+    if time is None and not case.knows("stage_flops"):
+        return ["time: unknown, for no formula gives the FLOPs; iterations.expected_seconds gives a guess"]
     if time is None:
         return ["time: nothing is known of it; peak_tflops of the machine or iterations.expected_seconds give a guess"]
     micro = time.parts.compute_seconds / case.micro_batches

@@ -13,7 +13,7 @@ from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.warmup import timed
 from nodesweep.performance import flops
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.sweep.layout import Layout, sizes_of
+from nodesweep.sweep.layout import Layout
 
 from .measurement import IterationStatistics
 from .suspension import suspended_flag
@@ -137,7 +137,7 @@ def flags_of_layout(layout: Layout, reading: LogReading, statistics: IterationSt
     """The flags of a run against its layout: rates that its nodes cannot reach, arguments that it does not have."""
     flags = []
     if statistics and statistics.tflops_per_node is not None and statistics.model_tflops_per_node is not None:
-        peak = peak_of(layout.machine, layout.workload.precision, layout.frequency_ghz)
+        peak = peak_of(layout.machine, layout.precision, layout.frequency_ghz)
         flags += above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
     return (*flags, *_arguments_differ(layout, reading))
 
@@ -149,15 +149,22 @@ def _few_records(reading: LogReading, statistics: IterationStatistics) -> list[s
 
 
 def _tflops_differ(case: Dimensions, form: Format | None, used: tuple[Iteration, ...]) -> list[str]:
-    """A flag where the log's own TFLOPs differ from the formula's by more than their rounding and 2 %."""
-    counts_all = form is not None and form.counts_recomputation
-    work, ranks = case.maybe("hardware_flops" if counts_all else "model_flops"), case.maybe("ranks")
+    """A flag where the log's own TFLOPs differ by more than their rounding and 2 % from those by every convention."""
+    work, ranks = (
+        "hardware_flops" if form is not None and form.counts_recomputation else "model_flops",
+        case.maybe("ranks"),
+    )
+    if not ranks or not case.knows(work):
+        return []
+    own = case.flops_convention
+    names = [own, *(name for name in flops.CONVENTIONS if name not in (own, "narayanan"))]
+    works = [getattr(case.changed(flops_convention=name), work) for name in names]
     for row in used:
-        if row.tflops is None or row.seconds is None or not work or not ranks:
+        if row.tflops is None or row.seconds is None:
             continue
-        counted = flops.tflops_per_node(work, row.seconds, ranks)
-        if abs(row.tflops - counted) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * counted:
-            return [f"log says {row.tflops:g} TFLOPs per rank, formula {counted:.3g}"]
+        counted = [flops.tflops_per_node(one, row.seconds, ranks) for one in works]
+        if all(abs(row.tflops - one) > PRINTED_TFLOPS_STEP / 2 + TFLOPS_TOLERANCE * one for one in counted):
+            return [f"log says {row.tflops:g} TFLOPs per rank, formula {counted[0]:.3g}"]
     return []
 
 
@@ -167,7 +174,7 @@ def _arguments_differ(layout: Layout, reading: LogReading) -> list[str]:
     logged = {name: arguments[name] for name in ARGUMENTS if arguments.get(name, "").isdecimal()}
     if reading.world_size is not None:
         logged["world_size"] = str(reading.world_size)
-    values = {**layout.fields(), **sizes_of(layout.model)}
+    values = {**layout.fields(), **layout.model.values}
     meant = {argument: values[name] for argument, name in ARGUMENTS.items()} | {"world_size": layout.ranks}
     return [
         f"log says {name} {value}, not {meant[name]}" for name, value in logged.items() if int(value) != meant[name]

@@ -1,7 +1,8 @@
 """Which rows of results.csv are of one layout, and which are of one problem, so that their speeds are compared."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import COLUMNS, LAYOUT_FIELDS
 from nodesweep.config.parameters import parameters_of
 from nodesweep.config.tidy_row import TidyRow, TidyValue, field_of
@@ -10,12 +11,24 @@ LAYOUT_COLUMNS = tuple(COLUMNS)
 """What makes two rows one layout: not its slug, which also depends on the machine and the length of the run."""
 PROBLEM_COLUMNS = ("campaign", "model", "model_size", *(row.column for row in COLUMNS.values() if row.sets_problem))
 """What rows have in common whose speeds are compared over node counts."""
-_WORK = tuple(row for row in LAYOUT_FIELDS.values() if row.sets_problem and not row.optional)
+_WORK = tuple(row for row in LAYOUT_FIELDS.values() if row.sets_problem and not (row.optional or row.of_workload))
 
 
-def layout_of(row: TidyRow) -> tuple[TidyValue, ...]:
-    """The values of LAYOUT_COLUMNS and of parameters; a field that the row leaves out may have its default."""
-    return (*(field_of(row, field) for field in COLUMNS.values()), *_parameters(row))
+def layout_of(row: TidyRow, fields: Iterable[LayoutField] = tuple(COLUMNS.values())) -> tuple[TidyValue, ...]:
+    """The values of the fields of a layout, and of parameters; a field that the row leaves out may have its default."""
+    return (*(field_of(row, field) for field in fields), *_parameters(row))
+
+
+def fields_named_in(*tables: Sequence[TidyRow]) -> list[LayoutField]:
+    """The fields by which rows of several tables are told apart.
+
+    What the workload says is none of them where a table names it nowhere: earlier versions did not note it.
+    """
+    return [
+        field
+        for field in COLUMNS.values()
+        if not field.of_workload or all(any(row[field.column] is not None for row in rows) for rows in tables)
+    ]
 
 
 def problem_of(row: TidyRow) -> tuple[TidyValue, ...]:

@@ -6,10 +6,12 @@ from nodesweep.common.outcomes import NOT_RUN
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.model import Model
+from nodesweep.config.model_fields import is_plain
 from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.performance import flops
+from nodesweep.performance.dimensions import Dimensions, UnknownSizeError
 from nodesweep.schedulers.base import Usage
-from nodesweep.sweep.layout import Layout, sizes_of
+from nodesweep.sweep.layout import Layout
 
 from .measurement import Measurement
 from .terminal_record import TerminalRecord
@@ -33,33 +35,40 @@ def row_of_run(run: LayoutRun) -> TidyRow:
 
 
 def size_label(model: Model) -> str:
-    """The model's size as people say it: its own label, or its number of parameters to two figures.
+    """The model's size as people say it: its own label, or its parameters; empty where no formula counts them.
+
+    A plain GPT to two figures, as in the study's tables; any other model to three, as hubs show it.
 
     >>> size_label(Model(layers=48, hidden_size=7168, attention_heads=56, vocab_size=50304))
     '30B'
+    >>> llama = Model(layers=32, hidden_size=4096, attention_heads=32, kv_heads=8, ffn_hidden_size=14336,
+    ...               gated_ffn=True, biases="none", norm="rmsnorm", positions="rotary", vocab_size=128256,
+    ...               tied_embeddings=False)
+    >>> size_label(llama)
+    '8.03B'
     """
     if model.size:
         return model.size
-    parameters = flops.parameter_count(
-        layers=model.layers,
-        hidden_size=model.hidden_size,
-        ffn_width=model.ffn_width,
-        vocab_size=model.vocab_size,
-    )
+    case = Dimensions(**model.sizes)
+    try:
+        parameters = case.parts.parameters
+    except UnknownSizeError:
+        return ""
     scale, suffix = next((scale, suffix) for scale, suffix in ((1e9, "B"), (1e6, "M"), (1, "")) if parameters >= scale)
-    value = parameters / scale
-    return f"{value:.1f}{suffix}" if value < 9.95 else f"{value:.0f}{suffix}"
+    value, figures = parameters / scale, 2 if is_plain(case) else 3
+    digits = sum(value < 10**power - 0.5 * 10 ** (power - figures) for power in range(1, figures))
+    return f"{value:.{digits}f}{suffix}"
 
 
 def _layout(layout: Layout) -> dict[str, TidyValue]:
-    values = {**layout.fields(), **sizes_of(layout.model)}
+    values = {**layout.fields(), **layout.model.sizes}
     return {
         "slug": layout.slug,
         **{column: values[row.name] for column, row in COLUMNS.items()},
         **layout.parameters,
         "campaign": layout.campaign,
         "model": layout.model.name,
-        "model_size": size_label(layout.model),
+        "model_size": size_label(layout.model) or None,
         "note": layout.note,
         "iterations_requested": layout.iterations.total,
         "warmup_iterations": layout.iterations.warmup,

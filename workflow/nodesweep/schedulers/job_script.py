@@ -76,7 +76,7 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
     scheduler = SCHEDULERS[machine.scheduler]
     context = {
         **layout.values(),
-        "model": layout.model,
+        "model": layout.model.values,
         "machine": machine,
         "iterations": layout.iterations.total,
         "slug": layout.slug,

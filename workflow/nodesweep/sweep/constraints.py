@@ -5,45 +5,19 @@ config/layout_fields.py; batches in samples.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nodesweep.config.layout_fields import FIELDS, PARALLEL
+from nodesweep.config.layout_fields import FIELDS, LAYOUT_FIELDS, PARALLEL
 
-Values = Mapping[str, Any]
-"""Values by the name of their field; one that is unknown is absent or None."""
+from .broken_law import BrokenLaw, LawRow, Values, multiples, nearest
+from .split_laws import SPLIT_LAWS
+
+_ABSENT = {
+    name: row.default for name, row in LAYOUT_FIELDS.items() if row.absent_means_default and row.default is not None
+}
 _OTHERS = tuple(name for name in PARALLEL if name != "data")
-
-
-@dataclass(frozen=True)
-class BrokenLaw:
-    """A law that values break: its name, the numbers that show it, and what would mend it.
-
-    `size`: what to change, as tables call it, and `nearest`: values of it that obey the law; both are empty where no
-    single value mends it. `in_config`: what to do about it in a config, where that is simpler.
-    """
-
-    law: str
-    numbers: str
-    size: str = ""
-    nearest: str = ""
-    in_config: str = ""
-
-    @property
-    def mending(self) -> str:
-        """The size to change and its nearest values in words, empty where no single value mends it."""
-        return f"nearest {self.size}: {self.nearest}" if self.size else ""
-
-    @property
-    def way_out(self) -> str:
-        """What whoever writes a config can do."""
-        return self.in_config or self.mending
-
-    @property
-    def sentence(self) -> str:
-        """The numbers and the way out of whoever writes a config."""
-        return f"{self.numbers}; {self.way_out}" if self.way_out else self.numbers
 
 
 @dataclass(frozen=True)
@@ -80,37 +54,6 @@ FOLLOWS = {"ranks": RANKS_OF_NODES, "data": WORLD_SIZE, "micro_batches": _BATCHE
 """What follows from other sizes where it is not given, and by which product, in the order in which it does."""
 
 
-_LawRow = tuple[tuple[str, ...], Callable[[Values], BrokenLaw | None]]
-"""The values a law speaks of, and what checks it."""
-
-
-def divisors(number: int) -> list[int]:
-    """All divisors in rising order.
-
-    >>> divisors(12)
-    [1, 2, 3, 4, 6, 12]
-    """
-    low = [n for n in range(1, int(number**0.5) + 1) if number % n == 0]
-    return sorted({*low, *(number // n for n in low)})
-
-
-def nearest(values: Sequence[int], wanted: int) -> str:
-    """The one or two values beside `wanted`, as words.
-
-    >>> nearest([1, 2, 4, 8], 6)
-    '4 or 8'
-    """
-    below = [value for value in values if value < wanted][-1:]
-    above = [value for value in values if value > wanted][:1]
-    return " or ".join(str(value) for value in below + above)
-
-
-def multiples(step: int, wanted: int) -> list[int]:
-    """The positive multiples of `step` on both sides of `wanted`."""
-    below = wanted // step * step
-    return [value for value in (below, below + step) if value > 0]
-
-
 def completed(values: Values) -> dict[str, Any]:
     """The values, and what follows from them: ranks, DP, micro batches, and sizes that nothing names.
 
@@ -129,8 +72,7 @@ def completed(values: Values) -> dict[str, Any]:
 
 def with_defaults(values: Values) -> dict[str, Any]:
     """The values that are known, and the defaults of sizes that are named only where they have another value."""
-    absent = {name: row.default for name, row in PARALLEL.items() if row.absent_means_default}
-    return {**absent, **{name: value for name, value in values.items() if value is not None}}
+    return {**_ABSENT, **{name: value for name, value in values.items() if value is not None}}
 
 
 def replica_ranks(values: Values) -> int:
@@ -141,8 +83,8 @@ def replica_ranks(values: Values) -> int:
 def broken_laws(values: Values) -> list[BrokenLaw]:
     """Every law that these values break, as far as they are known.
 
-    >>> [broken.sentence for broken in broken_laws({"layers": 94, "pipeline": 8})]
-    ['94 layers do not split over PP 8; nearest PP: 2 or 47']
+    >>> [broken.sentence for broken in broken_laws({"layers": 48, "pipeline": 9})]
+    ['48 layers do not split over PP 9; nearest PP: 8 or 12']
     """
     known = with_defaults(values)
     if "ranks" not in known and (ranks := RANKS_OF_NODES.solved("ranks", known)) is not None:
@@ -228,35 +170,9 @@ def _full_nodes(values: Values) -> BrokenLaw | None:
     return BrokenLaw("nodes", numbers, "ranks", nearest(multiples(step, ranks), ranks))
 
 
-def _hidden_size(values: Values) -> BrokenLaw | None:
-    hidden, heads = values["hidden_size"], values["attention_heads"]
-    if hidden % heads == 0:
-        return None
-    numbers = f"hidden size {hidden} does not split over {heads} heads"
-    return BrokenLaw("hidden size", numbers, "hidden size", nearest(multiples(heads, hidden), hidden))
-
-
-def _split(law: str, whole: str, parts: str) -> _LawRow:
-    """The law that a size of the model splits evenly over a parallel size; `law` is also what the size is called."""
-
-    def check(values: Values) -> BrokenLaw | None:
-        size, over = values[whole], values[parts]
-        if size % over == 0:
-            return None
-        symbol = FIELDS[parts].symbol
-        near = nearest(divisors(size), over)
-        numbers = f"{size} {law} do not" if law.endswith("s") else f"{law} {size} does not"
-        return BrokenLaw(law, f"{numbers} split over {symbol} {over}", symbol, near)
-
-    return (whole, parts), check
-
-
-_LAWS: tuple[_LawRow, ...] = (
+_LAWS: tuple[LawRow, ...] = (
     (("ranks", *_OTHERS), _world_size),
     (("ranks", "ranks_per_node"), _nodes),
     (("global_batch", "data", "micro_batch"), _batch),
-    (("hidden_size", "attention_heads"), _hidden_size),
-    _split("layers", "layers", "pipeline"),
-    _split("attention heads", "attention_heads", "tensor"),
-    _split("feed-forward width", "ffn_hidden_size", "tensor"),
+    *SPLIT_LAWS,
 )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from nodesweep.common.errors import AxisError, ConfigError, LayoutError
 from nodesweep.config.expressions import compile_condition, filled
 from nodesweep.config.loader import dotted, merge
+from nodesweep.config.model import NOT_OF_A_RUN
 from nodesweep.config.parameters import value_text
 from nodesweep.config.sweep import Iterations, Sweep
 from nodesweep.config.types import is_name
@@ -15,18 +16,24 @@ from nodesweep.config.types import is_name
 from .constraints import broken_laws
 from .layout import Layout, identity_of
 from .points import Point, known_of, points_of, worked_out
+from .settings import settled, unsaid
 
 _NOTED = ("versions", "repositories", "secrets")
-_PARTS = ("model", "machine", "workload", "iterations")
+_SEEN = ("model", "machine", "workload")
+_PARTS = (*_SEEN, "iterations")
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A point that cannot run: its fields, the law it breaks, the reason with its numbers and the way out."""
+    """A point that cannot run: its fields, the law it breaks, the reason with its numbers and the way out.
+
+    `unsaid`: names of the fields that are as the workload says.
+    """
 
     fields: dict[str, Any]
     law: str
     reason: str
+    unsaid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,16 @@ def expand(sweep: Sweep) -> Expansion:
     for point in points_of(sweep):
         number = point.block
         try:
-            point, changes = _settled(sweep, point)
+            point, changes = _prepared(sweep, point)
             layout = _layout(sweep, point, changes)
         except LayoutError as error:
-            rejected.append(Rejected(point.shown(), error.law, str(error)))
+            left = unsaid(point.fields, sweep.workload)
+            rejected.append(Rejected(settled(point.shown(), sweep.workload), error.law, str(error), left))
             continue
         same = layouts.get(layout.slug)
         if same is not None and (layout.expressions or same[0].expressions):
-            rejected.append(Rejected(point.shown(), "twice", f"the same run as {layout.slug} of layouts[{same[1]}]"))
+            reason = f"the same run as {layout.slug} of layouts[{same[1]}]"
+            rejected.append(Rejected(layout.values(), "twice", reason, layout.unsaid))
             continue
         if layout.slug in layouts:
             other = layouts[layout.slug][1]
@@ -78,40 +87,41 @@ def expand(sweep: Sweep) -> Expansion:
 
 def conditions(sweep: Sweep, layout: Layout) -> tuple[int, ...]:
     """Numbers of the entries under `when` that hold for a layout of a sweep, in the order they are applied."""
-    known = known_of({**layout.values(), "variant": layout.variant}, sweep.machine.ranks_per_node)
+    given = {**layout.values(), **dict.fromkeys(layout.unsaid), "variant": layout.variant}
+    known = known_of(given, sweep.machine, sweep.workload)
     return tuple(number for number, entry in enumerate(sweep.when) if _holds(entry.if_, known, f"when[{number}].if"))
 
 
-def _settled(sweep: Sweep, point: Point) -> tuple[Point, dict[str, Any]]:
+def _prepared(sweep: Sweep, point: Point) -> tuple[Point, dict[str, Any]]:
     """A point with its expressions worked out, and what `when` changes for it.
 
-    Expressions see the model and machine as `when` changes them, and `when` sees what they give.
+    Expressions see the model, machine and workload as `when` changes them, and `when` sees what they give.
     """
     if not point.expressions:
         changes = _changes(sweep, point)
         return point.noted(changes["note"]), changes
-    found = worked_out(point, sweep.model, sweep.machine)
+    found = worked_out(point, sweep.model, sweep.machine, sweep.workload)
     changes = _changes(sweep, found)
-    if not changes["model"] and not changes["machine"]:
+    if not any(changes[name] for name in _SEEN):
         return found.noted(changes["note"]), changes
-    model, machine = (_changed(sweep, name, changes[name]) for name in ("model", "machine"))
-    again = worked_out(point, model, machine)
-    settled = _changes(sweep, again)
-    if (settled["model"], settled["machine"]) != (changes["model"], changes["machine"]):
+    model, machine, workload = (_changed(sweep, name, changes[name]) for name in _SEEN)
+    again = worked_out(point, model, machine, workload)
+    anew = _changes(sweep, again)
+    if any(anew[name] != changes[name] for name in _SEEN):
         name, source = next(iter(point.expressions.items()))
         raise AxisError(point.block, name, f"{source} depends on what `when` changes, and that on it; write its values")
-    return again.noted(settled["note"]), settled
+    return again.noted(anew["note"]), anew
 
 
 def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
     """One point as a layout with `changes` to its settings; raises LayoutError with the broken law."""
     model, machine, workload, iterations = (_changed(sweep, name, changes[name]) for name in _PARTS)
-    known = known_of(point.fields, machine.ranks_per_node)
+    known = known_of(point.fields, machine, workload)
     if not known["data"]:
         broken = broken_laws({**known, "data": None})[0]
         raise LayoutError(broken.law, broken.sentence)
     _exclude(sweep, known)
-    context = {**known, "model": model, "machine": machine}
+    context = {**known, "model": model.values, "machine": machine}
     variant, of_point = point.fields["variant"], point.parameters
     parameters = {name: of_point[name] for name in sweep.parameters if name in of_point}
     parted = {"parameters": {name: value_text(value) for name, value in parameters.items()}} if parameters else {}
@@ -128,7 +138,7 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
         expected_seconds=_expected_seconds(iterations, context),
         campaign=_campaign(sweep, context),
         identity=identity_of(
-            model=model.model_dump(exclude_defaults=True, exclude={"name", "size"}),
+            model=model.model_dump(exclude_defaults=True, exclude=set(NOT_OF_A_RUN)),
             iterations=iterations.total,
             on=machine.name,
             machine=_of_the_run(changes["machine"]),
@@ -174,7 +184,7 @@ def _campaign(sweep: Sweep, context: dict[str, Any]) -> str:
 def _changes(sweep: Sweep, point: Point) -> dict[str, Any]:
     """All settings that `when` changes for a point, and its note; later entries over earlier ones."""
     changes: dict[str, Any] = {name: {} for name in _PARTS} | {"note": point.fields["note"]}
-    known = known_of(point.fields, sweep.machine.ranks_per_node)
+    known = known_of(point.fields, sweep.machine, sweep.workload)
     for number, entry in enumerate(sweep.when):
         if _holds(entry.if_, known, f"when[{number}].if"):
             for name in _PARTS:

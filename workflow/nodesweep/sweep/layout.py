@@ -9,14 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from nodesweep.common.errors import LayoutError
-from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS, LayoutValues
+from nodesweep.config.layout_fields import LAYOUT_FIELDS, LayoutValues
 from nodesweep.config.machine import Machine, Queue
 from nodesweep.config.model import Model
 from nodesweep.config.parameters import ParameterValue, slug_parts, stack_of
 from nodesweep.config.sweep import Iterations, Variant
+from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
 
 from .constraints import broken_laws
+from .settings import settled, training_of, unsaid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,8 @@ class Layout(LayoutValues):
     `expected_seconds` is the time the whole job is expected to take. `campaign`: the software stack it runs on.
     `parameters`: the free parameters that its block gives, by name. `expressions`: where a value of an axis or
     parameter was worked out, the expression of the config, by name. `identity` holds what else changes the run (model,
-    iterations, machine, parameters, conditional settings), already in canonical form. Raises LayoutError.
+    iterations, machine, parameters, conditional settings), already in canonical form. A field that may be left to the
+    workload is None where it is, and is then as the workload has it. Raises LayoutError.
     """
 
     model: Model
@@ -43,8 +46,8 @@ class Layout(LayoutValues):
 
     def __post_init__(self) -> None:
         derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
-        self.__dict__.update(derived)  # the dataclass is frozen for everybody else
-        for broken in broken_laws({**self.__dict__, **sizes_of(self.model)}):
+        self.__dict__.update(settled(self.__dict__, self.workload) | derived)  # it is frozen for everybody else
+        for broken in broken_laws({**self.__dict__, **self.model.values, "training": self.training}):
             raise LayoutError(broken.law, broken.sentence)
         self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()
@@ -73,7 +76,8 @@ class Layout(LayoutValues):
     def slug(self) -> str:
         """Readable name of the layout, unique for all that changes its run; never parsed back."""
         fields = self.fields()
-        parts = [row.slug_part(fields[name]) for name, row in LAYOUT_FIELDS.items() if not row.worked_out]
+        named = (row for name, row in LAYOUT_FIELDS.items() if not row.worked_out and name not in self.unsaid)
+        parts = [row.slug_part(fields[row.name], said=row.of_workload) for row in named]
         parts += slug_parts(self.parameters)
         digest = hashlib.sha256(self.identity.encode()).hexdigest()[: 8 if self.parameters else 6]
         return "-".join([*(part for part in parts if part), digest])
@@ -82,6 +86,16 @@ class Layout(LayoutValues):
     def stack(self) -> str:
         """What runs are of by which its time and memory are predicted: its campaign and parameters."""
         return stack_of(self.campaign, self.parameters)
+
+    @cached_property
+    def training(self) -> Training:
+        """What of the trainer's settings memory and time depend on: the workload's, with the layout's own over them."""
+        return training_of(self.__dict__, self.workload.training)
+
+    @cached_property
+    def unsaid(self) -> frozenset[str]:
+        """Names of the fields that are as the workload says, so that nothing need be said of them."""
+        return unsaid(self.__dict__, self.workload)
 
     def values(self) -> dict[str, Any]:
         """The values conditions and templates see, by name: those of the fields and of its parameters."""
@@ -121,11 +135,6 @@ class Layout(LayoutValues):
 
     def _refusal(self, queue: Queue) -> str | None:
         return queue.refusal(self.nodes, self._needed_seconds)
-
-
-def sizes_of(model: Model) -> dict[str, int]:
-    """The sizes of a model by the names of its rows in config/layout_fields.py."""
-    return {name: getattr(model, name) for name in MODEL_FIELDS} | {"ffn_hidden_size": model.ffn_width}
 
 
 def identity_of(**parts: Any) -> str:

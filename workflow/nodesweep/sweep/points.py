@@ -16,9 +16,11 @@ from nodesweep.config.machine import Machine
 from nodesweep.config.model import Model
 from nodesweep.config.parameters import check_value, check_variables, read_value
 from nodesweep.config.sweep import Block, Sweep, Variant, axes_of
-from nodesweep.config.types import AXIS_OF_KIND
+from nodesweep.config.types import axis_of
+from nodesweep.config.workload import Workload
 
 from .constraints import FOLLOWS, broken_laws, completed, with_defaults
+from .settings import settled
 
 _MOST_POINTS = 100_000
 Dimension = tuple[tuple[str, ...], list[tuple[Any, ...]]]
@@ -91,9 +93,9 @@ def _dimensions(block: Block) -> list[Dimension]:
     return list(found.values())
 
 
-def known_of(fields: Mapping[str, Any], ranks_per_node: int) -> dict[str, Any]:
+def known_of(fields: Mapping[str, Any], machine: Machine, workload: Workload) -> dict[str, Any]:
     """What conditions see of a point; DP and its micro batches are 0 where DP is no whole number."""
-    known = completed({**fields, "ranks_per_node": ranks_per_node})
+    known = completed({**settled(fields, workload), "ranks_per_node": machine.ranks_per_node})
     data = known.get("data", 0)
     return {
         **fields,
@@ -104,14 +106,19 @@ def known_of(fields: Mapping[str, Any], ranks_per_node: int) -> dict[str, Any]:
     }
 
 
-def worked_out(point: Point, model: Model, machine: Machine) -> Point:
+def worked_out(point: Point, model: Model, machine: Machine, workload: Workload) -> Point:
     """A point whose expressions have given their values, each after what it needs.
 
     Raises LayoutError for a number that does not fit its axis, ConfigError for all that is no value at all.
     """
     fields = dict(point.fields)
-    known = {name: value for name, value in fields.items() if name not in point.expressions and value is not None}
-    known |= {"ranks_per_node": machine.ranks_per_node, "model": model, "machine": machine}
+    given = {name: value for name, value in fields.items() if name not in point.expressions}
+    known = {name: value for name, value in settled(given, workload).items() if value is not None}
+    for name in point.expressions:
+        for other in (name, *_same_fact(name)):
+            if given.get(other) is None:
+                known.pop(other, None)
+    known |= {"ranks_per_node": machine.ranks_per_node, "model": model.values, "machine": machine}
     known["variant"] = fields["variant"].name if fields["variant"] else ""
     for name in _order(point):
         if name in point.expressions:
@@ -119,6 +126,12 @@ def worked_out(point: Point, model: Model, machine: Machine) -> Point:
         elif name not in known:
             known[name] = _follows(name, known)
     return replace(point, fields=fields)
+
+
+def _same_fact(name: str) -> list[str]:
+    """The fields that say the same as one, more finely or less."""
+    own = LAYOUT_FIELDS[name].same_fact if name in LAYOUT_FIELDS else ""
+    return [other for other, row in LAYOUT_FIELDS.items() if other == own or row.same_fact == name]
 
 
 def _order(point: Point) -> list[str]:
@@ -190,7 +203,7 @@ def _parsed(name: str, text: str) -> Any:
 def _check_of(name: str) -> Any:
     """What checks a value of an axis or parameter, and raises ValueError or ValidationError for a wrong one."""
     if name in AXES:
-        adapter: TypeAdapter[Any] = TypeAdapter(AXIS_OF_KIND[AXES[name].kind])
+        adapter: TypeAdapter[Any] = TypeAdapter(axis_of(AXES[name]))
         return lambda value: adapter.validate_python([value])[0]
 
     def check(value: Any) -> Any:
@@ -204,7 +217,9 @@ def _seen(source: str, known: Mapping[str, Any]) -> str:
     """The values that an expression saw, in words."""
     found = []
     for name, attribute in mentioned(source):
-        value = getattr(known.get(name), attribute, None) if attribute else known.get(name)
+        value = known.get(name)
+        if attribute:
+            value = value.get(attribute) if isinstance(value, Mapping) else getattr(value, attribute, None)
         if isinstance(value, bool | int | float | str):
             found.append(f"{name}.{attribute} {value}" if attribute else f"{name} {value or repr(value)}")
     return f" ({', '.join(found)})" if found else ""

@@ -1,6 +1,5 @@
 """Logs of old jobs -> measurements, and what in them does not fit together: `nodesweep ingest`."""
 
-import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.files import json_value
 from nodesweep.config.tidy_row import TidyValue
 from nodesweep.config.types import Name
-from nodesweep.importers.layout_values import READ_FIELDS
 from nodesweep.logs.reading import LogReading
-from nodesweep.performance.flops import hardware_flops
+from nodesweep.performance.dimensions import SIZES_OF_FLOPS
 
 from .fields import values_of_settings
 from .files import FoundLogs, LeftAlone, OldJob, find_logs
@@ -32,8 +30,6 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
-_OF_FORMULA = [name for name in inspect.signature(hardware_flops).parameters if name in READ_FIELDS]
-"""Sizes without which there is no rate by the formula."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ class Ingested:
             yield f"{_of(assumed)} of unknown nodes: each rank is one there; --set ranks_per_node=N says otherwise"
         for template, number in Counter(template for log in self.logs for template in log.unfit).items():
             yield f"{_of(number)} with paths that do not fit --pattern {template}"
-        for name in _OF_FORMULA:
+        for name in (*SIZES_OF_FLOPS, "activation_checkpointing"):
             if number := sum(log.layout[name] is None for log in self.logs):
                 missing = "no TFLOPs with recomputation" if name == "activation_checkpointing" else "no TFLOPs"
                 yield f"{_of(number)} of unknown {name}: {missing} by the formula there; --set {name}=... gives it"

@@ -58,7 +58,7 @@ def text_of(values: JobValues) -> str:
 def _short(row: LayoutField, values: JobValues) -> str:
     if row.name in values:
         return row.slug_part(values[row.name])
-    may_be_left_out = row.absent_means_default or (row.optional and not row.in_every_slug)
+    may_be_left_out = row.absent_means_default or row.of_workload or (row.optional and not row.in_every_slug)
     return "" if may_be_left_out else f"{row.letters}?"
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from nodesweep.common.text import plain
-from nodesweep.config.layout_fields import MODEL_FIELDS
 from nodesweep.config.model import Model
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.tidy_row import TidyValue
 from nodesweep.importers.layout_values import READ_FIELDS, LayoutValue, columns_of
 from nodesweep.logs.memory import highest
@@ -205,15 +205,16 @@ def _shape(known: JobValues) -> Dimensions:
 
 
 def model_of(layout: Mapping[str, LayoutValue | None]) -> Model | None:
-    """The model of a layout, where all its sizes are known; the inner width of its feed-forward blocks may be left out.
+    """The model of a layout; None where a size is unknown that has no default, or sizes do not fit together.
 
     >>> model_of(dict.fromkeys(MODEL_FIELDS)) is None
     True
     """
-    sizes = {name: layout[name] for name in MODEL_FIELDS}
-    if any(value is None for name, value in sizes.items() if Model.model_fields[name].is_required()):
+    sizes = {name: layout[name] for name in MODEL_FIELDS if layout.get(name) is not None}
+    try:
+        return Model.model_validate(sizes)
+    except ValidationError:
         return None
-    return Model.model_validate(sizes)
 
 
 def _slug(file: LogFile) -> str:

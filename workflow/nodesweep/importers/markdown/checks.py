@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from nodesweep.importers.layout_values import READ_FIELDS
-from nodesweep.sweep.constraints import BrokenLaw, broken_laws
+from nodesweep.sweep.broken_law import BrokenLaw
+from nodesweep.sweep.constraints import broken_laws
 
 from .columns import MEASURED, PLACED, column_of
 from .findings import Doubt, TableFinding, finding_at, symbol_of

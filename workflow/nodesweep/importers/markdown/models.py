@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from nodesweep.performance.flops import parameter_count
-from nodesweep.sweep.constraints import BrokenLaw, broken_laws
+from nodesweep.performance.dimensions import Dimensions
+from nodesweep.sweep.broken_law import BrokenLaw
+from nodesweep.sweep.constraints import broken_laws
 
 from .cells import size_in
 from .findings import Doubt, TableFinding, symbol_of
@@ -19,12 +20,12 @@ def parameters_of(row: HandKeptRow) -> int | None:
     layers, hidden = row.count("layers"), row.count("hidden_size")
     if not layers or not hidden:
         return None
-    return parameter_count(
+    return Dimensions(
         layers=layers,
         hidden_size=hidden,
-        ffn_width=row.count("ffn_hidden_size") or 4 * hidden,
+        ffn_hidden_size=row.count("ffn_hidden_size"),
         vocab_size=row.count("vocab_size") or ASSUMED_VOCABULARY,
-    )
+    ).parts.parameters
 
 
 def size_words(parameters: int) -> str:

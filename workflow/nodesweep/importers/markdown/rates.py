@@ -8,6 +8,7 @@ from itertools import product
 from statistics import median
 
 from nodesweep.performance import flops
+from nodesweep.performance.dimensions import Dimensions
 
 from .columns import UNITS
 from .tables import HandKeptRow, HandKeptTable, scaled
@@ -90,20 +91,21 @@ class TableRates:
     def operations(self, row: HandKeptRow, model_flops: bool) -> list[int]:
         """Operations of one iteration, for each way to count them; none where the row does not say enough."""
         layers, hidden, sequence = (row.count(name) for name in ("layers", "hidden_size", "sequence_length"))
-        batch, ffn = row.count("global_batch"), row.count("ffn_hidden_size")
-        if not (layers and hidden and sequence and batch) or (ffn and ffn != 4 * hidden):
+        batch = row.count("global_batch")
+        if not (layers and hidden and sequence and batch):
             return []
         recomputes = (False,) if model_flops else (True, False) if row.recomputes is None else (row.recomputes,)
         return [
-            flops.hardware_flops(
+            Dimensions(
                 layers=layers,
                 hidden_size=hidden,
+                ffn_hidden_size=row.count("ffn_hidden_size"),
                 sequence_length=sequence,
                 vocab_size=row.count("vocab_size") or ASSUMED_VOCABULARY,
                 global_batch=batch,
                 tensor=row.count("tensor") or 1,
                 activation_checkpointing=one,
-            )
+            ).hardware_flops
             for one in recomputes
         ]
 

@@ -12,7 +12,7 @@ from nodesweep.common.arrays import FloatArray
 from nodesweep.common.units import MIB
 from nodesweep.config.training import FACTORS, MemoryConstants
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.memory import peak
+from nodesweep.performance.memory import no_formula, peak
 
 from .least_squares import LeastSquaresSolution, kept_digits, solve
 from .memory_model import FittedPeak, MemoryFit, MemoryModel
@@ -29,9 +29,10 @@ _PARAMETERS = 3
 def fit(observations: Sequence[Observation]) -> MemoryFit:
     """The constants of runs of one software stack."""
     measured = [one for one in observations if one.memory_mib is not None]
-    whole = [one for one in measured if not one.limited]
+    whole = [one for one in measured if not one.limited and not no_formula(one.case)]
     if len(whole) < 2:
         ended = ", all others ran out of memory or failed" if len(whole) < len(measured) else ""
+        ended = next((f", {reason}" for one in measured if (reason := no_formula(one.case))), ended)
         runs = "no run" if not whole else "1 run"
         return MemoryFit(refusal=f"{runs} with the peak of what it needed{ended}; it takes two")
     cases = [one.case for one in whole]

@@ -68,6 +68,8 @@ def _observation(row: TidyRow, workload: Workload, vocab_size: int | None) -> Ob
     memory_mib = None if is_undecided(outcome) else number_of(row, "memory_mib")
     if case is None:
         return ExcludedRun(name, "its layout is not wholly known, or does not add up")
+    if case.other_parts:
+        return ExcludedRun(name, f"the model has parts that no formula is known for: {case.other_parts}")
     if seconds is None and memory_mib is None:
         return ExcludedRun(name, f"nothing was measured ({outcome or row['state']})")
     if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:

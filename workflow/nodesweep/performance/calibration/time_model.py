@@ -8,7 +8,8 @@ from functools import lru_cache
 from itertools import compress
 
 from nodesweep.common.units import TERA
-from nodesweep.config.layout_fields import LAYOUT_FIELDS, MODEL_FIELDS
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, TimeParts, passes, time_parts
 
@@ -27,9 +28,11 @@ _SYNC = 3
 """Place of the sync's seconds among the parameters of a form's covariance."""
 _HOW_MANY = ("nodes", "data", "global_batch")
 """Fields that change how many micro batches a stage works through, not how long it takes for one."""
-_OF_STAGE = tuple(row for row in LAYOUT_FIELDS.values() if row.axis and row.name not in _HOW_MANY)
-_SIZES_IN_ONE_WORD = ("layers", "hidden_size", "attention_heads", "ffn_hidden_size")
-_OTHER_SIZES = tuple(row for row in MODEL_FIELDS.values() if row.name not in _SIZES_IN_ONE_WORD)
+_OF_STAGE = tuple(
+    row for row in LAYOUT_FIELDS.values() if row.axis and row.name not in _HOW_MANY and not row.of_workload
+)
+_SIZES_IN_ONE_WORD = ("layers", "hidden_size", "attention_heads")
+_OTHER_SIZES = tuple(row for row in MODEL_FIELDS.values() if row.sets_problem and row.name not in _SIZES_IN_ONE_WORD)
 
 
 @lru_cache(maxsize=65536)
@@ -41,8 +44,7 @@ def kind_of(case: Dimensions) -> str:
     words = [
         *(row.phrase(value) for row, value in compress(fields, named)),
         f"{case.layers} x {case.hidden_size} / {case.attention_heads}",
-        f"FFN {case.ffn_hidden_size}" if case.ffn_hidden_size != 4 * case.hidden_size else "",
-        *(row.phrase(case.maybe(row.name)) for row in _OTHER_SIZES),
+        *(row.phrase(case.special_size(row.name)) for row in _OTHER_SIZES),
         case.precision,
         *(f"{name} {value}" for name, value in training.items()),
     ]

@@ -8,7 +8,8 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.metrics import Basis
 from nodesweep.results.metrics.row import RowContext
-from nodesweep.sweep.constraints import divisors, replica_ranks
+from nodesweep.sweep.broken_law import divisors
+from nodesweep.sweep.constraints import replica_ranks
 
 BEYOND = 2
 """A curve goes on up to so many times the most nodes that were measured."""

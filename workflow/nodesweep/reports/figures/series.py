@@ -7,7 +7,16 @@ from nodesweep.common.text import plain
 from nodesweep.config.layout_fields import COLUMNS, GIVEN
 from nodesweep.config.parameters import parameters_of
 from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, required_number, text_of
-from nodesweep.reports.naming import NAMING_AT_NEED, NamePart, distinct, named, named_tersely, naming_of
+from nodesweep.reports.naming import (
+    NAMING,
+    NAMING_AT_NEED,
+    NamePart,
+    differ,
+    distinct,
+    named,
+    named_tersely,
+    naming_of,
+)
 
 from .figure import Datum
 
@@ -17,6 +26,7 @@ _NEEDED = tuple(row.column for row in GIVEN if row.in_every_slug and not row.of_
 """Columns without which it is not known what a row computes; such a row is alone in its series."""
 TOLD = {row.column: row.label or row.symbol for row in GIVEN if row.in_tables != "never"}
 """What points tell of their layout, and what it is called there."""
+_TOLD = tuple(part for part in NAMING if part.column in TOLD)
 WORD, NAME = 24, 60
 SLUG = 1000
 """Characters of a word of the config in a name, of a name, and of a slug, more than any has."""
@@ -46,7 +56,11 @@ def series_key(row: TidyRow, but: Sequence[str]) -> tuple[TidyValue, ...]:
 def distinguishing_parts(rows: Sequence[TidyRow], axis: str) -> list[NamePart]:
     """The parts of a name it takes to tell rows apart beside `axis`; rows of one series count as one."""
     naming = _naming(rows)
-    found = [part for part in naming if part.column != axis and len({row[part.column] for row in rows} - {None}) > 1]
+    found = [
+        part
+        for part in naming
+        if part.column != axis and len({row[part.column] for row in rows} - {None}) > 1 and differ(rows, part)
+    ]
     for more in (*NAMING_AT_NEED, *naming):
         if more.column != axis and distinct(rows, [*found, more]) > distinct(rows, found):
             found.append(more)
@@ -56,7 +70,11 @@ def distinguishing_parts(rows: Sequence[TidyRow], axis: str) -> list[NamePart]:
 def shared(rows: Sequence[TidyRow], axis: str) -> str:
     """What all rows have in common, in words: `30B, PP 48, GBS 1536`."""
     same = [part for part in _naming(rows) if part.column != axis and distinct(rows, [part]) == 1]
-    return series_name(rows[0], same) if rows else ""
+    return (
+        series_name(rows[0], [part for part in same if not part.goes_without_saying(rows[0][part.column])])
+        if rows
+        else ""
+    )
 
 
 def series_name(row: TidyRow, parts: Iterable[NamePart]) -> str:
@@ -122,7 +140,7 @@ def datum(row: TidyRow, **more: Any) -> Datum:
     state = plain(text_of(row, "state") or "unknown", 60)
     values = {
         "slug": plain(text_of(row, "slug") or "", SLUG),
-        **{column: _shown(row[column]) for column in TOLD},
+        **{part.column: _shown(row[part.column]) for part in _TOLD if not part.goes_without_saying(row[part.column])},
         "parameters": ", ".join(f"{name} {plain(text, WORD)}" for name, text in parameters_of(row).items()) or None,
         "ended": end if row["outcome"] else state,
         **more,

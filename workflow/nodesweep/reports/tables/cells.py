@@ -26,7 +26,7 @@ from nodesweep.config.headings import HEADINGS, StandardHeading
 from nodesweep.config.layout_field import Kind, LayoutField
 from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.parameters import ParameterField
-from nodesweep.config.tidy_row import TidyRow, text_of
+from nodesweep.config.tidy_row import TidyRow, differ_in, text_of
 
 Rows = Sequence[TidyRow]
 
@@ -102,6 +102,9 @@ def positive(source: str) -> Callable[[Rows], bool]:
 
 def varies(*sources: str) -> Callable[[Rows], bool]:
     """Show a column where the rows differ in one of `sources`."""
+    fields = [COLUMNS.get(source) for source in sources]
+    if len(fields) == 1 and (field := fields[0]) is not None:
+        return lambda rows: differ_in(rows, field)
     return lambda rows: len({tuple(row.get(source) for source in sources) for row in rows}) > 1
 
 

@@ -1,6 +1,6 @@
 """Tidy table -> the text of a document of tables, in the form of a hand-kept benchmarking document."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.headings import MARKS
-from nodesweep.config.layout_fields import MODEL_FIELDS
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.parameters import ParameterField, parameter_field, parameter_fields
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
-from nodesweep.config.tidy_row import TidyRow, count_of
+from nodesweep.config.tidy_row import TidyRow, TidyValue, count_of
+from nodesweep.performance.dimensions import Dimensions
+from nodesweep.performance.flops import CONVENTIONS
 from nodesweep.results.rows import size_label
 from nodesweep.results.table import records, restated
 from nodesweep.schedulers import SCHEDULERS
@@ -122,7 +124,7 @@ class TablesDocument:
     """
 
     title: str
-    hyperparameters: tuple[tuple[str, int], ...]
+    hyperparameters: tuple[tuple[str, str], ...]
     notations: tuple[tuple[str, str], ...]
     tables: tuple[TableView, ...]
     section_column: str = "sequence_length_tokens"
@@ -201,10 +203,13 @@ def document_of(sweep: Sweep, frame: pandas.DataFrame) -> TablesDocument:
     of_sweep = {name: parameter_field(name, "word") for name in sweep.parameters}
     known = of_sweep | parameter_fields(records(frame))
     tables = tuple(_view(table, sweep.statistic, f"tables[{n}]", known) for n, table in enumerate(sweep.tables))
-    model = sweep.model
     return TablesDocument(
         title=sweep.title or sweep.sweep,
-        hyperparameters=tuple((row.symbol, getattr(model, row.name)) for row in _HYPERPARAMETERS),
+        hyperparameters=tuple(
+            (row.symbol, _hyperparameter(value))
+            for row in _HYPERPARAMETERS
+            if (value := sweep.model.sizes[row.name]) is not None
+        ),
         notations=_notations(sweep, tables, frame),
         tables=tables,
     )
@@ -219,15 +224,19 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
         "memory": "peak memory of a rank, the highest of all ranks, or of a node, as the log has it (memory_source)",
         "iterations": f"{statistic} of the logged iterations after warm-up (by the log's format, or more where times "
         "show it)",
-        "vocabulary": "of the log, padded to a multiple of 128 x MP",
+        "flops": _counted(map(Dimensions.in_row, rows), "of the log, padded to a multiple of 128 x MP"),
     }
     ranks = sorted({count for row in rows if (count := count_of(row, "ranks_per_node")) is not None})
     shown = {column.term or column.heading: column.meaning for column in view.shown(rows).columns if column.meaning}
-    sizes = {row.symbol: {count_of(each, row.column) for each in rows} for row in _HYPERPARAMETERS}
+    sizes = {row.symbol: {each[row.column] for each in rows} for row in _HYPERPARAMETERS}
     return TablesDocument(
         title=title,
         hyperparameters=tuple(
-            (name, size) for name, found in sizes.items() if len(found) == 1 for size in found if size is not None
+            (name, _hyperparameter(size))
+            for name, found in sizes.items()
+            if len(found) == 1
+            for size in found
+            if size is not None
         ),
         notations=(
             ("Node", f"{' or '.join(map(str, ranks)) or 'an unknown number of'} rank{'' if ranks == [1] else 's'}"),
@@ -235,6 +244,24 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
         ),
         tables=(view,),
     )
+
+
+def _counted(cases: Iterable[Dimensions], vocabulary: str) -> str:
+    """What the FLOPs of these runs count, in the words of a notation."""
+    found: dict[str, None] = {}
+    for case in cases:
+        convention = case.flops_convention
+        padded = f"vocabulary {vocabulary}, " if convention == "narayanan" else ""
+        unknown = f"empty: no formula is known for {inert(case.other_parts)}" if case.other_parts else ""
+        found[unknown or f"{padded}{CONVENTIONS[convention]}"] = None
+    return "; ".join(found)
+
+
+def _hyperparameter(value: TidyValue) -> str:
+    """A size of the model as the head of a document has it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return inert(str(value))
 
 
 def _view(table: Table, statistic: Statistic, place: str, parameters: Mapping[str, ParameterField]) -> TableView:
@@ -312,8 +339,8 @@ def _words(sweep: Sweep, view: TableView, rows: Rows) -> dict[str, Any]:
     first = " or ".join(map(str, warmups))
     after = f"(the first {first}, or more where the times show it)" if any(warmups) else "(where the times show any)"
     return {
-        "size": inert(size_label(sweep.model)),
+        "size": inert(size_label(sweep.model) or "unknown"),
         "memory": MEMORY_MEANING[sweep.workload.memory_source],
         "iterations": f"{view.statistic} of the logged iterations after warm-up {after}",
-        "vocabulary": sweep.model.vocab_size,
+        "flops": _counted([Dimensions(**sweep.model.sizes)], str(sweep.model.vocab_size)),
     }

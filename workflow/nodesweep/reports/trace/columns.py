@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from nodesweep.config.layout_fields import AXES, MODEL_FIELDS
+from nodesweep.config.layout_fields import AXES
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import IterationStatistics
 from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.settings import SETTINGS
 
 from . import formulas
 from .facts import LayoutFacts, LayoutTracer, RunFacts, RunTracer, Trace
@@ -27,8 +29,17 @@ from .measured import (
 
 
 def axis(name: str) -> LayoutTracer:
-    """An axis or parameter: where the layout's block gives it."""
-    return lambda facts: Trace((facts.axis(name),))
+    """An axis or parameter: where its block gives it, or the field that says the same; else the workload's setting."""
+    row = AXES.get(name)
+    same_fact, setting = (row.same_fact, SETTINGS.get(name)) if row else ("", None)
+
+    def trace(facts: LayoutFacts) -> Trace:
+        named = [one for one in (name, same_fact) if one and facts.given(one)]
+        if setting and not named:
+            return Trace((facts.setting(("workload", *setting)),))
+        return Trace((facts.axis(named[0] if named else name),))
+
+    return trace
 
 
 def _setting(*key: str) -> LayoutTracer:

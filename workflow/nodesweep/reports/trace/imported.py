@@ -35,6 +35,11 @@ FOLLOWS = {
     "outcome_note": "file and line, remarks beside the numbers, footnotes",
     "flags": "what was found wrong in the row",
     "ranks": "nodes x ranks per node",
+    **{
+        row.column: f"no cell of its own: from lists or headings above its table, else {row.default} as usual"
+        for row in COLUMNS.values()
+        if row.absent_means_default
+    },
     "ranks_per_node": f"what fits {PARALLEL_PRODUCT} of the table's rows",
     "tokens_per_second": "GBS x sequence length / sec/it",
     "campaign": "the file and the number of its table: nobody knows whether two were made with one software stack",

@@ -74,7 +74,9 @@ def _field(name: str) -> Callable[[JobFacts], Trace]:
         origin = facts.job.origins.get(name)
         if origin is None:
             row = READ_FIELDS.get(name)
-            default = f", which means {row.default}" if row and row.absent_means_default else ""
+            default = (
+                f", which means {row.default}" if row and row.absent_means_default and row.default is not None else ""
+            )
             return Trace((f"{facts.log} does not tell{default}",))
         if origin.line is None:
             return Trace((origin.text,))

@@ -12,6 +12,7 @@ from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.config.headings import HEADINGS, MARKS
 from nodesweep.config.loader import Key
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.origins import Origins
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import TidyRow
@@ -31,6 +32,8 @@ _READERS: dict[str, Callable[[Path], Mapping[str, TraceableRow]]] = {
     "ingested": ingested_rows,
 }
 """Readers of rows that come from elsewhere, by the name of the folder of their files."""
+_OF_SOME_MODELS = {row.column for row in MODEL_FIELDS.values() if row.optional}
+"""Columns that are passed over where they are empty and not asked for: most models have no such size."""
 
 
 def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, names: Iterable[str]) -> str:
@@ -54,6 +57,8 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     alike: dict[tuple[Trace, str, str], list[str]] = {}
     for name in columns:
         trace, value = traces[name], values.get(name, "")
+        if not names and name in _OF_SOME_MODELS and not (value or table_values.get(name)):
+            continue
         alike.setdefault((trace, value, table_values.get(name, value)), []).append(name)
     for (trace, value, in_table), equal in alike.items():
         text += ["", *_in_words(equal, trace, value, in_table, lines)]

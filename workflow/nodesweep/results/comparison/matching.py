@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodesweep.config.tidy_row import TidyRow, TidyValue
-from nodesweep.results.comparable import layout_of
+from nodesweep.results.comparable import fields_named_in, layout_of
 
 RowPair = tuple[TidyRow, TidyRow]
 """A row before and the row of the same layout after."""
@@ -24,9 +24,10 @@ class MatchedRows:
 def match(before: Sequence[TidyRow], after: Sequence[TidyRow]) -> MatchedRows:
     """Match the rows of two tables; several rows of one layout by their slugs, and the last that is left by itself."""
     sides: dict[tuple[TidyValue, ...], tuple[list[TidyRow], list[TidyRow]]] = defaultdict(lambda: ([], []))
+    fields = fields_named_in(before, after)
     for number, rows in enumerate((before, after)):
         for row in rows:
-            sides[layout_of(row)][number].append(row)
+            sides[layout_of(row, fields)][number].append(row)
     pairs: list[RowPair] = []
     appeared: list[TidyRow] = []
     vanished: list[TidyRow] = []

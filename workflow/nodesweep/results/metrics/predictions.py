@@ -81,6 +81,8 @@ def _memory(context: RowContext) -> ExplainedFigure:
         others = f"{context.place}: memory: by the {len(peaks) - 1} other runs"
         return ExplainedFigure.by_formula(value, others, f"{run.mib!r} x (1 + {run.left_out_error!r})")
     memory = memory_of(context.case, context.machine, context.workload, context.calibration)
+    if memory.peak is None or memory.bytes is None:
+        return ExplainedFigure.none(memory.source)
     if not memory.sure:
         return ExplainedFigure.none(f"only {memory.source}")
     parts = memory.peak.of

@@ -159,7 +159,13 @@ class RowContext:
         """What one node of the run can do at best."""
         if self.machine is None or self.workload is None:
             return None
-        return peak_of(self.machine, self.workload.precision, self.number("frequency_ghz"))
+        precision = text_of(self.row, "precision") or self.workload.precision
+        return peak_of(self.machine, precision, self.number("frequency_ghz"))
+
+    @property
+    def source_of_peak(self) -> str:
+        """Which key of the machine gives that."""
+        return self.machine.source_of_peaks if self.machine else "no machine"
 
     @cached_property
     def estimate(self) -> TimeEstimate | None:

@@ -34,8 +34,11 @@ def _utilization(column: str, recomputation: bool) -> Callable[[RowContext], Exp
         if seconds is None:
             return ExplainedFigure.none(_NOTHING_MEASURED)
         if peak is None:
-            return ExplainedFigure.none("the peak of its nodes is not known: machine.peak_tflops")
+            return ExplainedFigure.none("the peak of its nodes is not known: machine.gpu or machine.peak_tflops")
         rate = column
+        if context.case is not None and context.case.other_parts:
+            parts = context.case.other_parts
+            return ExplainedFigure.none(f"the model has parts that no formula is known for: {parts}")
         if tflops is None and context.case is not None:
             tflops = context.case.tflops_per_node(seconds, recomputation)
             rate = "TFLOPs of a node by the formula"
@@ -43,7 +46,7 @@ def _utilization(column: str, recomputation: bool) -> Callable[[RowContext], Exp
             return ExplainedFigure.none("sizes of its model or layout are not known")
         of = f"{peak.precision}{f', {peak.frequency_ghz:g} GHz' if peak.frequency_ghz else ''}"
         value = 100 * tflops / peak.tflops_per_node
-        formula = f"{rate} over the peak of a node ({of}; machine.peak_tflops), in %"
+        formula = f"{rate} over the peak of a node ({of}; {context.source_of_peak}), in %"
         return ExplainedFigure.by_formula(value, formula, f"100 x {tflops!r} / {peak.tflops_per_node!r}")
 
     return figure

@@ -1,0 +1,189 @@
+"""A Hugging Face config.json -> the keys of a model, and what of it was not understood."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodesweep.common.errors import ConfigError, DamagedFileError
+from nodesweep.common.files import json_value, read_regular
+
+from .hugging_face_families import FAMILIES, HYBRIDS, LLAMA, NAMES, Family
+
+_MOST_BYTES = 4 * 2**20
+_REQUIRED = ("layers", "hidden_size", "attention_heads", "vocab_size")
+_YES_NO = ("tied_embeddings",)
+_FULL_LAYERS = {"full_attention", "sliding_attention", "chunked_attention", "attention"}
+_BEGINNINGS = "attn_ auto_ bos classifier_ eos initializer_ no_rope_ output_ pad quantization rope_ rotary_ scale_attn "
+_BEGINNINGS += "skip_bias summary_ swiglu_ torch_ topk_ use_cache _attn _name"
+_ENDINGS = "_act _activation _coef _dropout _epsilon _eps _jitter_noise _multiplier _pdrop _softcapping _token_id"
+_ENDINGS += " _token_index activation_function"
+_WHOLE = (
+    "_sliding_window_pattern experts_per_token floor_scale original_max_position_embeddings qk_head_dim "
+    "add_cross_attention architectures aux_loss_alpha cache_implementation chunk_size_feed_forward clip_qkv "
+    "cross_attention_hidden_size dtype ep_size finetuning_task id2label initial_context_length is_decoder "
+    "is_encoder_decoder label2id layer_types logit_scale logits_scaling max_window_layers model_type n_ctx "
+    "n_group norm_topk_prob offset_alibi partial_rotary_factor pretraining_tp problem_type query_pre_attn_scalar "
+    "reorder_and_upcast_attn return_dict rope routed_scaling_factor scoring_func seq_aux sliding_window_pattern "
+    "slow_but_exact task_specific_params tie_encoder_decoder tokenizer_class transformers_version unk_token_id "
+    "use_bidirectional_attention use_parallel_residual vocab_file "
+)
+_PATTERNS = (*(f"{one}.*" for one in _BEGINNINGS.split()), *(f".*{one}" for one in _ENDINGS.split()), *_WHOLE.split())
+_NO_BEARING = re.compile("|".join(_PATTERNS))
+"""Keys that change neither parameters nor FLOPs."""
+
+
+@dataclass(frozen=True)
+class HuggingFaceModel:
+    """The keys of a model by a config.json, and in words what of it was not understood or does not count."""
+
+    values: dict[str, Any]
+    not_understood: tuple[str, ...]
+
+
+def read_hugging_face(path: Path, shown: str, beside: Collection[str] = ()) -> HuggingFaceModel:
+    """The keys of a model in a config.json; `beside`: keys that are given elsewhere.
+
+    Raises ConfigError, which calls the file as it is `shown`.
+    """
+    try:
+        config = json_value(read_regular(path, _MOST_BYTES))
+    except FileNotFoundError:
+        raise ConfigError(f"{shown}: there is no such file; the path is relative to the file that names it") from None
+    except (DamagedFileError, ValueError) as error:
+        raise ConfigError(f"{shown}: is no config of Hugging Face: {error!s:.200}") from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"{shown}: is no config of Hugging Face: it holds no mapping of keys")
+    remarks = []
+    if isinstance(text := config.get("text_config"), dict):
+        others = [key for key in config if key.endswith("_config") and key != "text_config"]
+        remarks += [f"{key}: the part that works on text is described alone" for key in others]
+        outer = {key: config[key] for key in ("model_type", "tie_word_embeddings") if key in config}
+        config = {**outer, **text}
+    return _Reader(config, shown).model(remarks, beside)
+
+
+class _Reader:
+    """Reads one config by the row of its family."""
+
+    def __init__(self, config: Mapping[str, Any], shown: str) -> None:
+        self.shown = shown
+        self.model_type = str(config.get("model_type") or "")
+        self.is_known = self.model_type in FAMILIES
+        self.family = FAMILIES.get(self.model_type, Family())
+        given = {key: value for key, value in config.items() if value is not None}
+        self.config = {**self.family.defaults, **given}
+        self.used: set[str] = set()
+        self.other_parts: list[str] = []
+
+    def model(self, remarks: list[str], beside: Collection[str]) -> HuggingFaceModel:
+        """The keys, after what was remarked already."""
+        values = {**LLAMA, **self.family.parts, **self._sizes(), **self._biases()}
+        missing = next((name for name in _REQUIRED if name not in values and name not in beside), None)
+        if missing:
+            keys = " or ".join(NAMES[missing])
+            raise ConfigError(f"{self.shown}: says no {keys}; give the model's {missing} beside `from`")
+        for key, norm in self.family.norms.items():
+            if self._yes_no(key):
+                values["qk_norm"] = norm
+        if values["positions"] != "learned":
+            values.pop("max_positions", None)
+        if "experts" in values:
+            self._experts(values)
+        else:
+            for name in [name for name in values if "expert" in name or name == "first_dense_layers"]:
+                del values[name]
+        values.setdefault("tied_embeddings", False)
+        if not self.is_known:
+            self.other_parts.append(self._unknown_family())
+        remarks += self._layer_kinds()
+        remarks += [f"{part}: no formula is known for it" for part in self.other_parts]
+        remarks += self._not_counted()
+        if self.other_parts:
+            values["other_parts"] = self.other_parts
+        return HuggingFaceModel(values, tuple(remarks))
+
+    def _sizes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, usual in NAMES.items():
+            for key in self.family.names.get(name, usual):
+                if key in self.config:
+                    self.used.add(key)
+                    found[name] = self._yes_no(key) if name in _YES_NO else self._count(key)
+                    break
+        return {name: value for name, value in found.items() if value or name in _YES_NO}
+
+    def _count(self, key: str) -> int:
+        value = self.config[key]
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
+            raise ConfigError(f"{self.shown}: {key} {value!r:.60} is no number that a model can have")
+        return value
+
+    def _yes_no(self, key: str) -> bool:
+        self.used.add(key)
+        value = self.config.get(key, False)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{self.shown}: {key} {value!r:.60} is neither true nor false")
+        return value
+
+    def _biases(self) -> dict[str, str]:
+        """Which matrices have biases, where the config says so."""
+        found = {}
+        for key, biases in self.family.biases.items():
+            if key in self.config:
+                has, fixed = self._yes_no(key), self.family.parts.get("biases", "none")
+                if has or biases == fixed:
+                    found["biases"] = biases if has else "none"
+        if self._yes_no("mlp_bias"):
+            if found.get("biases") != "attention":
+                self.other_parts.append("biases of the feed-forward block alone (mlp_bias)")
+            found["biases"] = "all"
+        return found
+
+    def _experts(self, values: dict[str, Any]) -> None:
+        """What of the experts takes more than one key."""
+        shared = self.config.get("n_shared_experts")
+        if shared is not None:
+            self.used.add("n_shared_experts")
+            values["shared_expert_ffn_hidden_size"] = self._count("n_shared_experts") * values["expert_ffn_hidden_size"]
+            if not shared:
+                del values["shared_expert_ffn_hidden_size"]
+        self.used |= {"mlp_only_layers", "moe_layers"}
+        first, step = values.get("first_dense_layers", 0), values.get("expert_layer_interval", 1)
+        if (named := self.config.get("moe_layers")) not in (None, [*range(first + step - 1, values["layers"], step)]):
+            self.other_parts.append(f"experts in layers of its own choice (moe_layers {named!r:.60})")
+        dense = self.config.get("mlp_only_layers") or []
+        if dense == [*range(len(dense))]:
+            values["first_dense_layers"] = len(dense) or values.get("first_dense_layers", 0)
+        else:
+            self.other_parts.append(f"layers without experts among the others (mlp_only_layers {dense!r:.60})")
+
+    def _layer_kinds(self) -> list[str]:
+        """What is to be said of layers that are not of full attention."""
+        kinds = self.config.get("layer_types")
+        other = sorted({str(kind) for kind in kinds} - _FULL_LAYERS) if isinstance(kinds, list) else []
+        self.other_parts += [f"layers of {kind}" for kind in other]
+        windows = [key for key in ("sliding_window", "attention_chunk_size") if self.config.get(key)]
+        self.used |= {"sliding_window", "attention_chunk_size", "use_sliding_window"}
+        if self.config.get("use_sliding_window") is False:
+            return []
+        return [f"{key} {self.config[key]}: FLOPs count attention without windows" for key in windows]
+
+    def _not_counted(self) -> Iterator[str]:
+        """Keys that were read for nothing."""
+        for key in ("num_nextn_predict_layers", "num_mtp_layers"):
+            if self.config.get(key):
+                yield f"{key} {self.config[key]}: not counted; prediction_layers of the model counts them"
+                self.used.add(key)
+        known = {key for keys in NAMES.values() for key in keys} | self.used
+        for key, value in self.config.items():
+            if key not in known and not _NO_BEARING.fullmatch(key) and value not in (False, [], {}, ""):
+                yield f"{key}: {str(value)!r:.60} was not understood"
+
+    def _unknown_family(self) -> str:
+        if self.model_type in HYBRIDS:
+            return HYBRIDS[self.model_type]
+        if not self.model_type:
+            return "a model of no model_type"
+        return f"{self.model_type!r:.40}, a model_type whose parts are not known here".replace("'", "")

@@ -1,0 +1,207 @@
+"""The laws between a model and the way it is split, each over values of which some may be unknown.
+
+A law holds only for models that have the part it speaks of. Where trainers differ, a layout is lawful that one of them
+runs: Megatron-LM core 0.12 to 0.19, DeepSpeed, torchtitan.
+"""
+
+from nodesweep.config.layout_fields import FIELDS
+from nodesweep.config.training import Training
+
+from .broken_law import BrokenLaw, LawRow, Values, divisors, multiples, nearest
+from .pipeline_split import ChunkLayers, chunk_layers, stage_layers
+
+
+def _split(law: str, whole: str, parts: str) -> LawRow:
+    """The law that a size of the model splits evenly over a parallel size; `law` is also what the size is called."""
+
+    def check(values: Values) -> BrokenLaw | None:
+        size, over = values[whole], values[parts]
+        if size % over == 0:
+            return None
+        symbol = FIELDS[parts].symbol
+        near = nearest(divisors(size), over)
+        numbers = f"{size} {law} do not" if law.endswith("s") else f"{law} {size} does not"
+        return BrokenLaw(law, f"{numbers} split over {symbol} {over}", symbol, near)
+
+    return (whole, parts), check
+
+
+def _hidden_size(values: Values) -> BrokenLaw | None:
+    hidden, heads = values["hidden_size"], values["attention_heads"]
+    if hidden % heads == 0 or values.get("head_width") is not None:
+        return None
+    numbers = f"hidden size {hidden} does not split over {heads} heads"
+    return BrokenLaw("hidden size", numbers, "hidden size", nearest(multiples(heads, hidden), hidden))
+
+
+def chunks_in(values: Values) -> ChunkLayers | BrokenLaw:
+    """Layers of every chunk of the pipeline, by what is known of how they are split."""
+    training = values.get("training") or Training()
+    return chunk_layers(values["layers"], values["pipeline"], values.get("virtual_pipeline") or 1, training)
+
+
+def _layers(values: Values) -> BrokenLaw | None:
+    """Layers split over stages and their chunks; a model of other parts than layers has a way of its own."""
+    found = None if values.get("other_parts") else chunks_in(values)
+    return found if isinstance(found, BrokenLaw) else None
+
+
+def _interleaving(values: Values) -> BrokenLaw | None:
+    """Several chunks a stage need several stages, and groups of micro batches that are no shorter than the pipeline."""
+    chunks, stages = values["virtual_pipeline"], values["pipeline"]
+    if chunks == 1:
+        return None
+    if stages == 1:
+        numbers = f"VPP {chunks}, but PP 1: one stage has nothing to take turns with"
+        return BrokenLaw("virtual stages", numbers, "VPP", "1")
+    step = (values.get("data") or 0) * (values.get("micro_batch") or 0)
+    batch = values.get("global_batch")
+    if not step or batch is None or batch % step:
+        return None
+    count = batch // step
+    training = values.get("training") or Training()
+    group = training.micro_batch_group or stages
+    left = count % group
+    if group < stages:
+        return BrokenLaw(
+            "micro batches", f"micro_batch_group {group} is below PP {stages}", "micro_batch_group", str(stages)
+        )
+    if count >= group and (left == 0 or left >= stages):
+        return None
+    near = nearest(multiples(step * group, batch), batch)
+    numbers = f"{count} micro batches do not split into groups of {'PP ' if group == stages else ''}{group}"
+    more = f"; or set training.micro_batch_group: {count}" if count > stages and not training.micro_batch_group else ""
+    return BrokenLaw("micro batches", numbers, "GBS", near, in_config=f"nearest GBS: {near}{more}")
+
+
+def _feed_forward(values: Values) -> BrokenLaw | None:
+    """The width of feed-forward blocks, where a layer has one and not experts alone."""
+    experts_alone = values.get("experts") and not values.get("first_dense_layers")
+    if experts_alone and (values.get("expert_layer_interval") or 1) == 1:
+        return None
+    return _split("feed-forward width", "ffn_hidden_size", "tensor")[1](values)
+
+
+def _kv_heads(values: Values) -> BrokenLaw | None:
+    """Heads of k and v split over TP, or TP over them: Megatron-LM core copies them since 0.16 where TP is more."""
+    heads, tensor = values["kv_heads"], values["tensor"]
+    if heads % tensor == 0 or tensor % heads == 0 or values.get("kv_lora_rank"):
+        return None
+    near = nearest(sorted({*divisors(heads), *multiples(heads, tensor)}), tensor)
+    return BrokenLaw("kv heads", f"{heads} heads of k and v do not split over MP {tensor}", "MP", near)
+
+
+def _experts(values: Values) -> BrokenLaw | None:
+    """Only experts are spread by EP and split by ETP; they divide over EP."""
+    size, experts = values["expert"], values.get("experts")
+    if experts is None:
+        named = next((name for name in ("expert", "expert_tensor") if (values.get(name) or 1) > 1), None)
+        if named is None or "biases" not in values or values.get("other_parts"):
+            return None  # a table or log may leave the experts unsaid, and so does a model of other parts
+        symbol = FIELDS[named].symbol
+        return BrokenLaw("experts", f"{symbol} {values[named]}, but the model has no experts", symbol, "1")
+    if experts % size == 0:
+        return None
+    return BrokenLaw(
+        "experts", f"{experts} experts do not split over EP {size}", "EP", nearest(divisors(experts), size)
+    )
+
+
+def _expert_grid(values: Values) -> BrokenLaw | None:
+    """The ranks of a stage hold whole grids of EP x ETP, whatever TP, CP and DP are."""
+    ranks, stages = values["ranks"], values["pipeline"]
+    size, tensor = values["expert"], values["expert_tensor"]
+    if ranks % stages or (ranks // stages) % (size * tensor) == 0:
+        return None
+    of_stage = ranks // stages
+    numbers = f"{ranks} ranks / PP {stages} = {of_stage} do not split over EP {size}"
+    numbers += f" x ETP {tensor} = {size * tensor}" if tensor > 1 else ""
+    fitting = [number for number in divisors(of_stage) if of_stage % (number * tensor) == 0]
+    if not fitting:
+        return BrokenLaw("expert grid", numbers, "ETP", nearest(divisors(of_stage), tensor))
+    experts = values.get("experts")
+    lawful = [number for number in fitting if experts is None or experts % number == 0]
+    return BrokenLaw("expert grid", numbers, "EP", nearest(lawful, size))
+
+
+def _sequence(values: Values) -> BrokenLaw | None:
+    """A rank has two pieces of each sample under CP, and sequence parallelism splits its tokens over TP."""
+    sequence, context = values["sequence_length"], values["context"]
+    if context > 1 and sequence % (2 * context):
+        near = nearest(multiples(2 * context, sequence), sequence)
+        numbers = f"sequence {sequence} does not split into 2 x CP {context} = {2 * context} pieces"
+        return BrokenLaw("sequence", numbers, "sequence", near)
+    tensor = values.get("tensor") or 1
+    if not values.get("sequence_parallel") or sequence % (context * tensor) == 0:
+        return None
+    step = (2 if context > 1 else 1) * context * tensor
+    numbers = f"sequence {sequence} / CP {context} = {sequence // context} does not split over MP {tensor}"
+    numbers = numbers if context > 1 else f"sequence {sequence} does not split over MP {tensor}"
+    near = nearest(multiples(step, sequence), sequence)
+    return BrokenLaw("sequence", f"{numbers} by sequence parallelism", "sequence", near)
+
+
+def _recomputation(values: Values) -> BrokenLaw | None:
+    """The two fields that tell of recomputation agree."""
+    checkpointing, recomputed = values["activation_checkpointing"], values["recomputation"]
+    if checkpointing == (recomputed != "none"):
+        return None
+    numbers = f"activation_checkpointing {'on' if checkpointing else 'off'}, but recomputation {recomputed}"
+    return BrokenLaw("recomputation", numbers, in_config="leave one of them out")
+
+
+def _recomputed_layers(values: Values) -> BrokenLaw | None:
+    """What is recomputed are layers of a stage."""
+    count = values["recomputed_layers"]
+    if values.get("activation_checkpointing") is False:
+        numbers = f"recomputed_layers {count}, but nothing is recomputed"
+        return BrokenLaw(
+            "recomputed layers", numbers, in_config="set recomputation: full, or leave recomputed_layers out"
+        )
+    found = chunks_in(values)
+    if isinstance(found, BrokenLaw) or values.get("other_parts"):
+        return None
+    most = max(stage_layers(found, values["pipeline"]))
+    if count <= most:
+        return None
+    numbers = f"recomputed_layers {count}, but a stage has {most} layers"
+    return BrokenLaw("recomputed layers", numbers, "recomputed layers", str(most))
+
+
+def _sharding(values: Values) -> BrokenLaw | None:
+    """Hybrid sharding has groups, which divide the ranks that hold copies: DP, and CP with it."""
+    sharding, group = values["sharding"], values.get("sharding_group")
+    if group is None:
+        numbers = "sharding hsdp without sharding_group"
+        way_out = "give the ranks that share one copy, such as those of a node; or set sharding: zero3"
+        return BrokenLaw("sharding", numbers, in_config=way_out) if sharding == "hsdp" else None
+    if sharding == "none":
+        numbers = f"sharding_group {group}, but sharding none"
+        return BrokenLaw("sharding", numbers, in_config="set sharding: hsdp, or leave sharding_group out")
+    if (data := values.get("data")) is None:
+        return None
+    copies = data * (values.get("context") or 1)
+    if copies % group == 0:
+        return None
+    said = f"DP {data}" if copies == data else f"DP {data} x CP {copies // data} = {copies}"
+    return BrokenLaw(
+        "sharding", f"{said} does not split into groups of {group}", "group", nearest(divisors(copies), group)
+    )
+
+
+SPLIT_LAWS: tuple[LawRow, ...] = (
+    (("hidden_size", "attention_heads"), _hidden_size),
+    (("layers", "pipeline"), _layers),
+    (("virtual_pipeline", "pipeline"), _interleaving),
+    _split("attention heads", "attention_heads", "tensor"),
+    (("kv_heads", "tensor"), _kv_heads),
+    (("ffn_hidden_size", "tensor"), _feed_forward),
+    (("expert",), _experts),
+    (("ranks", "pipeline", "expert", "expert_tensor"), _expert_grid),
+    _split("expert width", "expert_ffn_hidden_size", "expert_tensor"),
+    _split("shared expert width", "shared_expert_ffn_hidden_size", "tensor"),
+    (("sequence_length", "context"), _sequence),
+    (("activation_checkpointing", "recomputation"), _recomputation),
+    (("recomputed_layers", "layers", "pipeline"), _recomputed_layers),
+    (("sharding",), _sharding),
+)
