@@ -7,6 +7,7 @@ import pytest
 from sweeps import toy, write
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.reports.plan import plan_csv, plan_markdown
 from nodesweep.sweep.study import Study
 
 
@@ -156,4 +157,13 @@ def test_an_expression_that_gives_the_value_of_another_is_in_the_plan(tmp_path: 
     assert [(one.law, one.reason) for one in found.expansion.rejected] == [
         ("twice", f"the same run as {next(iter(found.layouts))} of layouts[0]")
     ]
+    assert ",twice,the same run as n2-dp2-" in plan_csv(found, [])
     assert "two identical layouts" in refusal(tmp_path, {"nodes": 2, "global_batch": [16, 16]})
+
+
+def test_a_plan_says_what_has_no_effect(tmp_path: Path) -> None:
+    """A parameter that no word asks for makes runs that are alike, such as three of each layout; the plan says so."""
+    block = {"parameters": {"repeat": [1, 2], "depth": [1], "seeds": "{{ 2 * depth }}", "TOY_ALGO": ["Ring"]}}
+    assert study(tmp_path, block).sweep.idle_parameters == ["repeat", "seeds"]
+    text = plan_markdown(study(tmp_path, block), [])
+    assert "Nothing asks for repeat, seeds: layouts that differ in that alone run alike." in text

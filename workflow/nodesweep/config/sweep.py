@@ -3,17 +3,19 @@
 Shape and meaning of every key live here; the JSON Schemas under workflow/schemas are generated from it.
 """
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, create_model, model_validator
 
 from nodesweep.common.outcomes import RUN_AGAIN
 
+from .expressions import is_expression
 from .layout_field import LayoutField
 from .layout_fields import AXES
 from .machine import Machine
 from .model import Model
-from .parameters import ParameterAxis, ParameterName, check_variables
+from .parameters import ParameterAxis, ParameterName, check_variables, is_variable
 from .tables import Statistic, Table
 from .training import Search
 from .types import (
@@ -224,6 +226,16 @@ class Sweep(StrictModel):
         """The free parameters that its blocks name."""
         parts: list[Together] = [part for block in self.layouts for part in (block, *block.together)]
         return tuple(dict.fromkeys(name for part in parts for name in part.parameters))
+
+    @property
+    def idle_parameters(self) -> list[str]:
+        """The parameters that no word, condition or expression asks for, and that are no environment variables."""
+        keys = {"machine", "workload", "iterations", "when", "variants"}
+        axes = [axes_of(part) for block in self.layouts for part in (block, *block.together)]
+        values = [str(value) for part in axes for values in part.values() for value in values if is_expression(value)]
+        texts = " ".join([self.model_dump_json(include=keys), *values])
+        idle = [name for name in self.parameters if not re.search(rf"\b{name}\b", texts)]
+        return [name for name in idle if not is_variable(name)]
 
     @model_validator(mode="after")
     def _variables_differ(self) -> Self:

@@ -68,6 +68,7 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
         f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
         f"{len(points)} points: {', '.join(counts)}. {_hours(runs, not_run)}",
         _sources(layouts),
+        *_without_effect(study),
         f"## To run ({len(runs)})",
         pipe_table([*headings, *HEADINGS, "Layout"], [_row(one, shown) for one in runs], LEFT),
     ]
@@ -87,6 +88,12 @@ def _parameters(study: Study) -> dict[str, ParameterField]:
     """The parameters of a sweep, of the kind of those of its layouts."""
     known = parameter_fields(layout.parameters for layout in study.layouts.values())
     return {name: known.get(name) or parameter_field(name, "word") for name in study.sweep.parameters}
+
+
+def _without_effect(study: Study) -> list[str]:
+    """Sentences on parameters that nothing of a sweep asks for, so that layouts that differ in them run alike."""
+    idle = study.sweep.idle_parameters
+    return [f"Nothing asks for {', '.join(idle)}: layouts that differ in that alone run alike."] if idle else []
 
 
 def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:

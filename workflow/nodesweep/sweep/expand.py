@@ -62,13 +62,11 @@ def expand(sweep: Sweep) -> Expansion:
             point, changes = _prepared(sweep, point)
             layout = _layout(sweep, point, changes)
         except LayoutError as error:
-            left = unsaid(point.fields, sweep.workload)
-            rejected.append(Rejected(settled(point.shown(), sweep.workload), error.law, str(error), left))
+            rejected.append(_rejected(sweep, point, error.law, str(error)))
             continue
         same = layouts.get(layout.slug)
         if same is not None and (layout.expressions or same[0].expressions):
-            reason = f"the same run as {layout.slug} of layouts[{same[1]}]"
-            rejected.append(Rejected(layout.values(), "twice", reason, layout.unsaid))
+            rejected.append(_rejected(sweep, point, "twice", f"the same run as {layout.slug} of layouts[{same[1]}]"))
             continue
         if layout.slug in layouts:
             other = layouts[layout.slug][1]
@@ -83,6 +81,10 @@ def expand(sweep: Sweep) -> Expansion:
         raise ConfigError(f"layouts: none of {len(rejected)} points can run ({reasons}); change the axes or exclude")
     found, blocks = zip(*layouts.values(), strict=True)
     return Expansion(found, tuple(rejected), blocks)
+
+
+def _rejected(sweep: Sweep, point: Point, law: str, reason: str) -> Rejected:
+    return Rejected(settled(point.shown(), sweep.workload), law, reason, unsaid(point.fields, sweep.workload))
 
 
 def conditions(sweep: Sweep, layout: Layout) -> tuple[int, ...]:
