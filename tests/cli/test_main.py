@@ -18,6 +18,7 @@ NAMES = [
         "import",
         "ingest",
         "measure",
+        "model",
         "plan",
         "predict",
     ),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.files import read_head
+from nodesweep.common.text import plain
 
 from .hugging_face import read_hugging_face
 from .machine import Machine
@@ -253,9 +254,9 @@ def completed_part(part: Source) -> Source:
         return part
     path = part.path.resolve().parent / named
     try:
-        read = read_hugging_face(path, shown(path), part.values)
+        read = read_hugging_face(path, plain(shown(path)), part.values)
     except ConfigError as error:
-        raise ConfigError(f"{part.where(('from',))}: {error}") from None
+        raise ConfigError(f"{part.place(('from',))}: model.from: {error}") from None
     line = part.lines.get(("from",), 1)
     lines: dict[Key, int] = {**{(name,): line for name in read.values}, **part.lines}
     return Source(part.path, {**read.values, **part.values}, lines, (path,), read.not_understood)

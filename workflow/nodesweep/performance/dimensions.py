@@ -13,8 +13,10 @@ from nodesweep.config.model_fields import MODEL_FIELDS, ModelSizes, default_of
 from nodesweep.config.tidy_row import TidyRow, field_of
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
+from nodesweep.sweep.broken_law import BrokenLaw
 from nodesweep.sweep.constraints import broken_laws, completed
 from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.pipeline_split import chunk_layers, stage_layers
 from nodesweep.sweep.settings import OF_TRAINING, fields_of, training_of
 
 from .flops import ForwardFlops, Recomputed, forward_flops, padded_vocabulary, tflops_per_node
@@ -236,9 +238,36 @@ class Dimensions(LayoutValues, ModelSizes):
         )
 
     @property
+    def has_uneven_stages(self) -> bool:
+        """Whether stages of the pipeline may have different numbers of layers."""
+        rule = self.training
+        return bool(
+            rule.embedding_as_layer
+            or rule.loss_as_layer
+            or rule.balanced_stages
+            or rule.first_stage_layers
+            or rule.last_stage_layers
+            or rule.pipeline_layout
+        )
+
+    def stage_layers(self, stage: int) -> float:
+        """Layers of a pipeline stage, counted from 0; an even share where they cannot be split as the trainer would."""
+        if self.has_uneven_stages:
+            chunks = self.training.chunks_per_stage if self.training.pipeline_schedule == "interleaved" else 1
+            found = chunk_layers(self.layers, self.pipeline, chunks, self.training)
+            if not isinstance(found, BrokenLaw):
+                return stage_layers(found, self.pipeline)[stage]
+        return self.layers / self.pipeline
+
+    @property
     def stage_flops(self) -> float:
-        """Operations of one micro batch in one pipeline stage, over its tensor-parallel ranks together."""
-        return self.micro_batch * self._sample_flops / self.pipeline
+        """Operations of one micro batch in one pipeline stage, on a rank times the tensor-parallel ranks of it."""
+        return self.micro_batch * self._sample_flops / self.pipeline / self.degree("context")
+
+    @property
+    def rank_tokens(self) -> int:
+        """Tokens of a micro batch that a rank has."""
+        return self.micro_batch * self.sequence_length // self.degree("context")
 
     @property
     def model_flops(self) -> int:

@@ -7,7 +7,8 @@ mask (4 in fp32 on CPUs, where masks are numbers; 1 in mixed precision).
 Parameters of a stage are those of its parts (performance/model_parts.py): what tensor parallelism splits over t, the
 rest whole, V h/t in the first stage, and in the last where it is not also the first or the output layer is not tied.
   weights + gradients + optimizer, bytes each: 4 + 4 + 8 in fp32 (Adam), 2 + 4 + 12 in mixed precision (fp32 gradients,
-  fp32 copy of the weights). ZeRO divides by d: the optimizer (1), gradients too (2), weights too (3).
+  fp32 copy of the weights). ZeRO divides by d and by the ranks of context parallelism, or by the ranks of a group:
+  the optimizer (1), gradients too (2), weights too (3).
   Source: Rajbhandari et al. 2020 (arXiv 1910.02054), section 3; Megatron-LM's fp32 gradient accumulation.
 
 Activations of a layer and micro batch, kept for the backward pass (Korthikanti et al. 2022, arXiv 2205.05198, section
@@ -22,7 +23,8 @@ term. A micro batch also keeps the stage's input, in the first stage the embeddi
 attention mask (none with flash attention).
 
 In flight in stage i (Narayanan et al. 2021, arXiv 2104.04473, section 2.2): min(p - i, m) micro batches (1F1B), all m
-(GPipe), or min(2 (p - i - 1) + (v - 1) p + 1, v m) chunks of L / (p v) layers (interleaved, as Megatron-LM warms up).
+(GPipe), or min(2 (p - i - 1) + (v - 1) p + 1, v m) chunks of L / (p v) layers (interleaved, as Megatron-LM warms up,
+with another group of micro batches in place of (v - 1) p). Where stages are uneven each has layers of its own.
 
 Working memory: what is recomputed for one layer, one more b a s^2 D / t (not with flash attention), the gradient of the
 widest weight, D h f/t (twice that with a gate), with ZeRO 3 the weights of a layer; in the last stage s b V/t (D + 4) +
@@ -60,9 +62,11 @@ from .model_parts import Place, attention_widths
 
 ADAM_MOMENT_BYTES = 8
 ADAM_STEP_BYTES = 4
-_STATE_BYTES = {"fp32": (4, 4, 8)}
+_STATE_BYTES = dict.fromkeys(("fp32", "tf32"), (4, 4, 8))
 _MIXED_STATE_BYTES = (2, 4, 12)
 _LOSS_BYTES = 4
+_FEW_BITS = ("fp8", "mxfp8", "nvfp4")
+"""Formats in which a trainer keeps some tensors, and others not."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,9 @@ class MemoryPeak:
 
 
 def peak(case: Dimensions, constants: MemoryConstants) -> MemoryPeak:
-    """The most a rank of any stage needs. No stage between the first and the last needs more than the first."""
-    stages = [stage_memory(case, stage, constants) for stage in sorted({0, case.pipeline - 1})]
+    """The most a rank of any stage needs. None between the first and the last needs more, unless stages are uneven."""
+    looked_at = range(case.pipeline) if case.has_uneven_stages else sorted({0, case.pipeline - 1})
+    stages = [stage_memory(case, stage, constants) for stage in looked_at]
     return MemoryPeak(
         first_bytes=max(stage.first_bytes for stage in stages),
         later_bytes=max(stage.later_bytes for stage in stages),
@@ -155,14 +160,18 @@ def no_formula(case: Dimensions) -> str:
         return f"the model has parts that no formula is known for: {case.other_parts}"
     kinds = {"experts": "a mixture of experts", "kv_lora_rank": "latent attention", "prediction_layers": "MTP layers"}
     found = [kind for name, kind in kinds.items() if case.maybe(name)]
-    return f"no formula is known for the activations of {' and '.join(found)}" if found else ""
+    if found:
+        return f"no formula is known for the activations of {' and '.join(found)}"
+    if (offload := case.maybe("offload")) not in (None, "none"):
+        return f"no formula is known for what stays on the device with offload {offload}"
+    return f"no formula is known for what is kept in {case.precision}" if case.precision in _FEW_BITS else ""
 
 
 def stage_memory(case: Dimensions, stage: int, constants: MemoryConstants) -> StageMemory:
     """Bytes of a rank in a stage, counted from 0; for cases of which `no_formula` has nothing to say."""
     count, zero = parameters(case, stage), case.training.zero_stage
     weights, gradients, optimizer = state_bytes(case.precision)
-    replicas = case.data * case.degree("context")
+    replicas = case.maybe("sharding_group") or case.data * case.degree("context")
     shared = [replicas if zero >= least else 1 for least in (3, 2, 1)]
     last = stage == case.pipeline - 1
     return StageMemory(
@@ -199,7 +208,8 @@ def parameters(case: Dimensions, stage: int) -> float:
     """
     first, last = stage == 0, stage == case.pipeline - 1
     at = _of_rank(case)
-    count = (at["layers"] + at["dense layers"] + at["expert layers"]) / case.pipeline
+    layers = at["layers"] + at["dense layers"] + at["expert layers"]
+    count = layers * case.stage_layers(stage) / case.layers if case.has_uneven_stages else layers / case.pipeline
     if first:
         count += at["first stage"]
     if last:
@@ -226,11 +236,11 @@ def _layer_parameters(case: Dimensions) -> float:
 
 
 def _element_bytes(case: Dimensions) -> int:
-    return 4 if case.precision == "fp32" else 2
+    return 4 if case.precision in _STATE_BYTES else 2
 
 
 def _mask_bytes(case: Dimensions) -> int:
-    return (4 if case.precision == "fp32" else 1) if case.training.dropout else 0
+    return (4 if case.precision in _STATE_BYTES else 1) if case.training.dropout else 0
 
 
 def _tokens(case: Dimensions) -> float:
@@ -271,21 +281,25 @@ def _in_flight(case: Dimensions, stage: int) -> float:
         under_way = waiting
     elif training.pipeline_schedule == "interleaved":
         chunks = training.chunks_per_stage
-        under_way = min(2 * (stages - stage - 1) + (chunks - 1) * stages + 1, chunks * waiting)
+        group = training.micro_batch_group or stages
+        under_way = min(2 * (stages - stage - 1) + (chunks - 1) * group + 1, chunks * waiting)
     else:
         under_way = min(stages - stage, waiting)
     hidden, mask = _hidden_bytes(case), 0 if training.flash_attention else case.micro_batch * case.sequence_length**2
-    kept = case.layers / stages / chunks * _kept_of_a_layer(case) + hidden + mask
+    kept = _kept_of_chunk(case, case.stage_layers(stage) / chunks, chunks) + hidden + mask
     embedded = hidden * under_way / chunks if stage == 0 else 0
     return under_way * kept + embedded
 
 
-def _kept_of_a_layer(case: Dimensions) -> float:
-    """Bytes of a layer and micro batch that are kept for the backward pass."""
+def _kept_of_chunk(case: Dimensions, layers: float, chunks: int) -> float:
+    """Bytes of the layers of a chunk and a micro batch that are kept for the backward pass."""
     around, core = _layer_bytes(case)
     if not case.activation_checkpointing:
-        return around + core
-    return _hidden_bytes(case) if case.training.recomputation == "full" else around
+        return layers * (around + core)
+    of_stage = case.maybe("recomputed_layers")
+    recomputed = min(of_stage / chunks, layers) if of_stage else layers
+    kept = _hidden_bytes(case) if case.training.recomputation == "full" else around
+    return recomputed * kept + (layers - recomputed) * (around + core)
 
 
 def _working(case: Dimensions) -> float:

@@ -80,7 +80,7 @@ def stage_work(case: Dimensions) -> float:
     """Operations of one micro batch in a stage; where no formula gives them, what they are in proportion to."""
     if case.knows("stage_flops"):
         return case.stage_flops
-    return case.micro_batch * case.sequence_length * case.layers * case.hidden_size**2 / case.pipeline
+    return case.rank_tokens * case.layers * case.hidden_size**2 / case.pipeline
 
 
 def passes(case: Dimensions) -> float:

@@ -18,7 +18,7 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.timing import FORMS, passes
 
 from .least_squares import kept_digits, solve
-from .time_model import MicroBatchWork, StageKind, SyncForm, kind_of, reference
+from .time_model import MicroBatchWork, StageKind, SyncForm, apart_of, kind_of, reference
 
 WORST_ERROR = 0.3
 """Leave-one-out errors beyond this, relative, count as this."""
@@ -230,6 +230,7 @@ class SyncFormFit:
                     variance=kept_digits(slope @ self._common @ slope + 2 * slope @ shared + self._of_kind[number]),
                     sync_covariance=kept_digits(slope @ self._common[SYNC] + shared[SYNC]),
                     rows=int(counts[number]),
+                    apart=apart_of(self._runs.cases[first[number]]),
                 )
             )
         return tuple(stages)

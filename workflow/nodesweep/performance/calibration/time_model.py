@@ -31,6 +31,8 @@ _HOW_MANY = ("nodes", "data", "global_batch")
 _OF_STAGE = tuple(
     row for row in LAYOUT_FIELDS.values() if row.axis and row.name not in _HOW_MANY and not row.of_workload
 )
+_APART = tuple(LAYOUT_FIELDS[name] for name in ("context", "expert", "expert_tensor", "offload"))
+_WEIGHTS_SHARED = 3
 _SIZES_IN_ONE_WORD = ("layers", "hidden_size", "attention_heads")
 _OTHER_SIZES = tuple(row for row in MODEL_FIELDS.values() if row.sets_problem and row.name not in _SIZES_IN_ONE_WORD)
 
@@ -51,10 +53,18 @@ def kind_of(case: Dimensions) -> str:
     return ", ".join(word for word in words if word)
 
 
+def apart_of(case: Dimensions) -> str:
+    """What a case has of which runs without it tell no time: CP, EP, ETP, offload, shared weights, format; as words."""
+    fields = [(row, case.maybe(row.name)) for row in _APART]
+    words = [row.phrase(value) for row, value in fields if not row.is_default(value)]
+    sharded = ["weights shared out"] if case.training.zero_stage == _WEIGHTS_SHARED else []
+    return ", ".join([*words, *sharded, case.precision])
+
+
 def reference(cases: Sequence[Dimensions]) -> tuple[int, float]:
     """The fewest tokens of a micro batch, and the clock most cases have, 0 where none is known."""
     clocks = Counter(case.frequency_ghz or 0.0 for case in cases)
-    return min(case.micro_batch * case.sequence_length for case in cases), clocks.most_common(1)[0][0]
+    return min(case.rank_tokens for case in cases), clocks.most_common(1)[0][0]
 
 
 @dataclass(frozen=True)
@@ -72,14 +82,15 @@ class MicroBatchWork:
     def of(cls, case: Dimensions, tokens: int, clock_ghz: float) -> "MicroBatchWork":
         """The work of a case, against the fewest tokens of a micro batch and the clock of reference."""
         slower = clock_ghz / case.frequency_ghz if clock_ghz and case.frequency_ghz else 1.0
-        return cls(case.stage_flops / TERA * slower, tokens / (case.micro_batch * case.sequence_length))
+        return cls(case.stage_flops / TERA * slower, tokens / case.rank_tokens)
 
 
 @dataclass(frozen=True)
 class StageKind:
     """A measured kind of stage: seconds of a micro batch, variance of their logarithm, its covariance with the sync.
 
-    `rows`: the number of its runs.
+    `rows`: the number of its runs. `apart`: what it has that other kinds tell nothing of; None in files of earlier
+    versions, which had one and the same everywhere.
     """
 
     kind: str
@@ -87,6 +98,7 @@ class StageKind:
     variance: float
     sync_covariance: float
     rows: int
+    apart: str | None = None
 
 
 @dataclass(frozen=True)
@@ -223,6 +235,9 @@ class TimeModel:
     def refusal(self, case: Dimensions) -> str:
         """Why the time of a case is not predicted: it depends on a sync that the runs do not determine; else empty."""
         case = self._as_measured(case)
+        known = {stage.apart for stage in self.forms[0].stages}
+        if None not in known and (apart := apart_of(case)) not in known:
+            return f"no run has {apart}: no formula tells its time by other runs"
         if case.data > 1 and self.most_data == 1:
             return f"all runs have DP 1: of the DP sync of DP {case.data} they tell nothing"
         if self.sync_significance >= LEAST_SIGNIFICANCE or 2 * self._error_by_sync(case) <= self.matters:
