@@ -79,6 +79,10 @@ TEXT_FIELDS = {
     "layouts.together.parameters": ["layouts", 0, "together", "parameters", "mode"],
     "layouts.together.parameters key": ["layouts", 0, "together", "parameters", "<key>"],
     **{f"layouts.{name}": ["layouts", 0, name] for name in ("sharding", "recomputation", "precision", "offload")},
+    **{
+        f"layouts.together.{name}": ["layouts", 0, "together", name]
+        for name in ("sharding", "recomputation", "precision", "offload")
+    },
     "exclude": ["exclude", 0],
     "when.if": ["when", 0, "if"],
     "when.model": ["when", 0, "model", "size"],
