@@ -1,10 +1,10 @@
-"""A sweep over a parameter of its own and an expression, from the config to the last command, through Snakemake."""
+"""A sweep over a parameter of its own and an expression, from the config to the last command."""
 
 import csv
 from pathlib import Path
 
 import pytest
-from sweeps import run_snakemake, toy, write
+from sweeps import drained, runner_of, study_in
 
 from nodesweep.cli.main import main
 
@@ -25,10 +25,15 @@ def test_a_parameter_and_an_expression_in_a_sweep_that_runs(
         "parameters": {"backend": ["fused", "flash"], "TOY_ALGO": "Ring"},
     }
     pace = "{{ 0.01 if backend == 'flash' else 0.02 }}"
-    config = write(tmp_path / "sweep.yaml", toy(seconds=pace, layouts=[block]))
-    run = run_snakemake(tmp_path, config)
-    assert run.returncode == 0, run.stdout
-    folder = tmp_path / "results" / "toy"
+    study = study_in(tmp_path, seconds=pace, layouts=[block])
+    runner = runner_of(study, jobs_at_once=4, canary=0)
+    runner.add(list(study.layouts))
+    drained(runner, 4)
+    config, folder = tmp_path / "sweep.yaml", study.folder
+    monkeypatch.chdir(tmp_path)
+    for command in ("plan", "measure", "tables"):
+        assert main([command, "--configfile", str(config)]) == 0
+    capsys.readouterr()
     with (folder / "results.csv").open() as stream:
         rows = {row["slug"]: row for row in csv.DictReader(stream)}
     assert [(row["nodes"], row["global_batch_samples"], row["backend"], row["TOY_ALGO"]) for row in rows.values()] == [
@@ -47,7 +52,6 @@ def test_a_parameter_and_an_expression_in_a_sweep_that_runs(
     assert "| backend | TOY_ALGO |" in plan and "| 16 | 128 | No | flash | Ring |" in plan
     assert "| backend | Notes |" in tables
 
-    monkeypatch.chdir(tmp_path)
     said = {}
     for words in (["why", slug, "backend", "GBS"], ["status", "--all"], ["compare", str(folder), str(folder)]):
         main([*words, *(["--configfile", str(config)] if words[0] != "compare" else [])])
