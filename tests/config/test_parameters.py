@@ -1,12 +1,15 @@
 """Free parameters of a sweep: their names, their values, and who knows them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from sweeps import toy, write
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.config import schema
 from nodesweep.config.parameters import parameters_of, stack_of
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
@@ -104,6 +107,24 @@ def test_everything_that_takes_names_knows_parameters(tmp_path: Path) -> None:
         ("tables", [{"columns": ["backand"]}]),
     ):
         assert "backand" in refusal(tmp_path, block, **{key: wrong})
+
+
+def test_editors_accept_what_is_read() -> None:
+    """The schema takes parameters, expressions and groups wherever the config does."""
+    block = {
+        "together": {"nodes": [1, "{{ ranks }}"], "parameters": {"depth": [1, 2]}},
+        "global_batch": "{{ 8 * nodes }}",
+        "sequence_length": 128,
+        "parameters": {"backend": ["fused", "flash"], "rope": True},
+    }
+    tables = [{"columns": ["Nodes", "backend", {"heading": "d", "value": "depth"}], "order": ["-depth", "backend"]}]
+    sweep = toy(layouts=[block, {**block, "together": [block["together"]]}], tables=tables)
+    jsonschema.validate(sweep, json.loads(schema.schemas()["sweep.schema.json"]))
+    for wrong in ({"nodes": "two"}, {"parameters": {"depth": [[1]]}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(
+                toy(layouts=[{**block, "together": [], **wrong}]), json.loads(schema.schemas()["sweep.schema.json"])
+            )
 
 
 def test_a_parameter_that_a_block_does_not_name_is_unknown(tmp_path: Path) -> None:

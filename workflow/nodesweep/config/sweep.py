@@ -6,7 +6,7 @@ Shape and meaning of every key live here; the JSON Schemas under workflow/schema
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, create_model, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from nodesweep.common.outcomes import RUN_AGAIN
 
@@ -23,12 +23,12 @@ from .types import (
     Count,
     Name,
     OneOf,
+    OneOrMany,
     Positive,
     Setting,
     StrictModel,
     Text,
     VariableName,
-    as_list,
     axis_of,
 )
 from .workload import Workload
@@ -128,7 +128,7 @@ else:
         together=(
             Annotated[
                 tuple[Together, ...],
-                BeforeValidator(as_list),
+                OneOrMany(),
                 Field(description="Axes that vary together: `{tensor: [1, 2], pipeline: [2, 1]}`, or a list of such."),
             ],
             (),

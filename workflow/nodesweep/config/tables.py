@@ -52,7 +52,7 @@ class _HeadingOrMapping:
 
 RowCondition = Annotated[str, AfterValidator(condition_over(tuple(TIDY)))]
 _VALUE = OneOfOrParameter(lambda: (*HEADINGS, *TIDY), "standard heading or column of results.csv")
-_ORDER_SCHEMA = WithJsonSchema(word_or_parameter([sign + name for sign in ("", "-") for name in TIDY]))
+_ORDER_SCHEMA = WithJsonSchema(word_or_parameter([sign + name for sign in ("", "-") for name in TIDY], ordered=True))
 
 
 class Annotation(StrictModel):

@@ -40,6 +40,7 @@ _OPTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 _SHAPE = r"^[1-9][0-9]{0,4}(x[1-9][0-9]{0,4}){0,2}$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 PARAMETER_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+_PARAMETER_ORDER = PARAMETER_NAME.replace("^", "^-?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _NOT_TEXT = re.compile(r"[;`$\"'\\{}]")
 _NOT_WORD = re.compile(r"[;`\"'\\|&<>]|\$(?!\{[A-Za-z_][A-Za-z0-9_]*\})")
@@ -205,14 +206,26 @@ class OneOfOrParameter(OneOf):
         return word_or_parameter(self.choices())
 
 
-def word_or_parameter(words: Iterable[str]) -> dict[str, Any]:
-    """The JSON Schema of one of these words, or of a free parameter."""
-    return {"anyOf": [{"type": "string", "enum": [*words]}, {"type": "string", "pattern": PARAMETER_NAME}]}
+def word_or_parameter(words: Iterable[str], ordered: bool = False) -> dict[str, Any]:
+    """The JSON Schema of one of these words, or of a free parameter; `ordered`: a `-` may stand before it."""
+    pattern = _PARAMETER_ORDER if ordered else PARAMETER_NAME
+    return {"anyOf": [{"type": "string", "enum": [*words]}, {"type": "string", "pattern": pattern}]}
 
 
 def as_list(value: Any) -> Any:
     """A scalar as a list of one: `tensor: 2` means `tensor: [2]`."""
     return value if isinstance(value, list | tuple) else [value]
+
+
+class OneOrMany:
+    """Annotation of a list: one item alone stands for a list of one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(as_list, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
 
 
 def _number_as_text(value: Any) -> Any:
@@ -253,7 +266,7 @@ Condition = Annotated[str, AfterValidator(condition_over(LAYOUT_NAMES))]
 
 
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"\{[{%]"}
-OWN_WORDS = (PARAMETER_NAME, _EXPRESSION_SCHEMA["pattern"])
+OWN_WORDS = (PARAMETER_NAME, _PARAMETER_ORDER, _EXPRESSION_SCHEMA["pattern"])
 """Patterns of what may stand for a word of ours wherever there is a choice: a parameter, an expression."""
 _AXIS_NAMES = tuple(name for name in WORD_NAMES if name in (*LAYOUT_NAMES, "model", "machine"))
 """What an expression of an axis knows, beside free parameters."""
