@@ -133,21 +133,6 @@ def check_expression(source: str, names: tuple[str, ...]) -> None:
     _check_names(source, names)
 
 
-@lru_cache(maxsize=4096)
-def mentioned(source: str) -> tuple[tuple[str, str], ...]:
-    """The names that a template asks for, and what it asks of them, empty for themselves.
-
-    >>> mentioned("{{ 16 * ranks // model.layers }}")
-    (('model', 'layers'), ('ranks', ''))
-    """
-    tree = _parsed(source)
-    looked_into = [node for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name)]
-    parts = {(node.node.name, node.attr) for node in looked_into if isinstance(node.node, nodes.Name)}
-    within = {id(node.node) for node in looked_into}
-    names = {(node.name, "") for node in tree.find_all(nodes.Name) if id(node) not in within}
-    return tuple(sorted({*parts, *names}))
-
-
 def _all_nodes(tree: nodes.Template) -> list[nodes.Node]:
     """The tree and all below it; raises RecursionError for one that is so deep that it takes seconds to compile."""
     found: list[nodes.Node] = []
@@ -212,6 +197,20 @@ def compile_condition(source: str, names: tuple[str, ...] | None = LAYOUT_NAMES)
             raise ExpressionError(source, f"cannot evaluate {source!r}: {_one_line(error)}") from None
 
     return condition
+
+
+@lru_cache(maxsize=4096)
+def names_in(source: str) -> frozenset[str]:
+    """What a template asks for: names, and with a dot what it looks up in one of them.
+
+    >>> sorted(names_in("--layers={{ model.layers if pipeline > 1 else model.layers // 2 }}"))
+    ['model.layers', 'pipeline']
+    """
+    tree = _parsed(source)
+    looked_up = [node for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name)]
+    inside = {f"{node.node.name}.{node.attr}" for node in looked_up if isinstance(node.node, nodes.Name)}
+    whole = {id(node.node) for node in looked_up}
+    return frozenset(inside | {node.name for node in tree.find_all(nodes.Name) if id(node) not in whole})
 
 
 @lru_cache(maxsize=4096)

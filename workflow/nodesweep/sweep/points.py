@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import AxisError, ConfigError, LayoutError
-from nodesweep.config.expressions import filled, is_expression, mentioned
+from nodesweep.config.expressions import filled, is_expression, names_in
 from nodesweep.config.layout_fields import AXES, LAYOUT_FIELDS
 from nodesweep.config.machine import Machine
 from nodesweep.config.model import Model
@@ -136,7 +136,8 @@ def _same_fact(name: str) -> list[str]:
 
 def _order(point: Point) -> list[str]:
     """Expressions and what follows from other sizes, each after all that it needs; raises ConfigError for a circle."""
-    needs = {name: {needed for needed, _ in mentioned(source)} for name, source in point.expressions.items()}
+    asked = {name: names_in(source) for name, source in point.expressions.items()}
+    needs = {name: {one.partition(".")[0] for one in names} for name, names in asked.items()}
     for name, product in FOLLOWS.items():
         if point.fields.get(name) is None:
             needs[name] = {product.whole, *product.parts} - {name}
@@ -216,10 +217,11 @@ def _check_of(name: str) -> Any:
 def _seen(source: str, known: Mapping[str, Any]) -> str:
     """The values that an expression saw, in words."""
     found = []
-    for name, attribute in mentioned(source):
+    for asked in sorted(names_in(source)):
+        name, _, key = asked.partition(".")
         value = known.get(name)
-        if attribute:
-            value = value.get(attribute) if isinstance(value, Mapping) else getattr(value, attribute, None)
+        if key:
+            value = value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
         if isinstance(value, bool | int | float | str):
-            found.append(f"{name}.{attribute} {value}" if attribute else f"{name} {value or repr(value)}")
+            found.append(f"{asked} {value if value != '' else repr(value)}")
     return f" ({', '.join(found)})" if found else ""
