@@ -52,18 +52,25 @@ class Sweep:
             if str(self.home) in line
         ]
 
+    def awaited_jobs(self, state: str) -> list[tuple[Cluster, str]]:
+        """The sweep's jobs in a state, as soon as there is one; none where none comes for 3 s."""
+        limit = time.monotonic() + 3
+        while not (found := self.jobs(state)) and time.monotonic() < limit:
+            pass
+        return found
+
 
 def renamed(one: Sweep) -> None:
     """Somebody renames a job that runs, and one that waits."""
     for state in ("running", "pending"):
-        for cluster, job in one.jobs(state)[:1]:
-            cluster.run("scontrol", "update", f"jobid={job}", "name=mine")
-            one.events["job renamed"] += 1
+        for cluster, job in one.awaited_jobs(state)[:1]:
+            if cluster.run("scontrol", "update", f"jobid={job}", "name=mine").returncode == 0:
+                one.events["job renamed"] += 1
 
 
 def suspended(one: Sweep) -> None:
     """An operator suspends a job for a second."""
-    for cluster, job in one.jobs("running")[:1]:
+    for cluster, job in one.awaited_jobs("running")[:1]:
         if cluster.run("scontrol", "suspend", job).returncode == 0:
             time.sleep(1)
             cluster.run("scontrol", "resume", job)

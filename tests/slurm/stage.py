@@ -280,14 +280,14 @@ class Stage:
 
     def silence(self) -> None:
         """Let more than the launcher's patience go by."""
-        time.sleep(1.02 * self._patience_seconds + 1.5)
+        time.sleep(1.02 * self.patience_seconds + 1.5)
 
     def tells(self, launcher: Launcher, pattern: str) -> None:
         """Wait until a launcher says something that fits, at the latest when its patience ends; keep it."""
-        self.told.append(launcher.says(pattern, 120 + 1.2 * self._patience_seconds))
+        self.told.append(launcher.says(pattern, 120 + 1.2 * self.patience_seconds))
 
     @property
-    def _patience_seconds(self) -> float:
+    def patience_seconds(self) -> float:
         """How long a job of Slurm may be out of sight before a launcher acts on it."""
         return Slurm.patience.silent_seconds if self.silent_seconds is None else self.silent_seconds
 

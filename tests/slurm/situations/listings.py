@@ -117,10 +117,15 @@ def cold_controller(stage: Stage) -> None:
     job = stage.job(config)
     until(lambda: "RUNNING" in stage.b.run("sacct", "-n", "-j", job, "-o", "state").stdout, 30, "accounts have the job")
     stage.b.restart_cold()
-    stage.tells(launcher, "nobody knows")
-    launcher.end()
+    launcher.end(120 + 1.2 * stage.patience_seconds)
     starts = stage.starts(config)
     assert list(starts.values()) == [1], starts
+    if "the launch ended with exit code 137" in launcher.said:
+        # A node that registers meanwhile is told to kill what the controller does not know.
+        stage.told.append("the controller had the job killed")
+        once(stage, config, outcome="crash")
+        return
+    stage.tells(launcher, "nobody knows")
     stage.go(config)
     stage.ended(config)  # the job runs on, on a node that nobody asks
     (slug,) = starts
