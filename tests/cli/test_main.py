@@ -49,11 +49,11 @@ def test_a_new_module_is_a_new_command(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_command_says_what_it_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` ends well and shows the options that name a sweep; the schemas are those of all sweeps."""
+    """`--help` ends well and shows the options that name a sweep; not for models and for the schemas of all sweeps."""
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])
     assert ended.value.code == 0
-    assert ("--configfile" in capsys.readouterr().out) is (name != "schema")
+    assert ("--configfile" in capsys.readouterr().out) is (name not in ("schema", "model"))
 
 
 def test_a_file_that_is_named_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

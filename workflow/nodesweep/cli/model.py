@@ -2,8 +2,11 @@
 
 import argparse
 
+from nodesweep.common.errors import ConfigError
+from nodesweep.config.loader import shown
 from nodesweep.config.model_files import read_model
 from nodesweep.reports.model_summary import ModelSummary
+from nodesweep.sweep.constraints import broken_laws
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -27,6 +30,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the figures of the model."""
     named = read_model(options.name)
+    for broken in broken_laws(named.model.values):
+        raise ConfigError(f"{shown(named.path)}: {broken.sentence}")
     summary = ModelSummary(named.model, options.sequence_length, named.not_understood)
     print(summary.to_json() if options.json else summary.text())
 

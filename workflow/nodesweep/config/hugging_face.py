@@ -95,6 +95,7 @@ class _Reader:
             for name in [name for name in values if "expert" in name or name == "first_dense_layers"]:
                 del values[name]
         values.setdefault("tied_embeddings", False)
+        self.other_parts += [f"what {key} brings" for key in self.family.unknown if self._yes_no(key)]
         if not self.is_known:
             self.other_parts.append(self._unknown_family())
         remarks += self._layer_kinds()
@@ -129,17 +130,15 @@ class _Reader:
 
     def _biases(self) -> dict[str, str]:
         """Which matrices have biases, where the config says so."""
-        found = {}
+        found = str(self.family.parts.get("biases", "none"))
         for key, biases in self.family.biases.items():
-            if key in self.config:
-                has, fixed = self._yes_no(key), self.family.parts.get("biases", "none")
-                if has or biases == fixed:
-                    found["biases"] = biases if has else "none"
+            if key in self.config and (self._yes_no(key) or found == biases):
+                found = biases if self.config[key] else "none"
         if self._yes_no("mlp_bias"):
-            if found.get("biases") != "attention":
-                self.other_parts.append("biases of the feed-forward block alone (mlp_bias)")
-            found["biases"] = "all"
-        return found
+            found = {"none": "feed_forward", "attention": "all"}.get(found, found)
+            if found == "qkv":
+                self.other_parts.append("biases of q, k, v and of the feed-forward block alone")
+        return {"biases": found}
 
     def _experts(self, values: dict[str, Any]) -> None:
         """What of the experts takes more than one key."""
@@ -163,7 +162,8 @@ class _Reader:
         """What is to be said of layers that are not of full attention."""
         kinds = self.config.get("layer_types")
         other = sorted({str(kind) for kind in kinds} - _FULL_LAYERS) if isinstance(kinds, list) else []
-        self.other_parts += [f"layers of {kind}" for kind in other]
+        if self.model_type not in HYBRIDS:
+            self.other_parts += [f"layers of {kind}" for kind in other]
         windows = [key for key in ("sliding_window", "attention_chunk_size") if self.config.get(key)]
         self.used |= {"sliding_window", "attention_chunk_size", "use_sliding_window"}
         if self.config.get("use_sliding_window") is False:

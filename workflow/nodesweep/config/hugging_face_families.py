@@ -38,6 +38,7 @@ class Family:
     `parts`: keys of a model that no config of the family says. `names`: keys of a model that a config has under another
     name than NAMES says. `defaults`: values of keys that a config may leave out, as the class of the family has them.
     `biases` and `norms`: which biases and norms of q and k there are where the config says true, by its key.
+    `unknown`: keys that bring parts that no formula here knows where they are true.
     """
 
     parts: Mapping[str, Any] = field(default_factory=dict)
@@ -45,12 +46,15 @@ class Family:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     biases: Mapping[str, str] = field(default_factory=lambda: {"attention_bias": "attention"})
     norms: Mapping[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
 
 LLAMA = {"gated_ffn": True, "biases": "none", "norm": "rmsnorm", "positions": "rotary"}
 """What Llama has, and every family that does not say otherwise."""
 _GPT: dict[str, Any] = {"gated_ffn": False, "biases": "all", "norm": "layernorm"}
 _TIED = {"tie_word_embeddings": True}
+_BIASED = {"attention_bias": True}
+_QKV_BIASES = {"attention_bias": "qkv"}
 _LATENT = {"head_width": ("qk_nope_head_dim",), "kv_heads": ()}
 _EXPERTS_AS_WIDE = {"expert_ffn_hidden_size": ("intermediate_size",)}
 _GEMMA_3 = Family(
@@ -97,25 +101,42 @@ FAMILIES: dict[str, Family] = {
     "gemma3": _GEMMA_3,
     "gemma3_text": _GEMMA_3,
     "gpt2": Family({**_GPT, "positions": "learned"}, defaults=_TIED),
-    "gpt_neox": Family(_GPT, biases={"attention_bias": "all"}, defaults={"attention_bias": True}),
+    "gpt_neox": Family({**_GPT, "biases": "feed_forward"}, biases={"attention_bias": "all"}, defaults=_BIASED),
+    "gptj": Family({**_GPT, "biases": "feed_forward", "norms_per_layer": 1, "extras": ["output_bias"]}),
     "olmo": Family({"norm": "none"}),
     "olmo2": Family({"qk_norm": "whole"}),
     "olmo3": Family({"qk_norm": "whole"}),
     "olmoe": Family({"qk_norm": "whole"}, names=_EXPERTS_AS_WIDE),
     "gpt_oss": Family(
-        {"biases": "all", "extras": ["router_bias", "attention_sinks"]},
+        {"biases": "feed_forward", "extras": ["router_bias", "attention_sinks"]},
         names=_EXPERTS_AS_WIDE,
         biases={"attention_bias": "all"},
-        defaults={"head_dim": 64, "attention_bias": True},
+        defaults={"head_dim": 64, **_BIASED},
     ),
     "phi3": Family(),
     "smollm3": Family(defaults=_TIED),
     "granite": Family(),
     "starcoder2": Family(_GPT, biases={"use_bias": "all"}, defaults={"use_bias": True, **_TIED}),
-    "phi": Family({**_GPT, "norms_per_layer": 1, "extras": ["output_bias"]}, defaults={"tie_word_embeddings": False}),
+    "phi": Family({**_GPT, "norms_per_layer": 1, "extras": ["output_bias"]}, unknown=("qk_layernorm",)),
     "bloom": Family({**_GPT, "positions": "none", "extras": ["embedding_norm"]}, defaults=_TIED),
-    "cohere": Family({"norm": "layernorm_without_bias", "norms_per_layer": 1}, defaults=_TIED),
-    "glm4_moe": Family(biases={"attention_bias": "qkv"}, norms={"use_qk_norm": "head"}),
+    "cohere": Family(
+        {"norm": "layernorm_without_bias", "norms_per_layer": 1}, norms={"use_qk_norm": "whole"}, defaults=_TIED
+    ),
+    "cohere2": Family({"norm": "layernorm_without_bias", "norms_per_layer": 1}, defaults=_TIED),
+    "glm": Family(biases=_QKV_BIASES, defaults=_BIASED),
+    "glm4": Family({"norms_per_layer": 4}, biases=_QKV_BIASES, defaults=_BIASED),
+    "glm4_moe": Family(biases=_QKV_BIASES, norms={"use_qk_norm": "head"}),
+    "dots1": Family({"qk_norm": "head"}),
+    "ernie4_5": Family(biases={"use_bias": "all"}, defaults=_TIED),
+    "seed_oss": Family(biases=_QKV_BIASES, defaults=_BIASED, unknown=("attention_out_bias",)),
+    "stablelm": Family(
+        {"norm": "layernorm"}, biases={"use_qkv_bias": "qkv"}, unknown=("use_parallel_residual", "qk_layernorm")
+    ),
+    "hunyuan_v1_dense": Family({"qk_norm": "head"}, defaults=_TIED),
+    "granitemoe": Family(names=_EXPERTS_AS_WIDE),
+    "arcee": Family({"gated_ffn": False}),
+    "exaone4": Family({"qk_norm": "head"}),
+    "minimax_m2": Family({"qk_norm": "whole"}, names=_EXPERTS_AS_WIDE),
     "llama4": _LLAMA_4,
     "llama4_text": _LLAMA_4,
     "nemotron": Family({"gated_ffn": False, "norm": "layernorm"}),

@@ -1,6 +1,5 @@
 """YAML files → checked config: references resolved, overrides merged, every complaint with file, line and key."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from nodesweep.common.errors import ConfigError
 from nodesweep.common.files import read_head
 from nodesweep.common.text import plain
 
+from .complaints import complaint
 from .hugging_face import read_hugging_face
 from .machine import Machine
 from .model import Model
@@ -35,17 +35,20 @@ Key = tuple[str | int, ...]
 class Source:
     """A mapping read from a file: its values, and the line each key stands on.
 
-    `beside`: another file that some of the values come from. `not_understood`: what of that file was not, in words.
+    `beside`: another file that the values of the keys `taken` come from. `not_understood`: what of it was not.
     """
 
     path: Path
     values: dict[str, Any]
     lines: dict[Key, int] = field(default_factory=dict)
     beside: tuple[Path, ...] = ()
+    taken: frozenset[str] = frozenset()
     not_understood: tuple[str, ...] = ()
 
     def where(self, key: Key) -> str:
         """`file:line: key` of a key, or of the nearest key above it that stands in the file."""
+        if key and key[0] in self.taken:
+            return f"{self.place(key)}: from: {shown(self.beside[0])}: {dotted(key)}"
         return f"{self.place(key)}: {dotted(key)}" if key else f"{shown(self.path)}"
 
     def place(self, key: Key) -> str:
@@ -259,7 +262,8 @@ def completed_part(part: Source) -> Source:
         raise ConfigError(f"{part.place(('from',))}: model.from: {error}") from None
     line = part.lines.get(("from",), 1)
     lines: dict[Key, int] = {**{(name,): line for name in read.values}, **part.lines}
-    return Source(part.path, {**read.values, **part.values}, lines, (path,), read.not_understood)
+    taken = frozenset(read.values.keys() - part.values.keys())
+    return Source(part.path, {**read.values, **part.values}, lines, (path,), taken, read.not_understood)
 
 
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
@@ -299,51 +303,3 @@ def _without_echoes(items: list[Any]) -> list[Any]:
         return item["type"] == "too_short" and any(key != above and key[: len(above)] == above for key in keys)
 
     return [item for item in items if not echo(item)]
-
-
-_PLAIN = {
-    "missing": "is missing; it has no default",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "string_type": "must be text; put it in quotes",
-    "tuple_type": "must be a list",
-    "dict_type": "must be a mapping of keys",
-    "model_type": "must be a mapping of keys",
-    "model_attributes_type": "must be a mapping of keys",
-    "too_short": "is empty; give at least one value",
-}
-
-
-def complaint(item: Any, key: Key) -> str:
-    """What is wrong with the value of a key of a sweep, as pydantic has it, in words that follow its name."""
-    kind, given = item["type"], item.get("input")
-    if kind == "extra_forbidden":
-        known = sorted(_keys_at(key[:-1]))
-        near = difflib.get_close_matches(str(key[-1]), known, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        own = "; an axis of your own stands under parameters" if "parameters" in known else ""
-        return f"is an unknown key; {hint}known here: {', '.join(known)}{own}"
-    text = _PLAIN.get(kind)
-    if text is None:
-        text = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "should")
-    shows = kind not in ("missing", "value_error", "too_short") and isinstance(given, str | int | float | bool)
-    return f"{text}, not {given!r:.80}" if shows else text
-
-
-def _keys_at(key: Key) -> list[str]:
-    """The keys the type at a place of a sweep knows."""
-    kind: Any = Sweep
-    for part in key:
-        if isinstance(part, int):
-            continue
-        annotation = kind.model_fields[part].annotation if part in kind.model_fields else None
-        kind = _model_in(annotation) or kind
-    return [info.alias or name for name, info in kind.model_fields.items()]
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_in(part) for part in getattr(annotation, "__args__", ()))
-    return next((model for model in found if model), None)

@@ -1,13 +1,15 @@
 """The model of a sweep: the sizes of a decoder, by which its parameters, FLOPs and memory are counted."""
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from .model_fields import MODEL_FIELDS, SEPARATOR, CompletedSizes, is_plain
-from .types import Count, Name, StrictModel, Text, check_single_line
+from .types import STRICT, Count, Name, StrictModel, Text, check_single_line
 
-Biases = Literal["all", "attention", "qkv", "none"]
+Biases = Literal["all", "attention", "qkv", "feed_forward", "none"]
 Norm = Literal["layernorm", "rmsnorm", "layernorm_without_bias", "none"]
 QkNorm = Literal["none", "head", "whole"]
 Positions = Literal["learned", "rotary", "none"]
@@ -31,8 +33,15 @@ def _config_path(value: str) -> str:
     return value
 
 
+def _from_or_required(schema: dict[str, Any]) -> None:
+    """Let editors take a model that has `from` in place of the keys that must be there."""
+    schema["anyOf"] = [{"required": ["from"]}, {"required": schema.pop("required")}]
+
+
 class Model(StrictModel):
     """A decoder. What is left out is as in a GPT of 2019: GPT-2, GPT-3, and what Megatron-LM builds by default."""
+
+    model_config = STRICT | ConfigDict(json_schema_extra=_from_or_required)
 
     name: Name = "model"
     """Label; the file's name where the model has a file of its own."""
@@ -58,7 +67,8 @@ class Model(StrictModel):
     vocab_size: Count
     """Entries of the vocabulary, before any padding."""
     biases: Biases = "all"
-    """Which matrices have biases: all of a layer, those of attention, those of q, k and v alone, or none."""
+    """Which matrices have biases: all of a layer, those of attention, of q, k and v alone, of feed-forward block and
+    experts alone, or none."""
     norm: Norm = "layernorm"
     """Form of the norms: layernorm has a weight and a bias, rmsnorm and layernorm_without_bias a weight alone."""
     norms_per_layer: Annotated[int, Field(strict=True, ge=0, le=4)] = 2
@@ -104,17 +114,14 @@ class Model(StrictModel):
     product by its size, attention over the whole square, the default of all other models. causal: attention halved."""
 
     @property
-    def sizes(self) -> dict[str, Any]:
+    def sizes(self) -> Mapping[str, Any]:
         """The sizes by the names of their rows in config/model_fields.py; None for one that is left to its default."""
-        cells = {name: _cell(getattr(self, name)) for name in MODEL_FIELDS}
-        return {name: None if value == MODEL_FIELDS[name].default else value for name, value in cells.items()}
+        return _sizes(self)
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> Mapping[str, Any]:
         """What templates know as `model`: all keys, and what they come to where they are left out."""
-        completed = CompletedSizes(self.sizes)
-        found = {name: getattr(completed, name, None) for name in MODEL_FIELDS}
-        return {**dict(self), **found, "ffn_width": found["ffn_hidden_size"]}
+        return _values(self)
 
     @property
     def ffn_width(self) -> int | None:
@@ -130,6 +137,19 @@ class Model(StrictModel):
         return self
 
 
+@lru_cache(maxsize=1024)  # by the model, as all layouts of a sweep have the same few
+def _sizes(model: Model) -> Mapping[str, Any]:
+    cells = {name: _cell(getattr(model, name)) for name in MODEL_FIELDS}
+    return {name: None if value == MODEL_FIELDS[name].default else value for name, value in cells.items()}
+
+
+@lru_cache(maxsize=1024)
+def _values(model: Model) -> Mapping[str, Any]:
+    completed = CompletedSizes(model.sizes)
+    found = {name: getattr(completed, name, None) for name in MODEL_FIELDS}
+    return {**dict(model), **found, "ffn_width": found["ffn_hidden_size"]}
+
+
 def _cell(value: Any) -> Any:
     return SEPARATOR.join(value) if isinstance(value, tuple) else value
 
@@ -137,6 +157,11 @@ def _cell(value: Any) -> Any:
 def _complaint_of_attention(model: Model) -> str:
     """What of the attention does not fit together; empty where all does."""
     heads, groups = model.attention_heads, model.kv_heads
+    if groups is not None and heads % groups:
+        return (
+            f"kv_heads {groups} does not divide attention_heads {heads}: each head of k and v serves as many of q; "
+            f"give a divisor of {heads}"
+        )
     if model.kv_lora_rank is None:
         given = [name for name in ("q_lora_rank", "rope_head_width", "value_head_width") if getattr(model, name)]
         return (

@@ -104,10 +104,14 @@ class ModelSizes:
         symbol="gated-ffn",
         label="gated FFN",
         default=False,
-        logged_as=("swiglu",),
+        logged_as=("swiglu", "gated_linear_unit"),
+        headings=r"swiglu|gated(?: ffn)?",
     )
     biases: str = _size(
-        kind="word", meaning="which matrices have biases: all, attention, qkv or none", symbol="biases", default="all"
+        kind="word",
+        meaning="which matrices have biases: all, attention, qkv, feed_forward or none",
+        symbol="biases",
+        default="all",
     )
     norm: str = _size(
         kind="word",
@@ -148,13 +152,15 @@ class ModelSizes:
         symbol="moe-router-topk",
         label="experts per token",
         logged_as=("moe_router_topk", "num_experts_per_tok"),
-        default=0,
+        headings=r"(?:moe )?(?:router )?top ?k|(?:active )?experts/token",
+        default_of=lambda sizes: None if sizes.experts else 0,
     )
     expert_ffn_hidden_size: int = _size(
         meaning="inner width of an expert",
         symbol="moe-ffn-hidden-size",
         label="expert FFN",
         logged_as=("moe_ffn_hidden_size", "moe_intermediate_size"),
+        headings=r"(?:moe|expert) ffn(?: hidden)?(?: (?:size|dim))?|moe intermediate size",
         default_of=lambda sizes: sizes.ffn_hidden_size,
     )
     shared_expert_ffn_hidden_size: int = _size(

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from nodesweep.common.errors import ConfigError
 
-from .loader import Source, complaint, completed_part, read_part, read_yaml, resolved, shown
+from .complaints import complaint
+from .loader import Source, completed_part, read_part, read_yaml, resolved, shown
 from .model import Model
 
 

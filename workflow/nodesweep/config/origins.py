@@ -59,8 +59,10 @@ def origins(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -
     """Where the keys of a sweep that can be loaded were set."""
     sources = tuple(read_yaml(Path(path)) for path in paths)
     changes = typed(overrides or {})
-    whole = Source(sources[-1].path, merge(merged(sources).values, changes))
-    named = {kind: resolved(kind, whole) for kind in KINDS if isinstance(whole.values.get(kind), str)}
+    files = merged(sources)
+    whole = Source(sources[-1].path, merge(files.values, changes), files.lines)
+    elsewhere = (kind for kind in KINDS if isinstance(value := whole.values.get(kind), str) or "from" in (value or ()))
+    named = {kind: resolved(kind, whole) for kind in elsewhere}
     return Origins(sources, Source(Path(), changes), named)
 
 

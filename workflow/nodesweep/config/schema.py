@@ -14,7 +14,7 @@ from .loader import REPOSITORY
 from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .machine import Machine, PeakTflops, Queue
 from .model import Model
-from .sweep import Block, Iterations, Sweep, Together, Variant, When
+from .sweep import NEEDED, Block, Iterations, Sweep, Together, Variant, When
 from .tables import Annotation, Table, TableColumn
 from .training import MemoryConstants, Search, Training
 from .types import OWN_WORDS
@@ -138,13 +138,12 @@ def _schema(kind: type[BaseModel]) -> dict[str, Any]:
 
 
 def _row(name: str, schema: dict[str, Any], kind: type[BaseModel]) -> str:
-    whole = kind.model_json_schema(by_alias=True)
-    required = name in whole.get("anyOf", [whole])[0].get("required", [])
     default = schema.get("default")
     if isinstance(default, list) and isinstance(next(iter(default), None), dict):
         default = [{key: value for key, value in one.items() if value not in (None, "", [], {})} for one in default]
-    text = "required" if required else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
     field = next(field for key, field in kind.model_fields.items() if name in (key, field.alias))
+    required = field.is_required() or (kind is Block and name in NEEDED)
+    text = "required" if required else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
     meaning = " ".join((schema.get("description") or field.description or "").split())
     return f"| `{name}` | {_type(schema)} | {text} | {meaning} |\n"
 

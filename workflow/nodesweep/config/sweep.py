@@ -55,6 +55,9 @@ class Iterations(StrictModel):
         return self
 
 
+NEEDED = [name for name, row in AXES.items() if row.default is None and not (row.optional or row.same_fact)]
+"""The axes that a block gives, itself or among those that vary together in it."""
+
 if TYPE_CHECKING:
 
     class Together(StrictModel):
@@ -97,15 +100,13 @@ else:
         parameters=(Annotated[_PARAMETERS, Field(description="Parameters that vary with them.")], {}),
     )
 
-    _NEEDED = [name for name, row in AXES.items() if row.default is None and not (row.optional or row.same_fact)]
-
     def _each_once(block: "Block") -> "Block":
         """A block whose axes stand once, in it or among those that vary together, and of which none is missing."""
         parts = [axes_of(block, given=True), *(axes_of(group) for group in block.together)]
         names = [name for part in parts for name in part]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"{twice[0]} stands twice, within together and beside it or in two groups; keep one")
-        if missing := [name for name in _NEEDED if name not in names]:
+        if missing := [name for name in NEEDED if name not in names]:
             errors = [{"type": "missing", "loc": (name,), "input": {}} for name in missing]
             raise ValidationError.from_exception_data("Block", errors)
         check_variables({name: values for part in parts for name, values in part.items() if name not in AXES})
@@ -135,7 +136,7 @@ else:
         ),
         note=(Annotated[Text, Field(description="Remark for the Notes column of these layouts.")], ""),
     )
-    Block.model_config["json_schema_extra"] = {"anyOf": [{"required": _NEEDED}, {"required": ["together"]}]}
+    Block.model_config["json_schema_extra"] = {"anyOf": [{"required": NEEDED}, {"required": ["together"]}]}
 
 
 def axes_of(part: Together, given: bool = False) -> dict[str, tuple[Any, ...]]:

@@ -41,6 +41,11 @@ class NoFormulaError(UnknownSizeError):
     """The model has parts that no formula is known for; the message names them."""
 
 
+def unknown_parts(case: "Dimensions") -> str:
+    """That a model has parts that no formula is known for, in words."""
+    return f"the model has parts that no formula is known for: {case.other_parts}"
+
+
 class Dimensions(LayoutValues, ModelSizes):
     """The sizes of one run: batches in samples, sequence and vocabulary in tokens, the vocabulary before padding.
 
@@ -197,7 +202,7 @@ class Dimensions(LayoutValues, ModelSizes):
     def parts(self) -> ModelParts:
         """The parts of the model; its learned positions only where something tells how many there are."""
         if self.other_parts:
-            raise NoFormulaError(f"the model has parts that no formula is known for: {self.other_parts}")
+            raise NoFormulaError(unknown_parts(self))
         return self._parts()
 
     @property

@@ -8,7 +8,8 @@ recomputed, those of each stage where not all are.
 narayanan: eq. 3 of Narayanan et al. 2021 (arXiv 2104.04473), B s k (2 P + 2 s C + 1.5 V h), V padded. Of a GPT whose
 feed-forward block is 4 h wide P = 12 L h^2 and C = 2 L h, and it is 24 k B s L h^2 (1 + s / (6 h) + V / (16 L h)).
 whole: B s (k (2 P + 2 s C) + 6 V h), V not padded, and the output layer in three passes, as it is never recomputed.
-causal: whole with half of C, as a token has scores with those before it alone: what Megatron-LM counts since 0.13.
+causal: whole with half of C, as a token has scores with those before it alone: what Megatron-LM counts (core
+0.17).
 
 Windows of attention count as if there were none. Selective recomputation repeats the core of attention alone, 2 s C for
 a token (Korthikanti et al. 2022, arXiv 2205.05198, section 5).

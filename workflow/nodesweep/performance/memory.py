@@ -57,7 +57,7 @@ from dataclasses import dataclass
 from nodesweep.common.units import MIB
 from nodesweep.config.training import MemoryConstants
 
-from .dimensions import Dimensions
+from .dimensions import Dimensions, unknown_parts
 from .model_parts import Place, attention_widths
 
 ADAM_MOMENT_BYTES = 8
@@ -157,7 +157,7 @@ def _factor(case: Dimensions, constants: MemoryConstants) -> float:
 def no_formula(case: Dimensions) -> str:
     """Why no formula of memory holds for a case; empty where one does."""
     if case.other_parts:
-        return f"the model has parts that no formula is known for: {case.other_parts}"
+        return unknown_parts(case)
     kinds = {"experts": "a mixture of experts", "kv_lora_rank": "latent attention", "prediction_layers": "MTP layers"}
     found = [kind for name, kind in kinds.items() if case.maybe(name)]
     if found:

@@ -18,6 +18,8 @@ Place = Literal["layers", "dense layers", "expert layers", "prediction layers", 
 Split = Literal["", "tensor", "experts"]
 _NORM_VECTORS = {"layernorm": 2, "rmsnorm": 1, "layernorm_without_bias": 1, "none": 0}
 """Vectors of a norm: a weight, and a bias."""
+_ATTENTION_BIASES = ("all", "attention", "qkv")
+"""Values of `biases` with which q, k and v have them."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def _first_stage(sizes: Any) -> Iterator[Part]:
 
 def _attention(sizes: Any) -> Iterator[Part]:
     hidden, (q, kv) = sizes.hidden_size, attention_widths(sizes)
-    yield _matrix("attention", "layers", "tensor", q + 2 * kv, hidden, bias=sizes.biases != "none")
+    yield _matrix("attention", "layers", "tensor", q + 2 * kv, hidden, bias=sizes.biases in _ATTENTION_BIASES)
     yield _matrix("attention", "layers", "tensor", hidden, q)
     if sizes.biases in ("all", "attention"):
         yield Part("attention", "layers", vector=hidden)
@@ -184,7 +186,7 @@ def _attention(sizes: Any) -> Iterator[Part]:
 def _latent_attention(sizes: Any) -> Iterator[Part]:
     hidden, heads, q_rank, kv_rank = sizes.hidden_size, sizes.attention_heads, sizes.q_lora_rank, sizes.kv_lora_rank
     plain, rotated, value = sizes.head_width, sizes.rope_head_width, sizes.value_head_width
-    has_biases = sizes.biases != "none"
+    has_biases = sizes.biases in _ATTENTION_BIASES
     if q_rank:
         yield _matrix("attention", "layers", "", q_rank, hidden, bias=has_biases)
         yield _matrix("attention", "layers", "tensor", heads * (plain + rotated), q_rank)
@@ -217,7 +219,7 @@ def _blocks(sizes: Any, copies: Mapping[Place, int]) -> Iterator[Part]:
 
 
 def _block(sizes: Any, group: str, place: Place, width: int) -> Iterator[Part]:
-    hidden, has_biases = sizes.hidden_size, sizes.biases == "all"
+    hidden, has_biases = sizes.hidden_size, sizes.biases in ("all", "feed_forward")
     yield _matrix(group, place, "tensor", width * (2 if sizes.gated_ffn else 1), hidden, bias=has_biases)
     yield _matrix(group, place, "tensor", hidden, width)
     if has_biases:

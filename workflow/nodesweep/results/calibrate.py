@@ -14,7 +14,7 @@ from nodesweep.performance.calibration.observations import (
     mib_of_a_rank,
     observations_of,
 )
-from nodesweep.performance.dimensions import Dimensions
+from nodesweep.performance.dimensions import Dimensions, unknown_parts
 
 from .rows import LayoutRun
 
@@ -35,11 +35,12 @@ def calibrations_of(
     campaigns: dict[str, _CampaignRuns] = defaultdict(_CampaignRuns)
     for run in runs:
         campaign = campaigns[run.layout.stack]
-        campaign.targets.append(Dimensions.of(run.layout))
+        case = Dimensions.of(run.layout)
+        campaign.targets += [case] if case.knows("stage_flops") else []
         if run.record is not None and run.status == "ended":
             _sort_in(campaign, run)
     for name, rows in foreign.items():
-        observations, excluded = observations_of(rows, sweep.workload, sweep.model.vocab_size)
+        observations, excluded = observations_of(rows, sweep.workload, sweep.model)
         campaigns[name].observations += observations
         campaigns[name].excluded += excluded
     measured = {name: campaign for name, campaign in sorted(campaigns.items()) if campaign.observations}
@@ -58,14 +59,17 @@ def _sort_in(campaign: _CampaignRuns, run: LayoutRun) -> None:
     measurement, outcome = run.measurement, run.record.outcome if run.record else None
     statistics = measurement.statistics if measurement else None
     memory = measurement.memory if measurement and not is_undecided(outcome) else None
-    layout = run.layout
+    layout, case = run.layout, Dimensions.of(run.layout)
+    if case.other_parts:
+        campaign.excluded.append(ExcludedRun(layout.slug, unknown_parts(case)))
+        return
     if statistics is None and memory is None:
         campaign.excluded.append(ExcludedRun(layout.slug, f"nothing was measured ({outcome})"))
         return
     campaign.observations.append(
         Observation(
             name=layout.slug,
-            case=Dimensions.of(layout),
+            case=case,
             seconds=statistics.iteration_seconds if statistics else None,
             memory_mib=mib_of_a_rank(memory.peak_mib, memory.source, layout.ranks_per_node, layout.ranks)
             if memory

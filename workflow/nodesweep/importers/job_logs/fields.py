@@ -60,9 +60,11 @@ _WANTED: dict[Kind, str] = {
 
 def parsed(name: str, text: str, place: str) -> LayoutValue:
     """A value as a user writes it; raises NodesweepError for one that the field cannot have."""
-    value = value_of(READ_FIELDS[name].kind, text)
+    row = READ_FIELDS[name]
+    value = row.word(text) if row.words else value_of(row.kind, text)
     if value is None:
-        raise NodesweepError(f"{place}: {name} {text!r:.40} is not {_WANTED[READ_FIELDS[name].kind]}")
+        wanted = f"one of {', '.join(row.words)}" if row.words else _WANTED[row.kind]
+        raise NodesweepError(f"{place}: {name} {text!r:.40} is not {wanted}")
     return value
 
 
@@ -117,6 +119,8 @@ def layout_in_log(reading: LogReading) -> tuple[JobValues, ValueOrigins, list[st
             remarks.append(f"GBS goes from {next(iter(batches))} to {batch}: rates are of the last")
     if not is_dense(values):
         remarks.append(f"a mixture of {values['experts']} experts: no TFLOPs by the formula, which is of dense models")
+    if not gate_is_told(values):
+        remarks.append("shared heads of k and v, and not told whether the FFN has a gate: no TFLOPs by the formula")
     recomputes, partly, setting = _recomputation(settings, reading.matched)
     if recomputes is not None:
         values["activation_checkpointing"] = recomputes
@@ -129,6 +133,11 @@ def layout_in_log(reading: LogReading) -> tuple[JobValues, ValueOrigins, list[st
 def is_dense(values: JobValues) -> bool:
     """Whether the model is no mixture of experts."""
     return values.get("experts", 1) == 1
+
+
+def gate_is_told(values: JobValues) -> bool:
+    """Whether it is known if the feed-forward block has a gate; without shared heads of k and v it is a GPT's: none."""
+    return "gated_ffn" in values or values.get("kv_heads") in (None, values.get("attention_heads"))
 
 
 def precision(reading: LogReading) -> str | None:

@@ -24,7 +24,7 @@ from nodesweep.results.rows import figures, size_label
 from nodesweep.results.terminal_record import TerminalRecord
 
 from .constraints import broken_laws, completed, text_of
-from .fields import JobValues, ValueOrigin, ValueOrigins, is_dense, layout_in_log, precision
+from .fields import JobValues, ValueOrigin, ValueOrigins, gate_is_told, is_dense, layout_in_log, precision
 from .files import LogFile, OldJob
 from .join import joined, leads, placed
 from .path_template import PathTemplate
@@ -199,18 +199,24 @@ def _memory_source(reading: LogReading) -> str:
 
 
 def _shape(known: JobValues) -> Dimensions:
-    """The sizes that rates follow from; the formula is one of dense models."""
-    fields = (row for row in READ_FIELDS.values() if is_dense(known) or not row.of_model)
+    """The sizes that rates follow from: of dense models, whose feed-forward block is known to have a gate or none."""
+    is_told = is_dense(known) and gate_is_told(known)
+    fields = (row for row in READ_FIELDS.values() if is_told or not row.of_model)
     return Dimensions().changed(**{row.name: known.get(row.name) for row in fields})
 
 
 def model_of(layout: Mapping[str, LayoutValue | None]) -> Model | None:
     """The model of a layout; None where a size is unknown that has no default, or sizes do not fit together.
 
+    Where nothing says whether the output layer uses the embedding's weights, one with a gate has weights of its own, as
+    Llama and those after it.
+
     >>> model_of(dict.fromkeys(MODEL_FIELDS)) is None
     True
     """
     sizes = {name: layout[name] for name in MODEL_FIELDS if layout.get(name) is not None}
+    if sizes.get("gated_ffn"):
+        sizes.setdefault("tied_embeddings", False)
     try:
         return Model.model_validate(sizes)
     except ValidationError:

@@ -7,9 +7,11 @@ from nodesweep.common.outcomes import has_failed, is_undecided
 from nodesweep.common.units import TERA
 from nodesweep.config.columns import TIDY
 from nodesweep.config.memory_sources import unit_of
-from nodesweep.config.tidy_row import TidyRow, number_of, text_of
+from nodesweep.config.model import Model
+from nodesweep.config.model_fields import MODEL_FIELDS
+from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, text_of
 from nodesweep.config.workload import Workload
-from nodesweep.performance.dimensions import Dimensions
+from nodesweep.performance.dimensions import Dimensions, unknown_parts
 
 FEWEST_SECONDS = 1e-6
 """Seconds per iteration below this, or above its inverse, are taken for an error of the table."""
@@ -42,18 +44,18 @@ class ExcludedRun:
 
 
 def observations_of(
-    rows: Iterable[TidyRow], workload: Workload, vocab_size: int | None = None
+    rows: Iterable[TidyRow], workload: Workload, model: Model | None = None
 ) -> tuple[list[Observation], list[ExcludedRun]]:
     """Rows of results.csv as observations of one software stack; columns that a row lacks count as not known.
 
-    `vocab_size`: of the model of rows that do not say theirs. Whether activations were recomputed follows from TFLOPs
-    and time where a row does not say it.
+    `model`: what rows are taken to be of that name no other size than it has. Whether activations were recomputed
+    follows from TFLOPs and time where a row does not say it.
     """
     found: list[Observation] = []
     excluded: list[ExcludedRun] = []
     for given in rows:
         row = {**_UNKNOWN, **given}
-        one = _observation(row, workload, vocab_size)
+        one = _observation(row, workload, model)
         if isinstance(one, ExcludedRun):
             excluded.append(one)
         else:
@@ -61,15 +63,15 @@ def observations_of(
     return found, excluded
 
 
-def _observation(row: TidyRow, workload: Workload, vocab_size: int | None) -> Observation | ExcludedRun:
-    name, case = name_of(row), case_of(row, workload, vocab_size)
+def _observation(row: TidyRow, workload: Workload, model: Model | None) -> Observation | ExcludedRun:
+    name, case = name_of(row), case_of(row, workload, model)
     outcome = text_of(row, "outcome")
     seconds = number_of(row, "iteration_seconds")
     memory_mib = None if is_undecided(outcome) else number_of(row, "memory_mib")
     if case is None:
         return ExcludedRun(name, "its layout is not wholly known, or does not add up")
     if case.other_parts:
-        return ExcludedRun(name, f"the model has parts that no formula is known for: {case.other_parts}")
+        return ExcludedRun(name, unknown_parts(case))
     if seconds is None and memory_mib is None:
         return ExcludedRun(name, f"nothing was measured ({outcome or row['state']})")
     if seconds is not None and not FEWEST_SECONDS < seconds < 1 / FEWEST_SECONDS:
@@ -85,15 +87,28 @@ def _observation(row: TidyRow, workload: Workload, vocab_size: int | None) -> Ob
     )
 
 
-def case_of(row: TidyRow, workload: Workload, vocab_size: int | None) -> Dimensions | None:
+def case_of(row: TidyRow, workload: Workload, model: Model | None) -> Dimensions | None:
     """The sizes of the run in a row of results.csv, None where they are not wholly known.
 
-    What the row leaves out is concluded from its other columns, the vocabulary is `vocab_size`.
+    What the row leaves out is concluded from its other columns, or is as in `model`.
     """
-    completed = {**row, "vocab_size": row["vocab_size"] or vocab_size}
+    completed = {**row, **_sizes_left_out(row, model)}
     if row["activation_checkpointing"] is None:
         completed["activation_checkpointing"] = _recomputed(completed)
     return Dimensions.of_row(completed, workload)
+
+
+def _sizes_left_out(row: TidyRow, model: Model | None) -> dict[str, TidyValue]:
+    """The sizes that a row does not name, by column: those of a model where it names no other than the model has.
+
+    A row of another model leaves no more than its vocabulary to this one.
+    """
+    if model is None:
+        return {}
+    unnamed = {name: field.column for name, field in MODEL_FIELDS.items() if row[field.column] is None}
+    values = model.values
+    is_this = all(name in unnamed or row[field.column] == values[name] for name, field in MODEL_FIELDS.items())
+    return {column: model.sizes[name] for name, column in unnamed.items() if is_this or name == "vocab_size"}
 
 
 def mib_of_a_rank(mib: float, source: str | None, ranks_per_node: int, ranks: int) -> float:

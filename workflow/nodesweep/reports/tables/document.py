@@ -16,7 +16,7 @@ from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.parameters import ParameterField, parameter_field, parameter_fields
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
-from nodesweep.config.tidy_row import TidyRow, TidyValue, count_of
+from nodesweep.config.tidy_row import TidyRow, count_of
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import CONVENTIONS
 from nodesweep.results.rows import size_label
@@ -53,8 +53,10 @@ MEMORY_MEANING = {
     "none": "not measured",
 }
 
-_HYPERPARAMETERS = tuple(row for row in MODEL_FIELDS.values() if row.in_tables != "never")
-"""The sizes of the model that stand at the head of a document."""
+_HYPERPARAMETERS = tuple(
+    row for row in MODEL_FIELDS.values() if row.in_tables != "never" and row.kind in ("count", "number")
+)
+"""The sizes of the model that stand at the head of a document, as options of Megatron-LM."""
 _TERMS = {column.term or heading for heading, column in COLUMN_OF_HEADING.items()}
 
 
@@ -206,9 +208,7 @@ def document_of(sweep: Sweep, frame: pandas.DataFrame) -> TablesDocument:
     return TablesDocument(
         title=sweep.title or sweep.sweep,
         hyperparameters=tuple(
-            (row.symbol, _hyperparameter(value))
-            for row in _HYPERPARAMETERS
-            if (value := sweep.model.sizes[row.name]) is not None
+            (row.symbol, str(value)) for row in _HYPERPARAMETERS if (value := sweep.model.sizes[row.name]) is not None
         ),
         notations=_notations(sweep, tables, frame),
         tables=tables,
@@ -220,7 +220,7 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
     view = TableView(tuple(STANDARD.values()))
     rows = view.rows(frame)
     words = {
-        "size": "embedding counted once",
+        "size": "embedding counted once, and an output layer of its own where it has one",
         "memory": "peak memory of a rank, the highest of all ranks, or of a node, as the log has it (memory_source)",
         "iterations": f"{statistic} of the logged iterations after warm-up (by the log's format, or more where times "
         "show it)",
@@ -232,11 +232,7 @@ def document_of_logs(title: str, statistic: Statistic, frame: pandas.DataFrame) 
     return TablesDocument(
         title=title,
         hyperparameters=tuple(
-            (name, _hyperparameter(size))
-            for name, found in sizes.items()
-            if len(found) == 1
-            for size in found
-            if size is not None
+            (name, str(size)) for name, found in sizes.items() if len(found) == 1 for size in found if size is not None
         ),
         notations=(
             ("Node", f"{' or '.join(map(str, ranks)) or 'an unknown number of'} rank{'' if ranks == [1] else 's'}"),
@@ -255,13 +251,6 @@ def _counted(cases: Iterable[Dimensions], vocabulary: str) -> str:
         unknown = f"empty: no formula is known for {inert(case.other_parts)}" if case.other_parts else ""
         found[unknown or f"{padded}{CONVENTIONS[convention]}"] = None
     return "; ".join(found)
-
-
-def _hyperparameter(value: TidyValue) -> str:
-    """A size of the model as the head of a document has it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return inert(str(value))
 
 
 def _view(table: Table, statistic: Statistic, place: str, parameters: Mapping[str, ParameterField]) -> TableView:

@@ -2,7 +2,7 @@
 
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.model import Model
-from nodesweep.performance.dimensions import SIZES_OF_FLOPS, Dimensions
+from nodesweep.performance.dimensions import SIZES_OF_FLOPS, Dimensions, unknown_parts
 from nodesweep.performance.flops import CONVENTIONS, PASSES, Recomputed, aggregate_petaflops, tflops_per_node
 from nodesweep.performance.model_parts import ModelParts, Part
 from nodesweep.sweep.layout import Layout
@@ -19,7 +19,7 @@ def tokens_per_second(dimensions: Dimensions, seconds: float) -> tuple[str, ...]
 def rate(dimensions: Dimensions, seconds: float, recomputation: bool) -> tuple[str, ...]:
     """TFLOPs of a node, recomputation counted or not: the formula, its numbers, and what they are."""
     if dimensions.other_parts:
-        return (f"empty: the model has parts that no formula is known for: {dimensions.other_parts}",)
+        return (f"empty: {unknown_parts(dimensions)}",)
     needed = [*SIZES_OF_FLOPS, "nodes", *(["activation_checkpointing"] if recomputation else [])]
     if not dimensions.knows(*needed):
         return _unknown(dimensions, *needed)
@@ -112,7 +112,7 @@ def parameters(model: Model) -> tuple[str, ...]:
     """The number of parameters of a model, part by part; one line where no formula counts them."""
     case = Dimensions(**model.sizes)
     if case.other_parts:
-        return (f"unknown: the model has parts that no formula is known for: {case.other_parts}",)
+        return (f"unknown: {unknown_parts(case)}",)
     parts = case.parts
     sums = {}
     for group, of in _groups(parts):

@@ -129,7 +129,7 @@ class RowContext:
         sweep = self.basis.sweep
         if self.layout is not None:
             return Dimensions.of(self.layout)
-        return case_of(self.row, sweep.workload, sweep.model.vocab_size) if sweep else None
+        return case_of(self.row, sweep.workload, sweep.model) if sweep else None
 
     @property
     def workload(self) -> Workload | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from nodesweep.performance.calibration.time_model import FIRST_NOISE
 from nodesweep.performance.cost import node_hours_per_billion_tokens, training_days
+from nodesweep.performance.dimensions import unknown_parts
 from nodesweep.performance.timing import TimeParts
 
 from .row import ExplainedFigure, RowContext, efficiency_percent
@@ -37,8 +38,7 @@ def _utilization(column: str, recomputation: bool) -> Callable[[RowContext], Exp
             return ExplainedFigure.none("the peak of its nodes is not known: machine.gpu or machine.peak_tflops")
         rate = column
         if context.case is not None and context.case.other_parts:
-            parts = context.case.other_parts
-            return ExplainedFigure.none(f"the model has parts that no formula is known for: {parts}")
+            return ExplainedFigure.none(unknown_parts(context.case))
         if tflops is None and context.case is not None:
             tflops = context.case.tflops_per_node(seconds, recomputation)
             rate = "TFLOPs of a node by the formula"

@@ -1,0 +1,100 @@
+"""Hugging Face configs as models: parameters to the last one, what is not understood, where mistakes are told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hugging_face_configs import CONFIGS
+from sweeps import toy, write
+
+from nodesweep.common.errors import ConfigError
+from nodesweep.config.loader import load_sweep
+from nodesweep.config.model_files import NamedModel, read_model
+from nodesweep.performance.dimensions import Dimensions
+
+
+def model_of(folder: Path, config: dict[str, Any]) -> NamedModel:
+    """The model in a config.json that holds this."""
+    (folder / "config.json").write_text(json.dumps(config))
+    return read_model(str(folder / "config.json"))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_parameters_to_the_last_one(tmp_path: Path, name: str) -> None:
+    """Each public model has the parameters that transformers builds."""
+    config, parameters = CONFIGS[name]
+    assert Dimensions(**model_of(tmp_path, config).model.sizes).parts.parameters == parameters
+
+
+def test_a_sweep_reads_it_beside_its_file_and_keys_override_it(tmp_path: Path) -> None:
+    """`from` is relative to the file that names it, other keys win, and the config is one of the sweep's files."""
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "config.json").write_text(json.dumps(CONFIGS["Qwen3 30B-A3B"][0]))
+    model = {"from": "hf/config.json", "name": "cut-down", "layers": 4}
+    sweep, files = load_sweep([write(tmp_path / "sweep.yaml", toy(model=model))])
+    assert (sweep.model.layers, sweep.model.experts, sweep.model.kv_heads, sweep.model.qk_norm) == (4, 128, 4, "head")
+    assert tmp_path / "hf" / "config.json" in files
+
+
+def test_what_was_read_for_nothing_is_told(tmp_path: Path) -> None:
+    """Windows, prediction layers and unknown keys are listed; keys without bearing are not."""
+    config = CONFIGS["DeepSeek V3"][0] | {"sliding_window": 512, "frobnication": 3, "rope_scaling": {"type": "yarn"}}
+    assert model_of(tmp_path, config).not_understood == (
+        "sliding_window 512: FLOPs count attention without windows",
+        "num_nextn_predict_layers 1: not counted; prediction_layers of the model counts them",
+        "frobnication: '3' was not understood",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"model_type": "qwen3_next"}, "layers of linear attention"),
+        ({"model_type": "nemotron_h"}, "Mamba layers among those of attention"),
+        ({"model_type": "unheard_of"}, "unheard_of, a model_type whose parts are not known here"),
+        ({"model_type": None}, "a model of no model_type"),
+        ({"layer_types": ["full_attention", "mamba"]}, "layers of mamba"),
+    ],
+)
+def test_unknown_mathematics_is_an_other_part(tmp_path: Path, changes: dict[str, Any], part: str) -> None:
+    """Where a config says more than the formulas know, the model has a part that none is known for."""
+    model = model_of(tmp_path, CONFIGS["Llama 3 8B"][0] | changes).model
+    assert model.other_parts == (part,)
+    assert Dimensions(**model.sizes, sequence_length=4096, global_batch=1).maybe("model_flops") is None
+
+
+def test_the_part_of_a_model_of_pictures_that_works_on_text(tmp_path: Path) -> None:
+    """A config with a `text_config` describes that, with what its class has where it says less (Gemma 3 4B)."""
+    text = {"model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34}
+    named = model_of(tmp_path, {"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 1152}})
+    assert Dimensions(**named.model.sizes).parts.parameters == 3880263168
+    assert named.not_understood[0] == "vision_config: the part that works on text is described alone"
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ('{"model_type": "llama", "hidden_size": 64}', "says no num_hidden_layers or n_layer"),
+        ('{"model_type": "llama", "num_hidden_layers": "many"}', "num_hidden_layers 'many' is no number"),
+        ('{"model_type": "llama", "tie_word_embeddings": 3}', "tie_word_embeddings 3 is neither true nor false"),
+        ("[]", "holds no mapping of keys"),
+        ("{", "is no config of Hugging Face"),
+        (None, "there is no such file"),
+    ],
+)
+def test_mistakes_are_told_with_both_files(tmp_path: Path, config: str | None, complaint: str) -> None:
+    """What cannot be used is told with the line that names the config, and with the config."""
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    path = write(tmp_path / "sweep.yaml", toy(model={"from": "config.json"}))
+    with pytest.raises(ConfigError, match=complaint) as raised:
+        load_sweep([path])
+    assert "sweep.yaml:4: model.from: " in str(raised.value) and "config.json: " in str(raised.value)
+
+
+def test_when_reads_no_config(tmp_path: Path) -> None:
+    """A condition changes keys by name: a second config would have to replace all that the first one says."""
+    when = [{"if": "tensor == 2", "model": {"from": "config.json"}}]
+    with pytest.raises(ConfigError, match=r"model\.from is read once"):
+        load_sweep([write(tmp_path / "sweep.yaml", toy(when=when))])
