@@ -299,6 +299,11 @@ class Stage:
         """Wait until a job of a sweep has left its exit marker."""
         until(lambda: list(config.parent.glob("results/*/layouts/*/*.exit")), 60, "a job ends", *self._launchers[-1:])
 
+    def job_lives(self, config: Path) -> bool:
+        """Whether the script of the one job that a sweep has started still runs on this machine."""
+        (marker,) = config.parent.glob("results/*/layouts/*/*.started")
+        return psutil.pid_exists(json.loads(marker.read_text())["pid"])
+
     def qos(self, name: str, *limits: str) -> None:
         """Make a QOS that the first account may use on cluster a."""
         self.a.administer("add", "qos", name, *limits)

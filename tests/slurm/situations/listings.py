@@ -126,12 +126,14 @@ def cold_controller(stage: Stage) -> None:
         once(stage, config, outcome="crash")
         return
     stage.tells(launcher, "nobody knows")
-    stage.go(config)
-    stage.ended(config)  # the job runs on, on a node that nobody asks
     (slug,) = starts
+    stage.go(config)
+    if lives := stage.job_lives(config):  # on a node that nobody asks
+        stage.ended(config)
     stage.told.append(stage.nodesweep(config, "forget", slug, cluster=stage.b))
     stage.launch(config, cluster=stage.b).end()
-    once(stage, config)
+    assert list(stage.starts(config).values()) == [1 if lives else 2], stage.journals(config)
+    assert stage.outcomes(config) == ["ok"], stage.rows(config)
 
 
 @situation("squeue answers with nothing and no error for a while, sacct not at all")
