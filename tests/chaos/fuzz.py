@@ -256,7 +256,8 @@ def _seed_sweep(folder: Path) -> Study:
     """A sweep with an end of each kind, jobs that are queued and that run, and all that commands write of it."""
     os.chdir(folder)
     ending = "{{ 'crash' if nodes == 2 else 'oom' if nodes == 3 else 'missing' if nodes == 4 else 'ok' }}"
-    layouts = [{"nodes": [*ENDINGS, QUEUED, STARTED, PENDING], "global_batch": 840, "sequence_length": 128}]
+    axes = {"global_batch": 840, "sequence_length": 128, "parameters": {"backend": "flash", "depth": 4}}
+    layouts = [{"nodes": [*ENDINGS, QUEUED, STARTED, PENDING], **axes}]
     changes = {"seconds": 0.01, "ending": ending, "layouts": layouts}
     study = study_in(folder, **changes)
     write(folder / "sweep.yaml", toy(**changes))

@@ -74,7 +74,15 @@ TEXT_FIELDS = {
     "workload.precision": ["workload", "precision"],
     "iterations.expected_seconds": ["iterations", "expected_seconds"],
     "layouts.note": ["layouts", 0, "note"],
+    "layouts.parameters": ["layouts", 0, "parameters", "backend"],
+    "layouts.parameters key": ["layouts", 0, "parameters", "<key>"],
+    "layouts.together.parameters": ["layouts", 0, "together", "parameters", "mode"],
+    "layouts.together.parameters key": ["layouts", 0, "together", "parameters", "<key>"],
     **{f"layouts.{name}": ["layouts", 0, name] for name in ("sharding", "recomputation", "precision", "offload")},
+    **{
+        f"layouts.together.{name}": ["layouts", 0, "together", name]
+        for name in ("sharding", "recomputation", "precision", "offload")
+    },
     "exclude": ["exclude", 0],
     "when.if": ["when", 0, "if"],
     "when.model": ["when", 0, "model", "size"],
@@ -167,7 +175,11 @@ def full_sweep() -> dict[str, Any]:
             },
         },
     }
-    sweep["layouts"][0]["note"] = "a note"
+    sweep["layouts"][0] |= {
+        "note": "a note",
+        "parameters": {"backend": "flash"},
+        "together": {"parameters": {"mode": "eager"}},
+    }
     return sweep
 
 
@@ -482,9 +494,12 @@ def test_examples_of_the_readme(tmp_path: Path) -> None:
     """The sweep, workload, machines and log format of README and docs are accepted as they stand there."""
     text = "".join((REPOSITORY / name).read_text() for name in ("README.md", "docs/logs.md"))
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    sweep, workload, machine, cluster, own_format = (yaml.safe_load(block) for block in blocks)
+    sweep, axes, workload, machine, cluster, own_format = (yaml.safe_load(block) for block in blocks)
     study = Study.load([write(tmp_path / "sweep.yaml", sweep)])
     assert len(study.layouts) > 10
+    own_axes = Study.load([write(tmp_path / "axes.yaml", sweep | axes)])
+    assert {layout.parameters["recompute_layers"] for layout in own_axes.layouts.values()} == {1, 4}
+    assert all(layout.global_batch == 16 * layout.ranks for layout in own_axes.layouts.values())
     mine = Study.load([write(tmp_path / "mine.yaml", sweep | {"workload": workload, "machine": machine})])
     assert mine.sweep.machine.launcher[0] == "torchrun"
     described = Study.load([write(tmp_path / "own.yaml", sweep | {"workload": workload | own_format})])

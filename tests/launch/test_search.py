@@ -105,3 +105,19 @@ def test_the_workflow_searches(tmp_path: Path) -> None:
     near = [slug for slug in times if times[slug] <= NEAR * times[best]]
     assert any(list(tmp_path.glob(f"results/replay/layouts/{slug}/*.log")) for slug in near)
     assert "Nothing to be done" in run_snakemake(tmp_path, config).stdout
+
+
+def test_a_search_over_a_parameter(tmp_path: Path) -> None:
+    """Layouts that differ in a parameter are candidates of their own: the best is found where it is, for fewer runs."""
+    changes = replay_sweep(search={"best": "fastest"})
+    changes["layouts"][0]["parameters"] = {"backend": ["plain", "fused", "slow"]}
+    study = Study.load([write(tmp_path / "sweep.yaml", changes)])
+    factors = {"plain": 1.0, "fused": 0.7, "slow": 2.0}
+    times = {
+        slug: seconds * factors[str(study.layouts[slug].parameters["backend"])]
+        for slug, seconds in truth(study).items()
+    }
+    found = searched(study, times)
+    assert min(times[slug] for slug in found) <= NEAR * min(times.values())
+    assert len(times) == 180 and len(found) <= 90
+    assert {study.layouts[slug].parameters["backend"] for slug in found} == set(factors)

@@ -184,9 +184,10 @@ def test_a_sweep_explained(tmp_path, monkeypatch, capsys):
 def test_the_options_are_those_of_a_block():
     """What can be asked about are the axes of a block of the config."""
     schema = json.loads((REPOSITORY / "workflow" / "schemas" / "sweep.schema.json").read_text())
+    from nodesweep.config.parameters import BLOCK_KEYS
     from nodesweep.performance.predict import AXES
 
-    assert set(AXES) == set(schema["$defs"]["Block"]["properties"]) - {"note"}
+    assert set(AXES) == set(schema["$defs"]["Block"]["properties"]) - set(BLOCK_KEYS)
     assert Sweep.model_fields["layouts"]
 
 

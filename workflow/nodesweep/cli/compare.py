@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         if found.differences is None and not any(one.regression for one in found.layouts):
             raise NodesweepError(
                 f"{folders[0]} and {folders[1]} have no layout that was measured in both; "
-                "layouts are matched by their fields, and `nodesweep measure` reads new runs"
+                "layouts are matched by their fields and parameters, and `nodesweep measure` reads new runs"
             )
     except (NodesweepError, OSError) as error:
         print(f"nodesweep: {plain(str(error), 1000)}", file=sys.stderr)

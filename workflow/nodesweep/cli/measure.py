@@ -50,9 +50,9 @@ def run(options: argparse.Namespace) -> None:
     foreign = _taken_in(study)
     study.folder.mkdir(parents=True, exist_ok=True)
     calibrations = calibrations_of(study.sweep, runs, foreign)
-    for campaign, found in calibrations.items():
-        study.calibration(campaign).parent.mkdir(exist_ok=True)
-        write_atomic(study.calibration(campaign), found.to_yaml())
+    for stack, found in calibrations.items():
+        study.calibration(stack).parent.mkdir(exist_ok=True)
+        write_atomic(study.calibration(stack), found.to_yaml())
     table = build(runs, [row for rows in foreign.values() for row in rows])
     basis = Basis(study.sweep, study.layouts, calibrations)
     write_results(study.folder, explained(table, basis))

@@ -4,6 +4,7 @@ import argparse
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.layout_fields import AXES
+from nodesweep.config.parameters import ParameterValue, read_value
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.predict import layouts_like, predict_layouts
@@ -23,6 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_sweep_options(parser)
     for row in AXES.values():
         add_axis(parser, row)
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        type=_parameter,
+        metavar="NAME=VALUE[,VALUE...]",
+        help="values of a free parameter of the sweep; may be given several times",
+    )
     parser.add_argument("--like", metavar="SLUG", help="layout that says the rest (default: the fastest measured)")
     parser.add_argument("--campaign", metavar="NAME", help="the runs to go by (default: those of the same campaign)")
 
@@ -34,12 +43,18 @@ def run(options: argparse.Namespace) -> None:
     _check_campaign(options.campaign, calibrations)
     like = study.layout_beginning(options.like) if options.like else _fastest(study)
     axes = {name: values for name in AXES if (values := getattr(options, name)) is not None}
-    expansion = layouts_like(study.sweep, like, axes)
+    parameters = dict(options.parameter)
+    for name in parameters:
+        if name not in study.sweep.parameters:
+            known = ", ".join(study.sweep.parameters) or "it has none"
+            raise NodesweepError(f"--parameter {name}: no parameter of {study.sweep.sweep}; known here: {known}")
+    expansion = layouts_like(study.sweep, like, axes, parameters)
     found = predict_layouts(study.sweep, expansion.layouts, calibrations, options.campaign)
-    print(f"like {like.slug}, but for {', '.join(axes) or 'nothing'}\n")
+    print(f"like {like.slug}, but for {', '.join((*axes, *parameters)) or 'nothing'}\n")
     print(table(found), *(prediction_text(one) for one in found), sep="\n\n")
     for point in expansion.rejected:
-        print(f"\nnot {', '.join(f'{name} {point.fields[name]}' for name in axes)}: {point.law}: {point.reason}")
+        asked = ", ".join(f"{name} {point.fields[name]}" for name in (*axes, *parameters))
+        print(f"\nnot {asked}: {point.law}: {point.reason}")
 
 
 def _check_campaign(name: str | None, calibrations: dict[str, Calibration]) -> None:
@@ -54,3 +69,11 @@ def _fastest(study: Study) -> Layout:
     measured = {row["slug"]: row["tokens_per_second"] for row in rows if row["tokens_per_second"]}
     layouts = list(study.layouts.values())
     return max(layouts, key=lambda layout: (measured.get(layout.slug, 0.0), layout.nodes))
+
+
+def _parameter(text: str) -> tuple[str, list[ParameterValue]]:
+    """The name and the values of a parameter, numbers and True or False as such."""
+    name, equals, values = text.partition("=")
+    if not equals or not values:
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is not NAME=VALUE, such as attention_backend=flash,fused")
+    return name, [read_value(value) for value in values.split(",")]

@@ -192,7 +192,7 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
         layout = study.layouts.get(slug)
         if layout is None:
             return slug, panel(row, LayoutFiles(), "", why(slug, row))
-        found = WhatIf(layout, forecast(layout, calibrations.get(layout.campaign)), sweep.training_tokens)
+        found = WhatIf(layout, forecast(layout, calibrations.get(layout.stack)), sweep.training_tokens)
         _, prediction = prediction_text(found).split("\n", 1)  # its first line is the slug
         return slug, panel(row, _files(study, slug, row, journals[slug]), prediction, why(slug, row))
 

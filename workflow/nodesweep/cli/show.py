@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> None:
         ("figures/", "what its rows show, as SVG, PNG and Vega-Lite"),
         ("results.csv", "all figures, one row per layout"),
         ("plan.md", "every point of the sweep, rejected ones with their reasons"),
-        ("calibration/", "per campaign: what its runs say of memory and time"),
+        ("calibration/", "per campaign and parameters: what its runs say of memory and time"),
         ("layouts/", "per layout: job.sh, logs, journal, job.json, measurement.json"),
     ):
         print(f"{study.folder / name}: {text}")

@@ -20,6 +20,17 @@ class ExpressionError(ConfigError):
         self.source = source
 
 
+class AxisError(ConfigError):
+    """An expression of an axis or parameter that gives no value; its message says nothing of where it stands.
+
+    Attributes: `block`, the number of its block; `name` of the axis or parameter.
+    """
+
+    def __init__(self, block: int, name: str, message: str):
+        super().__init__(f"layouts[{block}].{name}: {message}")
+        self.block, self.name, self.reason = block, name, message
+
+
 class LayoutError(NodesweepError):
     """A layout that breaks one of its laws.
 

@@ -2,27 +2,35 @@
 
 from dataclasses import dataclass
 
-from .layout_field import Kind
+from .layout_field import Kind, LayoutField
 from .layout_fields import LAYOUT_FIELDS
 from .model_fields import MODEL_FIELDS
 
 
 @dataclass(frozen=True)
 class Tidy:
-    """One column: the kind of its values, what they mean, and whether they are a statistic of the iterations."""
+    """One column: the kind of its values, what they mean, and whether they are a statistic of the iterations.
+
+    `later`: a results.csv of an older version may lack it; its values are not known then.
+    """
 
     kind: Kind
     meaning: str
     of_iterations: bool = False
+    later: bool = False
+
+
+def _of_field(row: LayoutField) -> Tidy:
+    return Tidy(row.kind, row.meaning, later=not row.in_every_slug)
 
 
 TIDY = {
     "slug": Tidy("word", "name of the layout and of its folder"),
-    **{row.column: Tidy(row.kind, row.meaning) for row in LAYOUT_FIELDS.values() if row.column},
+    **{row.column: _of_field(row) for row in LAYOUT_FIELDS.values() if row.column},
     "campaign": Tidy("word", "software stack it ran on; what is known of one says nothing of another"),
     "model": Tidy("word", "name of the model"),
     "model_size": Tidy("word", "parameters of the model, such as 30B"),
-    **{row.column: Tidy(row.kind, row.meaning) for row in MODEL_FIELDS.values() if row.column},
+    **{row.column: _of_field(row) for row in MODEL_FIELDS.values() if row.column},
     "note": Tidy("word", "remark of the config"),
     "state": Tidy(
         "word",

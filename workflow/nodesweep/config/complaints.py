@@ -30,7 +30,8 @@ def complaint(item: Any, key: Key) -> str:
         known = sorted(_keys_at(key[:-1]))
         near = difflib.get_close_matches(str(key[-1]), known, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        return f"is an unknown key; {hint}known here: {', '.join(known)}"
+        own = "; an axis of your own stands under parameters" if "parameters" in known else ""
+        return f"is an unknown key; {hint}known here: {', '.join(known)}{own}"
     text = _PLAIN.get(kind)
     if text is None:
         text = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "should")

@@ -1,13 +1,14 @@
 """Conditions and templates over named values, in Jinja2's sandbox: hostile text can compute nothing harmful."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, meta, nodes
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.filters import do_round
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -79,6 +80,8 @@ _ENVIRONMENT.filters = {name: _ENVIRONMENT.filters[name] for name in _FILTERS} |
 _ENVIRONMENT.tests["none"] = lambda value: value is None or value is UNKNOWN
 
 
+_NOT_GIVEN = re.compile(r"'([A-Za-z_]\w*)' is undefined")
+"""What Jinja says of a name that nothing has: of a parameter that the layout's block does not give."""
 _COMMENT_WAY_OUT = ": {# begins a comment; for the shell's ${#NAME} write ${{ '{#' }}NAME}"
 
 
@@ -105,11 +108,29 @@ def _parsed(source: str) -> nodes.Template:
         return _ENVIRONMENT.parse(source)
 
 
-def _check_names(source: str, known: tuple[str, ...]) -> None:
-    """Raise ConfigError for a Jinja2 source that does not parse, loops, or asks for unknown names."""
+def is_expression(value: object) -> bool:
+    """Whether a value of a config is a text with holes.
+
+    >>> is_expression("{{ 16 * ranks }}"), is_expression("flash"), is_expression(4)
+    (True, False, False)
+    """
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _check_names(source: str, known: tuple[str, ...] | None, defaults: bool = False) -> nodes.Template:
+    """Raise ConfigError for a Jinja2 source that does not parse, loops, or asks for unknown names; gives its tree.
+
+    `defaults`: whether a name may be unknown that has a default.
+    """
     tree = _parsed(source)
     with _refusing():
-        _check_tree(tree, known)
+        _check_tree(tree, known, _with_default(tree) if defaults else frozenset())
+    return tree
+
+
+def check_expression(source: str, names: tuple[str, ...]) -> None:
+    """Raise ConfigError for a template that does not parse, or asks for another name than these."""
+    _check_names(source, names)
 
 
 def _all_nodes(tree: nodes.Template) -> list[nodes.Node]:
@@ -124,7 +145,15 @@ def _all_nodes(tree: nodes.Template) -> list[nodes.Node]:
     raise RecursionError
 
 
-def _check_tree(tree: nodes.Template, known: tuple[str, ...]) -> None:
+def _with_default(tree: nodes.Template) -> set[str]:
+    """The names that stand nowhere but before `| default(...)`."""
+    filters = [node.node for node in tree.find_all(nodes.Filter) if node.name == "default"]
+    defaults = [node for node in filters if isinstance(node, nodes.Name)]
+    others = {node.name for node in tree.find_all(nodes.Name) if not any(node is one for one in defaults)}
+    return {node.name for node in defaults} - others
+
+
+def _check_tree(tree: nodes.Template, known: tuple[str, ...] | None, lenient: Set[str] = frozenset()) -> None:
     for node in _all_nodes(tree):
         if not isinstance(node, _ALLOWED):
             name = type(node).__name__.lower().replace("assignblock", "set").replace("assign", "set")
@@ -137,14 +166,16 @@ def _check_tree(tree: nodes.Template, known: tuple[str, ...]) -> None:
             raise ConfigError(
                 f"a template calls nothing; there are names, operators and the filters {', '.join(_FILTERS)}"
             )
-    unknown = sorted(meta.find_undeclared_variables(tree) - set(known))
-    if unknown:
+    unknown = sorted(meta.find_undeclared_variables(tree) - set(known) - lenient) if known is not None else []
+    if unknown and known is not None:
         raise ConfigError(f"unknown name '{unknown[0]}'; known here: {', '.join(known)}")
 
 
 @lru_cache(maxsize=1024)
-def compile_condition(source: str, names: tuple[str, ...] = LAYOUT_NAMES) -> Callable[[Mapping[str, Any]], bool]:
+def compile_condition(source: str, names: tuple[str, ...] | None = LAYOUT_NAMES) -> Callable[[Mapping[str, Any]], bool]:
     """A condition over `names`, by default the fields of a layout, e.g. `tensor == 4 and pipeline > 1`.
+
+    `names`: None for a condition whose names were checked. A name without a value is UNKNOWN.
 
     Raises ConfigError when it does not parse, asks for unknown names, or cannot be evaluated.
 
@@ -155,13 +186,13 @@ def compile_condition(source: str, names: tuple[str, ...] = LAYOUT_NAMES) -> Cal
     tree = _parsed(wrapped)
     if next(tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Call)), None) is not None:
         raise ConfigError("a condition compares fields; it calls and looks into nothing")
-    _check_names(wrapped, names)
+    asked = meta.find_undeclared_variables(_check_names(wrapped, names))
     with _refusing():
         evaluate = _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
 
     def condition(fields: Mapping[str, Any]) -> bool:
         try:
-            return bool(evaluate(**fields))
+            return bool(evaluate(**{name: fields.get(name, UNKNOWN) for name in asked}))
         except _FAILURES as error:
             raise ExpressionError(source, f"cannot evaluate {source!r}: {_one_line(error)}") from None
 
@@ -169,15 +200,31 @@ def compile_condition(source: str, names: tuple[str, ...] = LAYOUT_NAMES) -> Cal
 
 
 @lru_cache(maxsize=4096)
-def compile_template(source: str) -> Callable[[Mapping[str, Any]], str]:
-    """A text with `{{ }}` holes over a layout, its model and machine.
+def names_in(source: str) -> frozenset[str]:
+    """What a template asks for: names, and with a dot what it looks up in one of them.
+
+    >>> sorted(names_in("--layers={{ model.layers if pipeline > 1 else model.layers // 2 }}"))
+    ['model.layers', 'pipeline']
+    """
+    tree = _parsed(source)
+    looked_up = [node for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name)]
+    inside = {f"{node.node.name}.{node.attr}" for node in looked_up if isinstance(node.node, nodes.Name)}
+    whole = {id(node.node) for node in looked_up}
+    return frozenset(inside | {node.name for node in tree.find_all(nodes.Name) if id(node) not in whole})
+
+
+@lru_cache(maxsize=4096)
+def compile_template(source: str, names: tuple[str, ...] | None = WORD_NAMES) -> Callable[[Mapping[str, Any]], str]:
+    """A text with `{{ }}` holes over `names`, by default of a layout, its model and machine; None: they were checked.
+
+    A name that has a default may be unknown: the parameter of another sweep that runs the same workload.
 
     Raises ConfigError when it does not parse, asks for unknown names, or cannot be rendered.
 
     >>> compile_template("--nproc-per-node={{ ranks }}")({"ranks": 8})
     '--nproc-per-node=8'
     """
-    _check_names(source, WORD_NAMES)
+    _check_names(source, names, defaults=True)
     with _refusing():
         template = _ENVIRONMENT.from_string(source)
 
@@ -185,7 +232,7 @@ def compile_template(source: str) -> Callable[[Mapping[str, Any]], str]:
         try:
             text = template.render(**context)
         except _FAILURES as error:
-            raise ExpressionError(source, f"cannot render {source!r}: {_one_line(error)}") from None
+            raise ExpressionError(source, f"cannot render {source!r}: {_reason(error)}") from None
         if len(text) > _LONGEST_RESULT:
             raise ExpressionError(
                 source, f"cannot render {source!r}: it gives {len(text)} characters; at most {_LONGEST_RESULT}"
@@ -193,3 +240,17 @@ def compile_template(source: str) -> Callable[[Mapping[str, Any]], str]:
         return text
 
     return render
+
+
+def filled(source: str, context: Mapping[str, Any]) -> str:
+    """A text whose names were checked, with its holes filled; raises ConfigError where one has no value."""
+    return compile_template(source, None)(context)
+
+
+def _reason(error: BaseException) -> str:
+    """What a template failed with; of a name without a value, what to write."""
+    found = _NOT_GIVEN.fullmatch(str(error)) if isinstance(error, UndefinedError) else None
+    if found is None or found[1] in WORD_NAMES:
+        return _one_line(error)
+    name = found[1]
+    return f"the layout's block gives no parameter {name}; give it there, or write {{{{ {name} | default(...) }}}}"

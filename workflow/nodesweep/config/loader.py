@@ -17,6 +17,7 @@ from .complaints import complaint
 from .hugging_face import read_hugging_face
 from .machine import Machine
 from .model import Model
+from .parameters import parameter_names
 from .sweep import Sweep
 from .workload import Workload
 
@@ -271,7 +272,7 @@ _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 def _validate(source: Source, parts: Mapping[str, Source]) -> Sweep:
     """Check the whole; complaints about a part name the part's own file."""
     try:
-        return Sweep.model_validate(source.values)
+        return Sweep.model_validate(source.values, context={"parameters": parameter_names(source.values)})
     except ValidationError as error:
         complaints = []
         items = _without_echoes(error.errors(include_url=False))

@@ -1,6 +1,6 @@
 """Where each key of a sweep was set: file, line and key, or the command line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +64,13 @@ def origins(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -
     elsewhere = (kind for kind in KINDS if isinstance(value := whole.values.get(kind), str) or "from" in (value or ()))
     named = {kind: resolved(kind, whole) for kind in elsewhere}
     return Origins(sources, Source(Path(), changes), named)
+
+
+def axis_keys(block: int, groups: int, name: str) -> Iterator[Key]:
+    """Where a block may give an axis or parameter; `groups`: how many groups of its axes vary together."""
+    whole: Key = ("layouts", block)
+    for part in (whole, (*whole, "together"), *((*whole, "together", number) for number in range(groups))):
+        yield from ((*part, name), (*part, "parameters", name))
 
 
 def place_of(paths: Iterable[Path], text: str) -> str:

@@ -14,9 +14,10 @@ from .loader import REPOSITORY
 from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .machine import Machine, PeakTflops, Queue
 from .model import Model
-from .sweep import Block, Iterations, Sweep, Variant, When
+from .sweep import NEEDED, Block, Iterations, Sweep, Together, Variant, When
 from .tables import Annotation, Table, TableColumn
 from .training import MemoryConstants, Search, Training
+from .types import OWN_WORDS
 from .workload import Workload
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
@@ -36,6 +37,16 @@ generated from the types (`make schemas`).
 **Conditions** (`exclude`, `when.if`) are expressions over a layout's fields, such as `tensor == 4 and pipeline > 1`:
 {_LAYOUT}.
 Conditions in `tables` are expressions over the columns of results.csv, listed at the end of this page.
+
+**Expressions in axes**: a value of an axis or parameter may have holes, such as `global_batch: "{{{{ 16 * ranks }}}}"`.
+It knows what is known of the layout: the same fields, its parameters, and `model` and `machine` as `when` leaves them.
+It is worked out after what it needs. A layout for which it gives 2.5 or 0 is rejected where a whole number is needed.
+
+**Parameters** of a block are axes by names of your own. Where a block does not name one it is unknown: no comparison
+with it holds, and in words `{{{{ name | default(1) }}}}` says what it is then. Yes/no is True and False in words: write
+`{{{{ '--flag' if name }}}}`. One whose name has capital letters alone is an environment variable of the job too, over
+`environment` of machine and workload. A layout is predicted by runs of the same parameters alone. In conditions of
+`tables` a parameter whose values are all numbers is a number.
 
 **Words** (`command`, `launcher`, values of `environment` and `env`) are templates: `{{{{ name }}}}` is filled in. They
 know the same fields and {_WORD};
@@ -57,6 +68,7 @@ def schemas() -> dict[str, str]:
 PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Sweep", Sweep),
     ("Sweep: a block of `layouts`", Block),
+    ("Sweep: axes of a block that vary `together`", Together),
     ("Sweep: an entry of `when`", When),
     ("Sweep: an entry of `variants`", Variant),
     ("Sweep: `iterations`", Iterations),
@@ -130,7 +142,8 @@ def _row(name: str, schema: dict[str, Any], kind: type[BaseModel]) -> str:
     if isinstance(default, list) and isinstance(next(iter(default), None), dict):
         default = [{key: value for key, value in one.items() if value not in (None, "", [], {})} for one in default]
     field = next(field for key, field in kind.model_fields.items() if name in (key, field.alias))
-    text = "required" if field.is_required() else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
+    required = field.is_required() or (kind is Block and name in NEEDED)
+    text = "required" if required else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
     meaning = " ".join((schema.get("description") or field.description or "").split())
     return f"| `{name}` | {_type(schema)} | {text} | {meaning} |\n"
 
@@ -138,7 +151,8 @@ def _row(name: str, schema: dict[str, Any], kind: type[BaseModel]) -> str:
 def _type(schema: dict[str, Any]) -> str:
     """A JSON Schema type in words."""
     if "anyOf" in schema:
-        options = [_type(option) for option in schema["anyOf"] if option.get("type") != "null"]
+        shown = (one for one in schema["anyOf"] if one.get("type") != "null" and one.get("pattern") not in OWN_WORDS)
+        options = [_type(option) for option in shown]
         return " or ".join(dict.fromkeys(options))
     if len(schema.get("enum", ())) > _MOST_WORDS:
         return "name"

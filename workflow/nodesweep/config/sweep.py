@@ -3,16 +3,19 @@
 Shape and meaning of every key live here; the JSON Schemas under workflow/schemas are generated from it.
 """
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from nodesweep.common.outcomes import RUN_AGAIN
 
+from .expressions import is_expression
 from .layout_field import LayoutField
 from .layout_fields import AXES
 from .machine import Machine
 from .model import Model
+from .parameters import ParameterAxis, ParameterName, check_variables, is_variable
 from .tables import Statistic, Table
 from .training import Search
 from .types import (
@@ -20,6 +23,7 @@ from .types import (
     Count,
     Name,
     OneOf,
+    OneOrMany,
     Positive,
     Setting,
     StrictModel,
@@ -51,30 +55,95 @@ class Iterations(StrictModel):
         return self
 
 
+NEEDED = [name for name, row in AXES.items() if row.default is None and not (row.optional or row.same_fact)]
+"""The axes that a block gives, itself or among those that vary together in it."""
+
 if TYPE_CHECKING:
 
-    class Block(StrictModel):
+    class Together(StrictModel):
+        """Axes and parameters of a block that vary together."""
+
+        parameters: dict[str, tuple[Any, ...]]
+
+    class Block(Together):
         """A product of axes; the keys are the axes of config/layout_fields.py."""
 
         note: str
+        together: tuple[Together, ...]
 
 else:
 
-    def _axis(row: LayoutField) -> Any:
-        """The type and default of a key of a block."""
-        kind, default = axis_of(row), ... if row.default is None else (row.default,)
-        if row.optional or row.of_workload or row.same_fact:
+    def _axis(row: LayoutField, always: bool) -> Any:
+        """The type and default of a key of a block; `always`: whether it has a value wherever it is left out."""
+        kind, default = axis_of(row), (row.default,)
+        if row.default is None or row.optional or row.of_workload or row.same_fact or not always:
             kind, default = kind | None, None
         return Annotated[kind, Field(description=row.sentence)], default
+
+    _PARAMETERS = dict[ParameterName, ParameterAxis]
+
+    def _as_many_values(group: "Together") -> "Together":
+        """A group of axes that vary together; raises ValueError where one has more values than another."""
+        lengths = {name: len(values) for name, values in axes_of(group).items()}
+        if len(set(lengths.values())) > 1:
+            found = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise ValueError(f"holds lists of different lengths ({found}); give each as many values")
+        return group
+
+    Together = create_model(
+        "Together",
+        __base__=StrictModel,
+        __module__=__name__,
+        __validators__={"check": model_validator(mode="after")(_as_many_values)},
+        __doc__="Axes and parameters of a block that vary together: their first values are one layout, and so on.",
+        **{row.name: _axis(row, False) for row in AXES.values()},
+        parameters=(Annotated[_PARAMETERS, Field(description="Parameters that vary with them.")], {}),
+    )
+
+    def _each_once(block: "Block") -> "Block":
+        """A block whose axes stand once, in it or among those that vary together, and of which none is missing."""
+        parts = [axes_of(block, given=True), *(axes_of(group) for group in block.together)]
+        names = [name for part in parts for name in part]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"{twice[0]} stands twice, within together and beside it or in two groups; keep one")
+        if missing := [name for name in NEEDED if name not in names]:
+            errors = [{"type": "missing", "loc": (name,), "input": {}} for name in missing]
+            raise ValidationError.from_exception_data("Block", errors)
+        check_variables({name: values for part in parts for name, values in part.items() if name not in AXES})
+        return block
 
     Block = create_model(
         "Block",
         __base__=StrictModel,
         __module__=__name__,
+        __validators__={"check": model_validator(mode="after")(_each_once)},
         __doc__="A product of axes; a single value is an axis of one.",
-        **{row.name: _axis(row) for row in AXES.values()},
+        **{row.name: _axis(row, True) for row in AXES.values()},
+        parameters=(
+            Annotated[
+                _PARAMETERS,
+                Field(description="More axes, by names of your own, such as `attention_backend: [fused, flash]`."),
+            ],
+            {},
+        ),
+        together=(
+            Annotated[
+                tuple[Together, ...],
+                OneOrMany(),
+                Field(description="Axes that vary together: `{tensor: [1, 2], pipeline: [2, 1]}`, or a list of such."),
+            ],
+            (),
+        ),
         note=(Annotated[Text, Field(description="Remark for the Notes column of these layouts.")], ""),
     )
+    Block.model_config["json_schema_extra"] = {"anyOf": [{"required": NEEDED}, {"required": ["together"]}]}
+
+
+def axes_of(part: Together, given: bool = False) -> dict[str, tuple[Any, ...]]:
+    """The axes and parameters of a block, or of those that vary together in it; `given`: without what was left out."""
+    names = [name for name in AXES if not given or name in part.model_fields_set]
+    axes = {name: values for name in names if (values := getattr(part, name)) is not None}
+    return axes | part.parameters
 
 
 class When(StrictModel):
@@ -152,6 +221,32 @@ class Sweep(StrictModel):
     """Seek the best layout alone: what cannot be better than the best measured is not run."""
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = (Table(),)
     """Tables of the results, each shown once for every sequence length."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The free parameters that its blocks name."""
+        parts: list[Together] = [part for block in self.layouts for part in (block, *block.together)]
+        return tuple(dict.fromkeys(name for part in parts for name in part.parameters))
+
+    @property
+    def idle_parameters(self) -> list[str]:
+        """The parameters that no word, condition or expression asks for, and that are no environment variables."""
+        keys = {"machine", "workload", "iterations", "when", "variants"}
+        axes = [axes_of(part) for block in self.layouts for part in (block, *block.together)]
+        values = [str(value) for part in axes for values in part.values() for value in values if is_expression(value)]
+        texts = " ".join([self.model_dump_json(include=keys), *values])
+        idle = [name for name in self.parameters if not re.search(rf"\b{name}\b", texts)]
+        return [name for name in idle if not is_variable(name)]
+
+    @model_validator(mode="after")
+    def _variables_differ(self) -> Self:
+        for number, variant in enumerate(self.variants):
+            if both := [name for name in self.parameters if name in variant.env]:
+                raise ValueError(
+                    f"variants[{number}].env sets {both[0]}, and so does a parameter of a block; a run has one value "
+                    "of it: take it out of one of them"
+                )
+        return self
 
     @model_validator(mode="after")
     def _variants_differ(self) -> Self:

@@ -8,6 +8,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -17,18 +18,22 @@ from nodesweep.common.markdown import CELL_CHARACTERS
 
 from .columns import TIDY
 from .headings import HEADINGS
-from .types import StrictModel, Text, check_one_of, condition_over
+from .types import (
+    OneOfOrParameter,
+    StrictModel,
+    Text,
+    check_one_of,
+    condition_over,
+    known_parameters,
+    word_or_parameter,
+)
 
 Statistic = Literal["median", "mean"]
 _FORMAT = r"^\+?,?(\.[0-9]{1,2})?[eEfgG%]$"
 
 
-def _check_value(value: str) -> str:
-    return check_one_of(value, (*HEADINGS, *TIDY), "standard heading or column of results.csv")
-
-
-def _check_order(value: str) -> str:
-    check_one_of(value.removeprefix("-"), tuple(TIDY), "column of results.csv")
+def _check_order(value: str, info: ValidationInfo) -> str:
+    check_one_of(value.removeprefix("-"), (*TIDY, *known_parameters(info)), "column of results.csv")
     return value
 
 
@@ -42,12 +47,12 @@ class _HeadingOrMapping:
     """The JSON Schema of a column: a standard heading, or a mapping."""
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string", "enum": [*HEADINGS]}, handler(core_schema)]}
+        return {"anyOf": [*word_or_parameter(HEADINGS)["anyOf"], handler(core_schema)]}
 
 
 RowCondition = Annotated[str, AfterValidator(condition_over(tuple(TIDY)))]
-_VALUE_SCHEMA = WithJsonSchema({"type": "string", "enum": [*HEADINGS, *TIDY]})
-_ORDER_SCHEMA = WithJsonSchema({"type": "string", "enum": [sign + name for sign in ("", "-") for name in TIDY]})
+_VALUE = OneOfOrParameter(lambda: (*HEADINGS, *TIDY), "standard heading or column of results.csv")
+_ORDER_SCHEMA = WithJsonSchema(word_or_parameter([sign + name for sign in ("", "-") for name in TIDY], ordered=True))
 
 
 class Annotation(StrictModel):
@@ -64,7 +69,7 @@ class TableColumn(StrictModel):
 
     heading: Annotated[Text, Field(min_length=1)]
     """Heading of the column."""
-    value: Annotated[str, AfterValidator(_check_value), _VALUE_SCHEMA] = ""
+    value: Annotated[str, _VALUE] = ""
     """What it shows: a column of results.csv, or the standard column of a heading; that of `heading` where left out."""
     format: Annotated[str, AfterValidator(_check_format), WithJsonSchema({"type": "string", "pattern": _FORMAT})] = ""
     """Format of its numbers in Python's words, such as `.2f` or `.10g`."""
@@ -72,20 +77,21 @@ class TableColumn(StrictModel):
     """Words after its cells: the first whose condition holds; those of the standard column where left out."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if not self.value and self.heading not in HEADINGS:
-            check_one_of(self.heading, tuple(HEADINGS), "standard heading and has no value")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if not self.value:
+            names = (*HEADINGS, *known_parameters(info))
+            check_one_of(self.heading, names, "standard heading and has no value")
         if self.format and not self.number:
             raise ValueError(f"format {self.format} is for numbers; {self.value or self.heading} shows none")
         return self
 
     @property
     def number(self) -> str:
-        """The column of results.csv whose numbers it shows; empty where it shows no single number."""
+        """The column of results.csv whose numbers it shows, a parameter among them; empty where it shows none."""
         shown = self.value or self.heading
         if shown in HEADINGS:
             return HEADINGS[shown].number
-        return shown if TIDY[shown].kind in ("count", "number") else ""
+        return shown if shown not in TIDY or TIDY[shown].kind in ("count", "number") else ""
 
 
 def _heading_as_mapping(value: Any) -> Any:

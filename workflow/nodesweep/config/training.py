@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from .expressions import LAYOUT_NAMES
 from .pipeline_layout import check_layout
-from .types import OneOf, StrictModel
+from .types import OneOfOrParameter, StrictModel
 
 FACTORS = (0.5, 5.0)
 Factor = Annotated[float, Field(ge=FACTORS[0], le=FACTORS[1])]
@@ -89,7 +89,7 @@ class Search(StrictModel):
 
     best: Literal["fastest", "cheapest"] = "fastest"
     """The most tokens per second, or the fewest node-hours per token."""
-    for_each: tuple[Annotated[str, OneOf(lambda: LAYOUT_NAMES, "field of a layout")], ...] = ()
+    for_each: tuple[Annotated[str, OneOfOrParameter(lambda: LAYOUT_NAMES, "field of a layout")], ...] = ()
     """Fields for each of whose values the best is sought, such as [nodes]; the best of all where left out."""
     within: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     """Least predicted improvement over the best measured layout for which another runs (0.02 is 2 %)."""

@@ -15,13 +15,23 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainValidator,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
 )
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import ConfigError
 
-from .expressions import LAYOUT_NAMES, compile_condition, compile_template
+from .expressions import (
+    LAYOUT_NAMES,
+    WORD_NAMES,
+    check_expression,
+    compile_condition,
+    compile_template,
+    is_expression,
+)
 from .layout_field import Kind, LayoutField
 from .layout_words import word_of
 
@@ -29,6 +39,8 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _OPTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 _SHAPE = r"^[1-9][0-9]{0,4}(x[1-9][0-9]{0,4}){0,2}$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+PARAMETER_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+_PARAMETER_ORDER = PARAMETER_NAME.replace("^", "^-?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _NOT_TEXT = re.compile(r"[;`$\"'\\{}]")
 _NOT_WORD = re.compile(r"[;`\"'\\|&<>]|\$(?!\{[A-Za-z_][A-Za-z0-9_]*\})")
@@ -80,7 +92,7 @@ def _check_text(value: str) -> str:
     return value
 
 
-def _check_word(value: str) -> str:
+def _check_word(value: str, info: ValidationInfo) -> str:
     check_single_line(value)
     plain = _HOLE.sub("", value)
     found = _NOT_WORD.search(plain)
@@ -91,24 +103,29 @@ def _check_word(value: str) -> str:
         )
     if _UPWARDS.search(plain):
         raise ValueError("holds '..' as a path; start from {{ repository }} or give the full path")
-    return _check_template(value)
+    return _check_template(value, info)
 
 
-def _check_template(value: str) -> str:
+def known_parameters(info: ValidationInfo) -> tuple[str, ...]:
+    """The free parameters of the sweep that is read."""
+    return tuple((info.context or {}).get("parameters", ()))
+
+
+def _check_template(value: str, info: ValidationInfo) -> str:
     try:
-        compile_template(value)
+        compile_template(value, WORD_NAMES + known_parameters(info))
     except ConfigError as error:
         raise ValueError(str(error)) from None
     return value
 
 
-def _check_option(value: str) -> str:
+def _check_option(value: str, info: ValidationInfo) -> str:
     _check_text(_HOLE.sub("", check_single_line(value)))
-    return _check_template(value)
+    return _check_template(value, info)
 
 
 def check_filled(value: str) -> str:
-    """An option's value once its holes are filled; raises ValueError where it is no longer text."""
+    """A text without holes, such as an option's value once they are filled; raises ValueError for what is none."""
     return _check_text(value)
 
 
@@ -127,21 +144,21 @@ def _check_shape(value: str) -> str:
     return value
 
 
-def _check_shell_line(value: str) -> str:
+def _check_shell_line(value: str, info: ValidationInfo) -> str:
     if "\n" in value:
         raise ValueError(
             "holds several lines, or one that ends with a newline; make each an item of the list: items that belong "
             "together, such as those of a here-document, run together"
         )
-    return _check_template(check_single_line(value))
+    return _check_template(check_single_line(value), info)
 
 
-def condition_over(names: tuple[str, ...]) -> Callable[[str], str]:
-    """What checks a condition over these names."""
+def condition_over(names: tuple[str, ...]) -> Callable[[str, ValidationInfo], str]:
+    """What checks a condition over these names and the free parameters of the sweep."""
 
-    def check(value: str) -> str:
+    def check(value: str, info: ValidationInfo) -> str:
         try:
-            compile_condition(check_single_line(value), names)
+            compile_condition(check_single_line(value), names + known_parameters(info))
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return value
@@ -176,9 +193,39 @@ class OneOf:
         return {"type": "string", "enum": [*self.choices()]}
 
 
+class OneOfOrParameter(OneOf):
+    """Annotation of a text: one of the words that `choices` gives, or a free parameter of the sweep."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        def check(value: str, info: ValidationInfo) -> str:
+            return check_one_of(value, (*self.choices(), *known_parameters(info)), self.what)
+
+        return core_schema.with_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return word_or_parameter(self.choices())
+
+
+def word_or_parameter(words: Iterable[str], ordered: bool = False) -> dict[str, Any]:
+    """The JSON Schema of one of these words, or of a free parameter; `ordered`: a `-` may stand before it."""
+    pattern = _PARAMETER_ORDER if ordered else PARAMETER_NAME
+    return {"anyOf": [{"type": "string", "enum": [*words]}, {"type": "string", "pattern": pattern}]}
+
+
 def as_list(value: Any) -> Any:
     """A scalar as a list of one: `tensor: 2` means `tensor: [2]`."""
     return value if isinstance(value, list | tuple) else [value]
+
+
+class OneOrMany:
+    """Annotation of a list: one item alone stands for a list of one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(as_list, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
 
 
 def _number_as_text(value: Any) -> Any:
@@ -218,8 +265,27 @@ Condition = Annotated[str, AfterValidator(condition_over(LAYOUT_NAMES))]
 """A condition over the fields of a layout."""
 
 
+_EXPRESSION_SCHEMA = {"type": "string", "pattern": r"\{[{%]"}
+OWN_WORDS = (PARAMETER_NAME, _PARAMETER_ORDER, _EXPRESSION_SCHEMA["pattern"])
+"""Patterns of what may stand for a word of ours wherever there is a choice: a parameter, an expression."""
+_AXIS_NAMES = tuple(name for name in WORD_NAMES if name in (*LAYOUT_NAMES, "model", "machine"))
+"""What an expression of an axis knows, beside free parameters."""
+
+
+def _value_or_expression(value: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """A value of an axis as its type has it, or a text with holes that gives one for each layout."""
+    if not is_expression(value):
+        return check(value)
+    try:
+        check_expression(check_single_line(value), _AXIS_NAMES + known_parameters(info))
+    except ConfigError as error:
+        raise ValueError(f"{value!r:.80}: {error}") from None
+    return value
+
+
 def axis(item: Any, schema: dict[str, Any]) -> Any:
-    """The type of an axis: one value or a list of at least one, kept as a tuple."""
+    """The type of an axis: one value or expression or a list of at least one, kept as a tuple."""
+    item, schema = Annotated[item, WrapValidator(_value_or_expression)], {"anyOf": [schema, _EXPRESSION_SCHEMA]}
     one_or_many = {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
     return Annotated[tuple[item, ...], BeforeValidator(as_list), Field(min_length=1), WithJsonSchema(one_or_many)]
 

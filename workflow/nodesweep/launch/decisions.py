@@ -53,7 +53,7 @@ class Ran:
 
 @dataclass
 class _OutOfMemory:
-    """The least demanding run of a campaign that ran out of memory."""
+    """The least demanding run of a stack that ran out of memory."""
 
     slug: str
     needed_bytes: float
@@ -63,7 +63,7 @@ class _OutOfMemory:
 class Decisions:
     """What is known of a sweep's layouts, and what follows for those that wait.
 
-    `layouts` by slug in the order of the config; `calibrations` by campaign. `spent_node_hours`: of all jobs that have
+    `layouts` by slug in the order of the config; `calibrations` by stack. `spent_node_hours`: of all jobs that have
     ended.
     """
 
@@ -109,15 +109,15 @@ class Decisions:
             self._search.ended(slug, ran.seconds, ran.scatter)
         if not is_result(ran.outcome) and ran.outcome not in _EXCEEDED_MEMORY:
             return
-        campaign, needed = self.layouts[slug].campaign, self.forecast(slug).memory.bytes
+        stack, needed = self.layouts[slug].stack, self.forecast(slug).memory.bytes
         if needed is None:
             return
         if is_result(ran.outcome):
-            self._survived[campaign] = max(needed, self._survived.get(campaign, 0.0))
+            self._survived[stack] = max(needed, self._survived.get(stack, 0.0))
             return
-        known = self._out_of_memory.get(campaign)
+        known = self._out_of_memory.get(stack)
         if known is None or needed < known.needed_bytes:
-            self._out_of_memory[campaign] = _OutOfMemory(slug, needed)
+            self._out_of_memory[stack] = _OutOfMemory(slug, needed)
 
     def rank(self, slug: str) -> tuple[float, ...]:
         """The place of a layout in the queue: the cheapest of each kind of stage first, then the cheapest.
@@ -135,7 +135,7 @@ class Decisions:
         costs = {slug: (relative_cost(self.forecast(slug)), number) for number, slug in enumerate(self.layouts)}
         kinds: set[tuple[str, str]] = set()
         for slug in sorted(costs, key=lambda slug: costs[slug]):
-            kind = (self.layouts[slug].campaign, kind_of(self.forecast(slug).case))
+            kind = (self.layouts[slug].stack, kind_of(self.forecast(slug).case))
             self._ranks[slug] = (float(kind in kinds), *costs[slug])
             kinds.add(kind)
 
@@ -153,8 +153,8 @@ class Decisions:
         memory, layout = self.forecast(slug).memory, self.layouts[slug]
         if memory.verdict == "will not fit":
             return NotRun("pruned", f"needs {_gib(memory.bytes)} of {_gib(memory.limit_bytes)} GiB ({memory.source})")
-        seen = self._out_of_memory.get(layout.campaign)
-        survived = self._survived.get(layout.campaign, 0.0)
+        seen = self._out_of_memory.get(layout.stack)
+        survived = self._survived.get(layout.stack, 0.0)
         if seen is None or seen.slug == slug or memory.bytes is None:
             return None
         if memory.bytes >= max(seen.needed_bytes, survived * ABOVE):

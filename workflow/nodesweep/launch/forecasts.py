@@ -19,7 +19,7 @@ class ExpectedRun:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts of layouts, by slug; `calibrations` by campaign."""
+    """Forecasts of layouts, by slug; `calibrations` by stack."""
 
     layouts: Mapping[str, Layout]
     calibrations: Mapping[str, Calibration]
@@ -29,7 +29,7 @@ class Forecasts:
         """What is foreseen of a layout."""
         if slug not in self._by_slug:
             layout = self.layouts[slug]
-            self._by_slug[slug] = forecast(layout, self.calibrations.get(layout.campaign))
+            self._by_slug[slug] = forecast(layout, self.calibrations.get(layout.stack))
         return self._by_slug[slug]
 
     def expected_run(self, slug: str) -> ExpectedRun | None:

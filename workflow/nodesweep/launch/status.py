@@ -11,6 +11,7 @@ from nodesweep.common.outcomes import is_result
 from nodesweep.common.text import plain
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
+from nodesweep.config.parameters import parameter_fields
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.warmup import timed, warm_up_records
 from nodesweep.results.measure import memory_of
@@ -146,8 +147,9 @@ def labels_of(layouts: Mapping[str, Layout]) -> dict[str, str]:
 
     Where nearly all have the same batch, sequence, AC, clock or variant only the others say theirs.
     """
-    fields = {slug: {**layout.fields(), **dict.fromkeys(layout.unsaid)} for slug, layout in layouts.items()}
-    shown = {row: {slug: row.short(values[row.name]) for slug, values in fields.items()} for row in _LABELLED}
+    fields = {slug: {**layout.values(), **dict.fromkeys(layout.unsaid)} for slug, layout in layouts.items()}
+    rows = (*_LABELLED, *parameter_fields(layout.parameters for layout in layouts.values()).values())
+    shown = {row: {slug: row.short(values.get(row.name)) for slug, values in fields.items()} for row in rows}
     usual = {row: _usual(row, words.values()) for row, words in shown.items()}
     return {
         slug: " ".join(words[slug] for row, words in shown.items() if words[slug] and words[slug] != usual[row])

@@ -22,7 +22,7 @@ def with_limits(study: Study) -> Study:
     known = read_calibrations(study) if unsaid else {}
     if not known:
         return study
-    limited = {layout.slug: _limited(layout, known.get(layout.campaign)) for layout in unsaid}
+    limited = {layout.slug: _limited(layout, known.get(layout.stack)) for layout in unsaid}
     layouts = tuple(limited.get(slug, layout) for slug, layout in study.layouts.items())
     return replace(study, expansion=replace(study.expansion, layouts=layouts))
 

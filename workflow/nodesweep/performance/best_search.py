@@ -44,11 +44,11 @@ class SearchProgress:
         """Add a run that has ended: its seconds per iteration and their scatter, each None where it has none."""
         if seconds is not None:
             self._seconds[slug], self._scatter[slug] = seconds, scatter
-            self._models.pop(self.layouts[slug].campaign, None)
+            self._models.pop(self.layouts[slug].stack, None)
 
     def rank(self, slug: str) -> float:
         """The expected seconds, or node-seconds, per token of a layout: the lowest is to run first."""
-        model, case = self._model(slug), self.cases[slug]
+        model, case = self._model(slug) or self._model_of_others(slug), self.cases[slug]
         seconds = model.estimate(case).seconds if model else _in_proportion(case)
         return self._value(slug, seconds)
 
@@ -67,8 +67,8 @@ class SearchProgress:
 
     def group(self, slug: str) -> tuple[Any, ...]:
         """The values of the fields for each of which the best is sought."""
-        fields = self.layouts[slug].fields()
-        return tuple(fields[name] for name in self.config.for_each)
+        values = self.layouts[slug].values()
+        return tuple(values.get(name) for name in self.config.for_each)
 
     def best(self, group: tuple[Any, ...]) -> BestMeasured | None:
         """The best measured layout of a group; None before one was measured."""
@@ -84,18 +84,24 @@ class SearchProgress:
         case = self.cases[slug]
         return seconds * (case.nodes if self.config.best == "cheapest" else 1) / case.tokens
 
-    def _model(self, slug: str) -> TimeModel | None:
+    def _model_of_others(self, slug: str) -> TimeModel | None:
+        """The model of other parameters of the campaign: it orders layouts, and leaves none of them out."""
         campaign = self.layouts[slug].campaign
-        if campaign not in self._models:
+        others = (other for other in list(self._seconds) if self.layouts[other].campaign == campaign)
+        return next(filter(None, map(self._model, others)), None)
+
+    def _model(self, slug: str) -> TimeModel | None:
+        stack = self.layouts[slug].stack
+        if stack not in self._models:
             from nodesweep.performance.calibration.time_fit import fit
 
             runs = [
                 Observation(other, self.cases[other], seconds, None, scatter=self._scatter.get(other))
                 for other, seconds in list(self._seconds.items())  # another thread may take in a run meanwhile
-                if self.layouts[other].campaign == campaign and self.cases[other].knows("stage_flops")
+                if self.layouts[other].stack == stack and self.cases[other].knows("stage_flops")
             ]
-            self._models[campaign] = fit(runs).model
-        return self._models[campaign]
+            self._models[stack] = fit(runs).model
+        return self._models[stack]
 
 
 def _in_proportion(case: Dimensions) -> float:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from nodesweep.common.errors import ConfigError, NodesweepError
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.machine import peak_of
+from nodesweep.config.parameters import stack_of
 from nodesweep.config.sweep import Block, Sweep
 from nodesweep.sweep.expand import Expansion, expand
 from nodesweep.sweep.layout import Layout
@@ -55,8 +57,13 @@ class WhatIf:
         return 100 * case.tflops_per_node(time.seconds, recomputation=False) / peak.tflops_per_node
 
 
-def layouts_like(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) -> Expansion:
-    """The layouts that are like one, but for these axes; raises NodesweepError where none of them can be.
+def layouts_like(
+    sweep: Sweep,
+    like: Layout,
+    axes: Mapping[str, Sequence[Any]],
+    parameters: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+) -> Expansion:
+    """The layouts that are like one, but for these axes and parameters; raises NodesweepError where none can be.
 
     A field that follows from the others, such as DP, is worked out unless it is given. Layouts that the sweep excludes
     may be asked about too.
@@ -69,7 +76,7 @@ def layouts_like(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) 
         for name in AXES
         if not LAYOUT_FIELDS[name].follows and fields[name] is not None and name not in like.unsaid | contradicted
     }
-    block = Block.model_validate(kept | given)
+    block = Block.model_validate(kept | given | {"parameters": {**like.parameters, **parameters}})
     changes = {"layouts": (block,), "exclude": (), "variants": (like.variant,) if like.variant else ()}
     try:
         return expand(sweep.model_copy(update=changes))
@@ -81,8 +88,13 @@ def layouts_like(sweep: Sweep, like: Layout, axes: Mapping[str, Sequence[Any]]) 
 def predict_layouts(
     sweep: Sweep, layouts: Sequence[Layout], calibrations: Mapping[str, Calibration], campaign: str | None
 ) -> list[WhatIf]:
-    """What layouts would take by the calibration of their campaign, or of the campaign that is named."""
+    """What layouts would take by the calibration of their stack, or of the campaign or stack that is named."""
     return [
-        WhatIf(layout, forecast(layout, calibrations.get(campaign or layout.campaign)), sweep.training_tokens)
+        WhatIf(layout, forecast(layout, _calibration(layout, calibrations, campaign)), sweep.training_tokens)
         for layout in layouts
     ]
+
+
+def _calibration(layout: Layout, calibrations: Mapping[str, Calibration], campaign: str | None) -> Calibration | None:
+    stack = layout.stack if campaign is None else stack_of(campaign, layout.parameters)
+    return calibrations.get(stack, calibrations.get(campaign or ""))

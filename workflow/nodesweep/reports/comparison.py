@@ -9,6 +9,7 @@ from nodesweep.common.numbers import UNKNOWN, rounded, signed_percent, word
 from nodesweep.common.text import spreadsheet_cell
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import COLUMNS
+from nodesweep.config.parameters import parameter_fields
 from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, text_of
 from nodesweep.results.comparable import LAYOUT_COLUMNS
 from nodesweep.results.comparison.comparison import ComparedLayout, Comparison
@@ -34,7 +35,8 @@ CSV_COLUMNS = (
     *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")),
     *_DIFFERENCES,
 )
-"""Columns of the CSV; `difference_percent` is of the seconds, `own` what it is beside that of all layouts together."""
+"""Columns of the CSV, before those of parameters; `difference_percent` is of the seconds, `own` what it is beside that
+of all layouts together."""
 
 
 def ranged(interval: Interval | None) -> str:
@@ -176,34 +178,39 @@ def _seconds(row: TidyRow) -> str:
 def _shown(rows: Sequence[TidyRow]) -> list[LayoutField]:
     """What every slug and every table has of a layout, and what these rows differ in."""
     always = [row for row in _SHOWN if row.in_every_slug and row.in_tables == "always"]
-    return [row for row in _SHOWN if row in always or varies(row.column)(rows)]
+    fields = (*_SHOWN, *parameter_fields(rows).values())
+    return [row for row in fields if row in always or varies(row.column)(rows)]
 
 
 def _fields(row: TidyRow, shown: Sequence[LayoutField]) -> list[str]:
-    return [cell_of_field(field)(row[field.column]) for field in shown]
+    return [cell_of_field(field)(row.get(field.column)) for field in shown]
 
 
 def to_csv(found: Comparison) -> str:
     """One line per layout of either sweep; empty cells for what is not known."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
+    stream, matched = io.StringIO(), found.matched
+    unclear = [row for pair in matched.unclear for rows in pair for row in rows]
+    all_rows = [*(row for pair in matched.pairs for row in pair), *matched.vanished, *matched.appeared, *unclear]
+    parameters = tuple(parameter_fields(all_rows))
+    writer = csv.DictWriter(stream, (*CSV_COLUMNS, *parameters), lineterminator="\n")
     writer.writeheader()
     for one in found.layouts:
         own = dict(zip(_DIFFERENCES[1:4], one.own.percents, strict=True)) if one.own else {}
         differences = {"difference_percent": one.difference, "verdict": one.verdict, "regression": one.regression}
-        writer.writerow(_sides(one.before, one.after) | differences | own)
+        writer.writerow(_sides(one.before, one.after, parameters) | differences | own)
     for row in found.matched.vanished:
-        writer.writerow(_sides(row, None) | {"verdict": "vanished", "regression": True})
+        writer.writerow(_sides(row, None, parameters) | {"verdict": "vanished", "regression": True})
     for row in found.matched.appeared:
-        writer.writerow(_sides(None, row) | {"verdict": "appeared", "regression": False})
+        writer.writerow(_sides(None, row, parameters) | {"verdict": "appeared", "regression": False})
     for old, new in found.matched.unclear:
         for before, after in [*((row, None) for row in old), *((None, row) for row in new)]:
-            writer.writerow(_sides(before, after) | {"verdict": "alike", "regression": False})
+            writer.writerow(_sides(before, after, parameters) | {"verdict": "alike", "regression": False})
     return stream.getvalue()
 
 
-def _sides(before: TidyRow | None, after: TidyRow | None) -> dict[str, TidyValue]:
-    fields = {name: (after or before or {})[name] for name in LAYOUT_COLUMNS}
+def _sides(before: TidyRow | None, after: TidyRow | None, parameters: tuple[str, ...]) -> dict[str, TidyValue]:
+    row = after or before or {}
+    fields = {name: row.get(name) for name in (*LAYOUT_COLUMNS, *parameters)}
     sides = (("before", before), ("after", after))
     values = fields | {f"{name}_{side}": row[name] for side, row in sides if row for name in _MEASURED}
     return {name: spreadsheet_cell(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -8,6 +8,7 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_field import Kind, LayoutField
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.model_fields import MODEL_FIELDS
+from nodesweep.config.parameters import parameter_fields
 from nodesweep.config.tidy_row import TidyRow, TidyValue, differ_in
 
 WORD = 1000
@@ -64,6 +65,8 @@ class NamePart:
         if self.kind == "yes_no":
             return self.label if value else f"no {self.label}"
         words = self.words(value, most)
+        if self.kind == "word":
+            return plain(str(value), most)
         if len(self.label) <= _SHORT or self.label_last:
             return words.replace(" ", "") if 0 < len(self.label) <= _SHORT else words
         return f"{self.letters}{value}" if len(self.letters) <= _SHORT else words
@@ -85,6 +88,11 @@ NAMING_AT_NEED = (
 """What a name says only where names would otherwise be equal."""
 
 
+def naming_of(rows: Iterable[TidyRow]) -> tuple[NamePart, ...]:
+    """What a name says wherever these rows differ in it: NAMING, and parameters."""
+    return (*NAMING, *map(NamePart.of_field, parameter_fields(rows).values()))
+
+
 def named(row: TidyRow, parts: Iterable[NamePart], most: int = WORD) -> str:
     """A row by those of these parts that it has, `MP 4, AC on, 2.2 GHz`; `most`: characters of a word of the config."""
     words = (part.words(row[part.column], most) for part in parts if row[part.column] is not None)
@@ -104,7 +112,7 @@ def distinct(rows: Sequence[TidyRow], parts: Sequence[NamePart]) -> int:
 
 def differing(rows: Sequence[TidyRow]) -> tuple[NamePart, ...]:
     """The parts of a name that tell rows apart beside their node count."""
-    return tuple(part for part in NAMING if part.column != "nodes" and differ(rows, part))
+    return tuple(part for part in naming_of(rows) if part.column != "nodes" and differ(rows, part))
 
 
 def differ(rows: Sequence[TidyRow], part: NamePart) -> bool:

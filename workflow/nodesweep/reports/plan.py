@@ -11,6 +11,7 @@ from nodesweep.common.numbers import UNKNOWN, anything, four_figures
 from nodesweep.common.text import spreadsheet_cell
 from nodesweep.common.units import GIB
 from nodesweep.config.layout_fields import GIVEN
+from nodesweep.config.parameters import ParameterField, parameter_field, parameter_fields
 from nodesweep.launch.plan import Planned
 from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
@@ -31,7 +32,8 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
     """A line per point: `runs`, `ended`, `pruned`, `skipped` or `rejected`, fields, slug, law, reason, predictions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = _columns([*(one.layout for one in layouts), *study.expansion.rejected])
+    points: list[Layout | Rejected] = [*(one.layout for one in layouts), *study.expansion.rejected]
+    columns = [*_columns(points), *_parameters(study)]
     writer.writerow(["verdict", *columns, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
     for one in layouts:
         layout, why = one.layout, one.not_run
@@ -58,14 +60,15 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
     not_run = [one for one in layouts if one.not_run is not None]
     points = [*(_said(one.layout) for one in layouts), *(_said(point) for point in rejected)]
     of_jobs = [name for name in _OF_THE_JOB if any(fields.get(name) is not None for fields in points)]
-    shown = [*(row.name for row in known_fields(points)), *of_jobs]
-    headings = [_COLUMNS[name] for name in shown]
+    shown = [*(row.name for row in known_fields(points, _parameters(study).values())), *of_jobs]
+    headings = [_COLUMNS.get(name, name) for name in shown]
     counts = [f"{len(runs)} to run", f"{len(ended)} ended", f"{len(not_run)} not to run", f"{len(rejected)} rejected"]
     counts = [count for count in counts if not count.startswith("0 ") or count in (counts[0], counts[-1])]
     parts = [
         f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
         f"{len(points)} points: {', '.join(counts)}. {_hours(runs, not_run)}",
         _sources(layouts),
+        *_without_effect(study),
         f"## To run ({len(runs)})",
         pipe_table([*headings, *HEADINGS, "Layout"], [_row(one, shown) for one in runs], LEFT),
     ]
@@ -79,6 +82,18 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
         rows = [[*_cells(point, shown), point.law, inert(point.reason)] for point in rejected]
         parts += [f"## Rejected ({len(rejected)})", pipe_table([*headings, "Law", "Reason and way out"], rows, LEFT)]
     return "\n\n".join(parts) + "\n"
+
+
+def _parameters(study: Study) -> dict[str, ParameterField]:
+    """The parameters of a sweep, of the kind of those of its layouts."""
+    known = parameter_fields(layout.parameters for layout in study.layouts.values())
+    return {name: known.get(name) or parameter_field(name, "word") for name in study.sweep.parameters}
+
+
+def _without_effect(study: Study) -> list[str]:
+    """Sentences on parameters that nothing of a sweep asks for, so that layouts that differ in them run alike."""
+    idle = study.sweep.idle_parameters
+    return [f"Nothing asks for {', '.join(idle)}: layouts that differ in that alone run alike."] if idle else []
 
 
 def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
@@ -134,7 +149,7 @@ def _fields(point: Layout | Rejected) -> Mapping[str, Any]:
         return point.fields
     queue = point.queue.name if point.queue else None
     job = {"iterations": point.iterations.total, "queue": queue, "elapse_limit_seconds": point.elapse_limit_seconds}
-    return {**point.fields(), **job}
+    return {**point.values(), **job}
 
 
 def _said(point: Layout | Rejected) -> dict[str, Any]:

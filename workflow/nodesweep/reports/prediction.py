@@ -1,26 +1,28 @@
 """Predictions as text."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from nodesweep.common.markdown import pipe_table
 from nodesweep.common.numbers import UNKNOWN, anything, binary_size, four_figures, gib
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import GIVEN
+from nodesweep.config.parameters import parameter_fields
 from nodesweep.performance.forecast import Forecast, MemoryForecast
 from nodesweep.performance.predict import WhatIf
 
 FORECAST_HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %")
 
 
-def known_fields(points: Sequence[Mapping[str, Any]]) -> list[LayoutField]:
-    """The fields of a layout that some of these points have a value of, in the order of tables.
+def known_fields(points: Sequence[Mapping[str, Any]], parameters: Iterable[LayoutField] = ()) -> list[LayoutField]:
+    """The fields of a layout that some of these points have a value of, in the order of tables, then parameters.
 
     A field that tables show only where it varies has no value where it has its default; what the workload says is left
     out of a point (`said`).
     """
     usual = {row.name: {None, ""} | ({row.default} if _goes_unsaid(row) else set()) for row in GIVEN}
-    return [row for row in GIVEN if any(fields.get(row.name) not in usual[row.name] for fields in points)]
+    given = [row for row in GIVEN if any(fields.get(row.name) not in usual[row.name] for fields in points)]
+    return [*given, *parameters]
 
 
 def _goes_unsaid(row: LayoutField) -> bool:
@@ -52,12 +54,15 @@ def forecast_cells(forecast: Forecast) -> list[str]:
 
 def table(found: Sequence[WhatIf]) -> str:
     """Layouts side by side, in markdown."""
-    points = [one.layout.fields() for one in found]
-    shown = known_fields([said(one.layout.fields(), one.layout.unsaid) for one in found])
+    points = [one.layout.values() for one in found]
+    shown = known_fields(
+        [said(one.layout.fields(), one.layout.unsaid) for one in found],
+        parameter_fields(one.layout.parameters for one in found).values(),
+    )
     headings = [*map(heading_of, shown), *FORECAST_HEADINGS, "Tokens/s", "Node-h / 1e9 tokens"]
     rows = [
         [
-            *(anything(fields[row.name]) for row in shown),
+            *(anything(fields.get(row.name)) for row in shown),
             *forecast_cells(one.forecast),
             four_figures(one.tokens_per_second),
             four_figures(one.node_hours_per_billion_tokens),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nodesweep.common.markdown import inert, pipe_table
 from nodesweep.common.numbers import UNKNOWN
 from nodesweep.common.text import without_escapes
+from nodesweep.config.parameters import parameter_fields
 from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.results.comparable import LAYOUT_COLUMNS
 from nodesweep.results.environment import SECTIONS, Fact
@@ -118,7 +119,7 @@ def _rows(before: NotedRun, after: NotedRun) -> list[Difference]:
     """What the rows of results.csv say of the layouts, and of how the runs ended."""
     return [
         Difference(name, _text(before.row.get(name)), _text(after.row.get(name)))
-        for name in (*LAYOUT_COLUMNS, *_OF_ROW)
+        for name in (*LAYOUT_COLUMNS, *parameter_fields([before.row, after.row]), *_OF_ROW)
         if before.row.get(name) != after.row.get(name)
     ]
 

@@ -31,10 +31,10 @@ class _CampaignRuns:
 def calibrations_of(
     sweep: Sweep, runs: Iterable[LayoutRun], foreign: Mapping[str, Iterable[TidyRow]]
 ) -> dict[str, Calibration]:
-    """The calibration of each campaign with a measured run. `foreign`: rows taken in from elsewhere, by campaign."""
+    """The calibration of each stack with a measured run. `foreign`: rows taken in from elsewhere, by campaign."""
     campaigns: dict[str, _CampaignRuns] = defaultdict(_CampaignRuns)
     for run in runs:
-        campaign = campaigns[run.layout.campaign]
+        campaign = campaigns[run.layout.stack]
         case = Dimensions.of(run.layout)
         campaign.targets += [case] if case.knows("stage_flops") else []
         if run.record is not None and run.status == "ended":

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import COLUMNS, LAYOUT_FIELDS
+from nodesweep.config.parameters import parameters_of
 from nodesweep.config.tidy_row import TidyRow, TidyValue, field_of
 
 LAYOUT_COLUMNS = tuple(COLUMNS)
@@ -14,8 +15,8 @@ _WORK = tuple(row for row in LAYOUT_FIELDS.values() if row.sets_problem and not 
 
 
 def layout_of(row: TidyRow, fields: Iterable[LayoutField] = tuple(COLUMNS.values())) -> tuple[TidyValue, ...]:
-    """The values of the fields of a layout; one that the row leaves out may have its default."""
-    return tuple(field_of(row, field) for field in fields)
+    """The values of the fields of a layout, and of parameters; a field that the row leaves out may have its default."""
+    return (*(field_of(row, field) for field in fields), *_parameters(row))
 
 
 def fields_named_in(*tables: Sequence[TidyRow]) -> list[LayoutField]:
@@ -31,8 +32,13 @@ def fields_named_in(*tables: Sequence[TidyRow]) -> list[LayoutField]:
 
 
 def problem_of(row: TidyRow) -> tuple[TidyValue, ...]:
-    """The values of PROBLEM_COLUMNS."""
-    return tuple(row[column] for column in PROBLEM_COLUMNS)
+    """The values of PROBLEM_COLUMNS and of parameters."""
+    return (*(row[column] for column in PROBLEM_COLUMNS), *_parameters(row))
+
+
+def _parameters(row: TidyRow) -> Iterable[TidyValue]:
+    """Names and values of the parameters that a row knows."""
+    return (part for pair in parameters_of(row).items() for part in pair)
 
 
 def has_known_problem(row: TidyRow) -> bool:

@@ -65,6 +65,7 @@ def _layout(layout: Layout) -> dict[str, TidyValue]:
     return {
         "slug": layout.slug,
         **{column: values[row.name] for column, row in COLUMNS.items()},
+        **layout.parameters,
         "campaign": layout.campaign,
         "model": layout.model.name,
         "model_size": size_label(layout.model) or None,

@@ -2,8 +2,9 @@
 
 import io
 import math
+import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas
@@ -13,7 +14,9 @@ from nodesweep.common.text import plain, spreadsheet_cell, text_of_cell
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_field import Kind
 from nodesweep.config.layout_fields import COLUMNS
+from nodesweep.config.parameters import kind_of, read_value, value_text
 from nodesweep.config.tidy_row import TidyRow, TidyValue
+from nodesweep.config.types import PARAMETER_NAME
 
 from .metrics import EXPLAINED, Basis, bases, efficiency_percent, explain
 from .rows import LayoutRun, row_of_run
@@ -43,9 +46,25 @@ CELL_CHARACTERS = 1000
 
 def build(runs: Iterable[LayoutRun], imported: Iterable[TidyRow] = ()) -> pandas.DataFrame:
     """The tidy table of a sweep, in the order of its config; rows of hand-kept tables stand after it."""
-    rows = [*map(row_of_run, runs), *imported]
+    known = list(runs)
+    rows = [*map(row_of_run, known), *imported]
     one_line = [{**row, **{name: _one_line(row.get(name)) for name in _WORDS}} for row in rows]
-    return pandas.DataFrame(one_line, columns=list(TIDY)).astype(_TYPES)
+    more = dict.fromkeys(name for run in known for name in run.layout.parameters)
+    table = pandas.DataFrame(one_line, columns=[*TIDY, *more]).astype(_TYPES)
+    return _with_parameters(table, {name: [_text(row.get(name)) for row in rows] for name in more})
+
+
+def _text(value: TidyValue) -> str | None:
+    return None if value is None else value_text(value)
+
+
+def _with_parameters(table: pandas.DataFrame, parameters: Mapping[str, Sequence[str | None]]) -> pandas.DataFrame:
+    """The table with the columns of parameters, whose kinds follow from their texts; None is not known."""
+    for name, texts in parameters.items():
+        kind = kind_of(text for text in texts if text is not None)
+        values = [text if text is None or kind == "word" else read_value(text) for text in texts]
+        table[name] = pandas.array(values, dtype=_TYPE_OF_KIND[kind])  # type: ignore[call-overload]
+    return table
 
 
 def explained(table: pandas.DataFrame, basis: Basis) -> pandas.DataFrame:
@@ -68,11 +87,22 @@ def records(table: pandas.DataFrame) -> list[TidyRow]:
 def to_csv(table: pandas.DataFrame) -> str:
     """The text of results.csv: shortest exact numbers, empty cells for what is not known, no spreadsheet formulas."""
     words = {name: table[name].map(spreadsheet_cell, na_action="ignore") for name in _WORDS}
+    for name in _parameters(table):
+        column = table[name].astype(object).map(value_text, na_action="ignore")
+        words[name] = column.map(spreadsheet_cell, na_action="ignore") if table[name].dtype == "string" else column
     return table.assign(**words).to_csv(index=False, lineterminator="\n")
 
 
+def _parameters(table: pandas.DataFrame) -> list[str]:
+    """The columns of parameters, which stand after those that every table has."""
+    return [str(name) for name in table.columns if name not in TIDY]
+
+
 def from_csv(text: str) -> pandas.DataFrame:
-    """The table that `to_csv` made a text of, exactly; raises NodesweepError for any other text."""
+    """The table that `to_csv` made a text of, exactly; raises NodesweepError for any other text.
+
+    What an older version did not write of a layout or its model is not known; other columns are parameters.
+    """
     try:
         # As text first, whose conversion to numbers is exact to the last digit.
         with warnings.catch_warnings():
@@ -80,15 +110,21 @@ def from_csv(text: str) -> pandas.DataFrame:
             table = pandas.read_csv(
                 io.StringIO(text), dtype="string", index_col=False, keep_default_na=False, na_values=[""]
             )
-        if list(table.columns) != list(TIDY):
+        parameters = _parameters(table)
+        if not _are_columns(list(table.columns), parameters):
             raise NodesweepError(_OTHER_COLUMNS)
+        texts = {
+            name: [None if text is pandas.NA else text_of_cell(text) for text in table[name].tolist()]
+            for name in parameters
+        }
+        table = table.reindex(columns=[*TIDY, *parameters])
         for name, column in TIDY.items():
             if column.kind == "yes_no":
                 _check(name, table[name], table[name].isin(_YES_NO) | table[name].isna(), "is neither True nor False")
                 table[name] = table[name].map(_YES_NO)
             elif column.kind == "word":
                 table[name] = table[name].map(text_of_cell, na_action="ignore")
-        table = table.astype(_TYPES)
+        table = _with_parameters(table.astype(_TYPES), texts)
     except pandas.errors.ParserWarning:
         raise NodesweepError(
             "results.csv has lines of more cells than columns; run `nodesweep measure` again"
@@ -101,6 +137,12 @@ def from_csv(text: str) -> pandas.DataFrame:
     for name in _NOT_NEGATIVE:
         _check(name, table[name], ~(table[name] < 0).fillna(False), "is negative")
     return _without_nan(table)
+
+
+def _are_columns(names: list[str], parameters: list[str]) -> bool:
+    """Whether these are the columns of a table: those that every version wrote, in their order, then parameters."""
+    known = [name for name, column in TIDY.items() if name in names or not column.later]
+    return names == [*known, *parameters] and all(re.fullmatch(PARAMETER_NAME[1:-1], name) for name in parameters)
 
 
 def _check(name: str, column: "pandas.Series[Any]", good: "pandas.Series[bool]", complaint: str) -> None:

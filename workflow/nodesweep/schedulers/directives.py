@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodesweep.common.errors import ConfigError
-from nodesweep.config.expressions import compile_template
+from nodesweep.config.expressions import filled as fill
 from nodesweep.config.machine import Machine
 from nodesweep.config.registries import option_refusal
 from nodesweep.config.types import check_filled
@@ -46,7 +46,7 @@ def options(machine: Machine, context: Mapping[str, Any]) -> list[Directive]:
 
 def _filled(name: str, value: str, context: Mapping[str, Any]) -> str:
     try:
-        return check_filled(compile_template(value)(context))
+        return check_filled(fill(value, context))
     except (ConfigError, ValueError) as error:
         raise ConfigError(f"machine.options.{name}: {error}") from None
 

@@ -14,9 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from nodesweep.common import secrets
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.files import regular_head
-from nodesweep.config.expressions import compile_template
+from nodesweep.config.expressions import filled
 from nodesweep.config.layout_fields import PARALLEL
 from nodesweep.config.loader import REPOSITORY
+from nodesweep.config.parameters import is_variable, value_text
 from nodesweep.schedulers import SCHEDULERS, TEMPLATES
 from nodesweep.sweep.constraints import product_in_words, with_defaults
 from nodesweep.sweep.layout import Layout
@@ -74,7 +75,7 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
     machine, workload = layout.machine, layout.workload
     scheduler = SCHEDULERS[machine.scheduler]
     context = {
-        **layout.fields(),
+        **layout.values(),
         "model": layout.model.values,
         "machine": machine,
         "iterations": layout.iterations.total,
@@ -83,7 +84,9 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
         "repository": str(REPOSITORY),
         "directory": str(directory),
     }
-    environment = machine.environment | workload.environment | (layout.variant.env if layout.variant else {})
+    variables = {name: value_text(value) for name, value in layout.parameters.items() if is_variable(name)}
+    of_variant = layout.variant.env if layout.variant else {}
+    environment = machine.environment | workload.environment | variables | of_variant
     text = _template(f"{machine.scheduler}.sh.j2").render(
         sweep=sweep,
         layout=layout,
@@ -97,12 +100,12 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
             [_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
             places,
         ),
-        environment={name: compile_template(value)(context) for name, value in sorted(environment.items())},
+        environment={name: filled(value, context) for name, value in sorted(environment.items())},
         command=_command(layout, scheduler, context),
         versions={
             name: _shell_line(line, context) for name, line in sorted((machine.versions | workload.versions).items())
         },
-        repositories=[compile_template(path)(context) for path in workload.repositories],
+        repositories=[filled(path, context) for path in workload.repositories],
         job_id_variable=scheduler.job_id_variable,
         options=scheduler.arrange(options(machine, context), layout),
         directive=scheduler.directive,
@@ -135,7 +138,7 @@ def _command(layout: Layout, scheduler: SchedulerRow, context: dict[str, Any]) -
     if machine.enforce_memory:  # around each rank: a launcher does not hand its own limits to other nodes
         each_rank = ["bash", "-c", 'ulimit -d "$0" && exec "$@"', str(rank_memory_kib(layout))]
     launcher, command = (
-        [word for word in (compile_template(word)(context) for word in words) if word]
+        [word for word in (filled(word, context) for word in words) if word]
         for words in (machine.launcher, layout.workload.command)
     )
     return [*limits, *launcher, *each_rank, *command]
@@ -149,7 +152,7 @@ def rank_memory_kib(layout: Layout) -> int | None:
 
 def _shell_line(line: str, context: dict[str, Any]) -> str:
     """A set-up line with its holes filled by quoted words."""
-    return compile_template(line)({name: _quoted(value) for name, value in context.items()})
+    return filled(line, {name: _quoted(value) for name, value in context.items()})
 
 
 def _quoted(value: Any) -> Any:

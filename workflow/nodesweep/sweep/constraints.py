@@ -50,6 +50,8 @@ class Product:
 RANKS_OF_NODES = Product("ranks", ("nodes", "ranks_per_node"))
 WORLD_SIZE = Product("ranks", tuple(PARALLEL))
 _BATCHES = Product("global_batch", ("data", "micro_batch", "micro_batches"))
+FOLLOWS = {"ranks": RANKS_OF_NODES, "data": WORLD_SIZE, "micro_batches": _BATCHES}
+"""What follows from other sizes where it is not given, and by which product, in the order in which it does."""
 
 
 def completed(values: Values) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def completed(values: Values) -> dict[str, Any]:
     2
     """
     found = with_defaults(values)
-    for name, product in (("ranks", RANKS_OF_NODES), ("data", WORLD_SIZE), ("micro_batches", _BATCHES)):
+    for name, product in FOLLOWS.items():
         if name not in found and (number := product.solved(name, found)) is not None:
             found[name] = number
     return found

@@ -1,30 +1,26 @@
 """Sweep → layouts and rejected points, each with the law it broke."""
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nodesweep.common.errors import ConfigError, LayoutError
-from nodesweep.config.expressions import compile_condition, compile_template
-from nodesweep.config.layout_fields import AXES, LAYOUT_FIELDS
+from nodesweep.common.errors import AxisError, ConfigError, LayoutError
+from nodesweep.config.expressions import compile_condition, filled
 from nodesweep.config.loader import dotted, merge
-from nodesweep.config.machine import Machine
 from nodesweep.config.model import NOT_OF_A_RUN
-from nodesweep.config.sweep import Block, Iterations, Sweep, Variant
+from nodesweep.config.parameters import value_text
+from nodesweep.config.sweep import Iterations, Sweep
 from nodesweep.config.types import is_name
-from nodesweep.config.workload import Workload
 
-from .constraints import broken_laws, completed
+from .constraints import broken_laws
 from .layout import Layout, identity_of
+from .points import Point, known_of, points_of, worked_out
 from .settings import settled, unsaid
 
-_MOST_POINTS = 100_000
 _NOTED = ("versions", "repositories", "secrets")
-_PARTS = ("model", "machine", "workload", "iterations")
-Part = TypeVar("Part", bound=BaseModel)
+_SEEN = ("model", "machine", "workload")
+_PARTS = (*_SEEN, "iterations")
 
 
 @dataclass(frozen=True)
@@ -57,17 +53,20 @@ def expand(sweep: Sweep) -> Expansion:
     """
     for number, entry in enumerate(sweep.when):
         for name in _PARTS:
-            _changed(getattr(sweep, name), name, getattr(entry, name), f"when[{number}]")
+            _changed(sweep, name, getattr(entry, name), f"when[{number}]")
     layouts: dict[str, tuple[Layout, int]] = {}
     rejected: list[Rejected] = []
-    for number, fields in _points(sweep):
-        changes = _changes(sweep, fields)
-        fields |= {"note": changes["note"]}
+    for point in points_of(sweep):
+        number = point.block
         try:
-            layout = _layout(sweep, fields, changes)
+            point, changes = _prepared(sweep, point)
+            layout = _layout(sweep, point, changes)
         except LayoutError as error:
-            left = unsaid(fields, sweep.workload)
-            rejected.append(Rejected(_readable(settled(fields, sweep.workload)), error.law, str(error), left))
+            rejected.append(_rejected(sweep, point, error.law, str(error)))
+            continue
+        same = layouts.get(layout.slug)
+        if same is not None and (layout.expressions or same[0].expressions):
+            rejected.append(_rejected(sweep, point, "twice", f"the same run as {layout.slug} of layouts[{same[1]}]"))
             continue
         if layout.slug in layouts:
             other = layouts[layout.slug][1]
@@ -84,50 +83,56 @@ def expand(sweep: Sweep) -> Expansion:
     return Expansion(found, tuple(rejected), blocks)
 
 
+def _rejected(sweep: Sweep, point: Point, law: str, reason: str) -> Rejected:
+    return Rejected(settled(point.shown(), sweep.workload), law, reason, unsaid(point.fields, sweep.workload))
+
+
 def conditions(sweep: Sweep, layout: Layout) -> tuple[int, ...]:
     """Numbers of the entries under `when` that hold for a layout of a sweep, in the order they are applied."""
-    given = {**layout.fields(), **dict.fromkeys(layout.unsaid), "variant": layout.variant}
-    known = _known(given, sweep.machine, sweep.workload)
+    given = {**layout.values(), **dict.fromkeys(layout.unsaid), "variant": layout.variant}
+    known = known_of(given, sweep.machine, sweep.workload)
     return tuple(number for number, entry in enumerate(sweep.when) if _holds(entry.if_, known, f"when[{number}].if"))
 
 
-def _points(sweep: Sweep) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every point with the number of its block, in the order of the config."""
-    total = 0
-    variants: tuple[Variant | None, ...] = sweep.variants or (None,)
-    for number, block in enumerate(sweep.layouts):
-        names, values = _axes(block)
-        size = len(variants)
-        for axis in values:
-            size *= len(axis)
-        total += size
-        if total > _MOST_POINTS:
-            raise ConfigError(f"layouts[{number}]: the sweep has over {_MOST_POINTS} points; shorten its axes")
-        for point in itertools.product(*values):
-            for variant in variants:
-                yield number, {**dict(zip(names, point, strict=True)), "variant": variant, "note": block.note}
+def _prepared(sweep: Sweep, point: Point) -> tuple[Point, dict[str, Any]]:
+    """A point with its expressions worked out, and what `when` changes for it.
+
+    Expressions see the model, machine and workload as `when` changes them, and `when` sees what they give.
+    """
+    if not point.expressions:
+        changes = _changes(sweep, point)
+        return point.noted(changes["note"]), changes
+    found = worked_out(point, sweep.model, sweep.machine, sweep.workload)
+    changes = _changes(sweep, found)
+    if not any(changes[name] for name in _SEEN):
+        return found.noted(changes["note"]), changes
+    model, machine, workload = (_changed(sweep, name, changes[name]) for name in _SEEN)
+    again = worked_out(point, model, machine, workload)
+    anew = _changes(sweep, again)
+    if any(anew[name] != changes[name] for name in _SEEN):
+        name, source = next(iter(point.expressions.items()))
+        raise AxisError(point.block, name, f"{source} depends on what `when` changes, and that on it; write its values")
+    return again.noted(anew["note"]), anew
 
 
-def _axes(block: Block) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Names and values of a block's axes, nodes slowest."""
-    return list(AXES), [getattr(block, name) or (None,) for name in AXES]
-
-
-def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> Layout:
+def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
     """One point as a layout with `changes` to its settings; raises LayoutError with the broken law."""
-    model = _changed(sweep.model, "model", changes["model"])
-    machine = _changed(sweep.machine, "machine", changes["machine"])
-    workload = _changed(sweep.workload, "workload", changes["workload"])
-    iterations = _changed(sweep.iterations, "iterations", changes["iterations"])
-    known = _known(fields, machine, workload)
+    model, machine, workload, iterations = (_changed(sweep, name, changes[name]) for name in _PARTS)
+    known = known_of(point.fields, machine, workload)
     if not known["data"]:
         broken = broken_laws({**known, "data": None})[0]
         raise LayoutError(broken.law, broken.sentence)
     _exclude(sweep, known)
     context = {**known, "model": model.values, "machine": machine}
-    values: dict[str, Any] = {**fields, "data": known["data"]}
+    variant, of_point = point.fields["variant"], point.parameters
+    parameters = {name: of_point[name] for name in sweep.parameters if name in of_point}
+    parted = {"parameters": {name: value_text(value) for name, value in parameters.items()}} if parameters else {}
     return Layout(
-        **values,
+        **{**point.axes, "data": known["data"]},
+        variant=variant,
+        parameters=parameters,
+        expressions=point.expressions,
+        note=changes["note"],
         model=model,
         machine=machine,
         workload=workload,
@@ -140,7 +145,8 @@ def _layout(sweep: Sweep, fields: dict[str, Any], changes: dict[str, Any]) -> La
             on=machine.name,
             machine=_of_the_run(changes["machine"]),
             workload=_of_the_run(changes["workload"]),
-            environment=fields["variant"].env if fields["variant"] else {},
+            environment=variant.env if variant else {},
+            **parted,
         ),
     )
 
@@ -150,25 +156,12 @@ def _of_the_run(changes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if name not in _NOTED}
 
 
-def _known(fields: dict[str, Any], machine: Machine, workload: Workload) -> dict[str, Any]:
-    """What conditions see of a point; DP and its micro batches are 0 where DP is no whole number."""
-    known = completed({**settled(fields, workload), "ranks_per_node": machine.ranks_per_node})
-    data = known.get("data", 0)
-    return {
-        **fields,
-        **{name: known.get(name) for name in LAYOUT_FIELDS},
-        "data": data,
-        "micro_batches": fields["global_batch"] // (data * fields["micro_batch"]) if data else 0,
-        "variant": fields["variant"].name if fields["variant"] else "",
-    }
-
-
 def _expected_seconds(iterations: Iterations, context: dict[str, Any]) -> float | None:
     """Seconds the whole job is expected to take; None where the config does not say."""
     if iterations.expected_seconds is None:
         return None
     try:
-        text = compile_template(iterations.expected_seconds)(context)
+        text = filled(iterations.expected_seconds, context)
         seconds = float(text)
     except ConfigError as error:
         raise ConfigError(f"iterations.expected_seconds: {error}") from None
@@ -182,7 +175,7 @@ def _expected_seconds(iterations: Iterations, context: dict[str, Any]) -> float 
 def _campaign(sweep: Sweep, context: dict[str, Any]) -> str:
     """The campaign of a point, a name that can be a file's."""
     try:
-        text = compile_template(sweep.campaign)(context)
+        text = filled(sweep.campaign, context)
     except ConfigError as error:
         raise ConfigError(f"campaign: {error}") from None
     if not is_name(text):
@@ -190,10 +183,10 @@ def _campaign(sweep: Sweep, context: dict[str, Any]) -> str:
     return text
 
 
-def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, Any]:
-    """All settings that `when` changes for these fields, and their note; later entries over earlier ones."""
-    changes: dict[str, Any] = {name: {} for name in _PARTS} | {"note": fields["note"]}
-    known = _known(fields, sweep.machine, sweep.workload)
+def _changes(sweep: Sweep, point: Point) -> dict[str, Any]:
+    """All settings that `when` changes for a point, and its note; later entries over earlier ones."""
+    changes: dict[str, Any] = {name: {} for name in _PARTS} | {"note": point.fields["note"]}
+    known = known_of(point.fields, sweep.machine, sweep.workload)
     for number, entry in enumerate(sweep.when):
         if _holds(entry.if_, known, f"when[{number}].if"):
             for name in _PARTS:
@@ -203,12 +196,14 @@ def _changes(sweep: Sweep, fields: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _changed(part: Part, name: str, changes: dict[str, Any], place: str = "when") -> Part:
+def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: str = "when") -> Any:
     """A sweep's model, machine, workload or iterations with changes over it."""
+    part: BaseModel = getattr(sweep, name)
     if not changes:
         return part
     try:
-        return type(part).model_validate(merge(part.model_dump(exclude_unset=True), changes))
+        whole = merge(part.model_dump(exclude_unset=True), changes)
+        return type(part).model_validate(whole, context={"parameters": sweep.parameters})
     except ValidationError as error:
         item = error.errors(include_url=False)[0]
         message = item["msg"].removeprefix("Value error, ")
@@ -225,10 +220,6 @@ def _exclude(sweep: Sweep, fields: dict[str, Any]) -> None:
 
 def _holds(condition: str, fields: dict[str, Any], key: str) -> bool:
     try:
-        return compile_condition(condition)(fields)
+        return compile_condition(condition, None)(fields)
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from None
-
-
-def _readable(fields: dict[str, Any]) -> dict[str, Any]:
-    return {**fields, "variant": fields["variant"].name if fields["variant"] else ""}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ from nodesweep.common.errors import LayoutError
 from nodesweep.config.layout_fields import LAYOUT_FIELDS, LayoutValues
 from nodesweep.config.machine import Machine, Queue
 from nodesweep.config.model import Model
+from nodesweep.config.parameters import ParameterValue, slug_parts, stack_of
 from nodesweep.config.sweep import Iterations, Variant
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
@@ -24,9 +26,10 @@ class Layout(LayoutValues):
     """One run of a sweep: how many nodes, how the model is split over them, on what batch.
 
     `expected_seconds` is the time the whole job is expected to take. `campaign`: the software stack it runs on.
-    `identity` holds what else changes the run (model, iterations, machine, conditional settings), already in canonical
-    form. A field that may be left to the workload is None where it is, and is then as the workload has it. Raises
-    LayoutError.
+    `parameters`: the free parameters that its block gives, by name. `expressions`: where a value of an axis or
+    parameter was worked out, the expression of the config, by name. `identity` holds what else changes the run (model,
+    iterations, machine, parameters, conditional settings), already in canonical form. A field that may be left to the
+    workload is None where it is, and is then as the workload has it. Raises LayoutError.
     """
 
     model: Model
@@ -34,6 +37,8 @@ class Layout(LayoutValues):
     workload: Workload
     iterations: Iterations
     variant: Variant | None = None
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    expressions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     expected_seconds: float | None = None
     campaign: str = "runs"
@@ -73,8 +78,14 @@ class Layout(LayoutValues):
         fields = self.fields()
         named = (row for name, row in LAYOUT_FIELDS.items() if not row.worked_out and name not in self.unsaid)
         parts = [row.slug_part(fields[row.name], said=row.of_workload) for row in named]
-        digest = hashlib.sha256(self.identity.encode()).hexdigest()[:6]
+        parts += slug_parts(self.parameters)
+        digest = hashlib.sha256(self.identity.encode()).hexdigest()[: 8 if self.parameters else 6]
         return "-".join([*(part for part in parts if part), digest])
+
+    @property
+    def stack(self) -> str:
+        """What runs are of by which its time and memory are predicted: its campaign and parameters."""
+        return stack_of(self.campaign, self.parameters)
 
     @cached_property
     def training(self) -> Training:
@@ -86,8 +97,12 @@ class Layout(LayoutValues):
         """Names of the fields that are as the workload says, so that nothing need be said of them."""
         return unsaid(self.__dict__, self.workload)
 
+    def values(self) -> dict[str, Any]:
+        """The values conditions and templates see, by name: those of the fields and of its parameters."""
+        return {**self.fields(), **self.parameters}
+
     def fields(self) -> dict[str, Any]:
-        """The values conditions and templates see, by name."""
+        """The values of its fields, by name."""
         values = {name: getattr(self, name) for name in LAYOUT_FIELDS}
         return {**values, "variant": self.variant.name if self.variant else ""}
 

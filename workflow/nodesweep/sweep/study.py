@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nodesweep.common.errors import ConfigError, NodesweepError
+from nodesweep.common.errors import AxisError, ConfigError, NodesweepError
 from nodesweep.config.loader import REPOSITORY, load_sweep, shown
+from nodesweep.config.origins import axis_keys, origins
 from nodesweep.config.sweep import Sweep
 
 from .expand import Expansion, expand
@@ -30,9 +31,14 @@ class Study:
         cls, paths: Iterable[Path], overrides: Mapping[str, Any] | None = None, results: Path = Path("results")
     ) -> "Study":
         """Read, check and expand a sweep; raises ConfigError."""
+        paths = tuple(paths)
         sweep, sources = load_sweep(paths, overrides)
         try:
             return cls(sweep, expand(sweep), results / sweep.sweep, sources)
+        except AxisError as error:
+            keys = axis_keys(error.block, len(sweep.layouts[error.block].together), error.name)
+            place = next(filter(None, map(origins(paths, overrides).where, keys)), shown(sources[0]))
+            raise ConfigError(f"{place}: {error.reason}") from None
         except ConfigError as error:
             raise ConfigError(f"{shown(sources[0])}: {error}") from None
 
@@ -56,9 +62,9 @@ class Study:
         """All terminal records."""
         return [self.record(slug) for slug in self.layouts]
 
-    def calibration(self, campaign: str) -> Path:
-        """What the runs of a campaign were found to say."""
-        return self.folder / "calibration" / f"{campaign}.yaml"
+    def calibration(self, stack: str) -> Path:
+        """What the runs of a campaign, and of the same parameters, were found to say."""
+        return self.folder / "calibration" / f"{stack}.yaml"
 
     @property
     def calibrations(self) -> list[Path]:

@@ -5,8 +5,18 @@ from typing import Any
 
 from nodesweep.common.text import plain
 from nodesweep.config.layout_fields import COLUMNS, GIVEN
+from nodesweep.config.parameters import parameters_of
 from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, required_number, text_of
-from nodesweep.reports.naming import NAMING, NAMING_AT_NEED, NamePart, differ, distinct, named, named_tersely
+from nodesweep.reports.naming import (
+    NAMING,
+    NAMING_AT_NEED,
+    NamePart,
+    differ,
+    distinct,
+    named,
+    named_tersely,
+    naming_of,
+)
 
 from .figure import Datum
 
@@ -14,13 +24,17 @@ _SAME = ("model", "model_size", "campaign", *(column for column, row in COLUMNS.
 """What two points of a line have in common, but for what its axis shows; DP and ranks follow."""
 _NEEDED = tuple(row.column for row in GIVEN if row.in_every_slug and not row.of_machine and not row.follows)
 """Columns without which it is not known what a row computes; such a row is alone in its series."""
-_NAMING = tuple(part for part in NAMING if not part.follows)
 TOLD = {row.column: row.label or row.symbol for row in GIVEN if row.in_tables != "never"}
 """What points tell of their layout, and what it is called there."""
 _TOLD = tuple(part for part in NAMING if part.column in TOLD)
 WORD, NAME = 24, 60
 SLUG = 1000
 """Characters of a word of the config in a name, of a name, and of a slug, more than any has."""
+
+
+def _naming(rows: Sequence[TidyRow]) -> list[NamePart]:
+    """What a name says of rows, but for what follows from the rest."""
+    return [part for part in naming_of(rows) if not part.follows]
 
 
 def series_of(rows: Iterable[TidyRow], axis: str) -> list[list[TidyRow]]:
@@ -35,17 +49,19 @@ def series_key(row: TidyRow, but: Sequence[str]) -> tuple[TidyValue, ...]:
     """The values that rows have in common if they differ only in DP and in the columns `but`."""
     if any(row[name] is None for name in _NEEDED if name not in but):
         return "", row["slug"]
-    return tuple(row[name] for name in _SAME if name not in but)
+    of_parameters = (part for pair in parameters_of(row).items() if pair[0] not in but for part in pair)
+    return (*(row[name] for name in _SAME if name not in but), *of_parameters)
 
 
 def distinguishing_parts(rows: Sequence[TidyRow], axis: str) -> list[NamePart]:
     """The parts of a name it takes to tell rows apart beside `axis`; rows of one series count as one."""
+    naming = _naming(rows)
     found = [
         part
-        for part in _NAMING
+        for part in naming
         if part.column != axis and len({row[part.column] for row in rows} - {None}) > 1 and differ(rows, part)
     ]
-    for more in (*NAMING_AT_NEED, *_NAMING):
+    for more in (*NAMING_AT_NEED, *naming):
         if more.column != axis and distinct(rows, [*found, more]) > distinct(rows, found):
             found.append(more)
     return found
@@ -53,7 +69,7 @@ def distinguishing_parts(rows: Sequence[TidyRow], axis: str) -> list[NamePart]:
 
 def shared(rows: Sequence[TidyRow], axis: str) -> str:
     """What all rows have in common, in words: `30B, PP 48, GBS 1536`."""
-    same = [part for part in _NAMING if part.column != axis and distinct(rows, [part]) == 1]
+    same = [part for part in _naming(rows) if part.column != axis and distinct(rows, [part]) == 1]
     return (
         series_name(rows[0], [part for part in same if not part.goes_without_saying(rows[0][part.column])])
         if rows
@@ -125,6 +141,7 @@ def datum(row: TidyRow, **more: Any) -> Datum:
     values = {
         "slug": plain(text_of(row, "slug") or "", SLUG),
         **{part.column: _shown(row[part.column]) for part in _TOLD if not part.goes_without_saying(row[part.column])},
+        "parameters": ", ".join(f"{name} {plain(text, WORD)}" for name, text in parameters_of(row).items()) or None,
         "ended": end if row["outcome"] else state,
         **more,
     }

@@ -1,7 +1,7 @@
 """Views of a tidy table -> tables of a page: cells as text, and the values by which they are sorted and filtered."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,8 +11,17 @@ from nodesweep.common.markdown import read
 from nodesweep.common.numbers import word
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import LAYOUT_FIELDS, SPREAD
+from nodesweep.config.parameters import ParameterField, parameter_fields
 from nodesweep.config.tidy_row import TidyRow, TidyValue, text_of
-from nodesweep.reports.tables.cells import COLUMN_OF_HEADING, STANDARD, ShownColumn, figure_column, known, varies
+from nodesweep.reports.tables.cells import (
+    COLUMN_OF_HEADING,
+    STANDARD,
+    ShownColumn,
+    figure_column,
+    known,
+    parameter_column,
+    varies,
+)
 from nodesweep.reports.tables.document import TableView
 
 OUTCOME = "Outcome"
@@ -97,9 +106,10 @@ def grid(
     meanings: Sequence[tuple[str, str]] = (),
 ) -> DataGrid:
     """A view of some rows as a table of the page; `name`, `heading`, `text` and `meanings` are those of the grid."""
-    sources = [_source(column) for column in view.columns]
+    rows = list(rows)
+    sources, parameters = [_source(column) for column in view.columns], parameter_fields(rows)
     headings = tuple(
-        GridHeading(column.heading, _kind(source), column.left, column.heading in _AT_FIRST_HIDDEN)
+        GridHeading(column.heading, _kind(source, parameters), column.left, column.heading in _AT_FIRST_HIDDEN)
         for column, source in zip(view.columns, sources, strict=True)
     )
     numbers = [source if heading.kind == "number" else "" for heading, source in zip(headings, sources, strict=True)]
@@ -108,7 +118,7 @@ def grid(
     for row in rows:
         texts = map(read, view.cells(row))
         cells = (
-            GridCell(escape(text), _value(row[number], text) if number else None, left)
+            GridCell(escape(text), _value(row.get(number), text) if number else None, left)
             for text, number, left in zip(texts, numbers, lefts, strict=True)
         )
         lines.append(GridLine(text_of(row, "slug") or "", status_word(row), tuple(cells)))
@@ -139,7 +149,9 @@ def all_layouts(rows: Sequence[TidyRow]) -> DataGrid:
         (
             replace(figure_column("Layout", "slug"), left=True),
             ShownColumn(OUTCOME, ("outcome", "state"), _outcome_cell, left=True),
-            *(_needed(COLUMN_OF_HEADING[name]) for name in (*_FIRST, *rest)),
+            *(_needed(COLUMN_OF_HEADING[name]) for name in _FIRST),
+            *map(parameter_column, parameter_fields(rows).values()),
+            *(_needed(COLUMN_OF_HEADING[name]) for name in rest),
             *(replace(figure_column(heading, name), shown=known(name)) for heading, name in _MORE.items()),
             COLUMN_OF_HEADING["Notes"],
         )
@@ -164,8 +176,11 @@ def _source(column: ShownColumn) -> str:
     return column.number or (column.sources[0] if len(column.sources) == 1 else "")
 
 
-def _kind(source: str) -> str:
-    return "number" if source and TIDY[source].kind in ("count", "number") else "word"
+def _kind(source: str, parameters: Mapping[str, ParameterField]) -> str:
+    if not source or (source not in TIDY and source not in parameters):
+        return "word"
+    kind = TIDY[source].kind if source in TIDY else parameters[source].kind
+    return "number" if kind in ("count", "number") else "word"
 
 
 def _value(value: TidyValue, text: str) -> str | None:

@@ -1,7 +1,7 @@
 """Values -> cells of a table: the standard columns, and columns of any figure."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.headings import HEADINGS, StandardHeading
 from nodesweep.config.layout_field import Kind, LayoutField
 from nodesweep.config.layout_fields import COLUMNS
+from nodesweep.config.parameters import ParameterField
 from nodesweep.config.tidy_row import TidyRow, differ_in, text_of
 
 Rows = Sequence[TidyRow]
@@ -91,7 +92,7 @@ def notes(
 
 def known(source: str) -> Callable[[Rows], bool]:
     """Show a column where some row has a value."""
-    return lambda rows: any(row[source] is not None for row in rows)
+    return lambda rows: any(row.get(source) is not None for row in rows)
 
 
 def positive(source: str) -> Callable[[Rows], bool]:
@@ -104,7 +105,7 @@ def varies(*sources: str) -> Callable[[Rows], bool]:
     fields = [COLUMNS.get(source) for source in sources]
     if len(fields) == 1 and (field := fields[0]) is not None:
         return lambda rows: differ_in(rows, field)
-    return lambda rows: len({tuple(row[source] for source in sources) for row in rows}) > 1
+    return lambda rows: len({tuple(row.get(source) for source in sources) for row in rows}) > 1
 
 
 _CELL_OF_KIND: dict[Kind, Callable[[Any], str]] = {
@@ -112,6 +113,10 @@ _CELL_OF_KIND: dict[Kind, Callable[[Any], str]] = {
     "count": count,
     "number": lambda value: rounded(value, 0, 4),
     "yes_no": yes_no,
+}
+_CELL_OF_PARAMETER: dict[Kind, Callable[[Any], str]] = _CELL_OF_KIND | {
+    "count": lambda value: UNKNOWN if value is None else str(value),
+    "number": lambda value: UNKNOWN if value is None else f"{value:.15g}",
 }
 _CELL_OF_HEADING: dict[str, Callable[..., str]] = {
     "Mem": memory,
@@ -176,6 +181,21 @@ EXPLAINING = {name: _column(row) for name, row in HEADINGS.items() if row.explai
 COLUMN_OF_HEADING = {**STANDARD, **EXPLAINING}
 
 
+def parameter_column(row: ParameterField) -> ShownColumn:
+    """The column of a parameter, which tables show where rows differ in it."""
+    number = row.name if row.kind in ("count", "number") else ""
+    return ShownColumn(
+        row.name, (row.name,), _CELL_OF_PARAMETER[row.kind], varies(row.name), number, left=row.kind == "word"
+    )
+
+
+def columns_with(parameters: Iterable[ParameterField], columns: Iterable[ShownColumn]) -> tuple[ShownColumn, ...]:
+    """The columns, and those of parameters before the notes, where there are any, or at the end."""
+    given = tuple(columns)
+    place = next((place for place, column in enumerate(given) if column.heading == "Notes"), len(given))
+    return (*given[:place], *map(parameter_column, parameters), *given[place:])
+
+
 def figure_column(heading: str, name: str) -> ShownColumn:
     """A column of one figure of results.csv; numbers have four figures."""
     tidy = TIDY[name]
@@ -189,7 +209,9 @@ def figure_column(heading: str, name: str) -> ShownColumn:
 def formatted(column: ShownColumn, form: str) -> ShownColumn:
     """The column with its number in another format, such as `.2f`."""
 
-    def cell(value: float | None) -> str:
+    def cell(value: float | str | None) -> str:
+        if isinstance(value, str):
+            return word(value)
         return UNKNOWN if value is None or not math.isfinite(value) else format(value, form)
 
     return replace(column, sources=(column.number,), cell=cell)

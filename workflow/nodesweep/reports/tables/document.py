@@ -1,6 +1,6 @@
 """Tidy table -> the text of a document of tables, in the form of a hand-kept benchmarking document."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert, pipe_table
-from nodesweep.config.columns import TIDY
 from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.headings import MARKS
 from nodesweep.config.model_fields import MODEL_FIELDS
+from nodesweep.config.parameters import ParameterField, parameter_field, parameter_fields
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
 from nodesweep.config.tidy_row import TidyRow, count_of
@@ -23,7 +23,16 @@ from nodesweep.results.rows import size_label
 from nodesweep.results.table import records, restated
 from nodesweep.schedulers import SCHEDULERS
 
-from .cells import COLUMN_OF_HEADING, STANDARD, Rows, ShownColumn, figure_column, formatted
+from .cells import (
+    COLUMN_OF_HEADING,
+    STANDARD,
+    Rows,
+    ShownColumn,
+    columns_with,
+    figure_column,
+    formatted,
+    parameter_column,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -72,9 +81,10 @@ class TableView:
         figures = frame if self.statistic is None else restated(frame, self.statistic)
         if self.where is not None:
             figures = figures[[self.where(row) for row in records(figures)]]
-        if not self.order:
+        order = [(name, falling) for name, falling in self.order if name in figures.columns]
+        if not order:
             return figures
-        names, rising = [name for name, _ in self.order], [not falling for _, falling in self.order]
+        names, rising = [name for name, _ in order], [not falling for _, falling in order]
         return figures.sort_values(names, ascending=rising, kind="stable", na_position="last")
 
     def rows(self, frame: pandas.DataFrame) -> list[TidyRow]:
@@ -97,7 +107,7 @@ class TableView:
         cells = []
         for number, column in enumerate(self.columns):
             values = {**row, MARKS: "; ".join(marks[:number] + marks[number + 1 :])}
-            cell = column.cell(*(values[source] for source in column.sources))
+            cell = column.cell(*(values.get(source) for source in column.sources))
             cells.append(f"{cell} {marks[number]}".strip())
         return cells
 
@@ -192,7 +202,9 @@ def _name(tables: tuple[TableView, ...], number: int) -> str:
 
 def document_of(sweep: Sweep, frame: pandas.DataFrame) -> TablesDocument:
     """The document of a sweep: its tables, and notations that hold for what these show of a tidy table."""
-    tables = tuple(_view(table, sweep.statistic, f"tables[{number}]") for number, table in enumerate(sweep.tables))
+    of_sweep = {name: parameter_field(name, "word") for name in sweep.parameters}
+    known = of_sweep | parameter_fields(records(frame))
+    tables = tuple(_view(table, sweep.statistic, f"tables[{n}]", known) for n, table in enumerate(sweep.tables))
     return TablesDocument(
         title=sweep.title or sweep.sweep,
         hyperparameters=tuple(
@@ -241,23 +253,23 @@ def _counted(cases: Iterable[Dimensions], vocabulary: str) -> str:
     return "; ".join(found)
 
 
-def _view(table: Table, statistic: Statistic, place: str) -> TableView:
+def _view(table: Table, statistic: Statistic, place: str, parameters: Mapping[str, ParameterField]) -> TableView:
     columns = []
     for number, chosen in enumerate(table.columns):
         shown = chosen.value or chosen.heading
-        column = (
-            replace(COLUMN_OF_HEADING[shown], shown=lambda rows: True)
-            if shown in COLUMN_OF_HEADING
-            else figure_column(shown, shown)
-        )
-        column = replace(column, heading=chosen.heading)
+        if shown in COLUMN_OF_HEADING:
+            column = COLUMN_OF_HEADING[shown]
+        else:
+            row = parameters.get(shown)
+            column = figure_column(shown, shown) if row is None else parameter_column(row)
+        column = replace(column, heading=chosen.heading, shown=lambda rows: True)
         if chosen.format:
             column = formatted(column, chosen.format)
         if chosen.annotations is not None:
             column = replace(column, mark=_mark(chosen.annotations, f"{place}.columns[{number}]"))
         columns.append(column)
     return TableView(
-        columns=tuple(columns) or tuple(STANDARD.values()),
+        columns=tuple(columns) or columns_with(parameters.values(), STANDARD.values()),
         heading=table.heading,
         text=table.text,
         statistic=table.statistic or statistic,
@@ -276,11 +288,11 @@ def _mark(annotations: tuple[Annotation, ...], place: str) -> Callable[[TidyRow]
 
 def _condition(source: str, place: str) -> Callable[[TidyRow], bool]:
     """A condition over a row; comparisons with what is not known do not hold."""
-    evaluate = compile_condition(source, tuple(TIDY))
+    evaluate = compile_condition(source, None)
 
     def holds(row: TidyRow) -> bool:
         try:
-            return evaluate({name: UNKNOWN if row[name] is None else row[name] for name in TIDY})
+            return evaluate({name: UNKNOWN if value is None else value for name, value in row.items()})
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
 

@@ -8,6 +8,7 @@ import pandas
 
 from nodesweep.common.markdown import inert
 from nodesweep.config.layout_fields import GIVEN, SPREAD
+from nodesweep.config.parameters import parameter_fields
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import required_text
 from nodesweep.reports.naming import differing
@@ -15,7 +16,7 @@ from nodesweep.reports.scaling import best_cells, best_table, by_campaign, sente
 from nodesweep.results.scaling import best_of_each, losses
 from nodesweep.results.table import records
 
-from .cells import COLUMN_OF_HEADING, EXPLAINING, known, varies
+from .cells import COLUMN_OF_HEADING, EXPLAINING, columns_with, known, varies
 from .document import SectionTable, TableView, template
 
 _SPREAD = {row.column for row in SPREAD}
@@ -107,7 +108,8 @@ def _part(frame: pandas.DataFrame, headings: tuple[str, ...]) -> SectionTable | 
     """A table of these rows: what tells them apart, their times, the columns of these headings; None without rows."""
     columns = (COLUMN_OF_HEADING[heading] for heading in ("Sec/it", *headings))
     shown = (replace(one, shown=known("memory_mib")) if one.heading == "Mem" else one for one in columns)
-    view, rows = TableView((*_IDENTITY, *shown)), records(frame)
+    rows = records(frame)
+    view = TableView((*columns_with(parameter_fields(rows).values(), _IDENTITY), *shown))
     return SectionTable(view.shown(rows), rows) if rows else None
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import AXES
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.performance.dimensions import Dimensions
@@ -29,14 +28,16 @@ from .measured import (
 )
 
 
-def _axis(row: LayoutField) -> LayoutTracer:
-    """An axis: where its block gives it, or the field that says the same; else the setting of the workload."""
+def axis(name: str) -> LayoutTracer:
+    """An axis or parameter: where its block gives it, or the field that says the same; else the workload's setting."""
+    row = AXES.get(name)
+    same_fact, setting = (row.same_fact, SETTINGS.get(name)) if row else ("", None)
 
     def trace(facts: LayoutFacts) -> Trace:
-        names = [name for name in (row.name, row.same_fact) if name and facts.where(("layouts", facts.block, name))]
-        if row.of_workload and not names:
-            return Trace((facts.setting(("workload", *SETTINGS[row.name])),))
-        return Trace((facts.axis(names[0] if names else row.name),))
+        named = [one for one in (name, same_fact) if one and facts.given(one)]
+        if setting and not named:
+            return Trace((facts.setting(("workload", *setting)),))
+        return Trace((facts.axis(named[0] if named else name),))
 
     return trace
 
@@ -49,7 +50,7 @@ def _follows(words: Callable[[Layout], str], *names: str) -> LayoutTracer:
     """A column that follows from other fields, in words; where the block gives the axis `names`, its place too."""
 
     def trace(facts: LayoutFacts) -> Trace:
-        given = [place for name in names if (place := facts.where(("layouts", facts.block, name)))]
+        given = [facts.axis(name) for name in names if facts.given(name)]
         return Trace((*given, words(facts.layout)))
 
     return trace
@@ -146,7 +147,7 @@ MEASURED: dict[str, RunTracer] = {
 COLUMNS: dict[str, LayoutTracer] = {
     **MEASURED,
     "slug": _follows(lambda layout: "the layout's fields, and a hash of what else changes its run"),
-    **{row.column: _axis(row) for row in AXES.values() if not row.follows},
+    **{row.column: axis(name) for name, row in AXES.items() if not row.follows},
     "ranks_per_node": _setting("machine", "ranks_per_node"),
     "ranks": _follows(formulas.world),
     "data": _follows(formulas.replicas, "data"),

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nodesweep.config.loader import Key, dotted
+from nodesweep.config.origins import axis_keys
+from nodesweep.config.parameters import value_text
 from nodesweep.config.sweep import Sweep
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
@@ -93,9 +95,18 @@ class LayoutFacts:
         return self.where(key) or f"{dotted(key)} left out, its default: config/README.md"
 
     def axis(self, name: str) -> str:
-        """Where an axis of the layout's block was given."""
-        key = ("layouts", self.block, name)
-        return self.where(key) or f"{dotted(key)} left out, its default: config/README.md"
+        """Where an axis or parameter of the layout's block was given, with the expression that gave its value."""
+        place = self.given(name)
+        if place is None:
+            more = "no value" if name in self.sweep.parameters else "its default: config/README.md"
+            return f"{dotted(('layouts', self.block, name))} left out, {more}"
+        expression = self.layout.expressions.get(name)
+        return place if expression is None else f"{place}: {expression} = {value_text(self.layout.values()[name])}"
+
+    def given(self, name: str) -> str | None:
+        """The place of an axis or parameter of the layout's block; None where it was left out."""
+        groups = len(self.sweep.layouts[self.block].together)
+        return next(filter(None, map(self.where, axis_keys(self.block, groups, name))), None)
 
 
 LayoutTracer = Callable[[LayoutFacts], Trace]

@@ -20,7 +20,7 @@ from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.expand import conditions
 from nodesweep.sweep.study import Study
 
-from .columns import COLUMNS
+from .columns import COLUMNS, axis
 from .facts import MEASURE, LayoutFacts, Trace, cells_of
 
 
@@ -44,7 +44,7 @@ class TraceableLayout:
 
     def traces(self, columns: Iterable[str]) -> dict[str, Trace]:
         """Where the values of these columns come from."""
-        return {name: COLUMNS[name](self._facts) for name in columns}
+        return {name: COLUMNS.get(name, axis(name))(self._facts) for name in columns}
 
     def values(self) -> dict[str, str]:
         """The cells of the row by column, by what is known now."""

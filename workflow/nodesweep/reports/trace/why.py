@@ -44,6 +44,8 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     columns = _columns(study.sweep, names)
     rows = _rows(study, origins.where, foreign)
     slug = _named(slug, tuple(rows), f"layout, imported or ingested row of {study.sweep.sweep}")
+    if slug not in study.layouts:
+        columns = tuple(name for name in columns if name in TIDY)
     row, plain_columns = rows[slug], [name for name in columns if name not in EXPLAINED]
     traces, values = row.traces(plain_columns), row.values()
     lines, doubts = row.lines({line for trace in traces.values() for line in trace.lines})
@@ -54,7 +56,7 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     text = [slug, *(f"  {line}" for line in (*row.head, *doubts, *table_doubts))]
     alike: dict[tuple[Trace, str, str], list[str]] = {}
     for name in columns:
-        trace, value = traces[name], values[name]
+        trace, value = traces[name], values.get(name, "")
         if not names and name in _OF_SOME_MODELS and not (value or table_values.get(name)):
             continue
         alike.setdefault((trace, value, table_values.get(name, value)), []).append(name)
@@ -111,7 +113,7 @@ def _in_words(names: list[str], trace: Trace, value: str, in_table: str, lines: 
 
 def _columns(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
     """The columns of results.csv that names or headings of tables mean; all where none is given."""
-    known: dict[str, tuple[str, ...]] = {name: (name,) for name in TIDY}
+    known: dict[str, tuple[str, ...]] = {name: (name,) for name in (*TIDY, *sweep.parameters)}
     shown = {heading: column.columns for heading, column in HEADINGS.items()}
     chosen = {column.heading: column.value or column.heading for table in sweep.tables for column in table.columns}
     shown |= {heading: shown.get(value, (value,)) for heading, value in chosen.items()}
@@ -125,7 +127,7 @@ def _columns(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
             hint = f"near it: {', '.join(folded[one] for one in near)}" if near else f"known: {', '.join(known)}"
             raise NodesweepError(f"{name!r:.80} is no column of results.csv and no heading of the tables; {hint}")
         found |= dict.fromkeys(known[exact])
-    return tuple(found) or tuple(TIDY)
+    return tuple(found) or (*TIDY, *sweep.parameters)
 
 
 def _named(slug: str, known: tuple[str, ...], what: str) -> str:

@@ -74,7 +74,7 @@ def _prediction_error(context: RowContext) -> ExplainedFigure:
 def _memory(context: RowContext) -> ExplainedFigure:
     if context.case is None or context.machine is None or context.workload is None:
         return ExplainedFigure.none(context.no_estimate)
-    peaks = context.basis.peaks.get(context.campaign, {})
+    peaks = context.basis.peaks.get(context.stack, {})
     run = peaks.get(name_of(context.row))
     if run is not None:
         value = run.mib * (1 + run.left_out_error)

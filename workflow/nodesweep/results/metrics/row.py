@@ -6,6 +6,7 @@ from functools import cached_property
 
 from nodesweep.common.outcomes import is_result
 from nodesweep.config.machine import Machine, PeakTflops, peak_of
+from nodesweep.config.parameters import parameters_of, stack_of
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import (
     TidyRow,
@@ -48,7 +49,7 @@ class ExplainedFigure:
 class Basis:
     """What rows are explained by: settings and calibrations of a sweep, or nothing but themselves.
 
-    `calibrations` by campaign, `layouts` by slug.
+    `calibrations` by stack, a campaign and parameters; `layouts` by slug.
     """
 
     sweep: Sweep | None = None
@@ -143,14 +144,15 @@ class RowContext:
         return source.machine if source else None
 
     @property
-    def campaign(self) -> str:
-        """The campaign of the row, empty where it is not known."""
-        return text_of(self.row, "campaign") or ""
+    def stack(self) -> str:
+        """The campaign and parameters of the row, empty where no campaign is known."""
+        campaign = text_of(self.row, "campaign")
+        return stack_of(campaign, parameters_of(self.row)) if campaign else ""
 
     @property
     def calibration(self) -> Calibration | None:
-        """What was fitted to the runs of its campaign."""
-        return self.basis.calibrations.get(self.campaign)
+        """What was fitted to the runs of its campaign and parameters."""
+        return self.basis.calibrations.get(self.stack)
 
     @property
     def peak(self) -> PeakTflops | None:
@@ -176,13 +178,13 @@ class RowContext:
         if self.case is None:
             return "its layout is not wholly known, or does not add up"
         if self.calibration is None:
-            return f"no run of campaign {self.row['campaign']} has been fitted"
+            return f"no run of campaign {self.stack} has been fitted"
         return f"{self.place}: {self.calibration.refusal(self.case)}"
 
     @property
     def place(self) -> str:
         """The file of its calibration."""
-        return f"calibration/{self.row['campaign']}.yaml"
+        return f"calibration/{self.stack}.yaml"
 
     @property
     def tokens(self) -> int | None:
