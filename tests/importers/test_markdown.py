@@ -419,3 +419,21 @@ def test_an_import_of_another_version():
     ):
         with pytest.raises(NodesweepError, match="import again"):
             Imported.from_json(other)
+
+
+def test_axes_of_today_in_a_table() -> None:
+    """Headings VP, CP, EP, FSDP and Precision are read, whatever the spelling of a format; n/a is no value."""
+    rows = (
+        "| #-GPUs | Precision | GBS | MBS | Sequence Length | FSDP | TP | PP | CP | VP | EP | Sec/it |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| 256 | MXFP8 | 1536 | 1 | 8192 | 0 | 2 | 8 | 2 | 4 | n/a | 10.5 |",
+        "| 64 | FP8-CS | 256 | 2 | 8192 | 64 | 1 | 1 | 1 | n/a | 8 | 20.5 |",
+        "| 64 | int3 | 256 | 2 | 8192 | n/a | 1 | 1 | 1 | 1 | 1 | 30.5 |",
+    )
+    measured = figures(import_markdown("\n".join(rows), "kept.md"))
+    axes = ("precision", "sharding_group", "virtual_pipeline", "context", "expert")
+    assert [tuple(one[name] for name in axes) for one in measured] == [
+        ("mxfp8", None, 4, 2, 1),
+        ("fp8", 64, None, 1, 8),
+        (None, None, 1, 1, 1),
+    ]

@@ -1,6 +1,7 @@
 """Calibration on the study's rows: what it predicts of rows it has not seen, what it refuses, and its file."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -291,3 +292,16 @@ def test_one_layout_twice_on_a_noisy_machine() -> None:
     assert "are the same layout" in fit([first, again, june()[2]]).refusal
     noisy = [replace(run, scatter=0.05) for run in (first, again, june()[2])]
     assert "are the same layout" not in fit(noisy).refusal
+
+
+def test_what_other_runs_tell_nothing_of() -> None:
+    """Runs in one format without context parallelism tell no time in another, or of ranks that share a sample."""
+    found = calibrate("june", june())
+    case = june()[0].case
+    assert not found.refusal(case)
+    for axes, named in (({"precision": "bf16"}, "bf16"), ({"context": 2}, "CP 2, fp32"), ({"expert": 4}, "EP 4, fp32")):
+        other = case.changed(**axes, data=None, nodes=2 * case.nodes)
+        assert found.refusal(other) == f"no run has {named}: no formula tells its time by other runs"
+        assert found.estimate(other) is None
+    older = Calibration.from_yaml(re.sub(r", apart: fp32|apart: fp32\n *", "", found.to_yaml()))
+    assert not older.refusal(case.changed(precision="bf16"))

@@ -227,3 +227,57 @@ def test_what_no_formula_knows_is_unknown_and_not_pruned(name: str, reason: str)
     case = SMALL.changed(**read_model(name).model.sizes)
     memory = memory_of(case, Machine(scheduler="local", memory_mib_per_node=100), Workload(command=("train",)), None)
     assert (memory.bytes, memory.verdict, memory.source) == (None, "", reason)
+
+
+def test_stages_of_different_sizes() -> None:
+    """A layer has 872 parameters, embedding and positions 1152: one layer in the first stage, three in the last."""
+    case = SMALL.changed(nodes=2, pipeline=2, training=Training(first_stage_layers=1))
+    weights = [stage_memory(case, stage, NOTHING).weights / 4 for stage in (0, 1)]
+    assert weights == [872 + 1024 + 128, 3 * 872 + 16 + 1024]
+
+
+def test_a_stage_between_the_ends_may_need_most() -> None:
+    """Where embedding and loss count as layers, stages 3, 4 and 3 keep 8 micro batches each under GPipe."""
+    rules = {"pipeline_schedule": "gpipe", "embedding_as_layer": True, "loss_as_layer": True}
+    case = SMALL.changed(nodes=3, pipeline=3, layers=10, micro_batch=1, training=Training(**rules))
+    assert [case.stage_layers(stage) for stage in range(3)] == [3, 4, 3]
+    assert peak(case, NOTHING).stage == 1
+
+
+def test_a_group_shares_one_copy() -> None:
+    """ZeRO 3 over eight replicas leaves an eighth of the weights, in groups of two a half; CP counts as replicas."""
+    small = SMALL.changed(micro_batch=1, nodes=8)
+    whole = small.changed(data=8, training=Training(zero_stage=3))
+    grouped = small.changed(data=8, sharding="hsdp", sharding_group=2)
+    with_context = small.changed(data=4, context=2, training=Training(zero_stage=3))
+    of_one = stage_memory(SMALL, 0, NOTHING).weights
+    assert [of_one / stage_memory(case, 0, NOTHING).weights for case in (whole, grouped, with_context)] == [8, 2, 8]
+
+
+def test_some_layers_are_recomputed() -> None:
+    """One of four layers recomputed takes what is kept a quarter of the way from all of it to the layers' inputs."""
+    cases = [SMALL.changed(activation_checkpointing=True, recomputed_layers=count) for count in (1, 4)]
+    one, four = [stage_memory(case, 0, NOTHING).activations for case in cases]
+    none = stage_memory(SMALL, 0, NOTHING).activations
+    assert one == pytest.approx(none + (four - none) / 4)
+    assert four == stage_memory(SMALL.changed(activation_checkpointing=True), 0, NOTHING).activations
+
+
+@pytest.mark.parametrize(
+    ("axes", "reason"),
+    [
+        ({"precision": "mxfp8"}, "no formula is known for what is kept in mxfp8"),
+        ({"offload": "optimizer"}, "no formula is known for what stays on the device with offload optimizer"),
+    ],
+)
+def test_memory_that_no_formula_knows(axes: dict[str, str], reason: str) -> None:
+    """What 8-bit formats and offloading leave on a device is unknown, and said to be."""
+    machine, workload = Machine(scheduler="slurm", memory_mib_per_node=1), Workload(command=("train",))
+    memory = memory_of(SMALL.changed(**axes), machine, workload, None)
+    assert (memory.bytes, memory.verdict, memory.source) == (None, "", reason)
+    assert memory_of(SMALL.changed(precision="tf32"), machine, workload, None).bytes == peak_in_fp32(machine, workload)
+
+
+def peak_in_fp32(machine: Machine, workload: Workload) -> float | None:
+    """The peak of the small case in fp32, whose tensors tf32 has too."""
+    return memory_of(SMALL, machine, workload, None).bytes

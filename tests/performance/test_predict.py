@@ -188,3 +188,12 @@ def test_the_options_are_those_of_a_block():
 
     assert set(AXES) == set(schema["$defs"]["Block"]["properties"]) - {"note"}
     assert Sweep.model_fields["layouts"]
+
+
+def test_either_field_of_recomputation_is_asked_for(study, capsys):
+    """`--recomputation none` asks for a layout without AC like one with it, and `--activation-checkpointing` too."""
+    for words in (("--recomputation", "none"), ("--activation-checkpointing", "no")):
+        text = output_of(capsys, "predict", "--like", "n384-dp2-mp4", *words)
+        assert "n384-dp2-mp4-pp48-mbs1-gbs1536-s2048-2ghz" in text
+    text = output_of(capsys, "predict", "--like", "n384-dp2-mp4", "--recomputation", "selective", "--precision", "fp8")
+    assert "-ac-selective-fp8-" in text and "memory: unknown: no formula is known for what is kept in fp8" in text

@@ -96,7 +96,7 @@ class SplitValues:
         default=1,
         of_workload=True,
         notation="virtual pipeline stages of each stage",
-        logged_as=("virtual_pipeline_model_parallel_size",),
+        logged_as=("virtual_pipeline_model_parallel_size", "num_virtual_stages_per_pipeline_rank"),
         headings=rf"vpp?{DEGREE}|virtual (?:pp|pipeline)(?: stages| parallel(?:ism)?)?{DEGREE}|virtual stages"
         r"|(?:model )?chunks/stage|仮想(?:パイプライン)?(?:段数|ステージ数)",
     )
@@ -110,6 +110,7 @@ class SplitValues:
         logged_as=(
             "context_parallel_size",
             "context_parallel_degree",
+            "cp_size",
             "cp",
             "ds_sequence_parallel_size",
             "sequence_parallel_size",
@@ -123,7 +124,14 @@ class SplitValues:
         default=1,
         absent_means_default=True,
         notation="expert parallel size",
-        logged_as=("expert_model_parallel_size", "expert_parallel_size", "expert_parallel_degree", "ep_size", "ep"),
+        logged_as=(
+            "expert_model_parallel_size",
+            "moe_expert_parallel_size",
+            "expert_parallel_size",
+            "expert_parallel_degree",
+            "ep_size",
+            "ep",
+        ),
         headings=rf"ep{DEGREE}|expert(?: model)? parallel(?:ism)?{DEGREE}|エキスパート並列(?:数|度|サイズ)?",
     )
     expert_tensor: int = row_of(

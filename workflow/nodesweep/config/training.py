@@ -37,7 +37,7 @@ class Training(StrictModel):
     split; without it the layers, and what counts as one, must divide."""
     pipeline_layout: Annotated[str, AfterValidator(check_layout)] | None = None
     """Which layers each chunk has, chunk by chunk, as Megatron-LM's `--pipeline-model-parallel-layout` says it, such as
-    `Et*4|(t*4|)*14,t,m,L`: E embedding, t layer, m prediction layer, L loss, `|` between chunks."""
+    `Et*4|(t*4|)*14,tmL`: E embedding, t layer, m prediction layer, L loss, `|` between chunks."""
     zero_stage: Annotated[int, Field(strict=True, ge=0, le=3)] = 0
     """What the replicas share out: 1 optimizer states, 2 gradients too, 3 weights too (ZeRO, FSDP)."""
     recomputation: Literal["full", "selective"] = "full"

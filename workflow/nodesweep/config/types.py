@@ -257,10 +257,10 @@ def axis_of(row: LayoutField) -> Any:
 
 
 def _choice_of(row: LayoutField) -> Any:
-    """One of the words of a field, whatever its spelling; `no` and `off`, which YAML reads as false, are none."""
+    """One of the words of a field, whatever its spelling, also where YAML reads it as a number, or `off` as false."""
 
     def known(value: Any) -> Any:
-        text = "none" if value is False and "none" in row.words else value
+        text = str(value) if isinstance(value, str | int) else value
         return (word_of(row.words, text) or text) if isinstance(text, str) else text
 
     choice = OneOf(lambda: row.words, f"value of {row.name}")

@@ -91,7 +91,7 @@ def broken_laws(values: Values) -> list[BrokenLaw]:
 
 
 def _known(values: Values, *names: str) -> bool:
-    return all(values.get(name) is not None for name in names)
+    return None not in map(values.get, names)
 
 
 def product_in_words(values: Values, names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ def chunk_layers(layers: int, pipeline: int, chunks: int, training: Training) ->
 
     >>> chunk_layers(126, 8, 4, Training(embedding_as_layer=True, loss_as_layer=True))[:2]  # 128 / 32, with embedding
     (3, 4)
-    >>> chunk_layers(61, 16, 1, Training(pipeline_layout="Et*4|(t*4|)*14,t,m,L"))[-1]
+    >>> chunk_layers(61, 16, 1, Training(pipeline_layout="Et*4|(t*4|)*14,tL"))[-1]
     1
     >>> chunk_layers(94, 8, 1, Training()).numbers
     '94 layers do not split over PP 8'

@@ -75,4 +75,5 @@ def training_of(values: Mapping[str, Any], training: Training) -> Training:
         update["sequence_parallel"] = values["sequence_parallel"]
     if values.get("recomputation") not in (None, "none"):
         update["recomputation"] = values["recomputation"]
-    return training.model_copy(update=update)
+    changed = {name: value for name, value in update.items() if getattr(training, name) != value}
+    return training.model_copy(update=changed) if changed else training

@@ -5,6 +5,7 @@ runs: Megatron-LM core 0.12 to 0.19, DeepSpeed, torchtitan.
 """
 
 from nodesweep.config.layout_fields import FIELDS
+from nodesweep.config.pipeline_layout import chunks_of
 from nodesweep.config.training import Training
 
 from .broken_law import BrokenLaw, LawRow, Values, divisors, multiples, nearest
@@ -42,8 +43,18 @@ def chunks_in(values: Values) -> ChunkLayers | BrokenLaw:
 
 def _layers(values: Values) -> BrokenLaw | None:
     """Layers split over stages and their chunks; a model of other parts than layers has a way of its own."""
-    found = None if values.get("other_parts") else chunks_in(values)
-    return found if isinstance(found, BrokenLaw) else None
+    if values.get("other_parts"):
+        return None
+    found = chunks_in(values)
+    if isinstance(found, BrokenLaw):
+        return found
+    layout, ahead = (values.get("training") or Training()).pipeline_layout, values.get("prediction_layers")
+    placed = "".join(chunks_of(layout)).count("m") if layout else ahead
+    if ahead is None or placed == ahead:
+        return None
+    way_out = "write an m for each, in one chunk after the last layer"
+    numbers = f"pipeline_layout {layout:.60} has {placed} prediction layers (m), the model {ahead}"
+    return BrokenLaw("pipeline layout", numbers, in_config=way_out)
 
 
 def _interleaving(values: Values) -> BrokenLaw | None:
@@ -93,11 +104,11 @@ def _kv_heads(values: Values) -> BrokenLaw | None:
 
 def _experts(values: Values) -> BrokenLaw | None:
     """Only experts are spread by EP and split by ETP; they divide over EP."""
-    size, experts = values["expert"], values.get("experts")
-    if experts is None:
+    size, experts = values["expert"], values["experts"]
+    if not experts:
         named = next((name for name in ("expert", "expert_tensor") if (values.get(name) or 1) > 1), None)
-        if named is None or "biases" not in values or values.get("other_parts"):
-            return None  # a table or log may leave the experts unsaid, and so does a model of other parts
+        if named is None or values.get("other_parts"):
+            return None  # other parts may have experts of their own
         symbol = FIELDS[named].symbol
         return BrokenLaw("experts", f"{symbol} {values[named]}, but the model has no experts", symbol, "1")
     if experts % size == 0:
@@ -185,7 +196,7 @@ def _sharding(values: Values) -> BrokenLaw | None:
         return None
     said = f"DP {data}" if copies == data else f"DP {data} x CP {copies // data} = {copies}"
     return BrokenLaw(
-        "sharding", f"{said} does not split into groups of {group}", "group", nearest(divisors(copies), group)
+        "sharding", f"{said} does not split into groups of {group}", "sharding_group", nearest(divisors(copies), group)
     )
 
 
@@ -196,7 +207,7 @@ SPLIT_LAWS: tuple[LawRow, ...] = (
     _split("attention heads", "attention_heads", "tensor"),
     (("kv_heads", "tensor"), _kv_heads),
     (("ffn_hidden_size", "tensor"), _feed_forward),
-    (("expert",), _experts),
+    (("expert", "experts"), _experts),
     (("ranks", "pipeline", "expert", "expert_tensor"), _expert_grid),
     _split("expert width", "expert_ffn_hidden_size", "expert_tensor"),
     _split("shared expert width", "shared_expert_ffn_hidden_size", "tensor"),

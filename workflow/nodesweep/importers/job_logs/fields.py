@@ -60,9 +60,11 @@ _WANTED: dict[Kind, str] = {
 
 def parsed(name: str, text: str, place: str) -> LayoutValue:
     """A value as a user writes it; raises NodesweepError for one that the field cannot have."""
-    value = value_of(READ_FIELDS[name].kind, text)
+    row = READ_FIELDS[name]
+    value = row.word(text) if row.words else value_of(row.kind, text)
     if value is None:
-        raise NodesweepError(f"{place}: {name} {text!r:.40} is not {_WANTED[READ_FIELDS[name].kind]}")
+        wanted = f"one of {', '.join(row.words)}" if row.words else _WANTED[row.kind]
+        raise NodesweepError(f"{place}: {name} {text!r:.40} is not {wanted}")
     return value
 
 

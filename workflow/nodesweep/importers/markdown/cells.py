@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from nodesweep.common.text import plain
-from nodesweep.config.layout_field import Kind
+from nodesweep.config.layout_field import Kind, LayoutField
 from nodesweep.importers.layout_values import MOST_COUNT
 
 CELL_CHARACTERS = 400
@@ -207,6 +207,23 @@ def value_cell(raw: str, line: int, kind: Kind, units: Container[str]) -> CellVa
     if kind == "word":
         return text_cell(raw, line)
     return number_cell(raw, line, () if kind == "count" else units, whole=kind == "count")
+
+
+def word_cell(raw: str, line: int, row: LayoutField) -> CellValue:
+    """A cell with one of the words that a field has as values, whatever its spelling."""
+    cell = cell_text(raw)
+    token = re.split(r"[(\[;,]", cell.read, maxsplit=1)[0].strip()
+    word = row.word(token) or ""
+    known = bool(word) or token.casefold() in _UNKNOWN
+    remark = cell.read[len(token) :].strip(" ()[]") if word else ""
+    return CellValue(line, cell.shown, word=word, marks=cell.marks, known=known, remark=remark)
+
+
+def field_cell(raw: str, line: int, row: LayoutField, units: Container[str]) -> CellValue:
+    """A cell under a heading that names a field of a layout; 0 of what may be absent means that there is none."""
+    if row.kind == "count" and row.absent_means_default and row.default is None and cell_text(raw).read == "0":
+        return CellValue(line, "0", known=True)
+    return word_cell(raw, line, row) if row.words else value_cell(raw, line, row.kind, units)
 
 
 def text_cell(raw: str, line: int) -> CellValue:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nodesweep.importers.layout_values import READ_FIELDS
 
-from .cells import CellValue, cell_text, number_cell, size_word, text_cell, value_cell, yes_no_cell
+from .cells import CellValue, cell_text, field_cell, number_cell, size_word, text_cell, yes_no_cell
 from .columns import KINDS, UNITS, column_of
 from .document import HeadingPath, MarkdownText, RawTable, SectionHeading
 
@@ -113,6 +113,6 @@ def _setting(label: str, text: str, line: int) -> tuple[str, CellValue] | None:
     if field not in READ_FIELDS:
         return None
     units = UNITS.get(field, {})
-    value = value_cell(text, line, READ_FIELDS[field].kind, units)
+    value = field_cell(text, line, READ_FIELDS[field], units)
     is_number = value.number is not None and (bool(value.unit) or not units)
     return (field, value) if is_number or value.word else None

@@ -7,8 +7,9 @@ from decimal import Decimal
 from functools import cached_property
 
 from nodesweep.common.text import plain
+from nodesweep.importers.layout_values import READ_FIELDS
 
-from .cells import CellValue, is_ditto, value_cell
+from .cells import CellValue, field_cell, is_ditto, value_cell
 from .columns import KINDS, PLACED, UNITS, WITH_A_UNIT, HandKeptColumn, column_of
 from .document import HeadingPath, RawRow, RawTable, read_document
 from .hyperparameters import inherited, settings_of
@@ -140,7 +141,10 @@ def _table(raw: RawTable, settings: Mapping[str, CellValue]) -> HandKeptTable:
 
 
 def _value(column: HandKeptColumn, cell: str, line: int) -> CellValue:
-    return value_cell(cell, line, KINDS.get(column.field, "word"), UNITS.get(column.field, {}))
+    units = UNITS.get(column.field, {})
+    if column.field in READ_FIELDS:
+        return field_cell(cell, line, READ_FIELDS[column.field], units)
+    return value_cell(cell, line, KINDS.get(column.field, "word"), units)
 
 
 def _remarks_on(raw: RawTable, table: HandKeptTable) -> list[ImportRemark]:
