@@ -71,3 +71,18 @@ def test_a_plain_gpt_counts_its_own_width(monkeypatch: pytest.MonkeyPatch, tmp_p
     layers = 32 * (8 * 4096**2 + 4 * 4096 * 14336)
     flops = 128 * 8192 * 3 * (layers + 4 * 32 * 4096 * 8192 + 3 * 128256 * 4096 // 2)
     assert float(row["tflops_per_node"]) == pytest.approx(flops / (16.5 * 8 * 1e12))
+
+
+@pytest.mark.parametrize(("kv_heads", "findings"), [(32, 1), (8, 0)])
+def test_a_table_of_shared_heads_is_not_held_against_the_formula(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], kv_heads: int, findings: int
+) -> None:
+    """460 TFLOPs of eight ranks are wrong of a GPT, and right of Llama 3 8B, whose gate no table tells."""
+    (tmp_path / "kept.md").write_text(
+        "| Nodes | GPUs | DP | TP | PP | MBS | GBS | Seq | AC | num-layers | hidden-size | ffn-hidden-size | "
+        "num-attention-heads | KV heads | vocab-size | Sec/it | TFLOPs |\n" + "|---" * 17 + "|\n"
+        f"| 1 | 8 | 8 | 1 | 1 | 1 | 128 | 8192 | No | 32 | 4096 | 14336 | 32 | {kv_heads} | 128256 | 16.5 | 3680 |\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    main(["import", "kept.md"])
+    assert f"1 row in 1 table, {findings} finding" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from nodesweep.sweep.constraints import broken_laws
 
 from .cells import size_in
 from .findings import Doubt, TableFinding, symbol_of
-from .rates import ASSUMED_VOCABULARY
+from .rates import ASSUMED_VOCABULARY, may_be_a_gpt
 from .tables import HandKeptRow, HandKeptTable
 
 NAME_TOLERANCE = 1.25
@@ -18,7 +18,7 @@ NAME_TOLERANCE = 1.25
 def parameters_of(row: HandKeptRow) -> int | None:
     """Parameters by the row's hyperparameters."""
     layers, hidden = row.count("layers"), row.count("hidden_size")
-    if not layers or not hidden:
+    if not layers or not hidden or not may_be_a_gpt(row):
         return None
     return Dimensions(
         layers=layers,

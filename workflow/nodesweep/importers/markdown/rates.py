@@ -29,6 +29,12 @@ class RateConvention:
     factor: Decimal
 
 
+def may_be_a_gpt(row: HandKeptRow) -> bool:
+    """Whether nothing in a row says that its model is no plain GPT; of others a table does not tell enough to count."""
+    has_experts = row.count("experts_per_token") or row.count("expert_ffn_hidden_size")
+    return not has_experts and row.count("kv_heads") in (None, row.count("attention_heads"))
+
+
 class TableRates:
     """Time and TFLOPs of one table against the formula; `ranks_per_node` as the table has it."""
 
@@ -92,7 +98,7 @@ class TableRates:
         """Operations of one iteration, for each way to count them; none where the row does not say enough."""
         layers, hidden, sequence = (row.count(name) for name in ("layers", "hidden_size", "sequence_length"))
         batch = row.count("global_batch")
-        if not (layers and hidden and sequence and batch):
+        if not (layers and hidden and sequence and batch) or not may_be_a_gpt(row):
             return []
         recomputes = (False,) if model_flops else (True, False) if row.recomputes is None else (row.recomputes,)
         return [
