@@ -277,8 +277,8 @@ class TimeModel:
             micro, factor, variance = form.micro_batch(case, work), form.sync_factor(case), form.sync_variance
             spent = micro.seconds * passes(case)
             along = (spent * micro.sync_covariance + factor * variance) / (spent + factor * form.sync_seconds)
-            variances.append(along**2 / variance if variance else 0.0)
-        return math.sqrt(self._mean(variances))
+            variances.append(along**2 / variance if variance > 0 else 0.0)
+        return math.sqrt(max(self._mean(variances), 0.0))
 
     def _by_form(self, form: SyncForm, case: Dimensions, work: MicroBatchWork) -> _FormEstimate:
         micro, factor = form.micro_batch(case, work), form.sync_factor(case)
