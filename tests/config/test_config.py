@@ -68,6 +68,9 @@ TEXT_FIELDS = {
         for name in log_format.LogFigures.model_fields
     },
     "workload.memory_source": ["workload", "memory_source"],
+    "workload.passes": ["workload", "passes", 0],
+    "workload.refuses.if": ["workload", "refuses", 0, "if"],
+    "workload.refuses.because": ["workload", "refuses", 0, "because"],
     "workload.training.pipeline_schedule": ["workload", "training", "pipeline_schedule"],
     "workload.training.recomputation": ["workload", "training", "recomputation"],
     "workload.training.pipeline_layout": ["workload", "training", "pipeline_layout"],
@@ -164,6 +167,8 @@ def full_sweep() -> dict[str, Any]:
         "versions": {"bash": "bash --version"},
         "repositories": ["{{ repository }}"],
         "memory_source": "none",
+        "passes": ["context"],
+        "refuses": [{"if": "tensor == 64", "because": "it has 63 ranks at most"}],
         "training": {"pipeline_schedule": "1f1b", "recomputation": "full"},
         "precision": "fp32",
         "log_format": {

@@ -227,7 +227,7 @@ def test_rows_of_the_table_as_observations() -> None:
         {**whole, "slug": "d", "iteration_seconds": None, "outcome": "crash"},
         {**whole, "slug": "e", "outcome": "oom", "memory_mib": 100.0, "source_file": "kept.md", "source_line": 7},
     ]
-    found, excluded = observations_of(rows, Workload(command=("train",)))
+    found, excluded = observations_of(rows, lambda row: Workload(command=("train",)))
     assert [(one.name, one.seconds, one.limited) for one in found] == [("a", 1.5, False), ("e kept.md:7", 1.5, True)]
     assert [(one.name, one.reason) for one in excluded] == [
         ("b", "its layout is not wholly known, or does not add up"),

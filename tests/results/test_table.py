@@ -94,7 +94,7 @@ def test_another_table_is_refused():
         (
             "memory_mib",
             "much",
-            "could not convert string to float: 'much'",
+            "results.csv:3: memory_mib much is no number",
         ),
     ],
 )

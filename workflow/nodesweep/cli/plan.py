@@ -3,10 +3,13 @@
 import argparse
 
 from nodesweep.common.files import write_atomic
+from nodesweep.config.origins import origins
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.plan import Planned, planned
 from nodesweep.launch.records import final_outcomes, unreadable_journals
+from nodesweep.reports.contradictions import contradictory_settings
 from nodesweep.reports.plan import plan_csv, plan_markdown
+from nodesweep.sweep.study import DEFAULT_SWEEP
 
 from .arguments import add_sweep_options
 from .common import limited_study_of, tell_problem
@@ -24,13 +27,17 @@ def run(options: argparse.Namespace) -> None:
     unreadable = unreadable_journals(study)
     layouts = planned(study, decisions_of(study), final_outcomes(study), unreadable)
     write_atomic(study.folder / "plan.csv", plan_csv(study, layouts))
-    write_atomic(study.folder / "plan.md", plan_markdown(study, layouts))
+    where = origins(options.configfile or [DEFAULT_SWEEP], options.config).where
+    remarks = contradictory_settings(study.layouts.values(), where)
+    write_atomic(study.folder / "plan.md", plan_markdown(study, layouts, remarks))
     runs, done, left = (sum(counted) for counted in zip(*map(_counted, layouts), strict=True))
     counts = (
         f"{runs} layouts to run, {f'{done} ended, ' if done else ''}{f'{left} not to run, ' if left else ''}"
         f"{len(study.expansion.rejected)} points rejected"
     )
     print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")
+    for remark in remarks:
+        print(f"{study.sweep.sweep}: {remark}")
     for slug, problem in unreadable.items():
         tell_problem(study, slug, problem)
 

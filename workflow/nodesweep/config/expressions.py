@@ -20,7 +20,18 @@ from .layout_fields import LAYOUT_FIELDS
 
 LAYOUT_NAMES = tuple(LAYOUT_FIELDS)
 """What conditions and templates know of a layout."""
-WORD_NAMES = (*LAYOUT_NAMES, "model", "machine", "iterations", "slug", "python", "repository", "directory")
+WORKED_OUT = {
+    "uneven_stages": "whether the layers do not divide over the chunks of all stages, so that embedding and loss count "
+    "as layers",
+    "layers_per_chunk": "layers of each chunk, with those two where they count",
+    "replica_batch": "samples of an iteration that one replica works through",
+    "sharding_groups": "groups that hold a copy of the weights each, under hsdp",
+    "group_data": "data-parallel ranks of such a group",
+    "training": "keys of the workload's `training` that are given, none for the others",
+    "environment": "variables of the command, as the config gives them",
+}
+"""What templates know of a layout beside its fields, and what it is."""
+WORD_NAMES = (*LAYOUT_NAMES, *WORKED_OUT, "model", "machine", "iterations", "slug", "python", "repository", "directory")
 
 
 class Unknown:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from .accelerators import ACCELERATORS
 from .columns import TIDY
-from .expressions import LAYOUT_NAMES, WORD_NAMES
+from .expressions import LAYOUT_NAMES, WORD_NAMES, WORKED_OUT
 from .headings import HEADINGS
 from .layout_words import Precision
 from .loader import REPOSITORY
@@ -18,14 +18,15 @@ from .sweep import NEEDED, Block, Iterations, Sweep, Together, Variant, When
 from .tables import Annotation, Table, TableColumn
 from .training import MemoryConstants, Search, Training
 from .types import OWN_WORDS
-from .workload import Workload
+from .workload import Refusal, Workload
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 REFERENCE = REPOSITORY / "config" / "README.md"
 _MOST_WORDS = 12
 _FILES: dict[str, type[BaseModel]] = {"sweep": Sweep, "model": Model, "machine": Machine, "workload": Workload}
 _LAYOUT = ", ".join(f"`{name}`" for name in LAYOUT_NAMES)
-_WORD = ", ".join(f"`{name}`" for name in WORD_NAMES if name not in LAYOUT_NAMES)
+_WORD = ", ".join(f"`{name}`" for name in WORD_NAMES if name not in (*LAYOUT_NAMES, *WORKED_OUT))
+_WORKED_OUT = "\n".join(f"- `{name}`: {meaning}" for name, meaning in WORKED_OUT.items())
 _INTRODUCTION = f"""\
 # Config files
 
@@ -53,6 +54,14 @@ know the same fields and {_WORD};
 `model` and `machine` have the keys below. A word reaches the program as it is, whatever it holds; only `${{NAME}}` is
 filled in by the job's shell. A word that renders to nothing is left out. `setup` lines alone are shell code, in which
 holes are filled too: there `${{#NAME}}` is written `${{{{ '{{#' }}}}NAME}}`.
+What follows from the others has a name, so that templates need no arithmetic:
+
+{_WORKED_OUT}
+- `model.ffn_width`, `model.expert_layer_pattern`, `model.shared_experts`: inner width of the feed-forward block; which
+  layers have experts, as Megatron-LM writes it; how many experts the shared one is as wide as
+
+A field that a block leaves to the workload (`sharding`, `precision`, ...) has no value when words are filled to find
+out what the workload makes of it by itself: then `sharding is none` holds, and `sharding != 'none'`.
 Values of `options` and `expected_seconds` have the same holes, but the shell fills in nothing there.
 Templates are expressions and `{{% if %}}`: nothing is named, repeated or called; whole numbers have at most 30 digits.
 
@@ -81,6 +90,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Machine: an entry of `queues`", Queue),
     ("Machine: an entry of `peak_tflops`", PeakTflops),
     ("Workload", Workload),
+    ("Workload: an entry of `refuses`", Refusal),
     ("Workload: `training`", Training),
     ("Workload: `memory_constants`", MemoryConstants),
     ("Workload: `log_format`, where it describes a trainer's log", LogFormat),

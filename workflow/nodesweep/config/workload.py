@@ -2,13 +2,44 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
+from nodesweep.common.errors import ConfigError
+
+from .expressions import WORD_NAMES, compile_template
 from .layout_words import Precision
 from .log_format import WrittenFormat
 from .memory_sources import MEMORY_SOURCES
 from .training import MemoryConstants, Training
-from .types import Name, OneOf, Setting, ShellLine, StrictModel, VariableName, Word
+from .types import (
+    Name,
+    OneOf,
+    Setting,
+    ShellLine,
+    StrictModel,
+    Text,
+    VariableName,
+    Word,
+    check_single_line,
+    known_parameters,
+)
+
+
+def _check_condition(value: str, info: ValidationInfo) -> str:
+    try:
+        compile_template("{{ (" + check_single_line(value) + ") }}", WORD_NAMES + known_parameters(info))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+class Refusal(StrictModel):
+    """Layouts that a trainer cannot run as they are meant."""
+
+    if_: Annotated[str, Field(alias="if", min_length=1, max_length=500), AfterValidator(_check_condition)]
+    """Condition over what templates know, such as `model.positions == 'learned'`."""
+    because: Text
+    """Why, and what to do instead."""
 
 
 class Workload(StrictModel):
@@ -22,6 +53,10 @@ class Workload(StrictModel):
     """Environment of the command, over the machine's."""
     command: Annotated[tuple[Word, ...], Field(min_length=1)]
     """The command of one rank, word by word; a word that renders to nothing is left out."""
+    passes: tuple[Name, ...] = ()
+    """Fields of a layout, `model`, or single sizes of it that reach the trainer though no template depends on them."""
+    refuses: tuple[Refusal, ...] = ()
+    """Layouts and models that the trainer would not run as they are meant; they are rejected in the plan."""
     versions: dict[Name, ShellLine] = {}
     """Names, and the shell line whose first line of output is their version, over the machine's."""
     repositories: tuple[Word, ...] = ()

@@ -66,7 +66,7 @@ def layouts_like(
     """The layouts that are like one, but for these axes and parameters; raises NodesweepError where none can be.
 
     A field that follows from the others, such as DP, is worked out unless it is given. Layouts that the sweep excludes
-    may be asked about too.
+    may be asked about too, and those that its command would first have to be taught.
     """
     given = {name: list(values) for name, values in axes.items() if values}
     fields, contradicted = like.fields(), {row.same_fact for name in given if (row := LAYOUT_FIELDS[name]).same_fact}
@@ -77,7 +77,13 @@ def layouts_like(
         if not LAYOUT_FIELDS[name].follows and fields[name] is not None and name not in like.unsaid | contradicted
     }
     block = Block.model_validate(kept | given | {"parameters": {**like.parameters, **parameters}})
-    changes = {"layouts": (block,), "exclude": (), "variants": (like.variant,) if like.variant else ()}
+    as_passed_on = sweep.workload.model_copy(update={"passes": ("model", *AXES), "refuses": ()})
+    changes = {
+        "layouts": (block,),
+        "exclude": (),
+        "variants": (like.variant,) if like.variant else (),
+        "workload": as_passed_on,
+    }
     try:
         return expand(sweep.model_copy(update=changes))
     except ConfigError as error:

@@ -53,8 +53,8 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
     return text.getvalue()
 
 
-def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
-    """The plan as a document: counts, node-hours, the layouts that run, those that do not and why."""
+def plan_markdown(study: Study, layouts: Sequence[Planned], remarks: Sequence[str] = ()) -> str:
+    """The plan as a document: counts, node-hours, `remarks`, the layouts that run, those that do not and why."""
     runs, rejected = [one for one in layouts if one.runs], study.expansion.rejected
     ended = [one for one in layouts if one.ended]
     not_run = [one for one in layouts if one.not_run is not None]
@@ -67,6 +67,7 @@ def plan_markdown(study: Study, layouts: Sequence[Planned]) -> str:
     parts = [
         f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
         f"{len(points)} points: {', '.join(counts)}. {_hours(runs, not_run)}",
+        *("\n".join(f"- {inert(remark)}" for remark in some) for some in [remarks] if some),
         _sources(layouts),
         *_without_effect(study),
         f"## To run ({len(runs)})",

@@ -13,6 +13,7 @@ from nodesweep.performance.calibration.observations import (
     Observation,
     mib_of_a_rank,
     observations_of,
+    workload_of_row,
 )
 from nodesweep.performance.dimensions import Dimensions, unknown_parts
 
@@ -40,7 +41,7 @@ def calibrations_of(
         if run.record is not None and run.status == "ended":
             _sort_in(campaign, run)
     for name, rows in foreign.items():
-        observations, excluded = observations_of(rows, sweep.workload, sweep.model)
+        observations, excluded = observations_of(rows, lambda row: workload_of_row(row, sweep), sweep.model)
         campaigns[name].observations += observations
         campaigns[name].excluded += excluded
     measured = {name: campaign for name, campaign in sorted(campaigns.items()) if campaign.observations}

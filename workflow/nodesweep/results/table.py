@@ -1,10 +1,10 @@
 """Measurements and states of all layouts -> one tidy table, one row per layout, units in the column names."""
 
+import csv
 import io
-import math
 import re
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import pandas
@@ -23,7 +23,13 @@ from .rows import LayoutRun, row_of_run
 
 _TYPE_OF_KIND: dict[Kind, str] = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
 _TYPES = {name: _TYPE_OF_KIND[column.kind] for name, column in TIDY.items()}
-_YES_NO = {"True": True, "False": False}
+_OF_KIND: dict[Kind, tuple[Callable[[str], Any], str]] = {
+    "word": (text_of_cell, "no text"),
+    "count": (int, "no whole number"),
+    "number": (float, "no number"),
+    "yes_no": ({"True": True, "False": False}.__getitem__, "neither True nor False"),
+}
+"""What reads a cell of a kind, and what one is that it does not read."""
 _NOT_NEGATIVE = (*(name for name, row in COLUMNS.items() if row.kind == "count"), "iteration_seconds")
 """Columns whose values are sizes or times: a negative one was typed by hand, and no formula holds for it."""
 _WORDS = tuple(name for name, column in TIDY.items() if column.kind == "word")
@@ -104,63 +110,53 @@ def from_csv(text: str) -> pandas.DataFrame:
     What an older version did not write of a layout or its model is not known; other columns are parameters.
     """
     try:
-        # As text first, whose conversion to numbers is exact to the last digit.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pandas.errors.ParserWarning)  # of lines with more cells than the heading
-            table = pandas.read_csv(
-                io.StringIO(text), dtype="string", index_col=False, keep_default_na=False, na_values=[""]
-            )
-        parameters = _parameters(table)
-        if not _are_columns(list(table.columns), parameters):
-            raise NodesweepError(_OTHER_COLUMNS)
-        texts = {
-            name: [None if text is pandas.NA else text_of_cell(text) for text in table[name].tolist()]
-            for name in parameters
-        }
-        table = table.reindex(columns=[*TIDY, *parameters])
-        for name, column in TIDY.items():
-            if column.kind == "yes_no":
-                _check(name, table[name], table[name].isin(_YES_NO) | table[name].isna(), "is neither True nor False")
-                table[name] = table[name].map(_YES_NO)
-            elif column.kind == "word":
-                table[name] = table[name].map(text_of_cell, na_action="ignore")
-        table = _with_parameters(table.astype(_TYPES), texts)
-    except pandas.errors.ParserWarning:
-        raise NodesweepError(
-            "results.csv has lines of more cells than columns; run `nodesweep measure` again"
-        ) from None
-    except pandas.errors.EmptyDataError:
+        names, *lines = filter(None, csv.reader(io.StringIO(text), strict=True))
+    except csv.Error as error:
+        raise NodesweepError(f"results.csv: {error}; run `nodesweep measure` again") from None
+    except ValueError:
         raise NodesweepError(_OTHER_COLUMNS) from None
-    except (ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())
-        raise NodesweepError(f"results.csv: {reason}; run `nodesweep measure` again") from None
-    for name in _NOT_NEGATIVE:
-        _check(name, table[name], ~(table[name] < 0).fillna(False), "is negative")
-    return _without_nan(table)
+    parameters = [name for name in names if name not in TIDY]
+    if not _are_columns(names, parameters):
+        raise NodesweepError(_OTHER_COLUMNS)
+    if any(len(line) > len(names) for line in lines):
+        raise NodesweepError("results.csv has lines of more cells than columns; run `nodesweep measure` again")
+    columns = dict(zip(names, zip_longest(*lines, fillvalue=""), strict=False)) if lines else {}
+    typed = {name: _typed(name, columns.get(name, ("",) * len(lines))) for name in TIDY}
+    texts = {name: [text_of_cell(cell) or None for cell in columns.get(name, ())] for name in parameters}
+    return _with_parameters(pandas.DataFrame(typed), texts)
+
+
+def _typed(name: str, cells: tuple[str, ...]) -> Any:
+    """The values of a column by its cells; what is not a number, as an edited file may have it, is unknown.
+
+    Raises NodesweepError for the first cell that is of another kind, with its line in the file.
+    """
+    read, wanted = _OF_KIND[TIDY[name].kind]
+    values: list[Any] = []
+    for line, cell in enumerate(cells, 2):
+        try:
+            value = read(cell) if cell else None
+        except (KeyError, ValueError):
+            raise _complaint(line, name, cell, f"is {wanted}") from None
+        if name in _NOT_NEGATIVE and value is not None and value < 0:
+            raise _complaint(line, name, str(value), "is negative")
+        values.append(None if value != value else value)
+    try:
+        return pandas.array(values, dtype=_TYPES[name])  # type: ignore[call-overload]
+    except (OverflowError, TypeError):  # of a count that 64 bits do not hold
+        raise NodesweepError(
+            f"results.csv: {name} has a number that is too large; run `nodesweep measure` again"
+        ) from None
+
+
+def _complaint(line: int, name: str, cell: str, what: str) -> NodesweepError:
+    return NodesweepError(f"results.csv:{line}: {name} {cell:.40} {what}; run `nodesweep measure` again")
 
 
 def _are_columns(names: list[str], parameters: list[str]) -> bool:
     """Whether these are the columns of a table: those that every version wrote, in their order, then parameters."""
     known = [name for name, column in TIDY.items() if name in names or not column.later]
     return names == [*known, *parameters] and all(re.fullmatch(PARAMETER_NAME[1:-1], name) for name in parameters)
-
-
-def _check(name: str, column: "pandas.Series[Any]", good: "pandas.Series[bool]", complaint: str) -> None:
-    """Raise NodesweepError for the first value of a column that is not good, with its line in the file."""
-    if not good.all():
-        place = int((~good).to_numpy().argmax())
-        value = column.iloc[place]
-        raise NodesweepError(
-            f"results.csv:{place + 2}: {name} {value!s:.40} {complaint}; run `nodesweep measure` again"
-        )
-
-
-def _without_nan(table: pandas.DataFrame) -> pandas.DataFrame:
-    """The table with what is not a number made unknown, as an edited file may have it."""
-    for name, column in TIDY.items():
-        if column.kind == "number":
-            table[name] = pandas.array(table[name].to_numpy(dtype=float, na_value=math.nan), dtype="Float64")
-    return table
 
 
 def restated(table: pandas.DataFrame, statistic: str) -> pandas.DataFrame:

@@ -17,10 +17,10 @@ from nodesweep.common.files import regular_head
 from nodesweep.config.expressions import filled
 from nodesweep.config.layout_fields import PARALLEL
 from nodesweep.config.loader import REPOSITORY
-from nodesweep.config.parameters import is_variable, value_text
 from nodesweep.schedulers import SCHEDULERS, TEMPLATES
 from nodesweep.sweep.constraints import product_in_words, with_defaults
 from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.template_values import context_of, environment_of
 
 from .base import SchedulerRow
 from .directives import clock, in_quotes, options, quoted
@@ -75,18 +75,12 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
     machine, workload = layout.machine, layout.workload
     scheduler = SCHEDULERS[machine.scheduler]
     context = {
-        **layout.values(),
-        "model": layout.model.values,
-        "machine": machine,
-        "iterations": layout.iterations.total,
+        **context_of(layout.values(), layout),
         "slug": layout.slug,
         "python": sys.executable,
         "repository": str(REPOSITORY),
         "directory": str(directory),
     }
-    variables = {name: value_text(value) for name, value in layout.parameters.items() if is_variable(name)}
-    of_variant = layout.variant.env if layout.variant else {}
-    environment = machine.environment | workload.environment | variables | of_variant
     text = _template(f"{machine.scheduler}.sh.j2").render(
         sweep=sweep,
         layout=layout,
@@ -100,7 +94,7 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
             [_shell_line(line, context) for line in (*machine.setup, *workload.setup)],
             places,
         ),
-        environment={name: filled(value, context) for name, value in sorted(environment.items())},
+        environment={name: filled(value, context) for name, value in sorted(environment_of(layout).items())},
         command=_command(layout, scheduler, context),
         versions={
             name: _shell_line(line, context) for name, line in sorted((machine.versions | workload.versions).items())

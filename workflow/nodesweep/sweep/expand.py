@@ -13,10 +13,13 @@ from nodesweep.config.parameters import value_text
 from nodesweep.config.sweep import Iterations, Sweep
 from nodesweep.config.types import is_name
 
+from .command_checks import unfaithful
 from .constraints import broken_laws
 from .layout import Layout, identity_of
 from .points import Point, known_of, points_of, worked_out
-from .settings import settled, unsaid
+from .settings import SETTINGS, settled, unsaid
+from .template_values import Parts
+from .trainer_command import workload_as_run
 
 _NOTED = ("versions", "repositories", "secrets")
 _SEEN = ("model", "machine", "workload")
@@ -127,7 +130,9 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
     variant, of_point = point.fields["variant"], point.parameters
     parameters = {name: of_point[name] for name in sweep.parameters if name in of_point}
     parted = {"parameters": {name: value_text(value) for name, value in parameters.items()}} if parameters else {}
-    return Layout(
+    parts = Parts(model, machine, workload, variant, iterations, parameters)
+    open_values = {**known, **{name: point.fields[name] for name in SETTINGS}}
+    layout = Layout(
         **{**point.axes, "data": known["data"]},
         variant=variant,
         parameters=parameters,
@@ -135,7 +140,7 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
         note=changes["note"],
         model=model,
         machine=machine,
-        workload=workload,
+        workload=workload_as_run(open_values, parts),
         iterations=iterations,
         expected_seconds=_expected_seconds(iterations, context),
         campaign=_campaign(sweep, context),
@@ -149,6 +154,10 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
             **parted,
         ),
     )
+    asked = frozenset(name for name, value in point.axes.items() if value is not None) - layout.unsaid
+    if (lost := unfaithful(layout, asked)) is not None:
+        raise LayoutError(lost.law, lost.sentence)
+    return layout
 
 
 def _of_the_run(changes: dict[str, Any]) -> dict[str, Any]:

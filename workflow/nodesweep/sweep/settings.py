@@ -21,6 +21,10 @@ _SHARDED = dict(enumerate(get_args(Sharding)[:4]))
 """What replicas share out by the stage of ZeRO."""
 
 
+STAGE_OF = {name: min(stage, 3) for stage, name in enumerate(get_args(Sharding))}
+"""The stage of ZeRO by what replicas share out; hsdp is ZeRO 3 within groups."""
+
+
 def recomputes(values: Mapping[str, Any]) -> bool:
     """Whether activations are recomputed, as one of the two fields says that say so; no where neither does."""
     if values.get("activation_checkpointing") is not None:
@@ -77,3 +81,12 @@ def training_of(values: Mapping[str, Any], training: Training) -> Training:
         update["recomputation"] = values["recomputation"]
     changed = {name: value for name, value in update.items() if getattr(training, name) != value}
     return training.model_copy(update=changed) if changed else training
+
+
+def left_to_workload(values: Mapping[str, Any], workload: Workload) -> dict[str, Any]:
+    """The fields that a block may leave to its workload, as the workload has them by its keys; None where none says."""
+    says = usual(values, workload)
+    given = {"precision"} & workload.model_fields_set
+    given |= {name for name in OF_TRAINING if SETTINGS[name][1] in workload.training.model_fields_set}
+    found = {name: says[name] if name in given else None for name in SETTINGS}
+    return {**found, "activation_checkpointing": recomputes(values)}

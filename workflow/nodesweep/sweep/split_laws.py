@@ -152,6 +152,15 @@ def _sequence(values: Values) -> BrokenLaw | None:
     return BrokenLaw("sequence", f"{numbers} by sequence parallelism", "sequence", near)
 
 
+def _positions(values: Values) -> BrokenLaw | None:
+    """A table of learned positions has an entry for each token of a sample."""
+    sequence, positions = values["sequence_length"], values["max_positions"]
+    if values.get("positions") != "learned" or sequence <= positions:
+        return None
+    numbers = f"sequence {sequence} is longer than the model's {positions} learned positions"
+    return BrokenLaw("positions", numbers, "sequence", str(positions))
+
+
 def _recomputation(values: Values) -> BrokenLaw | None:
     """The two fields that tell of recomputation agree."""
     checkpointing, recomputed = values["activation_checkpointing"], values["recomputation"]
@@ -212,6 +221,7 @@ SPLIT_LAWS: tuple[LawRow, ...] = (
     _split("expert width", "expert_ffn_hidden_size", "expert_tensor"),
     _split("shared expert width", "shared_expert_ffn_hidden_size", "tensor"),
     (("sequence_length", "context"), _sequence),
+    (("sequence_length", "max_positions"), _positions),
     (("activation_checkpointing", "recomputation"), _recomputation),
     (("recomputed_layers", "layers", "pipeline"), _recomputed_layers),
     (("sharding",), _sharding),

@@ -1,17 +1,20 @@
 """Measured runs that a calibration is fitted to, and runs that are excluded, each with the reason."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nodesweep.common.outcomes import has_failed, is_undecided
 from nodesweep.common.units import TERA
 from nodesweep.config.columns import TIDY
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.memory_sources import unit_of
 from nodesweep.config.model import Model
 from nodesweep.config.model_fields import MODEL_FIELDS
-from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, text_of
+from nodesweep.config.sweep import Sweep
+from nodesweep.config.tidy_row import TidyRow, TidyValue, field_of, number_of, text_of
 from nodesweep.config.workload import Workload
 from nodesweep.performance.dimensions import Dimensions, unknown_parts
+from nodesweep.sweep.trainer_command import workload_by_command
 
 FEWEST_SECONDS = 1e-6
 """Seconds per iteration below this, or above its inverse, are taken for an error of the table."""
@@ -44,18 +47,18 @@ class ExcludedRun:
 
 
 def observations_of(
-    rows: Iterable[TidyRow], workload: Workload, model: Model | None = None
+    rows: Iterable[TidyRow], workload_of: Callable[[TidyRow], Workload], model: Model | None = None
 ) -> tuple[list[Observation], list[ExcludedRun]]:
     """Rows of results.csv as observations of one software stack; columns that a row lacks count as not known.
 
-    `model`: what rows are taken to be of that name no other size than it has. Whether activations were recomputed
-    follows from TFLOPs and time where a row does not say it.
+    `workload_of`: what a row is a run of. `model`: what rows are taken to be of that name no other size than it has.
+    Whether activations were recomputed follows from TFLOPs and time where a row does not say it.
     """
     found: list[Observation] = []
     excluded: list[ExcludedRun] = []
     for given in rows:
         row = {**_UNKNOWN, **given}
-        one = _observation(row, workload, model)
+        one = _observation(row, workload_of(row), model)
         if isinstance(one, ExcludedRun):
             excluded.append(one)
         else:
@@ -85,6 +88,12 @@ def _observation(row: TidyRow, workload: Workload, model: Model | None) -> Obser
         limited=has_failed(outcome),
         scatter=spread / seconds if spread is not None and seconds else None,
     )
+
+
+def workload_of_row(row: TidyRow, sweep: Sweep) -> Workload:
+    """The workload of a sweep as its command says for the run in a row of results.csv."""
+    known = {name: field_of(row, field) for name, field in LAYOUT_FIELDS.items() if field.column}
+    return workload_by_command(known, sweep)
 
 
 def case_of(row: TidyRow, workload: Workload, model: Model | None) -> Dimensions | None:

@@ -20,7 +20,7 @@ from nodesweep.config.tidy_row import (
 from nodesweep.config.workload import Workload
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.memory_model import FittedPeak
-from nodesweep.performance.calibration.observations import case_of
+from nodesweep.performance.calibration.observations import case_of, workload_of_row
 from nodesweep.performance.calibration.time_model import FittedRun, TimeEstimate
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.comparable import has_known_problem, problem_of
@@ -129,13 +129,14 @@ class RowContext:
         sweep = self.basis.sweep
         if self.layout is not None:
             return Dimensions.of(self.layout)
-        return case_of(self.row, sweep.workload, sweep.model) if sweep else None
+        return case_of(self.row, self.workload, sweep.model) if sweep and self.workload else None
 
-    @property
+    @cached_property
     def workload(self) -> Workload | None:
-        """The workload of the run: of its layout, else of the sweep."""
-        source = self.layout or self.basis.sweep
-        return source.workload if source else None
+        """The workload of the run: of its layout, else of the sweep, with what its command says."""
+        if self.layout is not None:
+            return self.layout.workload
+        return workload_of_row(self.row, self.basis.sweep) if self.basis.sweep else None
 
     @property
     def machine(self) -> Machine | None:

@@ -1,0 +1,196 @@
+"""The commands that the workloads of config/workloads make of today's models, word by word."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from paths import REPOSITORY
+from sweeps import write
+
+from nodesweep.common.errors import ConfigError
+from nodesweep.schedulers.job_script import render
+from nodesweep.sweep.command_checks import contradictions
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
+from nodesweep.sweep.template_values import context_of, environment_of
+from nodesweep.sweep.trainer_command import rendered
+
+WORKLOADS = [path.stem for path in sorted((REPOSITORY / "config" / "workloads").glob("*.yaml"))]
+CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "megatron-lm.gpt-1.3b": ("megatron-lm", "gpt-1.3b", {"tensor": 2, "sequence_length": 2048}),
+    "megatron-lm.llama3-8b": (
+        "megatron-lm",
+        "llama3-8b",
+        {
+            "tensor": 2,
+            "pipeline": 4,
+            "virtual_pipeline": 2,
+            "context": 2,
+            "precision": "fp8",
+            "recomputation": "selective",
+        },
+    ),
+    "megatron-lm.qwen3-30b-a3b": (
+        "megatron-lm",
+        "qwen3-30b-a3b",
+        {"tensor": 2, "expert": 8, "recomputation": "full", "recomputed_layers": 4, "sharding": "zero1"},
+    ),
+    "megatron-lm.deepseek-v3": (
+        "megatron-lm",
+        "deepseek-v3",
+        {"pipeline": 3, "expert": 8, "nodes": 12, "global_batch": 96, "precision": "mxfp8"},
+    ),
+    "megatron-lm.llama3-70b": (
+        "megatron-lm",
+        "llama3-70b",
+        {"sharding": "hsdp", "sharding_group": 8, "offload": "optimizer"},
+    ),
+    "megatron-deepspeed.llama3-8b": (
+        "megatron-deepspeed",
+        "llama3-8b",
+        {"tensor": 2, "pipeline": 2, "precision": "fp16"},
+    ),
+    "torchtitan.llama3-8b": ("torchtitan", "llama3-8b", {"tensor": 2, "pipeline": 4, "virtual_pipeline": 2}),
+    "torchtitan.deepseek-v3": ("torchtitan", "deepseek-v3", {"expert": 8, "sharding": "hsdp", "sharding_group": 32}),
+}
+
+
+def layouts_of(folder: Path, workload: Any, model: Any, **block: Any) -> list[Layout]:
+    """The layouts of a sweep of one block on eight nodes of eight ranks."""
+    sweep = {
+        "sweep": "commands",
+        "model": model,
+        "machine": {"name": "h100", "scheduler": "slurm", "ranks_per_node": 8, "launcher": ["srun"]},
+        "workload": workload,
+        "iterations": {"total": 10, "warmup": 2},
+        "layouts": [{"nodes": 8, "global_batch": 128, "sequence_length": 4096, **block}],
+    }
+    return list(Study.load([write(folder / "sweep.yaml", sweep)]).expansion.layouts)
+
+
+def written(layout: Layout) -> str:
+    """Environment, set-up lines and words of a layout's command, a line each."""
+    context = context_of(layout.fields(), layout)
+    environment = [f"{name}={rendered(value, context)}" for name, value in sorted(environment_of(layout).items())]
+    setup = [rendered(line, context) for line in layout.workload.setup]
+    words = [word for word in (rendered(word, context) for word in layout.workload.command) if word]
+    return "\n".join([*environment, "", *setup, "", *words]) + "\n"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_command_of_a_model(tmp_path: Path, golden: Callable[[str, str], None], case: str) -> None:
+    """Each model and layout is passed on in the trainer's own words, and what they say is what predictions go by."""
+    workload, model, block = CASES[case]
+    (layout,) = layouts_of(tmp_path, workload, model, **block)
+    golden(f"command.{case}.txt", written(layout))
+    assert contradictions(layout) == []
+    script = render(layout, "commands", tmp_path)
+    assert all(
+        word in script for word in ("srun", "pretrain_gpt.py" if workload != "torchtitan" else "torchtitan.train")
+    )
+
+
+def test_what_memory_depends_on_is_typed_in_no_workload_whose_command_says_it() -> None:
+    """The workloads type only what their trainers are by nature, and no option sets."""
+    typed = {
+        name: yaml.safe_load((REPOSITORY / "config" / "workloads" / f"{name}.yaml").read_text()).get("training", {})
+        for name in WORKLOADS
+    }
+    assert {name: list(keys) for name, keys in typed.items() if keys} == {
+        "minitrain": ["flash_attention", "dropout", "tied_embeddings"],
+        "torchtitan": ["sequence_parallel", "flash_attention", "dropout", "tied_embeddings"],
+    }
+
+
+def test_the_distributed_optimizer_is_reckoned_with(tmp_path: Path) -> None:
+    """Megatron-LM's layouts share out optimizer states by default, and split sequences where there is TP."""
+    one, two = layouts_of(tmp_path, "megatron-lm", "llama3-8b", tensor=[1, 2])
+    assert (one.training.zero_stage, one.training.sequence_parallel, one.precision) == (1, False, "bf16")
+    assert (two.training.sequence_parallel, two.training.flash_attention, two.training.dropout) == (True, True, False)
+    assert not two.training.tied_embeddings
+    assert "bf16" not in two.slug
+
+
+def test_layers_that_do_not_divide_count_embedding_and_loss(tmp_path: Path) -> None:
+    """Llama 3.1 405B has 126 layers: with two more they divide over eight stages of eight chunks."""
+    block = {"nodes": 16, "tensor": 8, "pipeline": 8, "virtual_pipeline": [1, 7, 8]}
+    layouts = layouts_of(tmp_path, "megatron-lm", "llama3.1-405b", **block)
+    assert [layout.virtual_pipeline for layout in layouts] == [1, 8]
+    assert all(layout.training.embedding_as_layer and layout.training.loss_as_layer for layout in layouts)
+
+
+@pytest.mark.parametrize(
+    ("workload", "model", "block", "reason"),
+    [
+        (
+            "megatron-deepspeed",
+            "deepseek-v3",
+            {},
+            "model.head_width 128 does not reach the trainer",
+        ),
+        ("megatron-deepspeed", "mixtral-8x7b", {}, "megatron-deepspeed: model.experts 8 does not reach the trainer"),
+        ("megatron-deepspeed", "llama3-8b", {"context": 2}, "megatron-deepspeed: context 2 does not reach the trainer"),
+        ("megatron-deepspeed", "llama3-8b", {"sharding": "zero3", "pipeline": 2}, "takes ZeRO 0 and 1"),
+        ("megatron-deepspeed", "llama3-8b", {"precision": "fp8"}, "precision fp8, but its command says bf16 (--bf16)"),
+        ("megatron-deepspeed-fugaku", "llama3-8b", {}, "does not reach the trainer"),
+        ("minitrain", "llama3-8b", {}, "minitrain: model.kv_heads 8 does not reach the trainer"),
+        ("minitrain", "gpt-tiny", {"context": 2}, "minitrain: context 2 does not reach the trainer"),
+        ("minitrain", "gpt-tiny", {"precision": "bf16"}, "minitrain: precision bf16 does not reach the trainer"),
+        ("torchtitan", "gpt-1.3b", {"sequence_length": 2048}, "torchtitan has decoders with RMSNorm"),
+        ("torchtitan", "qwen3-32b", {"pipeline": 2}, "Qwen 3 of torchtitan has no pipeline parallelism"),
+        ("torchtitan", "llama3-8b", {"sharding": "zero1"}, "sharding zero1, but its command says zero3"),
+        ("megatron-lm", "gpt-1.3b", {}, "sequence 4096 is longer than the model's 2048 learned positions"),
+        ("megatron-lm", "llama3-8b", {"precision": "tf32"}, "precision tf32, but its command says bf16 (--bf16)"),
+        ("megatron-lm", "llama3-8b", {"offload": "all"}, "megatron-lm: offload all does not reach the trainer"),
+    ],
+)
+def test_what_a_workload_cannot_run_is_rejected(
+    tmp_path: Path, workload: str, model: str, block: dict[str, Any], reason: str
+) -> None:
+    """A model or axis that the trainer would leave out is rejected in the plan, with the reason."""
+    with pytest.raises(ConfigError) as caught:
+        layouts_of(tmp_path, workload, model, **block)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("release", "block", "reason"),
+    [
+        ("0.14", {"precision": "nvfp4"}, "NVFP4 wants core 0.15"),
+        ("0.15", {"tensor": 16}, "more tensor parallelism than heads of k and v wants core 0.16"),
+        ("0.19", {"tensor": 16, "precision": "nvfp4"}, None),
+    ],
+)
+def test_older_releases_of_megatron_take_less(
+    tmp_path: Path, release: str, block: dict[str, Any], reason: str | None
+) -> None:
+    """What a release does not take is rejected by the variable that names the release."""
+    workload = yaml.safe_load((REPOSITORY / "config" / "workloads" / "megatron-lm.yaml").read_text())
+    workload["environment"]["MEGATRON_CORE"] = release
+    if reason is None:
+        assert layouts_of(tmp_path, workload, "llama3-8b", **block)
+        return
+    with pytest.raises(ConfigError, match=reason):
+        layouts_of(tmp_path, workload, "llama3-8b", **block)
+
+
+def test_older_releases_of_megatron_have_other_words(tmp_path: Path) -> None:
+    """Fully sharded replicas have another flag before core 0.14, and no form of checkpoints of their own."""
+    workload = yaml.safe_load((REPOSITORY / "config" / "workloads" / "megatron-lm.yaml").read_text())
+    workload["environment"]["MEGATRON_CORE"] = 0.13
+    (layout,) = layouts_of(tmp_path, workload, "llama3-8b", sharding="zero3")
+    text = written(layout)
+    assert "--use-custom-fsdp\n" in text
+    assert "fsdp_dtensor" not in text
+    assert layout.sharding == "zero3"
+
+
+def test_parameters_that_megatron_lm_knows_are_passed_on(tmp_path: Path) -> None:
+    """A sweep may vary the backend of attention, and what the command then says is what predictions go by."""
+    parameters = {"attention_backend": ["flash", "unfused"], "tp_comm_overlap": True}
+    flash, unfused = layouts_of(tmp_path, "megatron-lm", "llama3-8b", tensor=2, parameters=parameters)
+    assert "--attention-backend=flash\n" in written(flash)
+    assert "--tp-comm-overlap\n" in written(flash)
+    assert (flash.training.flash_attention, unfused.training.flash_attention) == (True, False)

@@ -1,0 +1,252 @@
+"""The command line of a layout's trainer before any job script is written: what it says, and what it depends on.
+
+The words of a workload are templates. They are filled here to read the trainer's settings off them, so that a workload
+need not say again under `training` what its command passes on.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from nodesweep.common.errors import ConfigError
+from nodesweep.config.expressions import filled, names_in
+from nodesweep.config.layout_fields import LAYOUT_FIELDS
+from nodesweep.config.sweep import Sweep
+from nodesweep.config.trainer_settings import SETTINGS as READ
+from nodesweep.config.trainer_settings import SaidSetting, fields_said
+from nodesweep.config.training import Training
+from nodesweep.config.workload import Refusal, Workload
+
+from .constraints import completed
+from .settings import SETTINGS, STAGE_OF, left_to_workload, settled
+from .template_values import Context, Parts, context_of
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_OPTION = re.compile(r"(?:--?|\+\+?)?(?P<name>[A-Za-z_][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL)
+_MOST_DEPTH = 20
+_OF_LAYOUT = {"num_layers": "model.layers", "pipeline_model_parallel_size": "pipeline", "data_parallel_size": "data"}
+"""Settings that others are understood by, and the names of what they are where the command does not say it."""
+
+
+def told_by(workload: Workload) -> tuple[str, ...]:
+    """All templates of a workload that reach its trainer."""
+    return (*workload.command, *workload.setup, *workload.environment.values())
+
+
+def templates_of(workload: Workload) -> tuple[str, ...]:
+    """All templates that reach the trainer of a workload, and those that say what it does not take."""
+    return (*told_by(workload), *map(condition_of, workload.refuses))
+
+
+def condition_of(entry: Refusal) -> str:
+    """The condition of a refusal as a template, which gives True or False."""
+    return "{{ (" + entry.if_ + ") and true or false }}"
+
+
+def rendered(source: str, context: Context) -> str:
+    """A template, filled; kept for the next layout that is the same in all that the template asks for."""
+    return _kept(_rendered, (source,), _asked((source,)), context)
+
+
+def said_by(workload: Workload, context: Context) -> Mapping[str, SaidSetting]:
+    """The fields that the command and the configs written by `setup` speak of, by name.
+
+    >>> words = ("train", "--zero-stage=1", "--sequence-parallel", "{{ '--fp16' if tensor > 1 }}")
+    >>> {name: str(said) for name, said in said_by(Workload(command=words), {"tensor": 2}).items()}
+    {'sharding': '--zero-stage=1', 'sequence_parallel': '--sequence-parallel', 'precision': '--fp16'}
+    """
+    words, lines = _speaking(workload.command), tuple(line for line in workload.setup if _speaks(line))
+    written = context.get("environment", workload.environment)
+    environment = tuple(written.items()) if any("${" in word for word in words) else ()
+    asked = _asked((*words, *lines, *(value for _, value in environment)))
+    known = {name for name in _OF_LAYOUT.values() if name.partition(".")[0] in context}
+    return _kept(_said, (words, lines, environment), tuple(sorted({*asked, *known})), context)
+
+
+Known = tuple[tuple[str, Any], ...]
+"""What templates ask for, by name, and its value."""
+Kept = TypeVar("Kept")
+
+
+def _kept(work: Callable[..., Kept], of: tuple[Any, ...], asked: tuple[str, ...], context: Context) -> Kept:
+    """What a cached function makes of `of` and of what is asked for."""
+    known = tuple((name, _looked_up(context, name)) for name in asked if name.partition(".")[0] in context)
+    try:
+        return work(*of, known)
+    except TypeError:  # a value that cannot be kept
+        uncached: Callable[..., Kept] = work.__wrapped__  # type: ignore[attr-defined]
+        return uncached(*of, known)
+
+
+@lru_cache(maxsize=4096)
+def _asked(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """All that templates ask for."""
+    return tuple(sorted(frozenset().union(*map(names_in, sources))))
+
+
+def _looked_up(context: Context, name: str) -> Any:
+    whole, dot, part = name.partition(".")
+    value = context[whole]
+    if not dot:
+        return value
+    return value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+
+
+def _context(known: Known) -> dict[str, Any]:
+    """What is known as templates look it up."""
+    context: dict[str, Any] = {}
+    for name, value in known:
+        whole, dot, part = name.partition(".")
+        if dot:
+            context.setdefault(whole, {})[part] = value
+        else:
+            context[whole] = value
+    return context
+
+
+@lru_cache(maxsize=65536)
+def _rendered(source: str, known: Known) -> str:
+    return filled(source, _context(known))
+
+
+@lru_cache(maxsize=4096)
+def _speaks(source: str) -> bool:
+    """Whether a template may name a setting that is read; a variable of the environment may hold any."""
+    text = source.replace("-", "_").casefold()
+    return "${" in source or any(all(part in text for part in row.name.split(".")) for row in READ)
+
+
+@lru_cache(maxsize=256)
+def _speaking(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a command, those left empty that neither name a setting nor are its value."""
+    speak = [_speaks(word) for word in command]
+    follows = [False, *(before and "=" not in word for before, word in zip(speak, command, strict=True))][:-1]
+    return tuple(word if one or other else "--" for word, one, other in zip(command, speak, follows, strict=True))
+
+
+@lru_cache(maxsize=16384)
+def _said(
+    words: tuple[str, ...], lines: tuple[str, ...], environment: tuple[tuple[str, str], ...], known: Known
+) -> Mapping[str, SaidSetting]:
+    context, shown = _context(known), dict[str, str]()
+    settings = {setting: str(value) for setting, name in _OF_LAYOUT.items() for asked, value in known if asked == name}
+    for line in lines:
+        for name, value in _written(rendered(line, context)):
+            settings[name], shown[name] = value, f"{name} {value} in workload.setup"
+    variables = {name: rendered(value, context) for name, value in environment}
+    given = [word for word in (rendered(word, context) for word in words) if word]
+    whole = [_REFERENCE.sub(lambda found: variables.get(found[1], found[0]), word) for word in given]
+    parts = [part for word in whole for part in (_split(word) if " " in word else [word])]
+    for name, value, text in _options(parts):
+        settings[name], shown[name] = value, text
+    said = {field: one for field, one in fields_said(settings).items() if one.name in shown}
+    return {field: SaidSetting(one.value, shown[one.name], "true") for field, one in said.items()}
+
+
+def _split(word: str) -> list[str]:
+    try:
+        return shlex.split(word)
+    except ValueError:
+        return [word]
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Options by the names that dumps of arguments have for them, with their values and as they are written."""
+    for word, following in zip(words, [*words[1:], "--"], strict=True):
+        found = _OPTION.fullmatch(word)
+        if found is None or (found["value"] is None and not word.startswith("-")):
+            continue
+        name = found["name"].replace("-", "_").casefold()
+        if found["value"] is not None:
+            yield name, found["value"], word
+        elif following.startswith(("-", "+")):
+            yield name, "true", word
+        else:
+            yield name, following, f"{word} {following}"
+
+
+def _written(line: str) -> Iterator[tuple[str, str]]:
+    """The settings of a JSON object that a line of shell code writes, by names with dots."""
+    start = line.find('{"')
+    if start < 0:
+        return
+    try:
+        value, _ = json.JSONDecoder().raw_decode(line, start)
+    except (ValueError, RecursionError):
+        return
+    yield from _flat(value, ())
+
+
+def _flat(value: Any, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and len(above) < _MOST_DEPTH:
+        for name, below in value.items():
+            yield from _flat(below, (*above, str(name)))
+    elif not isinstance(value, dict | list):
+        yield ".".join(above), str(value).casefold()
+
+
+def workload_as_run(values: Mapping[str, Any], parts: Parts) -> Workload:
+    """The workload of a layout, whose `training` and `precision` hold what its command says where they are left out.
+
+    `values`: fields of a layout, None for those that its block leaves to the workload. What these are by themselves is
+    read off the command as it is without them, all other settings off the command as the layout has it.
+    """
+
+    def said(values: Mapping[str, Any], workload: Workload) -> dict[str, Any]:
+        context = context_of(values, replace(parts, workload=workload))
+        return {name: one.value for name, one in said_by(workload, context).items()}
+
+    workload = parts.workload
+    try:
+        alone = _with(workload, said({**values, **left_to_workload(values, workload)}, workload), of_layout=True)
+        return _with(alone, said(settled(values, alone), alone), of_layout=False)
+    except ConfigError:  # a template that does not know what to make of None: the job script tells of what is wrong
+        return workload
+
+
+def workload_by_command(values: Mapping[str, Any], sweep: Sweep) -> Workload:
+    """The workload of a sweep as its command says for a run from elsewhere, of which `values` are known.
+
+    The workload as it is where they are too few.
+    """
+    known = completed({"ranks_per_node": sweep.machine.ranks_per_node, **values})
+    fields = {name: known.get(name, row.default) for name, row in LAYOUT_FIELDS.items()}
+    if None in [fields[name] for name in ("nodes", "data", "global_batch", "sequence_length")]:
+        return sweep.workload
+    return workload_as_run(
+        {**fields, **{name: values.get(name) for name in SETTINGS}, "variant": ""},
+        Parts(sweep.model, sweep.machine, sweep.workload, None, sweep.iterations),
+    )
+
+
+def _with(workload: Workload, said: Mapping[str, Any], of_layout: bool) -> Workload:
+    """A workload with what is said where its keys leave it out; `of_layout`: of fields of SETTINGS, or the others."""
+    wanted = {name: value for name, value in said.items() if (name in SETTINGS) == of_layout}
+    training = {
+        name: value for name, value in _training(wanted).items() if name not in workload.training.model_fields_set
+    }
+    changes: dict[str, Any] = {}
+    if training:
+        kept = workload.training.model_fields_set
+        changes["training"] = Training.model_construct(_fields_set=kept, **{**dict(workload.training), **training})
+    if "precision" in wanted and "precision" not in workload.model_fields_set:
+        changes["precision"] = wanted["precision"]
+    if not changes:
+        return workload
+    return Workload.model_construct(_fields_set=workload.model_fields_set, **{**dict(workload), **changes})
+
+
+def _training(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of `training` by what the fields say."""
+    found = {name: value for name, value in said.items() if name in Training.model_fields and name != "recomputation"}
+    if said.get("recomputation") not in (None, "none"):
+        found["recomputation"] = said["recomputation"]
+    if "sharding" in said:
+        found["zero_stage"] = STAGE_OF[said["sharding"]]
+    if said.get("virtual_pipeline", 1) > 1:
+        found |= {"pipeline_schedule": "interleaved", "chunks_per_stage": said["virtual_pipeline"]}
+    return found
