@@ -76,7 +76,9 @@ def test_no_size_of_a_gpt_for_another_decoder(
     assert (llama["model_size"], gpt["model_size"]) == ("", "6.7B")
 
 
-@pytest.mark.parametrize(("size", "sharding", "group"), [(1, "", ""), (8, "hsdp", "8"), (64, "zero3", ""), (0, "", "")])
+@pytest.mark.parametrize(
+    ("size", "sharding", "group"), [(1, "", "1"), (8, "hsdp", "8"), (64, "zero3", "64"), (0, "", "")]
+)
 def test_sizes_of_fsdp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, sharding: str, group: str) -> None:
     """Over 64 replicas an FSDP of 64 shares out everything and one of 8 is hybrid; 0 and 1 say too little."""
     (tmp_path / "kept.md").write_text(

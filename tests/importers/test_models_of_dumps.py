@@ -19,7 +19,7 @@ MEANINGLESS = {
     "group_query_attention": False,
     "kv_channels": 64,
     "kv_lora_rank": 512,
-    "max_position_embeddings": 2048,
+    "max_position_embeddings": 4096,
     "moe_ffn_hidden_size": None,
     "moe_layer_freq": 1,
     "moe_router_topk": 2,

@@ -125,7 +125,7 @@ def _layout(checks: TableChecks, row: HandKeptRow) -> dict[str, LayoutValue | No
     nodes, per_node = checks.count(row, "nodes"), checks.ranks_per_node
     ranks = row.count("ranks") or RANKS_OF_NODES.solved("ranks", {"nodes": nodes, "ranks_per_node": per_node})
     if values["sharding"] is None and values["sharding_group"] is not None:
-        values |= _sharded(int(values["sharding_group"]), ranks, row)
+        values["sharding"] = _sharding(int(values["sharding_group"]), ranks, row)
     return {
         **values,
         "nodes": nodes or (ranks // per_node if ranks else None),
@@ -134,15 +134,13 @@ def _layout(checks: TableChecks, row: HandKeptRow) -> dict[str, LayoutValue | No
     }
 
 
-def _sharded(group: int, ranks: int | None, row: HandKeptRow) -> dict[str, LayoutValue | None]:
+def _sharding(group: int, ranks: int | None, row: HandKeptRow) -> str | None:
     """What a column of FSDP sizes says: all replicas share, or groups of them do; 1 may be a size or a yes."""
-    if group == 1:
-        return {"sharding_group": None}
     split = math.prod(row.count(name) or 1 for name in ("tensor", "pipeline", "context"))
     replicas = row.count("data") or (ranks // split if ranks else None)
-    if replicas is None:
-        return {}
-    return {"sharding": "hsdp"} if group < replicas else {"sharding": "zero3", "sharding_group": None}
+    if group == 1 or replicas is None:
+        return None
+    return "hsdp" if group < replicas else "zero3"
 
 
 def _value(checks: TableChecks, row: HandKeptRow, field: LayoutField) -> LayoutValue | None:
