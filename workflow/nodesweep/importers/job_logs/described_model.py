@@ -26,13 +26,13 @@ def missing_of_model(known: JobValues, is_gpt_by_default: bool) -> str:
     Where the model `is_gpt_by_default`, what nothing tells is as in a GPT. Else the heads of k and v and the gate are
     asked for: they say which decoder it is.
 
-    >>> missing_of_model({"layers": 2, "hidden_size": 8, "gated_ffn": True}, False)
+    >>> missing_of_model({"layers": 2, "hidden_size": 8, "vocab_size": 9, "gated_ffn": True}, False)
     'nothing tells kv_heads of the model: no TFLOPs by the formula; --set kv_heads=...'
-    >>> missing_of_model({"layers": 2, "hidden_size": 8, "attention_heads": 2}, True)
+    >>> missing_of_model({"layers": 2, "hidden_size": 8, "vocab_size": 9, "attention_heads": 2}, True)
     ''
     """
-    if not known.keys() & {"layers", "hidden_size"}:
-        return ""
+    if not known.keys() >= {"layers", "hidden_size", "vocab_size"}:
+        return ""  # the report says which of these are unknown, of all logs together
     if not known.keys() & {"gated_ffn", "other_parts"}:
         if known.get("kv_heads") not in (None, known.get("attention_heads")):
             gate = "shared heads of k and v, and not told whether the FFN has a gate"
@@ -46,7 +46,7 @@ def missing_of_model(known: JobValues, is_gpt_by_default: bool) -> str:
         settings = " ".join(f"--set {name}=..." for name in unknown)
         return f"nothing tells {' and '.join(unknown)} of the model: {_NONE}; {settings}"
     if any(name not in known for name in SIZES_OF_FLOPS):
-        return ""  # the report says which, of all logs together
+        return ""
     try:
         _ = _sizes(known).forward
     except NoFormulaError as error:
