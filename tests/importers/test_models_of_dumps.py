@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nodesweep.cli.main import main
 from nodesweep.config.model_files import read_model
 from nodesweep.config.trainer_model import model_said, parts_unknown
 from nodesweep.importers.job_logs import IngestOptions, find_logs, ingest, values_of_settings
@@ -260,3 +261,14 @@ def test_settings_of_other_trainers() -> None:
     assert parts_unknown({"num_experts": "[64]", "mlp_type": "residual"}) == [
         "a dense block beside each expert (mlp_type residual)"
     ]
+
+
+def test_tables_of_a_dump_without_heads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dump that tells the width of a head and not how many there are has tables, without rates."""
+    cut = {"hidden_size": 1024, "kv_channels": 64, "num_layers": 24, "vocab_size": 50304}
+    ingested(tmp_path, dump_of(RUN | cut))
+    monkeypatch.chdir(tmp_path)
+    assert main(["ingest", "run.log"]) == 0
+    assert "attention_heads of the model is not told" in capsys.readouterr().out
