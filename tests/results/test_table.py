@@ -16,7 +16,7 @@ from nodesweep.common.text import plain
 from nodesweep.config.columns import TIDY
 from nodesweep.results import rows as rows_of_runs
 from nodesweep.results.rows import LayoutRun, size_label
-from nodesweep.results.table import build, from_csv, to_csv
+from nodesweep.results.table import build, from_csv, records, to_csv
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.schedulers.base import End
 
@@ -85,17 +85,21 @@ def test_another_table_is_refused():
         from_csv(to_csv(build([LayoutRun(layouts_of(SWEEP)[0], "pending", None, None)])).replace(",1536,", ",many,"))
 
 
+def test_a_line_that_was_cut_leaves_its_last_columns_unknown(runs):
+    """Where a file ends in mid-line, what is missing is not known, a parameter too."""
+    heading, line, *_ = to_csv(build(runs)).splitlines()
+    table = from_csv(f"{heading},backend\n{line.split(',')[0]}\n")
+    assert records(table)[0] == {**dict.fromkeys([*TIDY, "backend"]), "slug": line.split(",")[0]}
+
+
 @pytest.mark.parametrize(
     ("column", "cell", "message"),
     [
         ("activation_checkpointing", "true", "results.csv:3: activation_checkpointing true is neither True nor False"),
         ("nodes", "-1", "results.csv:3: nodes -1 is negative"),
         ("iteration_seconds", "-3", "results.csv:3: iteration_seconds -3.0 is negative"),
-        (
-            "memory_mib",
-            "much",
-            "results.csv:3: memory_mib much is no number",
-        ),
+        ("memory_mib", "much", "results.csv:3: memory_mib much is no number"),
+        ("attempt", "9" * 30, "results.csv:3: attempt 999999999999999999999999999999 is too large"),
     ],
 )
 def test_a_cell_typed_by_hand_is_refused_with_its_line(runs, column, cell, message):

@@ -30,6 +30,7 @@ _OF_KIND: dict[Kind, tuple[Callable[[str], Any], str]] = {
     "yes_no": ({"True": True, "False": False}.__getitem__, "neither True nor False"),
 }
 """What reads a cell of a kind, and what one is that it does not read."""
+_HIGHEST = 2**63 - 1
 _NOT_NEGATIVE = (*(name for name, row in COLUMNS.items() if row.kind == "count"), "iteration_seconds")
 """Columns whose values are sizes or times: a negative one was typed by hand, and no formula holds for it."""
 _WORDS = tuple(name for name, column in TIDY.items() if column.kind == "word")
@@ -120,9 +121,10 @@ def from_csv(text: str) -> pandas.DataFrame:
         raise NodesweepError(_OTHER_COLUMNS)
     if any(len(line) > len(names) for line in lines):
         raise NodesweepError("results.csv has lines of more cells than columns; run `nodesweep measure` again")
-    columns = dict(zip(names, zip_longest(*lines, fillvalue=""), strict=False)) if lines else {}
-    typed = {name: _typed(name, columns.get(name, ("",) * len(lines))) for name in TIDY}
-    texts = {name: [text_of_cell(cell) or None for cell in columns.get(name, ())] for name in parameters}
+    none_known = ("",) * len(lines)
+    columns = dict(zip_longest(names, zip_longest(*lines, fillvalue=""), fillvalue=none_known))
+    typed = {name: _typed(name, columns.get(name, none_known)) for name in TIDY}
+    texts = {name: [text_of_cell(cell) or None for cell in columns[name]] for name in parameters}
     return _with_parameters(pandas.DataFrame(typed), texts)
 
 
@@ -140,13 +142,10 @@ def _typed(name: str, cells: tuple[str, ...]) -> Any:
             raise _complaint(line, name, cell, f"is {wanted}") from None
         if name in _NOT_NEGATIVE and value is not None and value < 0:
             raise _complaint(line, name, str(value), "is negative")
+        if isinstance(value, int) and abs(value) > _HIGHEST:
+            raise _complaint(line, name, cell, "is too large")
         values.append(None if value != value else value)
-    try:
-        return pandas.array(values, dtype=_TYPES[name])  # type: ignore[call-overload]
-    except (OverflowError, TypeError):  # of a count that 64 bits do not hold
-        raise NodesweepError(
-            f"results.csv: {name} has a number that is too large; run `nodesweep measure` again"
-        ) from None
+    return pandas.array(values, dtype=_TYPES[name])  # type: ignore[call-overload]
 
 
 def _complaint(line: int, name: str, cell: str, what: str) -> NodesweepError:
