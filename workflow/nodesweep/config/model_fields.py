@@ -145,6 +145,7 @@ class ModelSizes:
         symbol="num-experts",
         label="experts",
         logged_as=("num_experts", "num_moe_experts", "num_local_experts", "n_routed_experts"),
+        headings=rf"{NUMBER_OF}(?:moe |routed )?experts",
         default=0,
     )
     experts_per_token: int = _size(

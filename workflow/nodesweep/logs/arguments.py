@@ -27,12 +27,15 @@ class ArgumentDump:
     """Arguments so far. While `open`, every line may be one; a dump closes at its last line or after many other lines.
 
     `count`: lines read as arguments, of the last dump. `lines`: where each argument stands.
+    `whole`: whether its first and its last line were seen.
     """
 
     arguments: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     open: bool = False
+    whole: bool = False
     count: int = 0
+    _has_begun: bool = False
     _other_lines: int = 0
     _before: dict[str, Peeled] = field(default_factory=dict)
 
@@ -41,6 +44,11 @@ class ArgumentDump:
         self.arguments.clear()
         self.lines.clear()
         self.count, self._other_lines, self.open, self._before = 0, 0, True, {}
+        self.whole, self._has_begun = False, True
+
+    def end(self) -> None:
+        """Come to the last line of a dump."""
+        self.open, self.whole = False, self._has_begun and self.count > 0
 
     def resume(self) -> None:
         """Go on with a dump whose first line is missing."""

@@ -150,6 +150,7 @@ class Collector:
             arguments=tuple(sorted((self.dump.arguments | settings).items())),
             argument_at=self.dump.lines | {name: self._setting_lines[name] for name in settings},
             argument_lines=self.dump.count,
+            dump_is_whole=self.dump.whole,
             matched=self._matches(),
             near_misses=self._near_misses,
             last_text=last_text,
@@ -306,7 +307,7 @@ class Collector:
             case ArgumentDumpLine(role="first"):
                 self.dump.begin()
             case ArgumentDumpLine(role="last"):
-                self.dump.open = False
+                self.dump.end()
             case ArgumentDumpLine():
                 self.dump.resume()
                 return False  # it is an argument itself

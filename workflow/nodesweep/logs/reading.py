@@ -97,7 +97,8 @@ class LogReading:
     one the last is kept; `restarts` counts how often numbers went back, `repeats` records printed more than once.
     `training_line`: the first that only a training prints that has begun. `signatures` and `successes` are those that
     fewer than two further records followed, in order of lines: what a run survived is no cause of its end. Of a kind of
-    signature the first ones are kept and the last. `argument_at`: the lines of arguments, where known. `matched`: how
+    signature the first ones are kept and the last. `argument_at`: the lines of arguments, where known;
+    `dump_is_whole`: whether the first and the last line of their dump are there. `matched`: how
     often each kind of line or quantity was seen; `near_misses`: by kind of record, lines that all but were one.
     `last_text`: the last line but nodesweep's own, which tells that the log `is_closed`. `size_bytes`, `modified_ns`:
     of the file when it was opened; `unpacked_bytes`: of its content, where it is a compressed one.
@@ -118,6 +119,7 @@ class LogReading:
     arguments: tuple[tuple[str, str], ...] = ()
     argument_at: Mapping[str, int] = field(default_factory=dict)
     argument_lines: int = 0
+    dump_is_whole: bool = False
     matched: Mapping[str, int] = field(default_factory=dict)
     near_misses: Mapping[str, NearMiss] = field(default_factory=dict)
     last_text: str = ""

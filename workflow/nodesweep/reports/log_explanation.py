@@ -5,6 +5,10 @@ import re
 from collections.abc import Iterable
 
 from nodesweep.common.text import plain
+from nodesweep.config.model_fields import MODEL_FIELDS
+from nodesweep.importers.job_logs.constraints import completed, text_of
+from nodesweep.importers.job_logs.described_model import is_gpt_by_default, missing_of_model, model_of
+from nodesweep.importers.job_logs.fields import layout_in_log
 from nodesweep.logs.memory import highest
 from nodesweep.logs.patterns.endings import Signature, Success
 from nodesweep.logs.patterns.lines import StartLine
@@ -14,6 +18,7 @@ from nodesweep.logs.rules import rules
 from nodesweep.logs.summary import summary
 from nodesweep.logs.warmup import warm_up
 from nodesweep.results.outcome import Verdict, decide_from_log
+from nodesweep.results.rows import size_label
 
 ALIKE = re.compile(r"(?i)\b(?:global[_ ])?(?:step|iter|iteration|batch|update)s?\b[^\w\n]{0,6}\d")
 NO_ITERATION = re.compile(r"(?i)\b(?:evaluat|validat|load|checkpoint|resum|rerun|start|terminat)")
@@ -62,7 +67,7 @@ def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
         _format(reading),
         _iterations(reading) if reading.iterations else _nothing(reading, verdict, alike),
         _memory(reading),
-        [f"arguments: {len(reading.arguments)}"] if reading.arguments else [],
+        [f"arguments: {len(reading.arguments)}", *_layout(reading)] if reading.arguments else [],
         [f"{label}: {total.value:g} (line {total.line})" for label, total in reading.totals.items()],
         [
             f"outcome: {verdict.cause}{f' {verdict.where}' if verdict.where else ''}"
@@ -72,6 +77,21 @@ def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
         ["what was found, and how often:", *_matched(reading)] if reading.matched else [],
     ]
     return "\n".join(line for part in parts for line in part)
+
+
+def _layout(reading: LogReading) -> list[str]:
+    """The layout and the model that the arguments tell, and what of the model they leave open."""
+    values, _, remarks = layout_in_log(reading)
+    known, _ = completed(values)
+    sizes = [row.phrase(known[name]) for name, row in MODEL_FIELDS.items() if known.get(name)]
+    missing = missing_of_model(known, is_gpt_by_default(values, reading))
+    model = None if missing else model_of(known)
+    label = f" ({size_label(model)} parameters)" if model else ""
+    return [
+        f"  layout: {text_of(known)}",
+        *([f"  model: {', '.join(sizes)}{label}"] if sizes else []),
+        *(f"  {remark}" for remark in (*remarks, missing) if remark),
+    ]
 
 
 def _size(reading: LogReading) -> str:

@@ -46,9 +46,14 @@ class NamePart:
         >>> tensor, nodes = (NamePart.of_field(LAYOUT_FIELDS[name]) for name in ("tensor", "nodes"))
         >>> tensor.words(4), nodes.words(1), nodes.words(384)
         ('MP 4', '1 node', '384 nodes')
+        >>> [NamePart.of_field(LAYOUT_FIELDS[name]).words(value) for name, value in (("precision", "bf16"),
+        ...     ("sharding", "none"), ("recomputation", "full"))]
+        ['bf16', 'no sharding', 'Recomputation full']
         """
         if self.kind == "yes_no":
             return f"{self.label} {'on' if value else 'off'}"
+        if self.field is not None and self.field.words and not (self.field.letters or self.field.told_by):
+            return self.field.phrase(value)
         text = f"{value:g}" if isinstance(value, float) else plain(str(value), most)
         if self.label_last:
             return f"{text} {self.label.replace('s', '', 1) if value == 1 else self.label}"
@@ -66,7 +71,7 @@ class NamePart:
             return self.label if value else f"no {self.label}"
         words = self.words(value, most)
         if self.kind == "word":
-            return plain(str(value), most)
+            return words if value == "none" else plain(str(value), most)
         if len(self.label) <= _SHORT or self.label_last:
             return words.replace(" ", "") if 0 < len(self.label) <= _SHORT else words
         return f"{self.letters}{value}" if len(self.letters) <= _SHORT else words

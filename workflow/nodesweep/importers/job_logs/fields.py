@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -10,7 +10,11 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.common.text import plain
 from nodesweep.config.layout_field import Kind
 from nodesweep.config.layout_fields import PARALLEL
-from nodesweep.importers.layout_values import MOST_COUNT, READ_FIELDS, LayoutValue
+from nodesweep.config.model import Model
+from nodesweep.config.model_fields import MODEL_FIELDS, SEPARATOR
+from nodesweep.config.trainer_model import model_said, parts_unknown
+from nodesweep.config.trainer_settings import fields_said
+from nodesweep.importers.layout_values import MOST_COUNT, TOLD_FIELDS, LayoutValue
 from nodesweep.logs.reading import LogReading
 
 JobValues = dict[str, LayoutValue]
@@ -36,16 +40,25 @@ _RECOMPUTES = "Activation Checkpointing Information"
 
 _OF_FIELDS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     name: (row.kind, row.logged_as or (name,))
-    for name, row in {**READ_FIELDS, **PARALLEL}.items()
+    for name, row in {**TOLD_FIELDS, **PARALLEL}.items()
     if row.logged_as or row.kind == "count"
 }
 """Kinds of fields and the settings that hold them, best first; a count that trainers call nothing else has its name."""
+_AXES = (
+    "virtual_pipeline",
+    "sharding",
+    "sharding_group",
+    "sequence_parallel",
+    "recomputed_layers",
+    "precision",
+    "offload",
+)
+"""Axes that several settings of trainers tell of."""
 _BESIDE: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "accumulation": ("count", ("gradient_accumulation_steps", "grad_accum", "gas")),
     "local_batch": ("count", ("local_batch_size",)),
     "replicas": ("count", ("dp_replicate",)),
     "shards": ("count", ("dp_shard",)),
-    "experts": ("count", ("num_experts", "num_moe_experts")),
 }
 """Settings that are no field and yet matter."""
 
@@ -60,12 +73,28 @@ _WANTED: dict[Kind, str] = {
 
 def parsed(name: str, text: str, place: str) -> LayoutValue:
     """A value as a user writes it; raises NodesweepError for one that the field cannot have."""
-    row = READ_FIELDS[name]
-    value = row.word(text) if row.words else value_of(row.kind, text)
+    row = TOLD_FIELDS[name]
+    words = tuple(row.words) or _words_of_model(name)
+    if row.of_model and row.kind == "count" and row.default == 0 and text.strip() == "0":
+        return 0
+    value = value_of(row.kind, text) if not words else row.word(text) if row.words else _one_of(words, text)
     if value is None:
-        wanted = f"one of {', '.join(row.words)}" if row.words else _WANTED[row.kind]
+        wanted = f"one of {', '.join(words)}" if words else _WANTED[row.kind]
         raise NodesweepError(f"{place}: {name} {text!r:.40} is not {wanted}")
     return value
+
+
+def _words_of_model(name: str) -> tuple[str, ...]:
+    """The words that a size of the model has as values; empty for one that has numbers, or any text."""
+    found = get_args(Model.model_fields[name].annotation) if name in MODEL_FIELDS else ()
+    flat = [word for one in found for word in (get_args(one) or (one,))]
+    return tuple(word for word in flat if isinstance(word, str))
+
+
+def _one_of(words: tuple[str, ...], text: str) -> str | None:
+    """Words of a list of words, between `;`, as a cell has them; None where one is none of them."""
+    given = [word.strip().casefold() for word in text.split(";")]
+    return SEPARATOR.join(given) if set(given) <= set(words) else None
 
 
 def value_of(kind: Kind, text: str) -> LayoutValue | None:
@@ -94,8 +123,8 @@ def values_of_settings(settings: list[str]) -> JobValues:
     values: JobValues = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
-        if not equals or name not in READ_FIELDS:
-            raise NodesweepError(f"--set {setting!r:.80}: write NAME=VALUE with one of {', '.join(READ_FIELDS)}")
+        if not equals or name not in TOLD_FIELDS:
+            raise NodesweepError(f"--set {setting!r:.80}: write NAME=VALUE with one of {', '.join(TOLD_FIELDS)}")
         values[name] = parsed(name, text, "--set")
     return values
 
@@ -117,43 +146,62 @@ def layout_in_log(reading: LogReading) -> tuple[JobValues, ValueOrigins, list[st
         values["global_batch"], origins["global_batch"] = batch, ValueOrigin("the batch of its last iteration", line)
         if len(batches) > 1:
             remarks.append(f"GBS goes from {next(iter(batches))} to {batch}: rates are of the last")
-    if not is_dense(values):
-        remarks.append(f"a mixture of {values['experts']} experts: no TFLOPs by the formula, which is of dense models")
-    if not gate_is_told(values):
-        remarks.append("shared heads of k and v, and not told whether the FFN has a gate: no TFLOPs by the formula")
+    at = reading.argument_at
+    for name, (value, setting) in (_axes(settings) | model_said(settings)).items():
+        values.pop(name, None)
+        origins.pop(name, None)
+        if value is not None:
+            values[name], origins[name] = value, ValueOrigin(setting, at.get(setting))
+    if parts := parts_unknown(settings):
+        values["other_parts"] = SEPARATOR.join(parts)
+        origins["other_parts"] = ValueOrigin("the arguments named there")
     recomputes, partly, setting = _recomputation(settings, reading.matched)
     if recomputes is not None:
         values["activation_checkpointing"] = recomputes
         origins["activation_checkpointing"] = ValueOrigin(setting, reading.argument_at.get(setting))
-    if partly:
+    if partly == "selective" and _repeats_core_alone(settings):
+        values |= {"activation_checkpointing": True, "recomputation": "selective"}
+        place = ValueOrigin(setting, reading.argument_at.get(setting))
+        origins |= {"activation_checkpointing": place, "recomputation": place}
+    elif partly:
         remarks.append(f"{partly} recomputation: neither with nor without AC, no TFLOPs with recomputation")
     return values, origins, remarks
 
 
-def is_dense(values: JobValues) -> bool:
-    """Whether the model is no mixture of experts."""
-    return values.get("experts", 1) == 1
-
-
-def gate_is_told(values: JobValues) -> bool:
-    """Whether it is known if the feed-forward block has a gate; without shared heads of k and v it is a GPT's: none."""
-    return "gated_ffn" in values or values.get("kv_heads") in (None, values.get("attention_heads"))
-
-
-def precision(reading: LogReading) -> str | None:
-    """The number format of matrix products, None where the log does not name it."""
-    settings = dict(reading.arguments)
-    named = settings.get("precision", "")
-    for name in ("bf16", "fp16"):
-        if settings.get(name) == "True" or {"bfloat16": "bf16"}.get(named, named) == name:
-            return name
-    return "fp32" if settings.get("bf16") == settings.get("fp16") == "False" else None
+def _axes(settings: Mapping[str, str]) -> dict[str, tuple[LayoutValue | None, str]]:
+    """Axes that settings speak of otherwise than by a number of their own name; None for one that means nothing."""
+    if settings.get("deepspeed") == "False":  # Megatron-DeepSpeed has a stage of ZeRO by default, and does not use it
+        settings = {name: value for name, value in settings.items() if name != "zero_stage"}
+    said = fields_said(settings)
+    found: dict[str, tuple[LayoutValue | None, str]] = {
+        name: (said[name].value, said[name].name) for name in _AXES if name in said
+    }
+    if settings.get("bf16") == settings.get("fp16") == "False" and "precision" not in said:
+        found["precision"] = ("fp32", "bf16")
+    if any(settings.get(name) == "None" for name in ("num_experts", "num_moe_experts")):
+        # Megatron-LM prints the tensor parallelism of experts for models without any
+        found |= dict.fromkeys(("expert", "expert_tensor"), (None, "num_experts"))
+    return found
 
 
 def _first(settings: Mapping[str, str], kind: Kind, names: tuple[str, ...]) -> tuple[str, LayoutValue | None]:
     """The first of some settings that holds a value of a kind, and that value; of a list with one entry, that entry."""
     values = ((name, value_of(kind, settings[name].strip("[]"))) for name in names if name in settings)
     return next(((name, value) for name, value in values if value is not None), ("", None))
+
+
+def _repeats_core_alone(settings: Mapping[str, str]) -> bool:
+    """Whether selective recomputation is that of the core of attention, as in Megatron-LM where nothing else is named.
+
+    >>> _repeats_core_alone({"recompute_granularity": "selective", "recompute_modules": "['core_attn']"})
+    True
+    >>> _repeats_core_alone({"recompute_granularity": "selective", "recompute_modules": "['moe_act', 'layernorm']"})
+    False
+    """
+    if not settings.keys() & {"recompute_granularity", "recompute_activations"}:
+        return False
+    modules = settings.get("recompute_modules", "None")
+    return modules == "None" or modules.strip("[]'\" ") == "core_attn"
 
 
 def _recomputation(settings: Mapping[str, str], matched: Mapping[str, int]) -> tuple[bool | None, str, str]:

@@ -3,17 +3,16 @@
 import hashlib
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from nodesweep.common.text import plain
 from nodesweep.config.model import Model
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.tidy_row import TidyValue
-from nodesweep.importers.layout_values import READ_FIELDS, LayoutValue, columns_of
+from nodesweep.importers.layout_values import TOLD_FIELDS, LayoutValue, columns_of
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import LogReading
 from nodesweep.performance.dimensions import Dimensions
@@ -24,7 +23,8 @@ from nodesweep.results.rows import figures, size_label
 from nodesweep.results.terminal_record import TerminalRecord
 
 from .constraints import broken_laws, completed, text_of
-from .fields import JobValues, ValueOrigin, ValueOrigins, gate_is_told, is_dense, layout_in_log, precision
+from .described_model import is_gpt_by_default, missing_of_model, model_of, shape_of, unusual
+from .fields import JobValues, ValueOrigin, ValueOrigins, layout_in_log
 from .files import LogFile, OldJob
 from .join import joined, leads, placed
 from .path_template import PathTemplate
@@ -90,8 +90,8 @@ class IngestedLog:
         record, measured = self.measurement.record, self.measurement
         notes = (f"ingested, {self.file}", record.note)
         return {
-            **columns_of(self.layout),
-            "model_size": size_label(model) if (model := model_of(self.layout)) else None,
+            **columns_of({**self.layout, **self._usual}),
+            "model_size": self._size_label or None,
             "outcome": record.outcome,
             "where": record.where,
             "evidence": record.evidence,
@@ -105,6 +105,22 @@ class IngestedLog:
             "source_file": self.file,
             "source_line": self._first_line(),
         }
+
+    @property
+    def _usual(self) -> dict[str, None]:
+        """Sizes of the model that are as they would be were they left out: no column has them, as in a run's row."""
+        given = [name for name, row in MODEL_FIELDS.items() if row.optional and self.layout.get(name) is not None]
+        return {name: None for name in given if name not in unusual(self.layout)}
+
+    @property
+    def model(self) -> Model | None:
+        """The model; None where it is not known which it is."""
+        return model_of(self.layout) if self.shape.knows("layers") else None
+
+    @property
+    def _size_label(self) -> str:
+        """The size of the model, where it is known which it is."""
+        return size_label(self.model) if self.model else ""
 
     def _first_line(self) -> int | None:
         """Where the first record in the statistics stands."""
@@ -142,15 +158,17 @@ def ingest_job(job: OldJob, readings: list[LogReading], options: IngestOptions) 
     known, follow = completed(values)
     origins = {**follow, **dict.fromkeys(values, ValueOrigin("its path, by --pattern")), **origins}
     origins |= dict.fromkeys(options.set, ValueOrigin("--set"))
-    shape = _shape(known)
+    missing = missing_of_model(known, is_gpt_by_default(in_log, whole))
+    remarks += [missing] if missing else []
+    shape = shape_of(known, not missing)
     form = whole.format.name if whole.format else "no known format"
     settings = MeasurementSettings(None, options.statistic, _memory_source(whole), form)
     return IngestedLog(
         sources=tuple(_source(of, reading) for of, reading in files),
         layout_text=text_of(known),
-        layout={name: known.get(name) for name in READ_FIELDS},
-        origins={name: origins[name] for name in READ_FIELDS if name in known},
-        precision=precision(whole),
+        layout={name: known.get(name) for name in TOLD_FIELDS},
+        origins={name: origins[name] for name in TOLD_FIELDS if name in known},
+        precision=str(known["precision"]) if "precision" in known else None,
         one_rank_is_a_node="ranks" in known and not values.keys() & {"nodes", "ranks_per_node"},
         findings=(*findings, *broken_laws(known)),
         remarks=tuple(remarks),
@@ -196,31 +214,6 @@ def _memory_source(reading: LogReading) -> str:
     if highest(reading.rank_memory, "peak_reserved_mib"):
         return "log-max-reserved"
     return "log-node-used" if reading.node_memory else "none"
-
-
-def _shape(known: JobValues) -> Dimensions:
-    """The sizes that rates follow from: of dense models, whose feed-forward block is known to have a gate or none."""
-    is_told = is_dense(known) and gate_is_told(known)
-    fields = (row for row in READ_FIELDS.values() if is_told or not row.of_model)
-    return Dimensions().changed(**{row.name: known.get(row.name) for row in fields})
-
-
-def model_of(layout: Mapping[str, LayoutValue | None]) -> Model | None:
-    """The model of a layout; None where a size is unknown that has no default, or sizes do not fit together.
-
-    Where nothing says whether the output layer uses the embedding's weights, one with a gate has weights of its own, as
-    Llama and those after it.
-
-    >>> model_of(dict.fromkeys(MODEL_FIELDS)) is None
-    True
-    """
-    sizes = {name: layout[name] for name in MODEL_FIELDS if layout.get(name) is not None}
-    if sizes.get("gated_ffn"):
-        sizes.setdefault("tied_embeddings", False)
-    try:
-        return Model.model_validate(sizes)
-    except ValidationError:
-        return None
 
 
 def _slug(file: LogFile) -> str:

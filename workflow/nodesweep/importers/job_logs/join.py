@@ -29,6 +29,7 @@ def joined(first: LogReading, second: LogReading) -> LogReading:
         world_size=first.world_size or second.world_size,
         arguments=tuple(sorted((dict(second.arguments) | dict(first.arguments)).items())),
         argument_at={**{name: line + offset for name, line in second.argument_at.items()}, **first.argument_at},
+        dump_is_whole=first.dump_is_whole or second.dump_is_whole,
         matched={**second.matched, **first.matched},
         last_text=first.last_text or second.last_text,
         last_text_line=first.last_text_line if first.last_text else second.last_text_line + offset,

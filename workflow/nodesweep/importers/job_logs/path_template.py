@@ -6,7 +6,7 @@ from typing import Any
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.log_format import compiled
-from nodesweep.importers.layout_values import READ_FIELDS
+from nodesweep.importers.layout_values import TOLD_FIELDS
 
 from .fields import JobValues, parsed
 
@@ -34,13 +34,13 @@ class PathTemplate:
     def of(cls, text: str) -> "PathTemplate":
         """Read a template: names in braces are fields, `*` stands for any text; raises NodesweepError."""
         names = _HOLE.findall(text)
-        unknown = [name for name in names if name not in READ_FIELDS]
+        unknown = [name for name in names if name not in TOLD_FIELDS]
         if len(text) > LONGEST or not names or unknown or len(set(names)) < len(names):
             fault = f"unknown field {unknown[0]!r}" if unknown else "each field once, one at least"
-            raise NodesweepError(f"--pattern {text!r:.80}: {fault}; fields: {', '.join(READ_FIELDS)}")
+            raise NodesweepError(f"--pattern {text!r:.80}: {fault}; fields: {', '.join(TOLD_FIELDS)}")
         parts = _HOLE.split(text)
         pieces = [
-            f"(?P<{part}>{_OF_KIND[READ_FIELDS[part].kind]})"
+            f"(?P<{part}>{_OF_KIND[TOLD_FIELDS[part].kind]})"
             if number % 2
             else "[^/]*".join(map(re.escape, part.split("*")))
             for number, part in enumerate(parts)

@@ -135,6 +135,10 @@ class TableChecks:
             yield ImportRemark(
                 line, f"{memory.heading}: no unit in the heading or in {len(bare)} cells; those are kept as text"
             )
+        others = [row for row in self.table.rows if row.decoder and {"seconds", "tflops"} <= row.values.keys()]
+        if others:
+            names = " and ".join(dict.fromkeys(row.decoder for row in others))
+            yield ImportRemark(line, f"{names} is no GPT: times and TFLOPs are not held against the formula of one")
         if self.table.column("nodes") is None and self.table.column("ranks") is not None:
             yield ImportRemark(line, f"no column of nodes: {self.ranks_per_node} to a node")
 

@@ -8,6 +8,7 @@ from nodesweep.importers.layout_values import READ_FIELDS
 
 from .cells import CellValue, cell_text, field_cell, number_cell, size_word, text_cell, yes_no_cell
 from .columns import KINDS, UNITS, column_of
+from .decoders import decoder_in
 from .document import HeadingPath, MarkdownText, RawTable, SectionHeading
 
 _HEADINGS_ONLY = frozenset({"nodes", "ranks", *(name for name, row in READ_FIELDS.items() if row.follows)})
@@ -64,6 +65,7 @@ def _upwards(path: HeadingPath) -> Iterator[HeadingPath]:
 
 def _in_text(line: str, number: int) -> Iterator[tuple[str, CellValue]]:
     """Settings of a line of a list, of code or of text."""
+    yield from _decoder(line, number)
     text = _MARKER.sub("", line[:2000], count=1)
     options = _OPTION.findall(text)
     for label, value in options or (_split(part) for part in _parts(text)):
@@ -73,6 +75,7 @@ def _in_text(line: str, number: int) -> Iterator[tuple[str, CellValue]]:
 
 def _in_heading(heading: SectionHeading) -> Iterator[tuple[str, CellValue]]:
     """Settings of a heading: `Sequence Length=2048`, `30B model, MBS 2`, `without recomputation`."""
+    yield from _decoder(heading.text, heading.line)
     if size := size_word(cell_text(heading.text).read):
         yield "size", text_cell(size, heading.line)
     if match := _SEQUENCE.search(cell_text(heading.text).read):
@@ -86,6 +89,12 @@ def _in_heading(heading: SectionHeading) -> Iterator[tuple[str, CellValue]]:
             yield switched, yes_no_cell("yes" if on else "no", heading.line)
         elif found := _setting(label, value, heading.line):
             yield found
+
+
+def _decoder(text: str, line: int) -> Iterator[tuple[str, CellValue]]:
+    """The kind of decoder that a text names, as a setting."""
+    if name := decoder_in(text):
+        yield "decoder", text_cell(name, line)
 
 
 def _parts(text: str) -> list[str]:

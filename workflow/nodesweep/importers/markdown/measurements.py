@@ -1,5 +1,6 @@
 """Rows of a checked table -> measurements in the columns of results.csv."""
 
+import math
 import re
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -123,12 +124,23 @@ def _layout(checks: TableChecks, row: HandKeptRow) -> dict[str, LayoutValue | No
     values = {name: _value(checks, row, field) for name, field in READ_FIELDS.items() if field.column}
     nodes, per_node = checks.count(row, "nodes"), checks.ranks_per_node
     ranks = row.count("ranks") or RANKS_OF_NODES.solved("ranks", {"nodes": nodes, "ranks_per_node": per_node})
+    if values["sharding"] is None and values["sharding_group"] is not None:
+        values["sharding"] = _sharding(int(values["sharding_group"]), ranks, row)
     return {
         **values,
         "nodes": nodes or (ranks // per_node if ranks else None),
         "ranks_per_node": per_node if ranks else None,
         "ranks": ranks,
     }
+
+
+def _sharding(group: int, ranks: int | None, row: HandKeptRow) -> str | None:
+    """What a column of FSDP sizes says: all replicas share, or groups of them do; 1 may be a size or a yes."""
+    split = math.prod(row.count(name) or 1 for name in ("tensor", "pipeline", "context"))
+    replicas = row.count("data") or (ranks // split if ranks else None)
+    if group == 1 or replicas is None:
+        return None
+    return "hsdp" if group < replicas else "zero3"
 
 
 def _value(checks: TableChecks, row: HandKeptRow, field: LayoutField) -> LayoutValue | None:

@@ -29,10 +29,15 @@ class RateConvention:
     factor: Decimal
 
 
+_OF_EXPERTS = ("experts", "experts_per_token", "expert_ffn_hidden_size", "expert", "expert_tensor")
+"""Counts above 1 of which each is of a mixture of experts."""
+
+
 def may_be_a_gpt(row: HandKeptRow) -> bool:
     """Whether nothing in a row says that its model is no plain GPT; of others a table does not tell enough to count."""
-    has_experts = row.count("experts_per_token") or row.count("expert_ffn_hidden_size")
-    return not has_experts and row.count("kv_heads") in (None, row.count("attention_heads"))
+    if row.decoder or row.is_on("gated_ffn") or any((row.count(name) or 0) > 1 for name in _OF_EXPERTS):
+        return False
+    return row.count("kv_heads") in (None, row.count("attention_heads"))
 
 
 class TableRates:

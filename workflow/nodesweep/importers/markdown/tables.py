@@ -11,6 +11,7 @@ from nodesweep.importers.layout_values import READ_FIELDS
 
 from .cells import CellValue, field_cell, is_ditto, value_cell
 from .columns import KINDS, PLACED, UNITS, WITH_A_UNIT, HandKeptColumn, column_of
+from .decoders import decoder_in
 from .document import HeadingPath, RawRow, RawTable, read_document
 from .hyperparameters import inherited, settings_of
 
@@ -50,6 +51,13 @@ class HandKeptRow:
         """Text; None where there is none."""
         value = self.values.get(name)
         return (value.word or None) if value else None
+
+    @cached_property
+    def decoder(self) -> str:
+        """The name of a decoder that is no GPT, as the row or what stands above its table says; empty for none."""
+        words = [cell for name, cell in zip(self.fields, self.raw, strict=True) if name in ("size", "text", "note")]
+        name = decoder_in(" ".join(words)) or self.word("decoder") or ""
+        return "" if name == "GPT" else name
 
     @property
     def recomputes(self) -> bool | None:

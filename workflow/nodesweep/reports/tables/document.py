@@ -246,7 +246,7 @@ def _counted(cases: Iterable[Dimensions], vocabulary: str) -> str:
     """What the FLOPs of these runs count, in the words of a notation."""
     found: dict[str, None] = {}
     for case in cases:
-        convention = case.flops_convention
+        convention = case.maybe("flops_convention") or "narayanan"  # of what has too few sizes, and so no rate
         padded = f"vocabulary {vocabulary}, " if convention == "narayanan" else ""
         unknown = f"empty: no formula is known for {inert(case.other_parts)}" if case.other_parts else ""
         found[unknown or f"{padded}{CONVENTIONS[convention]}"] = None

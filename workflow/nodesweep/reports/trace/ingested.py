@@ -8,8 +8,8 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import COLUMNS as LAYOUT_COLUMNS
 from nodesweep.config.loader import Key
 from nodesweep.importers.job_logs import Ingested
-from nodesweep.importers.job_logs.job import IngestedLog, model_of
-from nodesweep.importers.layout_values import READ_FIELDS
+from nodesweep.importers.job_logs.job import IngestedLog
+from nodesweep.importers.layout_values import TOLD_FIELDS
 from nodesweep.importers.saved_file import read_saved
 from nodesweep.logs.lines import lines_at
 from nodesweep.performance.dimensions import Dimensions
@@ -73,7 +73,7 @@ def _field(name: str) -> Callable[[JobFacts], Trace]:
     def trace(facts: JobFacts) -> Trace:
         origin = facts.job.origins.get(name)
         if origin is None:
-            row = READ_FIELDS.get(name)
+            row = TOLD_FIELDS.get(name)
             default = (
                 f", which means {row.default}" if row and row.absent_means_default and row.default is not None else ""
             )
@@ -90,7 +90,7 @@ def _says(words: str) -> Callable[[JobFacts], Trace]:
 
 
 def _size(facts: JobFacts) -> Trace:
-    model = model_of(facts.job.layout)
+    model = facts.job.model
     return Trace(formulas.parameters(model) if model else ("the log does not tell all sizes of the model",))
 
 
@@ -99,7 +99,7 @@ def _flags(facts: JobFacts) -> Trace:
 
 
 _KNOWN: dict[str, Callable[[JobFacts], Trace]] = {
-    **{column: _field(row.name) for column, row in LAYOUT_COLUMNS.items() if row.name in READ_FIELDS},
+    **{column: _field(row.name) for column, row in LAYOUT_COLUMNS.items() if row.name in TOLD_FIELDS},
     **MEASURED,
     "slug": _says("the path of the log, and a hash of it"),
     "model_size": _size,
