@@ -9,6 +9,7 @@ and a word of a scheduler's command that is neither an option nor an id.
 import argparse
 import contextlib
 import dataclasses
+import gc
 import io
 import os
 import random
@@ -294,6 +295,7 @@ def fuzzed(seed: int, mutations: int, sample: int) -> tuple[Counter[str], list[s
         before = Path.cwd()
         try:
             fuzz = Fuzz(Path(folder), seed)
+            gc.freeze()  # what is there already is looked through no more
             fuzz.run(mutations, sample)
         finally:
             os.chdir(before)

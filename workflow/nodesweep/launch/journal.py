@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -118,7 +119,7 @@ def read(path: Path) -> list[JournalEvent]:
         if line.endswith(_TORN[:1]):
             continue
         try:
-            events.append(event_of(json_value(line)))
+            events.append(_event_in(line))
         except ValueError:
             raise JournalError(
                 f"{path}:{number}: is no journal event: {line[:80]!r}; take the line out if you know how the run ended"
@@ -129,6 +130,11 @@ def read(path: Path) -> list[JournalEvent]:
             f"{path.parent} away if the layout is to run anew"
         )
     return events
+
+
+@lru_cache(maxsize=8192)  # a line is written once, and read by every look at its layout
+def _event_in(line: bytes) -> JournalEvent:
+    return event_of(json_value(line))
 
 
 def _trace(folder: Path) -> str:
