@@ -189,11 +189,11 @@ def test_without_a_factor_of_its_own_nothing_fits() -> None:
     assert (memory.verdict, memory.source) == ("uncertain", "workload.memory_constants, without a factor for no AC")
 
 
-def test_a_layer_of_llama_keeps_what_was_measured() -> None:
+def test_a_layer_of_llama_keeps_what_its_matrices_and_norms_read() -> None:
     """Of 70B with flash attention, sequence parallelism and no dropout 16.75 hidden states of bf16 a layer.
 
-    4 of norms and their outputs, 2.25 of q, k, v and the output of attention, 10.5 of gate, up and their product: what
-    SimuMax measured of Megatron-LM on eight B200 (v1.2, docs/b200), the sums of exponentials left out.
+    4 of norms and their outputs, 2.25 of q, k, v and the output of attention, 10.5 of gate, up and their product; the
+    sums of exponentials are left out. Whole peaks of Megatron-LM on eight B200 are published by SimuMax (v1.2).
     """
     sizes = read_model("llama3-70b").model.sizes | {"layers": 12}
     training = Training(flash_attention=True, dropout=False, sequence_parallel=True, tied_embeddings=False)
