@@ -91,3 +91,10 @@ def test_a_record_in_a_journal_is_the_same_object() -> None:
     """What `to_dict` gives is what `from_dict` takes."""
     record = TerminalRecord.from_json(OF_A_RUN)
     assert TerminalRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+@pytest.mark.parametrize("name", ["../job.log", "..", "a\0b", "9" * 251, "é" * 126])
+def test_what_cannot_name_a_log_names_none(name: str) -> None:
+    """A path out of the folder, and what is too long for a file's name, is no log of a record."""
+    assert TerminalRecord.from_dict({"outcome": "ok", "log": name}).log == ""
+    assert TerminalRecord.from_dict({"outcome": "ok", "log": "9" * 250}).log == "9" * 250

@@ -129,6 +129,9 @@ class TerminalRecord:
 _TEXTS = tuple(name for name, field in TerminalRecord.__dataclass_fields__.items() if field.type is str)
 
 
+_LONGEST_NAME_BYTES = 250  # of 255, with the ending of a packed log
+
+
 def _usage(value: object) -> Usage:
     known = value if isinstance(value, Mapping) else {}
     memory_of = known.get("memory_of")
@@ -149,9 +152,10 @@ def _text(value: object) -> str:
 
 
 def _file_name(value: object) -> str:
-    """The name of a file in a folder; empty for a path that leads out of it."""
+    """The name of a file in a folder; empty for a path that leads out of it, and for what is too long for a name."""
     name = _text(value)
-    return name if name not in (".", "..") and "/" not in name and "\0" not in name else ""
+    is_one = name not in (".", "..") and "/" not in name and "\0" not in name
+    return name if is_one and len(name.encode(errors="replace")) <= _LONGEST_NAME_BYTES else ""
 
 
 def _whole(value: object) -> int | None:
