@@ -3,6 +3,9 @@
 A format that a chip has no unit for, or that its maker gives no figure of, is left out. fp32 is that of plain fp32
 products, which NVIDIA's tensor cores do not do. Where a source gives figures with sparsity alone, half of them stands
 here; where it gives those of a board or rack, the share of one.
+
+Most figures were compared with pages that quote these sources, not with the sources themselves: before you publish a
+utilization, look yours up, and type it as peak_tflops where it differs.
 """
 
 from collections.abc import Mapping

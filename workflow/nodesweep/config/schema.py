@@ -120,7 +120,9 @@ def _accelerators() -> str:
         peaks = " | ".join(f"{table[precision]:g}" if precision in table else "-" for precision in formats)
         rows += f"| `{name}` | {one.title}{f', at {clock:g} GHz' if clock else ''} | {peaks} | {one.source} |\n"
     return (
-        "## Accelerators\n\nWhat a machine may name as its `gpu`: dense peaks of one, in 10^12 FLOP/s.\n\n"
+        "## Accelerators\n\nWhat a machine may name as its `gpu`: dense peaks of one, in 10^12 FLOP/s. Most were "
+        "compared with pages that quote the sources, not with the sources themselves: look yours up before you publish "
+        "a utilization, and type `peak_tflops` where it differs.\n\n"
         f"| Name | What it is | {' | '.join(formats)} | Source |\n|---|---|{'---:|' * len(formats)}---|\n{rows}"
     )
 
