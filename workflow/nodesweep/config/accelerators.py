@@ -17,7 +17,6 @@ SOURCES: Mapping[str, str] = {
     "Ampere article": "NVIDIA, https://developer.nvidia.com/blog/nvidia-ampere-architecture-in-depth",
     "Hopper white paper": "NVIDIA, as https://glennklockwood.com/garden/processors/h100 quotes it",
     "H100 page": "NVIDIA, with sparsity, as https://archive-lib.hpctech.co.jp/gpuproduct/nvidia-h100.html copies it",
-    "Hopper NVL pages": "NVIDIA's of the H100 NVL and the H200 NVL, with sparsity, in public notes that agree",
     "PowerCapping": "https://github.com/mredenti/PowerCapping, configuration/OpenCL_benchmark.md, read from a GH200",
     "L40S data sheet": "NVIDIA, as https://www.mullet.se/product.html?product_id=355414 copies it",
     "Blackwell data sheets": "NVIDIA, as https://zdszero.github.io/Computer/Artificial_Intelligence/Hardware.html "
@@ -59,7 +58,6 @@ class Accelerator:
 
 
 _HOPPER_SXM: dict[Precision, float] = {"fp32": 66.9, "tf32": 494.7, "bf16": 989.4, "fp16": 989.4, "fp8": 1978.9}
-_HOPPER_NVL: dict[Precision, float] = {"fp32": 60, "tf32": 417.5, "bf16": 835.5, "fp16": 835.5, "fp8": 1670.5}
 _CDNA3: dict[Precision, float] = {"fp32": 163.4, "tf32": 653.7, "bf16": 1307.4, "fp16": 1307.4, "fp8": 2614.9}
 _BLACKWELL: dict[Precision, float] = {
     "fp32": 75,
@@ -97,9 +95,8 @@ ACCELERATORS: Mapping[str, Accelerator] = {
         "H100 page, halves; ml-engineering; bf16 also torchtitan",
         {"fp32": 51, "tf32": 378, "bf16": 756, "fp16": 756, "fp8": 1513},
     ),
-    "h100-nvl": Accelerator("NVIDIA H100 NVL", "Hopper NVL pages, halves; bf16 also torchtitan", _HOPPER_NVL),
+    "h100-nvl": Accelerator("NVIDIA H100 NVL", "torchtitan", {"bf16": 835, "fp16": 835}),
     "h200-sxm": Accelerator("NVIDIA H200 SXM", "the figures of an H100 SXM5: ml-engineering, Composer", _HOPPER_SXM),
-    "h200-nvl": Accelerator("NVIDIA H200 NVL", "the figures of an H100 NVL: Hopper NVL pages", _HOPPER_NVL),
     "gh200": Accelerator(
         "Hopper GPU of an NVIDIA GH200 superchip",
         "the figures of an H100 SXM5: ml-engineering; its 132 units and fp32: PowerCapping",
@@ -112,7 +109,7 @@ ACCELERATORS: Mapping[str, Accelerator] = {
     ),
     "rtx-4090": Accelerator(
         "NVIDIA GeForce RTX 4090, products added up in fp32",
-        "waredb; also public notes that quote the Ada white paper, appendix A",
+        "waredb",
         {"fp32": 82.6, "tf32": 82.6, "bf16": 165.2, "fp16": 165.2, "fp8": 330.3},
     ),
     "b200": Accelerator(
@@ -151,8 +148,7 @@ ACCELERATORS: Mapping[str, Accelerator] = {
     "mi325x": Accelerator("AMD Instinct MI325X", "as an MI300X: ml-engineering; bf16 also torchtitan", _CDNA3),
     "mi355x": Accelerator(
         "AMD Instinct MI355X",
-        "ml-engineering: 1024 matrix cores x 512 products added each cycle x 2.4 GHz, fp8 twice that; "
-        "torchtitan: 2500; also public notes that quote AMD's data sheet",
+        "ml-engineering: 1024 matrix cores x 512 products added each cycle x 2.4 GHz, fp8 twice that; torchtitan: 2500",
         {"fp32": 157.3, "bf16": 2516.6, "fp16": 2516.6, "fp8": 5033.2},
     ),
     "a64fx": Accelerator(
