@@ -17,6 +17,7 @@ from nodesweep.config.sweep import Iterations, Variant
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
 
+from .broken_law import LawsBroken
 from .constraints import broken_laws
 from .settings import settled, training_of, unsaid
 
@@ -47,8 +48,9 @@ class Layout(LayoutValues):
     def __post_init__(self) -> None:
         derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
         self.__dict__.update(settled(self.__dict__, self.workload) | derived)  # it is frozen for everybody else
-        for broken in broken_laws({**self.__dict__, **self.model.values, "training": self.training}):
-            raise LayoutError(broken.law, broken.sentence)
+        values = {**self.__dict__, **self.model.values, "training": self.training}
+        if broken := broken_laws(values):
+            raise LawsBroken(broken, values)
         self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()
 

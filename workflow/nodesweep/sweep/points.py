@@ -19,6 +19,7 @@ from nodesweep.config.sweep import Block, Sweep, Variant, axes_of
 from nodesweep.config.types import axis_of
 from nodesweep.config.workload import Workload
 
+from .broken_law import LawsBroken
 from .constraints import FOLLOWS, broken_laws, completed, with_defaults
 from .settings import settled
 
@@ -157,11 +158,11 @@ def _order(point: Point) -> list[str]:
 
 
 def _follows(name: str, known: Mapping[str, Any]) -> int:
-    """A size that follows from others; raises LayoutError with the law where it is no whole number."""
+    """A size that follows from others; raises LawsBroken where it is no whole number."""
     found = FOLLOWS[name].solved(name, with_defaults(known))
     if found is None:
-        broken = broken_laws({**known, name: None})[0]
-        raise LayoutError(broken.law, broken.sentence)
+        values = {**known["model"], **known, name: None}
+        raise LawsBroken(broken_laws(values), values)
     return found
 
 
