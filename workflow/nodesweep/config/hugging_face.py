@@ -8,6 +8,7 @@ from typing import Any
 
 from nodesweep.common.errors import ConfigError, DamagedFileError
 from nodesweep.common.files import json_value, read_regular
+from nodesweep.common.text import did_you_mean
 
 from .hugging_face_families import FAMILIES, HYBRIDS, LLAMA, NAMES, Family
 
@@ -82,8 +83,11 @@ class _Reader:
         values = {**LLAMA, **self.family.parts, **self._sizes(), **self._biases()}
         missing = next((name for name in _REQUIRED if name not in values and name not in beside), None)
         if missing:
-            keys = " or ".join(NAMES[missing])
-            raise ConfigError(f"{self.shown}: says no {keys}; give the model's {missing} beside `from`")
+            keys = self.family.names.get(missing, NAMES[missing])
+            given = next((key for key in keys if key in self.config), None)
+            says = f"no {' or '.join(keys)}" if given is None else f"{given} {self.config[given]}, but a model has some"
+            way_out = f"write it there, or give the model's {missing} beside `from`"
+            raise ConfigError(f"{self.shown}: says {says}; {way_out}")
         for key, norm in self.family.norms.items():
             if self._yes_no(key):
                 values["qk_norm"] = norm
@@ -98,6 +102,7 @@ class _Reader:
         self.other_parts += [f"what {key} brings" for key in self.family.unknown if self._yes_no(key)]
         if not self.is_known:
             self.other_parts.append(self._unknown_family())
+            remarks += self._known_families()
         remarks += self._layer_kinds()
         remarks += [f"{part}: no formula is known for it" for part in self.other_parts]
         remarks += self._not_counted()
@@ -180,6 +185,13 @@ class _Reader:
         for key, value in self.config.items():
             if key not in known and not _NO_BEARING.fullmatch(key) and value not in (False, [], {}, ""):
                 yield f"{key}: {str(value)!r:.60} was not understood"
+
+    def _known_families(self) -> list[str]:
+        """What to write where the family is not known."""
+        if not self.model_type:
+            return ['model_type is missing: add the line of its family, such as "model_type": "llama"']
+        meant = did_you_mean(self.model_type, FAMILIES) if self.model_type not in HYBRIDS else ""
+        return [f"model_type {self.model_type!r:.40}: {meant.strip()}"] if meant else []
 
     def _unknown_family(self) -> str:
         if self.model_type in HYBRIDS:

@@ -1,5 +1,6 @@
 """Sweep → layouts and rejected points, each with the law it broke."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -7,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nodesweep.common.errors import AxisError, ConfigError, LayoutError
+from nodesweep.common.errors import AxisError, ConfigError, LayoutError, SettingError
+from nodesweep.config.complaints import complaint
 from nodesweep.config.expressions import compile_condition, filled
 from nodesweep.config.layout_fields import AXES
-from nodesweep.config.loader import dotted, merge
+from nodesweep.config.loader import dotted, key_of, merge
 from nodesweep.config.model import NOT_OF_A_RUN
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.parameters import value_text
@@ -24,6 +26,7 @@ from .layout import Layout, identity_of
 from .mending import Mending, changed
 from .points import Point, known_of, points_of, worked_out
 from .settings import SETTINGS, settled, unsaid
+from .template_checks import check_templates
 from .template_values import Parts
 from .trainer_command import workload_as_run
 
@@ -66,9 +69,10 @@ def expand(sweep: Sweep) -> Expansion:
     Raises ConfigError when two layouts are the same run, when nothing is left to run, or for a change under `when`
     that its target does not take.
     """
+    check_templates(sweep.model, (sweep.machine, sweep.workload, sweep.iterations, *sweep.variants))
     for number, entry in enumerate(sweep.when):
-        for name in _PARTS:
-            _changed(sweep, name, getattr(entry, name), f"when[{number}]")
+        parts = [_changed(sweep, name, getattr(entry, name), ("when", number)) for name in _PARTS]
+        check_templates(sweep.model, parts[1:])
     mending = Mending(partial(_built, sweep))
     layouts: dict[str, tuple[Layout, int]] = {}
     rejected: list[Rejected] = []
@@ -100,13 +104,13 @@ def expand(sweep: Sweep) -> Expansion:
 
 
 def _different(reasons: Iterable[str]) -> list[str]:
-    """The first reasons that differ."""
-    found: dict[str, None] = {}
+    """The first reasons that differ in more than their numbers."""
+    found: dict[str, str] = {}
     for reason in reasons:
-        found[reason] = None
+        found.setdefault(re.sub(r"[0-9.]+", "", reason), reason)
         if len(found) == _MOST_REASONS:
             break
-    return list(found)
+    return list(found.values())
 
 
 def _rejected(sweep: Sweep, point: Point, law: str, reason: Callable[[], str]) -> Rejected:
@@ -237,7 +241,7 @@ def _changes(sweep: Sweep, point: Point) -> dict[str, Any]:
     return changes
 
 
-def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: str = "when") -> Any:
+def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: tuple[str | int, ...] = ("when",)) -> Any:
     """A sweep's model, machine, workload or iterations with changes over it."""
     part: BaseModel = getattr(sweep, name)
     if not changes:
@@ -247,10 +251,8 @@ def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: str = "whe
         return type(part).model_validate(whole, context={"parameters": sweep.parameters})
     except ValidationError as error:
         item = error.errors(include_url=False)[0]
-        message = item["msg"].removeprefix("Value error, ")
-        raise ConfigError(
-            f"{place}.{dotted((name, *item['loc']))}: {message}; check the keys and values of the {name}"
-        ) from None
+        key = key_of(item)
+        raise SettingError((*place, name, *key), dotted((*place, name, *key)), complaint(item, (name, *key))) from None
 
 
 def _exclude(sweep: Sweep, fields: dict[str, Any]) -> None:
