@@ -18,8 +18,9 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
 from nodesweep.config.training import Training
 from nodesweep.launch import journal
+from nodesweep.launch.decisions import NotRun
 from nodesweep.launch.journal_events import Ended, Intent, Submitted
-from nodesweep.launch.records import terminal_record
+from nodesweep.launch.records import not_run_record, terminal_record
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.lines import lines_at
 from nodesweep.logs.reader import read_log
@@ -145,6 +146,24 @@ def test_a_finished_run(study, told, golden):
 def test_a_layout_that_never_ran(study, told, golden):
     """What it is follows from the config; what will happen is said instead of figures."""
     golden("why.pending.txt", told("n24"))
+
+
+def test_what_the_next_launch_leaves_out(study, told):
+    """What the plan prunes is said with its reason, before a launch records it and after; what was asked for runs."""
+    Path("study.yaml").write_text(SWEEP.replace("scheduler: slurm", "scheduler: slurm\n  memory_mib_per_node: 1024"))
+    slug = slug_of(study, 24)
+    assert main(["plan", "--configfile", "study.yaml"]) == 0
+    row = next(line for line in Path("results/study/plan.md").read_text().splitlines() if f"| {slug} " in line)
+    reason = row.rpartition("| pruned: ")[2].rstrip(" |")
+    assert reason.startswith("needs ") and " of 0.5 GiB" in reason
+    assert f"  pending: never run; the next launch does not run it: pruned: {reason}\n" in told(slug, "state")
+    study.record(slug).write_text(not_run_record(slug, NotRun("pruned", reason)).to_json())
+    asks = f"unless `nodesweep rerun {slug}` asks for it"
+    assert f"  pruned: {reason}; the next launch does not run it, {asks}\n" in told(slug, "state")
+    assert main(["rerun", slug, "--configfile", "study.yaml"]) == 0
+    assert "never run; the next launch submits its job.sh to slurm" in told(slug, "state")
+    assert main(["plan", "--configfile", "study.yaml"]) == 0
+    assert "\nruns,24," in Path("results/study/plan.csv").read_text()
 
 
 def test_out_of_memory(study, told):

@@ -56,7 +56,7 @@ class LayoutFacts:
     """What is known of a layout of a sweep and of its last run.
 
     `block`, `conditions`: the numbers of its block and of the entries under `when` that hold. `where`: place of a key
-    of the config, None where it was left out. `outlook`: what becomes of it in words. `record_place`, `journal_place`:
+    of the config, None where it was left out. `foreseen`: what becomes of it in words. `record_place`, `journal_place`:
     file and line of the terminal record and of the last event. `missing`: why there is no measurement. Files are named
     as in the layout's folder.
     """
@@ -67,12 +67,17 @@ class LayoutFacts:
     conditions: tuple[int, ...]
     where: Callable[[Key], str | None]
     status: str
-    outlook: str
+    foreseen: Callable[[], str]
     journal_place: str
     record: TerminalRecord | None
     record_place: str
     measurement: Measurement | None
     missing: str
+
+    @property
+    def outlook(self) -> str:
+        """What becomes of the layout, in words."""
+        return self.foreseen()
 
     @property
     def dimensions(self) -> Dimensions:
