@@ -31,11 +31,15 @@ class TrainerSetting:
 
 @dataclass(frozen=True)
 class SaidSetting:
-    """The value of a field, and the setting that says so: its name and its text."""
+    """The value of a field, and the setting that says so: its name and its text.
+
+    `key`: of the workload, where the words are that hold the setting; empty where it was not read off a workload.
+    """
 
     value: Any
     name: str
     text: str
+    key: tuple[str | int, ...] = ()
 
     def __str__(self) -> str:
         return self.name if self.text == "true" else f"{self.name} {self.text}"
