@@ -154,6 +154,7 @@ def test_layers_that_do_not_divide_count_embedding_and_loss(tmp_path: Path) -> N
         ("torchtitan", "gpt-1.3b", {"sequence_length": 2048}, "torchtitan has decoders with RMSNorm"),
         ("torchtitan", "qwen3-32b", {"pipeline": 2}, "Qwen 3 of torchtitan has no pipeline parallelism"),
         ("torchtitan", "llama3-8b", {"sharding": "zero1"}, "sharding zero1, but its command says zero3"),
+        ("torchtitan", "qwen3-30b-a3b", HSDP_OF_EXPERTS | {"expert": 16}, "give a lower expert"),
         ("torchtitan", "qwen3-30b-a3b", {"expert_tensor": 2}, "an expert_tensor of 1 or of the tensor parallelism"),
         ("megatron-lm", "gpt-1.3b", {}, "sequence 4096 is longer than the model's 2048 learned positions"),
         ("megatron-lm", "llama3-8b", {"precision": "tf32"}, "precision tf32, but its command says bf16 (--bf16)"),
