@@ -17,8 +17,8 @@ from nodesweep.config.expressions import filled, names_in
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.loader import Key
 from nodesweep.config.sweep import Sweep
+from nodesweep.config.trainer_settings import ALSO_READ, SaidSetting, fields_said
 from nodesweep.config.trainer_settings import SETTINGS as READ
-from nodesweep.config.trainer_settings import SaidSetting, fields_said
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Refusal, Workload
 
@@ -29,7 +29,14 @@ from .template_values import Context, HasParts, Parts, context_of
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _OPTION = re.compile(r"(?:--?|\+\+?)?(?P<name>[A-Za-z_][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL)
 _MOST_DEPTH = 20
-_OF_LAYOUT = {"num_layers": "model.layers", "pipeline_model_parallel_size": "pipeline", "data_parallel_size": "data"}
+_PARTS_OF_NAMES = [name.split(".") for name in dict.fromkeys([*(row.name for row in READ), *ALSO_READ])]
+"""The names of settings that are read, each in its parts."""
+_OF_LAYOUT = {
+    "num_layers": "model.layers",
+    "pipeline_model_parallel_size": "pipeline",
+    "data_parallel_size": "data",
+    "context_parallel_size": "context",
+}
 """Settings that others are understood by, and the names of what they are where the command does not say it."""
 
 
@@ -118,7 +125,7 @@ def _rendered(source: str, known: Known) -> str:
 def _speaks(source: str) -> bool:
     """Whether a template may name a setting that is read; a variable of the environment may hold any."""
     text = source.replace("-", "_").casefold()
-    return "${" in source or any(all(part in text for part in row.name.split(".")) for row in READ)
+    return "${" in source or any(all(part in text for part in parts) for parts in _PARTS_OF_NAMES)
 
 
 @lru_cache(maxsize=256)
