@@ -117,6 +117,10 @@ def test_changes_under_when(tmp_path: Path, change: dict[str, Any], says: str) -
             {"workload": toy()["workload"] | {"command": ["a", "--l={{ model.num_layers }}"]}},
             "workload.command[1]: --l={{ model.num_layers }}: model has no num_layers; did you mean 'layers'? it has",
         ),
+        (
+            {"workload": toy()["workload"] | {"refuses": [{"if": "model.expert > 1", "because": "it has none"}]}},
+            "workload.refuses[0].if: model.expert > 1: model has no expert; did you mean 'experts'? it has",
+        ),
         ({"budget_node_hours": "10h"}, "budget_node_hours must be a number of node-hours, not '10h'"),
         (axes(nodes="4-32"), "nodes[0] must be a whole number, not '4-32'; write a list, as [4, 8, 16]"),
         (axes(nodes="4, 8, 16"), "nodes[0] must be a whole number, not '4, 8, 16'; write [4, 8, 16]"),

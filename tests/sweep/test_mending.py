@@ -1,5 +1,6 @@
 """The nearest values that a rejected point names are values with which the whole point runs."""
 
+import doctest
 from typing import Any
 
 import pytest
@@ -8,12 +9,18 @@ from sweeps import toy
 from nodesweep.config.loader import REPOSITORY, read_part
 from nodesweep.config.model_files import read_model
 from nodesweep.config.sweep import Sweep
+from nodesweep.sweep import broken_law, constraints, pipeline_split, points
 from nodesweep.sweep.expand import Expansion, expand
 
 HEADS_64 = {"name": "heads", "layers": 8, "hidden_size": 512, "attention_heads": 64, "vocab_size": 1024}
 HEADS_28 = HEADS_64 | {"hidden_size": 448, "attention_heads": 28, "ffn_hidden_size": 1792}
 EXPERTS = HEADS_64 | {"experts": 8, "experts_per_token": 2, "expert_ffn_hidden_size": 640}
 EIGHT_RANKS = toy()["machine"] | {"ranks_per_node": 8}
+
+
+def test_doctests() -> None:
+    """The examples hold."""
+    assert not any(doctest.testmod(module).failed for module in (broken_law, constraints, pipeline_split, points))
 
 
 def expanded(model: dict[str, Any], axes: dict[str, Any], **changes: Any) -> Expansion:
@@ -43,7 +50,7 @@ def expanded(model: dict[str, Any], axes: dict[str, Any], **changes: Any) -> Exp
             HEADS_64,
             {"nodes": 4, "tensor": 6, "pipeline": 3},
             {},
-            "no single value mends it: 8 layers do not split over PP 3, and 64 attention heads do not split over MP 6",
+            "near value mends it: 8 layers do not split over PP 3, and 64 attention heads do not split over MP 6",
         ),
         (
             EXPERTS,
@@ -55,7 +62,7 @@ def expanded(model: dict[str, Any], axes: dict[str, Any], **changes: Any) -> Exp
             HEADS_28 | {"kv_heads": 7},
             {"tensor": 8},
             {"exclude": ["tensor < 8 and sequence_length == 128"]},
-            "no single value mends it (MP 7: world size, MP 1: excluded)",
+            "no single near value mends it (MP 7: world size, MP 1: excluded)",
         ),
     ],
 )
@@ -90,7 +97,8 @@ def test_hybrid_sharding_of_one_group() -> None:
     """One group of all ranks is ZeRO 3, and a group is of hsdp alone; both say what to write."""
     one = torchtitan(sharding="hsdp", sharding_group=8).rejected
     assert [point.reason for point in one] == [
-        "sharding hsdp with one group of 8 ranks is zero3; nearest sharding_group: 4; or write zero3, or use more nodes"
+        "torchtitan does not run layouts with sharding == 'hsdp' and sharding_groups == 1; "
+        "one group of all replicas is zero3, set sharding: zero3 or a smaller sharding_group"
     ]
     assert (
         "groups of 16; nearest sharding_group: 4" in torchtitan(sharding="hsdp", sharding_group=16).rejected[0].reason

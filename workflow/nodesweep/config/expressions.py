@@ -245,13 +245,17 @@ def looked_up_in(source: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def check_looked_up(source: str, known: Mapping[str, Collection[str]]) -> None:
-    """Raise ExpressionError for a template that looks up what a named value does not have; `known`: what each has."""
+def check_looked_up(source: str, known: Mapping[str, Collection[str]], written: str = "") -> None:
+    """Raise ExpressionError for a template that looks up what a named value does not have; `known`: what each has.
+
+    `written`: how it stands in the file, where the template was made of that.
+    """
     for name, part in looked_up_in(source):
         if part not in known.get(name, (part,)):
             hint = did_you_mean(part, known[name])
             has = f"it has {', '.join(sorted(known[name]))}"
-            raise ExpressionError(source, f"{source:.80}: {name} has no {part:.40}; {hint}{has}")
+            written = written or source
+            raise ExpressionError(written, f"{written:.80}: {name} has no {part:.40}; {hint}{has}")
 
 
 @lru_cache(maxsize=4096)

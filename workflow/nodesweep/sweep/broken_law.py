@@ -1,6 +1,6 @@
 """What a law that values break says: its name, its numbers, and the nearest values that would do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,17 +16,26 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Choice:
-    """A size that may be changed: its field, what it is now, and values that the law takes, in rising order.
+    """A size that may be changed: its field, what it is now, and the values of it that the law takes.
 
-    `size`: what a sentence calls it, the symbol of the field where left out. `words`: what whoever writes a config does
-    instead of giving the one value.
+    They are those `given`, and the numbers that divide one, or that are a `multiple_of` one. `size`: what a sentence
+    calls it, the symbol of the field where left out. `words`: what whoever writes a config does instead of giving the
+    one value.
     """
 
     field: str
     now: int
-    values: tuple[int, ...]
+    given: tuple[int, ...] = ()
+    divides: int = 0
+    multiple_of: int = 0
     size: str = ""
     words: str = ""
+
+    @property
+    def values(self) -> list[int]:
+        """The values in rising order, of multiples those around what it is now."""
+        found = {*self.given, *(divisors(self.divides) if self.divides else ())}
+        return sorted(found.union(multiples(self.multiple_of, self.now) if self.multiple_of else ()))
 
     @property
     def called(self) -> str:
@@ -35,8 +44,9 @@ class Choice:
 
     def nearest(self, takes: Callable[[int], bool] = lambda value: True) -> str:
         """The one or two values beside what it is now that something `takes`, as words."""
-        below = next(filter(takes, [value for value in reversed(self.values) if value < self.now][:_MOST_TRIED]), None)
-        above = next(filter(takes, [value for value in self.values if value > self.now][:_MOST_TRIED]), None)
+        values = self.values
+        below = next(filter(takes, [value for value in reversed(values) if value < self.now][:_MOST_TRIED]), None)
+        above = next(filter(takes, [value for value in values if value > self.now][:_MOST_TRIED]), None)
         return " or ".join(str(value) for value in (below, above) if value is not None)
 
 
@@ -86,11 +96,14 @@ class BrokenLaw:
 
 
 class LawsBroken(LayoutError):
-    """A layout that breaks laws: these, the first of which it names, over these values."""
+    """A layout that breaks laws: the first of them, over these values."""
 
-    def __init__(self, broken: Sequence[BrokenLaw], values: Values):
-        super().__init__(broken[0].law, broken[0].sentence)
-        self.broken, self.values = tuple(broken), values
+    def __init__(self, first: BrokenLaw, values: Values):
+        super().__init__(first.law, first.numbers)
+        self.first, self.values = first, values
+
+    def __str__(self) -> str:
+        return self.first.sentence
 
 
 LawRow = tuple[tuple[str, ...], Callable[[Values], BrokenLaw | None]]

@@ -21,7 +21,7 @@ from nodesweep.config.model_fields import MODEL_FIELDS, SEPARATOR, CompletedSize
 from nodesweep.config.trainer_settings import SaidSetting
 from nodesweep.config.workload import Workload
 
-from .broken_law import BrokenLaw, Choice, divisors
+from .broken_law import BrokenLaw
 from .layout import Layout
 from .settings import SETTINGS
 from .template_values import Context, context_of, derived_values, model_words
@@ -127,19 +127,10 @@ class _Check:
             if row.name not in asked or row.name in self.workload.passes:
                 continue
             said = self.said.get(row.name)
-            if row.name == "sharding" and value == "hsdp" and self.context["sharding_groups"] == 1:
-                yield self._one_group()
-            elif said is not None and value != said.value:
+            if said is not None and value != said.value:
                 yield self._lost(row.name, f"{_shown(value)}, but its command says {_shown(said.value)} ({said})")
             elif said is None and value not in (None, row.default) and not self._reaches(row):
                 yield self._lost(row.name, f"{_shown(value)} does not reach the trainer: no template depends on it")
-
-    def _one_group(self) -> BrokenLaw:
-        """Hybrid sharding whose one group has all ranks that hold copies."""
-        copies = self.layout.data * self.layout.context
-        choice = Choice("sharding_group", copies, divisors(copies)[1:], "sharding_group")
-        numbers = f"sharding hsdp with one group of {copies} ranks is zero3"
-        return BrokenLaw("sharding", numbers, (choice,), or_else="write zero3, or use more nodes")
 
     def lost_sizes(self) -> Iterator[BrokenLaw]:
         """Sizes of the model that do not reach the trainer."""

@@ -150,8 +150,8 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
     model, machine, workload, iterations = (_changed(sweep, name, changes[name]) for name in _PARTS)
     known = known_of(point.fields, machine, workload)
     if not known["data"]:
-        values = {**known, **model.values, "data": None, "training": workload.training}
-        raise LawsBroken(broken_laws(values), values)
+        values = {**model.values, **known, "data": None, "training": workload.training}
+        raise LawsBroken(broken_laws({**known, "data": None})[0], values)
     _exclude(sweep, known)
     context = {**known, "model": model.values, "machine": machine}
     variant, of_point = point.fields["variant"], point.parameters
@@ -183,7 +183,7 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
     )
     asked = frozenset(name for name, value in point.axes.items() if value is not None) - layout.unsaid
     if (lost := unfaithful(layout, asked)) is not None:
-        raise LawsBroken([lost], {**layout.__dict__, **model.values, "training": layout.training})
+        raise LawsBroken(lost, {**layout.__dict__, **model.values, "training": layout.training})
     return layout
 
 

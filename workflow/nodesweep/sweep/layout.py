@@ -18,7 +18,7 @@ from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
 
 from .broken_law import LawsBroken
-from .constraints import broken_laws
+from .constraints import broken_by, with_defaults
 from .settings import settled, training_of, unsaid
 
 
@@ -49,7 +49,7 @@ class Layout(LayoutValues):
         derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
         self.__dict__.update(settled(self.__dict__, self.workload) | derived)  # it is frozen for everybody else
         values = {**self.__dict__, **self.model.values, "training": self.training}
-        if broken := broken_laws(values):
+        for broken in broken_by(with_defaults(values)):
             raise LawsBroken(broken, values)
         self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()

@@ -8,7 +8,7 @@ must divide; a workload's `training` may say otherwise. Rules and their laws are
 from nodesweep.config.pipeline_layout import chunks_of
 from nodesweep.config.training import Training
 
-from .broken_law import BrokenLaw, Choice, divisors
+from .broken_law import BrokenLaw, Choice
 
 ChunkLayers = tuple[int, ...]
 """Layers of each chunk."""
@@ -62,10 +62,10 @@ def _uneven(layers: int, counted: list[int], pipeline: int, chunks: int) -> Brok
     """The law that layers divide over stages, and those of a stage over its chunks."""
     of_stage, left = divmod(layers + sum(counted), pipeline)
     if left:
-        law, choice = "layers", Choice("pipeline", pipeline, divisors(layers + sum(counted)))
+        law, choice = "layers", Choice("pipeline", pipeline, divides=layers + sum(counted))
         numbers = f"{_counted(layers, counted)} do not split over PP {pipeline}"
     elif of_stage % chunks:
-        law, choice = "virtual stages", Choice("virtual_pipeline", chunks, divisors(of_stage))
+        law, choice = "virtual stages", Choice("virtual_pipeline", chunks, divides=of_stage)
         numbers = f"the {of_stage} layers of a stage do not split over VPP {chunks}"
     else:
         return None
@@ -94,7 +94,7 @@ def _by_ends(layers: int, pipeline: int, chunks: int, training: Training) -> Chu
     if any(number % chunks for number in stages):
         odd = next(number for number in stages if number % chunks)
         numbers = f"the {odd} layers of a stage do not split over VPP {chunks}"
-        return BrokenLaw("virtual stages", numbers, (Choice("virtual_pipeline", chunks, divisors(odd)),))
+        return BrokenLaw("virtual stages", numbers, (Choice("virtual_pipeline", chunks, divides=odd),))
     return tuple(stages[at % pipeline] // chunks for at in range(pipeline * chunks))
 
 

@@ -164,7 +164,7 @@ def _follows(name: str, known: Mapping[str, Any]) -> int:
     found = FOLLOWS[name].solved(name, with_defaults(known))
     if found is None:
         values = {**known["model"], **known, name: None}
-        raise LawsBroken(broken_laws(values), values)
+        raise LawsBroken(broken_laws(values)[0], values)
     return found
 
 

@@ -7,7 +7,7 @@ runs: Megatron-LM core 0.12 to 0.19, DeepSpeed, torchtitan.
 from nodesweep.config.pipeline_layout import chunks_of
 from nodesweep.config.training import Training
 
-from .broken_law import BrokenLaw, Choice, LawRow, Values, divisors, multiples
+from .broken_law import BrokenLaw, Choice, LawRow, Values
 from .pipeline_split import ChunkLayers, chunk_layers, stage_layers
 
 
@@ -19,7 +19,7 @@ def _split(law: str, whole: str, parts: str) -> LawRow:
         if size % over == 0:
             return None
         numbers = f"{size} {law} do not" if law.endswith("s") else f"{law} {size} does not"
-        choice = Choice(parts, over, divisors(size))
+        choice = Choice(parts, over, divides=size)
         return BrokenLaw(law, f"{numbers} split over {choice.called} {over}", (choice,))
 
     return (whole, parts), check
@@ -30,7 +30,7 @@ def _hidden_size(values: Values) -> BrokenLaw | None:
     if hidden % heads == 0 or values.get("head_width") is not None:
         return None
     numbers = f"hidden size {hidden} does not split over {heads} heads"
-    return BrokenLaw("hidden size", numbers, (Choice("hidden_size", hidden, multiples(heads, hidden), "hidden size"),))
+    return BrokenLaw("hidden size", numbers, (Choice("hidden_size", hidden, multiple_of=heads, size="hidden size"),))
 
 
 def chunks_in(values: Values) -> ChunkLayers | BrokenLaw:
@@ -72,13 +72,13 @@ def _interleaving(values: Values) -> BrokenLaw | None:
     group = training.micro_batch_group or stages
     left = count % group
     if group < stages:
-        choice = Choice("micro_batch_group", group, (stages,), "micro_batch_group")
+        choice = Choice("micro_batch_group", group, (stages,), size="micro_batch_group")
         return BrokenLaw("micro batches", f"micro_batch_group {group} is below PP {stages}", (choice,))
     if count >= group and (left == 0 or left >= stages):
         return None
     numbers = f"{count} micro batches do not split into groups of {'PP ' if group == stages else ''}{group}"
     more = f"set training.micro_batch_group: {count}" if count > stages and not training.micro_batch_group else ""
-    choice = Choice("global_batch", batch, multiples(step * group, batch))
+    choice = Choice("global_batch", batch, multiple_of=step * group)
     return BrokenLaw("micro batches", numbers, (choice,), or_else=more)
 
 
@@ -95,9 +95,8 @@ def _kv_heads(values: Values) -> BrokenLaw | None:
     heads, tensor = values["kv_heads"], values["tensor"]
     if heads % tensor == 0 or tensor % heads == 0 or values.get("kv_lora_rank"):
         return None
-    lawful = tuple(sorted({*divisors(heads), *multiples(heads, tensor)}))
     numbers = f"{heads} heads of k and v do not split over MP {tensor}"
-    return BrokenLaw("kv heads", numbers, (Choice("tensor", tensor, lawful),))
+    return BrokenLaw("kv heads", numbers, (Choice("tensor", tensor, divides=heads, multiple_of=heads),))
 
 
 def _experts(values: Values) -> BrokenLaw | None:
@@ -112,7 +111,7 @@ def _experts(values: Values) -> BrokenLaw | None:
     if experts % size == 0:
         return None
     numbers = f"{experts} experts do not split over EP {size}"
-    return BrokenLaw("experts", numbers, (Choice("expert", size, divisors(experts)),))
+    return BrokenLaw("experts", numbers, (Choice("expert", size, divides=experts),))
 
 
 def _expert_grid(values: Values) -> BrokenLaw | None:
@@ -124,8 +123,8 @@ def _expert_grid(values: Values) -> BrokenLaw | None:
     of_stage = ranks // stages
     numbers = f"{ranks} ranks / PP {stages} = {of_stage} do not split over EP {size}"
     numbers += f" x ETP {tensor} = {size * tensor}" if tensor > 1 else ""
-    spread = Choice("expert", size, divisors(of_stage // tensor) if of_stage % tensor == 0 else ())
-    split = Choice("expert_tensor", tensor, divisors(of_stage // size) if of_stage % size == 0 else ())
+    spread = Choice("expert", size, divides=of_stage // tensor if of_stage % tensor == 0 else 0)
+    split = Choice("expert_tensor", tensor, divides=of_stage // size if of_stage % size == 0 else 0)
     return BrokenLaw("expert grid", numbers, (spread, split))
 
 
@@ -145,7 +144,7 @@ def _sequence(values: Values) -> BrokenLaw | None:
 
 
 def _other_sequence(sequence: int, step: int) -> Choice:
-    return Choice("sequence_length", sequence, multiples(step, sequence), "sequence")
+    return Choice("sequence_length", sequence, multiple_of=step, size="sequence")
 
 
 def _positions(values: Values) -> BrokenLaw | None:
@@ -154,7 +153,7 @@ def _positions(values: Values) -> BrokenLaw | None:
     if values.get("positions") != "learned" or sequence <= positions:
         return None
     numbers = f"sequence {sequence} is longer than the model's {positions} learned positions"
-    return BrokenLaw("positions", numbers, (Choice("sequence_length", sequence, (positions,), "sequence"),))
+    return BrokenLaw("positions", numbers, (Choice("sequence_length", sequence, (positions,), size="sequence"),))
 
 
 def _recomputation(values: Values) -> BrokenLaw | None:
@@ -181,7 +180,7 @@ def _recomputed_layers(values: Values) -> BrokenLaw | None:
     if count <= most:
         return None
     numbers = f"recomputed_layers {count}, but a stage has {most} layers"
-    choice = Choice("recomputed_layers", count, tuple(range(1, most + 1)), "recomputed layers")
+    choice = Choice("recomputed_layers", count, tuple(range(1, most + 1)), size="recomputed layers")
     return BrokenLaw("recomputed layers", numbers, (choice,))
 
 
@@ -201,7 +200,7 @@ def _sharding(values: Values) -> BrokenLaw | None:
     if copies % group == 0:
         return None
     said = f"DP {data}" if copies == data else f"DP {data} x CP {copies // data} = {copies}"
-    choice = Choice("sharding_group", group, divisors(copies), "sharding_group")
+    choice = Choice("sharding_group", group, divides=copies, size="sharding_group")
     return BrokenLaw("sharding", f"{said} does not split into groups of {group}", (choice,))
 
 

@@ -10,8 +10,10 @@ from nodesweep.config.expressions import check_looked_up, is_expression
 from nodesweep.config.machine import Machine
 from nodesweep.config.model import Model
 from nodesweep.config.training import Training
+from nodesweep.config.workload import Workload
 
 from .template_values import model_words
+from .trainer_command import condition_of
 
 
 def check_templates(model: Model, parts: Iterable[BaseModel]) -> None:
@@ -20,6 +22,8 @@ def check_templates(model: Model, parts: Iterable[BaseModel]) -> None:
     for part in parts:
         for text in _texts(part.model_dump()):
             check_looked_up(text, known)
+        for entry in part.refuses if isinstance(part, Workload) else ():
+            check_looked_up(condition_of(entry), known, entry.if_)
 
 
 def known_parts(model: Mapping[str, Any]) -> dict[str, Collection[str]]:
