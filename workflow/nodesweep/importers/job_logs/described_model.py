@@ -10,11 +10,17 @@ from nodesweep.importers.layout_values import LayoutValue
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.trainers import FORMATS
 from nodesweep.performance.dimensions import SIZES_OF_FLOPS, Dimensions, NoFormulaError, UnknownSizeError
+from nodesweep.results.rows import size_label
 
 from .fields import JobValues
 
-_OF_GATED = {"tied_embeddings": False, "biases": "none", "norm": "rmsnorm", "positions": "rotary"}
-"""What goes with a gate where nothing says otherwise, as in Llama and those after it."""
+_OF_GATED: dict[str, tuple[str | bool, str | bool]] = {
+    "tied_embeddings": (False, True),
+    "biases": ("none", "all"),
+    "norm": ("rmsnorm", "layernorm"),
+    "positions": ("rotary", "learned"),
+}
+"""What goes with a gate where nothing says otherwise, as in Llama and those after it; behind it what a GPT has."""
 _GPT_TRAINERS = ("megatron", "gpt-neox")
 """How the names of formats begin whose trainers build a GPT where their arguments say nothing else."""
 _NONE = "no TFLOPs by the formula"
@@ -84,13 +90,39 @@ def model_of(known: Mapping[str, LayoutValue | None]) -> Model | None:
     True
     """
     given = {name: value for name, value in known.items() if name in MODEL_FIELDS and value is not None}
-    usual = {name: value for name, value in _OF_GATED.items() if given.get("gated_ffn") and name not in given}
+    usual = {name: value for name, (value, _) in _OF_GATED.items() if given.get("gated_ffn") and name not in given}
     special = {name: value for name, value in given.items() if value != MODEL_FIELDS[name].default}
     lists = {name: tuple(words_in(str(special[name]))) for name in ("extras", "other_parts") if name in special}
     try:
         return Model.model_validate({**usual, **special, **lists})
     except ValidationError:
         return None
+
+
+def taken_of_size(known: Mapping[str, LayoutValue | None]) -> str:
+    """What the Size of a gated model takes as in Llama, where it would be another otherwise; empty where all is told.
+
+    >>> llama = {"layers": 16, "hidden_size": 2048, "attention_heads": 32, "kv_heads": 8, "vocab_size": 128256}
+    >>> llama |= {"gated_ffn": True, "ffn_hidden_size": 8192}
+    >>> taken_of_size(llama)
+    'tied_embeddings is not told: Size 1.50B is with no, as in Llama; with yes it is 1.24B; --set tied_embeddings=yes'
+    >>> taken_of_size({**llama, "tied_embeddings": True})
+    ''
+    """
+    model = model_of(known)
+    if model is None or not model.gated_ffn:
+        return ""
+    size, found = size_label(model), []
+    for name, (usual, other) in _OF_GATED.items():
+        changed = size_label(model.model_copy(update={name: other}))
+        if known.get(name) is None and changed != size:
+            what = f"{name} is not told: Size {size} is with {_word(usual)}, as in Llama"
+            found.append(f"{what}; with {_word(other)} it is {changed}; --set {name}={_word(other)}")
+    return "; ".join(found)
+
+
+def _word(value: str | bool) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
 def _sizes(known: JobValues) -> Dimensions:
