@@ -170,7 +170,7 @@ def ingest_job(job: OldJob, readings: list[LogReading], options: IngestOptions) 
         origins={name: origins[name] for name in TOLD_FIELDS if name in known},
         precision=str(known["precision"]) if "precision" in known else None,
         one_rank_is_a_node="ranks" in known and not values.keys() & {"nodes", "ranks_per_node"},
-        findings=(*findings, *broken_laws(known)),
+        findings=(*findings, *broken_laws(known, whole.arguments)),
         remarks=tuple(remarks),
         unfit=tuple(
             template.text for template, fields in zip(options.templates, in_path, strict=True) if fields is None
