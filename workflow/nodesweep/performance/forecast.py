@@ -55,7 +55,7 @@ class MemoryForecast:
         """Whether it fits; empty where the machine does not say how much there is, or nothing how much it takes."""
         if self.limit_bytes is None or self.peak is None:
             return ""
-        if (1 - TIGHT) * self.least_bytes > self.limit_bytes:
+        if (1 - TIGHT) * min(self.least_bytes, self.peak.highest_bytes) > self.limit_bytes:
             return "will not fit"
         if not self.sure:
             return "uncertain"
