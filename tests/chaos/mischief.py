@@ -56,7 +56,7 @@ class Sweep:
         """The sweep's jobs in a state, as soon as there is one; none where none comes for 3 s."""
         limit = time.monotonic() + 3
         while not (found := self.jobs(state)) and time.monotonic() < limit:
-            pass
+            time.sleep(0.05)
         return found
 
 

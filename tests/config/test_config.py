@@ -288,6 +288,8 @@ def test_setup_lines_are_shell_but_one_line_each(tmp_path: Path) -> None:
         (["machine", "enforce_memory"], True, "enforce_memory needs memory_mib_per_node"),
         (["machine", "shared_cores"], 0, "machine.shared_cores"),
         (["machine", "options"], {"partition": "debug"}, "'local' takes none"),
+        (["machine", "gpu"], "H100", "'h100' is no accelerator; did you mean 'h100-sxm' or 'h100-pcie' or 'h100-nvl'?"),
+        (["machine", "gpu"], "mi250x", "'mi250x' is no accelerator; did you mean 'mi250x-gcd'?"),
         (["exclude"], ["tensor =="], "exclude[0] not a valid expression"),
         (["exclude"], ["tensors > 1"], "exclude[0] unknown name 'tensors'; known here: nodes"),
         (["exclude"], ["tensor.__class__"], "exclude[0] a condition compares fields"),

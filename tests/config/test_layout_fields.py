@@ -99,7 +99,7 @@ def test_results_and_tables(ran: Path) -> None:
     assert [row["wave"] for row in results] == ["1", "2"]
     tables = squeezed((ran / "results" / "toy" / "tables.md").read_text())
     assert "| Nodes | WP | waves | Sec/it |" in tables
-    assert "| Est. Aggr. PetaFLOPs | WP | Notes |" in tables
+    assert "| PP | WP | MBS |" in tables
 
 
 def test_a_parallel_size_enters_the_world_size_law(repository: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from paths import EXAMPLES, name_of_example
 from written_logs import STARTED, layouts_of, measurement_of, record_line, sweep_of
 
+from nodesweep.config.accelerators import ACCELERATORS, SOURCES
 from nodesweep.config.machine import Machine, PeakTflops, peak_of
 from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import Iteration, LogReading
@@ -163,3 +164,28 @@ def test_peaks_of_a_named_accelerator() -> None:
     typed = PeakTflops(precision="bf16", tflops_per_node=1000)
     measured = Machine(scheduler="slurm", ranks_per_node=8, gpu="h100-sxm", peak_tflops=(typed,))
     assert (measured.peaks, measured.source_of_peaks) == ((typed,), "machine.peak_tflops")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "count", "precision", "tflops"),
+    [
+        ("b200", 8, "nvfp4", 72_000),
+        ("b300", 8, "nvfp4", 108_000),
+        ("b300", 8, "bf16", 18_000),
+        ("gb200", 72, "nvfp4", 720_000),
+        ("gb300", 72, "nvfp4", 1_080_000),
+        ("gb300", 72, "fp8", 360_000),
+        ("mi250-gcd", 2, "bf16", 362.1),
+        ("mi250x-gcd", 2, "bf16", 383),
+    ],
+)
+def test_peaks_of_boards_and_racks(gpu, count, precision, tflops) -> None:
+    """All GPUs of a board, a rack or a card together have the dense peak that the maker gives of the whole."""
+    whole = Machine(scheduler="slurm", gpu=gpu, gpus_per_node=count)
+    assert peak_of(whole, precision, None).tflops_per_node == tflops
+
+
+@pytest.mark.parametrize("name", ACCELERATORS)
+def test_sources_of_accelerators(name) -> None:
+    """Each accelerator names a source of its peaks whose address is known."""
+    assert any(source in ACCELERATORS[name].source for source in SOURCES)

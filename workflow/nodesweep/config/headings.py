@@ -58,8 +58,8 @@ def _parallel_sizes() -> str:
     return f"{', '.join(first)} and {last} parallel size"
 
 
-def _of_fields(rows: Iterable[LayoutField], in_tables: str, explains: bool = False) -> Iterator[StandardHeading]:
-    return (_of_field(row, explains) for row in rows if row.in_tables == in_tables)
+def _of_fields(rows: Iterable[LayoutField], *in_tables: str, explains: bool = False) -> Iterator[StandardHeading]:
+    return (_of_field(row, explains) for row in rows if row.in_tables in in_tables)
 
 
 def _figure(heading: str, column: str, shown: Literal["always", "known", "positive"] = "always") -> StandardHeading:
@@ -73,7 +73,7 @@ def _figure(heading: str, column: str, shown: Literal["always", "known", "positi
 _STANDARD = (
     *_of_fields([row for row in GIVEN if row.of_machine], "always"),
     StandardHeading(heading="Size", columns=("model_size",), meaning="parameters of the model ({size})"),
-    *_of_fields([row for row in GIVEN if not row.of_machine], "always"),
+    *_of_fields([row for row in GIVEN if row.axis and not row.of_machine], "always", "varies"),
     StandardHeading(heading="Mem", columns=("memory_mib",), meaning="{memory}"),
     StandardHeading(
         heading="Sec/it",
@@ -100,7 +100,7 @@ _STANDARD = (
         meaning="of all nodes over the whole job, by the scheduler's accounts",
     ),
     *_of_fields(MODEL_FIELDS.values(), "varies"),
-    *_of_fields(GIVEN, "varies"),
+    *_of_fields([row for row in GIVEN if not row.axis], "varies"),
     StandardHeading(heading="Notes", columns=("note", "state", "outcome", "where", "outcome_note", "flags", MARKS)),
 )
 _EXPLAINING = (

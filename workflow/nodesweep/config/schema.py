@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from .accelerators import ACCELERATORS
+from .accelerators import ACCELERATORS, SOURCES
 from .columns import TIDY
 from .expressions import LAYOUT_NAMES, WORD_NAMES, WORKED_OUT
 from .headings import HEADINGS
@@ -119,11 +119,13 @@ def _accelerators() -> str:
     for name, one, clock, table in tables:
         peaks = " | ".join(f"{table[precision]:g}" if precision in table else "-" for precision in formats)
         rows += f"| `{name}` | {one.title}{f', at {clock:g} GHz' if clock else ''} | {peaks} | {one.source} |\n"
+    sources = "".join(f"- {name}: {where}\n" for name, where in SOURCES.items())
     return (
-        "## Accelerators\n\nWhat a machine may name as its `gpu`: dense peaks of one, in 10^12 FLOP/s. Most were "
-        "compared with pages that quote the sources, not with the sources themselves: look yours up before you publish "
-        "a utilization, and type `peak_tflops` where it differs.\n\n"
-        f"| Name | What it is | {' | '.join(formats)} | Source |\n|---|---|{'---:|' * len(formats)}---|\n{rows}"
+        "## Accelerators\n\nWhat a machine may name as its `gpu`: dense peaks of one, in 10^12 FLOP/s, each as read in "
+        "the sources of its row. Yours may run at other clocks: look it up before you publish a utilization, and type "
+        "`peak_tflops` where it differs.\n\n"
+        f"| Name | What it is | {' | '.join(formats)} | Source |\n|---|---|{'---:|' * len(formats)}---|\n{rows}\n"
+        f"Sources:\n\n{sources}"
     )
 
 

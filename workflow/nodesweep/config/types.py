@@ -167,11 +167,12 @@ def condition_over(names: tuple[str, ...]) -> Callable[[str, ValidationInfo], st
 
 
 def check_one_of(value: str, choices: Iterable[str], what: str) -> str:
-    """A word that is among `choices`; raises ValueError with the nearest of them for another."""
+    """A word that is among `choices`; raises ValueError for another, with its variants or the nearest."""
     known = tuple(choices)
     if value not in known:
-        near = difflib.get_close_matches(value, known, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        variants = [name for name in known if re.fullmatch(rf"{re.escape(value)}-\w+", name)]
+        near = variants or difflib.get_close_matches(value, known, n=1)
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
         raise ValueError(f"{value!r:.80} is no {what}; {hint}known here: {', '.join(known)}")
     return value
 
