@@ -29,11 +29,13 @@ _TIMES = ("iteration_seconds", "iteration_seconds_low", "iteration_seconds_high"
 _ADDED = ("memory_least_gib", "elapse_limit_source")
 """Columns that came later, behind all others."""
 _MEANINGS = {
-    "uncertain": "- uncertain: no run tells what the software stack adds; it may need At least, or over Mem",
-    "will not fit": "- will not fit: At least is over the limit, or Mem where that is not uncertain",
+    "uncertain": "- uncertain: Mem is a guess, no run tells what the software stack adds; it may be At least, or more",
+    "will not fit": "- will not fit: 95 % of At least, or of Mem where that is no guess, are over the limit",
 }
 """Verdicts on memory that need a word."""
-_STATES_ALONE = "- where no formula gives Mem, At least counts weights, gradients and optimizer states alone"
+_STATES_ALONE = (
+    "- where no formula gives Mem, At least counts weights, gradients and optimizer states alone; these must fit"
+)
 HEADINGS = (*FORECAST_HEADINGS, "Node-hours", "Order")
 
 
