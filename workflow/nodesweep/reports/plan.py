@@ -34,7 +34,7 @@ _MEANINGS = {
 }
 """Verdicts on memory that need a word."""
 _STATES_ALONE = (
-    "- where no formula gives Mem, At least counts weights, gradients and optimizer states alone; these must fit"
+    "- where no formula gives Mem, At least is weights, gradients and optimizer states alone, which must fit"
 )
 HEADINGS = (*FORECAST_HEADINGS, "Node-hours", "Order")
 
