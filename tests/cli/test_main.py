@@ -1,5 +1,9 @@
 """The commands are found by their modules, and each has the arguments that stand beside it."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +64,14 @@ def test_a_file_that_is_named_as_a_command(tmp_path: Path, capsys: pytest.Captur
     """The word behind an option is no command."""
     assert main(["--configfile", "plan", "show"]) == 1
     assert "plan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["model gpt-1.3b", "model gpt-1.3b --json"])
+def test_a_closed_pipe_is_no_error(words: str) -> None:
+    """Where nobody reads the output any more, as behind `| head`, a command ends without a word, like other tools."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "nodesweep", *words.split()]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from sweeps import REPOSITORY, run_snakemake, toy, write
@@ -487,6 +487,7 @@ def test_any_value_anywhere_is_accepted_or_refused_in_words(
         assert slug in text
 
 
+@example(content="! :")
 @settings(max_examples=200, deadline=None)
 @given(content=st.one_of(st.binary(max_size=200), st.text(alphabet="ab:-[]{}#&*!|>'\"\n \t%@,?0.", max_size=60)))
 def test_any_file_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, content: bytes | str) -> None:

@@ -5,9 +5,16 @@ from typing import Any
 import pytest
 
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
-from nodesweep.config.trainer_settings import SETTINGS, fields_said
+from nodesweep.config.trainer_settings import ALSO_READ, SETTINGS, fields_said
 from nodesweep.config.training import Training
 
+_GROUPS = {
+    "use_megatron_fsdp": "true",
+    "num_distributed_optimizer_instances": "2",
+    "data_parallel_size": "8",
+    "context_parallel_size": "4",
+}
+"""Two groups of replicas and the ranks that share their samples, 16 ranks each."""
 MEANINGS: list[tuple[str, str, str, Any]] = [
     # a setting and its text, the field that it speaks of, and what it makes of it
     ("use_distributed_optimizer", "true", "sharding", "zero1"),
@@ -79,6 +86,28 @@ def test_a_setting_means_a_value_of_a_field(name: str, text: str, field: str, va
         ({"use_distributed_optimizer": "true", "data_parallel_sharding_strategy": "optim_grads"}, "sharding", "zero1"),
         ({"recompute_method": "block", "recompute_num_layers": "3"}, "recomputed_layers", 3),
         (
+            {
+                "recompute_granularity": "full",
+                "recompute_method": "block",
+                "recompute_num_layers": "2",
+                "num_virtual_stages_per_pipeline_rank": "3",
+            },
+            "recomputed_layers",
+            6,
+        ),
+        (_GROUPS | {"data_parallel_sharding_strategy": "optim_grads_params"}, "sharding", "hsdp"),
+        (_GROUPS | {"data_parallel_sharding_strategy": "optim_grads"}, "sharding", "zero2"),
+        (_GROUPS, "sharding_group", 16),
+        (
+            {
+                "use_distributed_optimizer": "true",
+                "data_parallel_size": "8",
+                "num_distributed_optimizer_instances": "2",
+            },
+            "sharding_group",
+            4,
+        ),
+        (
             {"num_layers": "48", "pipeline_model_parallel_size": "8", "num_layers_per_virtual_pipeline_stage": "3"},
             "virtual_pipeline",
             2,
@@ -99,6 +128,39 @@ def test_a_setting_means_a_value_of_a_field(name: str, text: str, field: str, va
 def test_settings_count_together(settings: dict[str, str], field: str, value: Any) -> None:
     """What a setting means may depend on others; where several speak of one field, the finer one counts."""
     assert fields_said(settings)[field].value == value
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        (_GROUPS | {"data_parallel_sharding_strategy": "no_shard"}, "sharding_group"),
+        (
+            {"recompute_granularity": "selective", "recompute_method": "block", "recompute_num_layers": "2"},
+            "recomputed_layers",
+        ),
+    ],
+)
+def test_settings_that_are_not_in_force_say_nothing(settings: dict[str, str], field: str) -> None:
+    """Groups that share out nothing, and layers of a recomputation that is not asked for, are not told of."""
+    assert field not in fields_said(settings)
+
+
+def test_every_setting_that_is_looked_at_is_named() -> None:
+    """What the value of a setting depends on is a row itself, or one of those that are read for others."""
+    looked_at = set[str]()
+
+    class Watched(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            looked_at.add(name)
+            return super().get(name, default)
+
+    full = {"pipeline_model_parallel_layout": "Et|tL", "recompute_granularity": "full"}
+    for text in ("true", "false", "2", "block"):
+        shown = dict.fromkeys([*(row.name for row in SETTINGS), *ALSO_READ], text) | full
+        for row in SETTINGS:
+            row.value("true" if text == "false" else text, Watched(shown))
+    assert {"recompute_method", "use_custom_fsdp", "context_parallel_size"} <= looked_at
+    assert looked_at <= {row.name for row in SETTINGS} | set(ALSO_READ)
 
 
 @pytest.mark.parametrize("text", ["None", "", "no such thing", "0.1.2", "1" * 4000])

@@ -6,7 +6,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from sweeps import REPOSITORY, run_snakemake, write
+import pytest
+from sweeps import REPOSITORY, run_snakemake, study_in, write
 
 from nodesweep.launch.decisions import Decisions, Ran
 from nodesweep.sweep.study import Study
@@ -121,3 +122,27 @@ def test_a_search_over_a_parameter(tmp_path: Path) -> None:
     assert min(times[slug] for slug in found) <= NEAR * min(times.values())
     assert len(times) == 180 and len(found) <= 90
     assert {study.layouts[slug].parameters["backend"] for slug in found} == set(factors)
+
+
+@pytest.mark.parametrize(
+    ("best", "slow", "fast", "unit", "measured"),
+    [
+        ("fastest", (1, 16), (1, 32), "tokens/s", "4096"),  # 32 x 128 tokens in 1 s
+        ("fastest", (2, 16), (1, 16), "s an iteration", "1"),
+        ("cheapest", (2, 16), (1, 16), "node-seconds an iteration", "1"),
+        ("cheapest", (1, 16), (2, 32), "tokens per node-second", "2048"),  # on two nodes
+    ],
+)
+def test_a_reason_gives_the_figures_it_goes_by(
+    tmp_path: Path, best: str, slow: tuple[int, int], fast: tuple[int, int], unit: str, measured: str
+) -> None:
+    """Seconds where the tokens of an iteration are alike, else tokens per second; nodes count for the cheapest."""
+    layouts = [{"nodes": nodes, "global_batch": batch, "sequence_length": 128} for nodes, batch in (slow, fast)]
+    study = study_in(tmp_path, layouts=layouts, search={"best": best})
+    decisions, (slower, faster) = Decisions(study.sweep, study.layouts, {}), study.layouts
+    decisions.ended(slower, Ran("ok", 9.0, 0.0))
+    decisions.ended(faster, Ran("ok", 1.0, 0.0))
+    found = decisions.not_run(slower)
+    assert found is not None
+    assert f" {unit} expected, " in found.reason
+    assert found.reason.endswith(f" at best: no better than {faster} with {measured} (within 2 %)")

@@ -16,6 +16,7 @@ from nodesweep.config.workload import Workload
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration import sync_form_fit as form_fit
 from nodesweep.performance.calibration.fit import calibrate
+from nodesweep.performance.calibration.memory_model import MemoryFit
 from nodesweep.performance.calibration.observations import Observation, observations_of
 from nodesweep.performance.calibration.time_fit import fit
 from nodesweep.performance.calibration.time_model import TimeModel
@@ -45,6 +46,14 @@ def test_parameters_of_june() -> None:
     assert max(forms.values(), key=lambda form: form.weight) is log2
     errors = percent_errors(june(), june())
     assert (fmean(errors) < 0.31, max(errors) < 0.7) == (True, True)
+
+
+def test_the_sync_in_words() -> None:
+    """The file names each form of the sync, what it grows with and its share of the mean, best first."""
+    found = Calibration("june", fit(june()), MemoryFit()).summary()
+    (line,) = [line for line in found if line.startswith("DP sync with d = DP, ")]
+    assert ": 8 s, give or take 0.28, x log2(d), the steps of a tree (" in line.partition(";")[0]
+    assert ", x (1/2 + 1/3 + ... + 1/d), the wait for the slowest (" in line and line.endswith(" % of the mean)")
 
 
 def test_leave_one_out() -> None:

@@ -19,6 +19,7 @@ from nodesweep.sweep.study import Study
 GPUS = {"name": "gpus", "scheduler": "slurm", "ranks_per_node": 8, "memory_mib_per_node": 8 * 80 * 1024}
 EXPERTS = 48 * 128 * 3 * 2048 * 768  # of Qwen3 30B-A3B: layers, experts, matrices
 OTHERS = 30_532_122_624 - EXPERTS
+NEW = {"parameters": {"MEGATRON_CORE": ["0.17"]}}
 
 
 def study(folder: Path, workload: Any = "megatron-lm", **axes: Any) -> Study:
@@ -44,7 +45,7 @@ def memory_of_one(folder: Path, **changes: Any) -> MemoryForecast:
         ({"expert": 8}, (4 + 12 / 8) * OTHERS + 16 * EXPERTS / 8),
         ({"expert": 2}, (4 + 12 / 8) * OTHERS + (4 + 12 / 4) * EXPERTS / 2),
         ({"expert": 2, "sharding": "zero3"}, 16 / 8 * (OTHERS + EXPERTS)),
-        ({"expert": 2, "sharding": "hsdp", "sharding_group": 4}, 16 / 4 * (OTHERS + EXPERTS)),
+        ({**NEW, "expert": 2, "sharding": "hsdp", "sharding_group": 4}, 16 / 4 * (OTHERS + EXPERTS)),
     ],
 )
 def test_the_state_of_a_mixture_of_experts(tmp_path: Path, axes: dict[str, Any], expected: float) -> None:

@@ -10,6 +10,9 @@ from nodesweep.config.machine import Machine
 from nodesweep.config.model_files import read_model
 from nodesweep.config.training import MemoryConstants, Training
 from nodesweep.config.workload import Workload
+from nodesweep.performance.calibration import Calibration
+from nodesweep.performance.calibration.memory_model import MemoryFit, MemoryModel
+from nodesweep.performance.calibration.time_model import TimeFit
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.forecast import memory_of
 from nodesweep.performance.memory import peak, stage_memory
@@ -187,6 +190,27 @@ def test_without_a_factor_of_its_own_nothing_fits() -> None:
     workload = Workload(command=("train",), memory_constants=FUGAKU)
     memory = memory_of(case_of(384, 1, 8, recomputed=False), machine, workload, None)
     assert (memory.verdict, memory.source) == ("uncertain", "workload.memory_constants, without a factor for no AC")
+
+
+@pytest.mark.parametrize(
+    ("error", "recomputed", "source"),
+    [
+        (0.04, True, "6 runs of campaign june"),
+        (0.06, True, "{}; 6 runs of campaign june leave an error of more than 5 %"),
+        (0.04, False, "{}, without a factor for no AC; no run of its kind tells"),
+    ],
+)
+def test_why_a_peak_does_not_go_by_runs(error: float, recomputed: bool, source: str) -> None:
+    """Constants of runs that are 6 % off, or of another recomputation, give way to others, and that is said."""
+    machine = Machine(scheduler="pjm", memory_mib_per_node=30000)
+    model = MemoryModel(FUGAKU, ((0.0,) * 3,) * 3, error, 6)
+    calibration, case = Calibration("june", TimeFit(), MemoryFit(model)), case_of(384, 1, 8, recomputed=recomputed)
+    workload = Workload(command=("train",), memory_constants=FUGAKU)
+    found = memory_of(case, machine, workload, calibration)
+    assert found.source == source.format("workload.memory_constants")
+    if error > 0.05:
+        guess = memory_of(case, machine, Workload(command=("train",)), calibration)
+        assert guess.source == source.format("a guess").replace(";", ":")
 
 
 def test_a_layer_of_llama_keeps_what_its_matrices_and_norms_read() -> None:

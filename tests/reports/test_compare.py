@@ -211,6 +211,35 @@ def test_outcomes_and_rows_that_vanish_are_regressions() -> None:
     assert compared(base, pending).layouts[0].reason == "ok, then pending" and compared(base, pending).regression
 
 
+@pytest.mark.parametrize("left_out", ["skipped", "pruned"])
+def test_what_was_not_run_has_no_outcome(left_out: str) -> None:
+    """What memory, budget or search left out in a sweep neither ended worse there nor better in the other."""
+    base = sweep(1.0, 1.0, 1.0, 1.0, None)
+    nothing = {"state": left_out, "outcome": None, "iteration_seconds": None, "iteration_seconds_median": None}
+    without = [*base[:3], base[3] | nothing, base[4] | nothing]
+    for before, after, reason in (
+        (base, without, f"ok, then {left_out}"),
+        (without, base, f"{left_out}, then ok"),
+        (without, without, f"{left_out}, then {left_out}"),
+    ):
+        found = compared(before, after)
+        assert (verdicts(found)["n4"], verdicts(found)["n5"], found.regression) == ("not run", "not run", False)
+        assert reason in [one.reason for one in found.layouts]
+        assert " 2 not run, before or after, since " in markdown(found)
+
+
+def test_new_rows_show_what_is_new_in_them() -> None:
+    """A parameter and an axis that all new rows have alike stand in their table, since the other sweep has others."""
+    old = [row("n1", MALLOC_ARENA_MAX="4"), row("n2", nodes=2, MALLOC_ARENA_MAX="4")]
+    new = [row(f"{one['slug']}-8", nodes=one["nodes"], MALLOC_ARENA_MAX="8", context=2) for one in old]
+    text = markdown(compared(old, [*old, *new]))
+    heading, _, first, second = text.partition("## Appeared\n\n")[2].splitlines()
+    cells = [[cell.strip() for cell in line.split("|")] for line in (heading, first, second)]
+    for name, value in (("MALLOC_ARENA_MAX", "8"), ("CP", "2")):
+        assert [line[cells[0].index(name)] for line in cells[1:]] == [value, value]
+    assert "MALLOC_ARENA_MAX" not in text.partition("## Appeared")[0]
+
+
 def test_tolerance_and_noise_decide_together() -> None:
     """10 % in one layout: a regression at 5 % tolerance, none at 20 %; 20 % in all of them is one as a whole."""
     base = sweep(*[1.0] * 8)

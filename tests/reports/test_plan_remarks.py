@@ -111,5 +111,5 @@ def test_what_may_be_less_says_how_much_less(capsys: pytest.CaptureFixture[str])
     """A guess of memory stands beside the least that it may be, and the verdicts are explained."""
     _, plan = planned(capsys, machine=toy()["machine"] | {"memory_mib_per_node": 300})
     assert "| Mem [GiB] | At least | Verdict |" in " ".join(plan.split())
-    assert "- uncertain: Mem is a guess, no run tells what the software stack adds" in plan
+    assert "- uncertain: Mem is a guess; what is needed may be as little as At least, or more" in plan
     assert "will not fit: 95 % of At least" not in plan

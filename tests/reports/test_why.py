@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from paths import LOGS
@@ -18,8 +19,9 @@ from nodesweep.config.columns import TIDY
 from nodesweep.config.origins import origins
 from nodesweep.config.training import Training
 from nodesweep.launch import journal
+from nodesweep.launch.decisions import NotRun
 from nodesweep.launch.journal_events import Ended, Intent, Submitted
-from nodesweep.launch.records import terminal_record
+from nodesweep.launch.records import not_run_record, terminal_record
 from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.lines import lines_at
 from nodesweep.logs.reader import read_log
@@ -145,6 +147,65 @@ def test_a_finished_run(study, told, golden):
 def test_a_layout_that_never_ran(study, told, golden):
     """What it is follows from the config; what will happen is said instead of figures."""
     golden("why.pending.txt", told("n24"))
+
+
+def test_what_the_next_launch_leaves_out(study, told):
+    """What the plan prunes is said with its reason, before a launch records it and after; what was asked for runs."""
+    Path("study.yaml").write_text(SWEEP.replace("scheduler: slurm", "scheduler: slurm\n  memory_mib_per_node: 1024"))
+    slug = slug_of(study, 24)
+    assert main(["plan", "--configfile", "study.yaml"]) == 0
+    row = next(line for line in Path("results/study/plan.md").read_text().splitlines() if f"| {slug} " in line)
+    reason = row.rpartition("| pruned: ")[2].rstrip(" |")
+    assert reason.startswith("needs ") and " of 0.5 GiB" in reason
+    assert f"  pending: never run; the next launch does not run it: pruned: {reason}\n" in told(slug, "state")
+    study.record(slug).write_text(not_run_record(slug, NotRun("pruned", reason)).to_json())
+    asks = f"unless `nodesweep rerun {slug}` asks for it"
+    assert f"  pruned: {reason}; the next launch does not run it, {asks}\n" in told(slug, "state")
+    assert main(["rerun", slug, "--configfile", "study.yaml"]) == 0
+    assert "never run; the next launch submits its job.sh to slurm" in told(slug, "state")
+    assert main(["plan", "--configfile", "study.yaml"]) == 0
+    assert "\nruns,24," in Path("results/study/plan.csv").read_text()
+
+
+SAID = [
+    "train",
+    "{{ '--sequence-parallel' if tensor > 1 and sequence_parallel != false }}",
+    "--recompute-granularity={{ recomputation or 'selective' }}",
+    "${PRECISION}",
+]
+"""Words of a command, of which the second is of a layout with tensor parallelism alone."""
+
+
+def test_settings_by_the_command(study, told):
+    """What the command says is traced to its word, its file and line: of the command, of `setup`, of a variable."""
+    config = yaml.safe_load(SWEEP)
+    setup = ["true", """echo '{"zero_optimization": {"stage": 1}}' > ds.json"""]
+    config["workload"] |= {"command": SAID, "setup": setup, "environment": {"PRECISION": "--bf16"}}
+    config["layouts"][0] |= {"tensor": 2, "pipeline": 24}
+    config["when"] = [{"if": "nodes == 192", "workload": {"command": ["train", "--fp16"]}}]
+    config["variants"] = [{"name": "plain"}, {"name": "half", "env": {"PRECISION": "--fp16"}}]
+    lines = write(Path("study.yaml"), config).read_text().splitlines()
+
+    def place(text: str, key: str) -> str:
+        return f"study.yaml:{next(number for number, line in enumerate(lines, 1) if text in line)}: {key}"
+
+    text = told("n24-dp1-mp2-pp24-mbs1-gbs1536-s2048-ac-plain", "SP", "sharding", "recomputation", "precision", "VPP")
+    assert "(SP) = True\n    --sequence-parallel: " + place("--sequence-parallel", "workload.command[1]") in text
+    stage = "zero_optimization.stage 1 in workload.setup: "
+    assert f"(Sharding) = zero1\n    {stage}{place('zero_optimization', 'workload.setup[1]')}\n" in text
+    assert f"    --recompute-granularity=selective: {place('--recompute', 'workload.command[2]')}\n" in text
+    assert f"= bf16\n    --bf16: {place('PRECISION: --bf16', 'workload.environment.PRECISION')}\n" in text
+    assert "(VPP) = 1\n    workload.training.chunks_per_stage left out, its default" in text
+    half = place("PRECISION: --fp16", "variants[1].env.PRECISION")
+    assert f"= fp16\n    --fp16: {half}\n" in told("n24-dp1-mp2-pp24-mbs1-gbs1536-s2048-ac-half", "precision")
+    changed = place("- --fp16", "when[0].workload.command[1], since nodes == 192")
+    assert f"= fp16\n    --fp16: {changed}\n" in told("n192-dp8-mp2-pp24-mbs1-gbs1536-s2048-ac-plain", "precision")
+
+
+def test_no_recomputation_without_checkpointing(study, told):
+    """Where nothing is recomputed, that follows from activation_checkpointing, whatever the default of its kind."""
+    Path("study.yaml").write_text(SWEEP.replace("    activation_checkpointing: true\n", ""))
+    assert "= none\n    layouts[0].activation_checkpointing left out" in told("n24", "recomputation")
 
 
 def test_out_of_memory(study, told):

@@ -56,6 +56,17 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "torchtitan.deepseek-v3": ("torchtitan", "deepseek-v3", {"expert": 8, "sharding": "hsdp", "sharding_group": 32}),
 }
 
+GPT = {"name": "gpt", "layers": 24, "hidden_size": 2048, "attention_heads": 16, "vocab_size": 50304}
+GPT_OF_EXPERTS = {**GPT, "experts": 8, "experts_per_token": 2}
+GATED_SHARED_EXPERT = {
+    **GPT_OF_EXPERTS,
+    "biases": "qkv",
+    "shared_expert_ffn_hidden_size": 4096,
+    "extras": ["shared_expert_gate"],
+}
+HSDP_OF_EXPERTS = {"sharding": "hsdp", "sharding_group": 8, "expert": 8}
+"""64 ranks in eight groups; each of the experts, spread over eight ranks, has eight replicas."""
+
 
 def layouts_of(folder: Path, workload: Any, model: Any, **block: Any) -> list[Layout]:
     """The layouts of a sweep of one block on eight nodes of eight ranks."""
@@ -134,6 +145,8 @@ def test_layers_that_do_not_divide_count_embedding_and_loss(tmp_path: Path) -> N
         ("megatron-deepspeed", "llama3-8b", {"context": 2}, "megatron-deepspeed: context 2 does not reach the trainer"),
         ("megatron-deepspeed", "llama3-8b", {"sharding": "zero3", "pipeline": 2}, "takes ZeRO 0 and 1"),
         ("megatron-deepspeed", "llama3-8b", {"precision": "fp8"}, "precision fp8, but its command says bf16 (--bf16)"),
+        ("megatron-deepspeed", "llama3-8b", {"tensor": 16}, "it copies none"),
+        ("torchtitan", "llama3-8b", {"tensor": 16}, "it copies none"),
         ("megatron-deepspeed-fugaku", "llama3-8b", {}, "does not reach the trainer"),
         ("minitrain", "llama3-8b", {}, "minitrain: model.kv_heads 8 does not reach the trainer"),
         ("minitrain", "gpt-tiny", {"context": 2}, "minitrain: context 2 does not reach the trainer"),
@@ -141,13 +154,25 @@ def test_layers_that_do_not_divide_count_embedding_and_loss(tmp_path: Path) -> N
         ("torchtitan", "gpt-1.3b", {"sequence_length": 2048}, "torchtitan has decoders with RMSNorm"),
         ("torchtitan", "qwen3-32b", {"pipeline": 2}, "Qwen 3 of torchtitan has no pipeline parallelism"),
         ("torchtitan", "llama3-8b", {"sharding": "zero1"}, "sharding zero1, but its command says zero3"),
+        ("torchtitan", "qwen3-30b-a3b", HSDP_OF_EXPERTS | {"expert": 16}, "give a lower expert"),
+        ("torchtitan", "qwen3-30b-a3b", {"expert_tensor": 2}, "an expert_tensor of 1 or of the tensor parallelism"),
         ("megatron-lm", "gpt-1.3b", {}, "sequence 4096 is longer than the model's 2048 learned positions"),
         ("megatron-lm", "llama3-8b", {"precision": "tf32"}, "precision tf32, but its command says bf16 (--bf16)"),
         ("megatron-lm", "llama3-8b", {"offload": "all"}, "megatron-lm: offload all does not reach the trainer"),
+        ("megatron-lm", "llama3-8b", {"offload": "optimizer", "sharding": "none"}, "only where replicas share them"),
+        ("megatron-lm", "llama3-8b", {"sharding": "hsdp", "sharding_group": 64}, "one group of all replicas is zero3"),
+        (
+            "megatron-lm",
+            "llama3-8b",
+            {"pipeline": 4, "virtual_pipeline": 2, "recomputation": "full", "recomputed_layers": 3},
+            "give a multiple of virtual_pipeline",
+        ),
+        ("megatron-lm", GPT_OF_EXPERTS, {}, "give the model biases: none"),
+        ("megatron-lm", {**GPT, "prediction_layers": 1}, {}, "prediction layers with rotary or no positions alone"),
     ],
 )
 def test_what_a_workload_cannot_run_is_rejected(
-    tmp_path: Path, workload: str, model: str, block: dict[str, Any], reason: str
+    tmp_path: Path, workload: str, model: Any, block: dict[str, Any], reason: str
 ) -> None:
     """A model or axis that the trainer would leave out is rejected in the plan, with the reason."""
     with pytest.raises(ConfigError) as caught:
@@ -156,24 +181,31 @@ def test_what_a_workload_cannot_run_is_rejected(
 
 
 @pytest.mark.parametrize(
-    ("release", "block", "reason"),
+    ("release", "model", "block", "reason"),
     [
-        ("0.14", {"precision": "nvfp4"}, "NVFP4 wants core 0.15"),
-        ("0.15", {"tensor": 16}, "more tensor parallelism than heads of k and v wants core 0.16"),
-        ("0.19", {"tensor": 16, "precision": "nvfp4"}, None),
+        ("0.14", "llama3-8b", {"precision": "nvfp4"}, "NVFP4 wants core 0.15"),
+        ("0.15", "llama3-8b", {"tensor": 16}, "more tensor parallelism than heads of k and v wants core 0.16"),
+        ("0.19", "llama3-8b", {"tensor": 16, "precision": "nvfp4"}, None),
+        ("0.12", "llama3-8b", {"sharding": "hsdp", "sharding_group": 8}, "hsdp wants core 0.13"),
+        ("0.16", "qwen3-30b-a3b", HSDP_OF_EXPERTS, "hsdp with expert parallelism wants core 0.17"),
+        ("0.17", "qwen3-30b-a3b", HSDP_OF_EXPERTS, None),
+        ("0.17", "qwen3-30b-a3b", HSDP_OF_EXPERTS | {"expert": 16}, "the replicas of each expert"),
+        ("0.15", "qwen3-30b-a3b", {"expert": 8, "precision": "fp16"}, "fp16 with expert parallelism wants core 0.16"),
+        ("0.15", GATED_SHARED_EXPERT, {}, "a gate of the shared expert wants core 0.16"),
+        ("0.16", GATED_SHARED_EXPERT, {}, None),
     ],
 )
 def test_older_releases_of_megatron_take_less(
-    tmp_path: Path, release: str, block: dict[str, Any], reason: str | None
+    tmp_path: Path, release: str, model: Any, block: dict[str, Any], reason: str | None
 ) -> None:
     """What a release does not take is rejected by the variable that names the release."""
     workload = yaml.safe_load((REPOSITORY / "config" / "workloads" / "megatron-lm.yaml").read_text())
     workload["environment"]["MEGATRON_CORE"] = release
     if reason is None:
-        assert layouts_of(tmp_path, workload, "llama3-8b", **block)
+        assert layouts_of(tmp_path, workload, model, **block)
         return
     with pytest.raises(ConfigError, match=reason):
-        layouts_of(tmp_path, workload, "llama3-8b", **block)
+        layouts_of(tmp_path, workload, model, **block)
 
 
 def test_older_releases_of_megatron_have_other_words(tmp_path: Path) -> None:
@@ -185,6 +217,23 @@ def test_older_releases_of_megatron_have_other_words(tmp_path: Path) -> None:
     assert "--use-custom-fsdp\n" in text
     assert "fsdp_dtensor" not in text
     assert layout.sharding == "zero3"
+
+
+def test_megatron_lm_is_told_how_many_layers_of_a_chunk_are_recomputed(tmp_path: Path) -> None:
+    """A stage of two chunks that recomputes four layers recomputes two of each, and groups of HSDP count CP."""
+    block = {"pipeline": 4, "virtual_pipeline": 2, "recomputation": "full", "recomputed_layers": 4}
+    (layout,) = layouts_of(tmp_path, "megatron-lm", "llama3-8b", **block)
+    assert "--recompute-num-layers=2\n" in written(layout)
+    assert contradictions(layout) == []
+    (hybrid,) = layouts_of(tmp_path, "megatron-lm", "llama3-8b", sharding="hsdp", sharding_group=16, context=2)
+    assert "--num-distributed-optimizer-instances=4\n" in written(hybrid)
+    assert contradictions(hybrid) == []
+
+
+def test_a_model_without_learned_positions_is_given_none(tmp_path: Path) -> None:
+    """Megatron-DeepSpeed has learned positions unless it is told, whether there are others or none."""
+    (layout,) = layouts_of(tmp_path, "megatron-deepspeed", {**GPT, "positions": "none"})
+    assert "--no-position-embedding\n" in written(layout)
 
 
 def test_parameters_that_megatron_lm_knows_are_passed_on(tmp_path: Path) -> None:

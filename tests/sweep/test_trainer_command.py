@@ -112,6 +112,19 @@ def test_precision_is_read_off_the_command(tmp_path: Path, words: list[str], pre
     assert layout.slug == layout_of(tmp_path, ["train"]).slug
 
 
+def test_words_that_others_are_understood_by_are_read(tmp_path: Path) -> None:
+    """Layers are recomputed by a method that a word of its own names, and groups split what CP holds too."""
+    words = ["--recompute-granularity=full", "--recompute-method=block", "--recompute-num-layers=1"]
+    block = {"recomputation": "full", "pipeline": 2, "virtual_pipeline": 2, "recomputed_layers": 2}
+    chunks = "--num-virtual-stages-per-pipeline-rank={{ virtual_pipeline }}"
+    assert contradictions(layout_of(tmp_path, ["train", "--bf16", chunks, *words], **block)) == []
+    groups = ["--num-distributed-optimizer-instances={{ sharding_groups }}", "--context-parallel-size={{ context }}"]
+    strategy = "--data-parallel-sharding-strategy=optim_grads_params"
+    block = {"sharding": "hsdp", "sharding_group": 8, "context": 2}
+    for flag in ("--use-megatron-fsdp", "--use-custom-fsdp"):
+        assert layout_of(tmp_path, ["train", flag, strategy, *groups], **block).sharding_group == 8
+
+
 def test_deepspeed_config_in_the_set_up_is_read(tmp_path: Path) -> None:
     """A JSON object that a set-up line writes counts like the command; it is what DeepSpeed's engine goes by."""
     line = """echo '{"zero_optimization": {"stage": 2}, "fp16": {"enabled": true}}' > {{ directory }}/ds.json"""

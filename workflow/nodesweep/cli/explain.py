@@ -2,6 +2,7 @@
 
 import argparse
 
+from nodesweep.launch import journal
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.records import final_outcomes
 from nodesweep.performance.calibration.files import read_calibrations
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
         for slug in options.slug:
             layout = study.layout_beginning(slug)
             print(prediction_text(WhatIf(layout, decisions.forecast(layout.slug), study.sweep.training_tokens)))
-            why_not = decisions.not_run(layout.slug)
+            why_not = decisions.not_run(layout.slug, journal.state(study.journal(layout.slug)))
             outlook = f"{why_not.outcome}: {why_not.reason}" if why_not else "nothing keeps it from running"
             outcome = outcomes.get(layout.slug)
             print(f"  it has run ({outcome}) and needs no more runs" if outcome else f"  {outlook}")

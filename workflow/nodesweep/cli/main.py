@@ -8,6 +8,8 @@ subcommand that is asked for is imported.
 import argparse
 import importlib
 import keyword
+import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,15 +21,29 @@ from nodesweep.common.text import visible
 
 from .arguments import add_default_sweep
 
+CLOSED_PIPE = 128 + signal.SIGPIPE
+"""The exit code of a command whose output nobody reads any more, as a shell has it of other tools."""
+
 
 def command() -> int:
-    """The command as a process of its own."""
+    """The command as a process of its own; ends without a word where its output is closed, as `| head` does."""
     search_seldom()
-    return main()
+    try:
+        try:
+            return main()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer goes there when Python ends
+        return CLOSED_PIPE
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; a NodesweepError is printed as one message, exit code 1."""
+    """Run one subcommand; a NodesweepError is printed as one message, exit code 1.
+
+    Raises BrokenPipeError where nobody reads the output any more.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     options = _parser(words).parse_args(words)
     try:
@@ -38,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nodesweep: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"nodesweep: {visible(file_error_message(error))}", file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ from nodesweep.common.files import write_atomic
 from nodesweep.config.origins import origins
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.plan import Planned, planned
-from nodesweep.launch.records import final_outcomes, unreadable_journals
+from nodesweep.launch.records import final_outcomes, journal_states
 from nodesweep.reports.plan import plan_csv, plan_markdown
 from nodesweep.reports.plan_remarks import plan_remarks
 from nodesweep.sweep.study import DEFAULT_SWEEP
@@ -24,8 +24,8 @@ def run(options: argparse.Namespace) -> None:
     """Write both files and say how many layouts are to run."""
     study = limited_study_of(options)
     study.folder.mkdir(parents=True, exist_ok=True)
-    unreadable = unreadable_journals(study)
-    layouts = planned(study, decisions_of(study), final_outcomes(study), unreadable)
+    states = journal_states(study)
+    layouts = planned(study, decisions_of(study), final_outcomes(study), states)
     write_atomic(study.folder / "plan.csv", plan_csv(study, layouts))
     where = origins(options.configfile or [DEFAULT_SWEEP], options.config).where
     remarks = plan_remarks(study, layouts, where)
@@ -38,8 +38,9 @@ def run(options: argparse.Namespace) -> None:
     print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")
     for remark in remarks:
         print(f"{study.sweep.sweep}: {remark}")
-    for slug, problem in unreadable.items():
-        tell_problem(study, slug, problem)
+    for slug, state in states.items():
+        if state.problem:
+            tell_problem(study, slug, state.problem)
 
 
 def _counted(one: Planned) -> tuple[bool, bool, bool]:

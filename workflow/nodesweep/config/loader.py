@@ -290,8 +290,8 @@ def _key_of(item: Any) -> Key:
     """Where a complaint is: without the names of types, which stand in brackets; an unknown key may look like one."""
     *above, last = item["loc"] or ("",)
     key = tuple(part for part in above if not (isinstance(part, str) and "[" in part))
-    hidden = item["type"] != "extra_forbidden" and isinstance(last, str) and "[" in last
-    return key if hidden or last == "" else (*key, last)
+    hidden = item["type"] != "extra_forbidden" and isinstance(last, str) and (not last or "[" in last)
+    return key if hidden else (*key, last)
 
 
 def _without_echoes(items: list[Any]) -> list[Any]:

@@ -31,11 +31,15 @@ class TrainerSetting:
 
 @dataclass(frozen=True)
 class SaidSetting:
-    """The value of a field, and the setting that says so: its name and its text."""
+    """The value of a field, and the setting that says so: its name and its text.
+
+    `key`: of the workload, where the words are that hold the setting; empty where it was not read off a workload.
+    """
 
     value: Any
     name: str
     text: str
+    key: tuple[str | int, ...] = ()
 
     def __str__(self) -> str:
         return self.name if self.text == "true" else f"{self.name} {self.text}"
@@ -85,11 +89,6 @@ def _count(text: str, settings: Settings | None = None) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0 else None
 
 
-def _several(value: Any) -> Callable[[str, Settings], Any]:
-    """What a number above 1 means."""
-    return lambda text, settings: value if (_count(text) or 0) > 1 else None
-
-
 def _drops_out(text: str, settings: Settings) -> bool | None:
     """Whether masks of dropout are kept: not where both of Megatron's rates are 0."""
     rates = [_plain(settings.get(name, "0.1")) for name in ("hidden_dropout", "attention_dropout")]
@@ -125,10 +124,37 @@ def _chunks_of_layout(text: str, settings: Settings) -> int | None:
     return None if not chunks or not stages or chunks % stages else chunks // stages
 
 
+def _chunks_said(settings: Settings) -> int:
+    """Chunks of a stage by the last of the settings that tell of them."""
+    rows = [(name, value) for name, value in _ROWS["virtual_pipeline"] if name in settings]
+    said = [value(_plain(settings[name]), settings) for name, value in rows]
+    return next((chunks for chunks in reversed(said) if chunks), 1)
+
+
+def _recomputed(text: str, settings: Settings) -> int | None:
+    """Layers of a stage that are recomputed: Megatron's block method takes so many of each of its chunks."""
+    full = _plain(settings.get("recompute_granularity", "full")) == "full"
+    if not full or _plain(settings.get("recompute_method", "")) != "block":
+        return None
+    of_chunk = _count(text)
+    return of_chunk * _chunks_said(settings) if of_chunk else None
+
+
+def _hybrid(text: str, settings: Settings) -> str | None:
+    """HSDP, where several groups share out the weights each."""
+    strategy = _STRATEGIES.get(_plain(settings.get("data_parallel_sharding_strategy", "")), "zero3")
+    return "hsdp" if (_count(text) or 0) > 1 and strategy == "zero3" else None
+
+
 def _group(text: str, settings: Settings) -> int | None:
-    """Ranks that share one copy of the weights, where several groups of a known size do."""
+    """Ranks that share one copy of what is shared out, where several groups of a known size do: parts of DP x CP."""
+    if is_on(settings, *_MEGATRON_FSDP) and _plain(settings.get("data_parallel_sharding_strategy", "")) == "no_shard":
+        return None
     groups, data = _count(text), _count(settings.get("data_parallel_size", ""))
-    return data // groups if groups and groups > 1 and data and data % groups == 0 else None
+    context = _count(settings.get("context_parallel_size", "1"))
+    if not (groups and data and context) or groups == 1 or data * context % groups:
+        return None
+    return data * context // groups
 
 
 def _replicates_shards(text: str, settings: Settings) -> str | None:
@@ -159,13 +185,13 @@ _ROWS: dict[str, tuple[tuple[str, Callable[[str, Settings], Any]], ...]] = {
         ("use_torch_fsdp2", _flag("zero3")),
         ("use_megatron_fsdp", _flag("zero3")),
         ("data_parallel_sharding_strategy", _with(_MEGATRON_FSDP, _word(_STRATEGIES))),
-        ("num_distributed_optimizer_instances", _with(_MEGATRON_FSDP, _several("hsdp"))),
+        ("num_distributed_optimizer_instances", _with(_MEGATRON_FSDP, _hybrid)),
         ("parallelism.data_parallel_shard_degree", _word({"1": "none"}, "zero3")),
         ("parallelism.fsdp_reshard_after_forward", _word({"never": "zero2"})),
         ("parallelism.data_parallel_replicate_degree", _replicates_shards),
     ),
     "sharding_group": (
-        ("num_distributed_optimizer_instances", _with(_MEGATRON_FSDP, _group)),
+        ("num_distributed_optimizer_instances", _with((*_MEGATRON_FSDP, "use_distributed_optimizer"), _group)),
         ("parallelism.data_parallel_shard_degree", _replicated_shards),
     ),
     "virtual_pipeline": (
@@ -195,12 +221,7 @@ _ROWS: dict[str, tuple[tuple[str, Callable[[str, Settings], Any]], ...]] = {
         ("recompute_granularity", _word(_GRANULARITIES)),
         ("activation_checkpoint.mode", lambda text, settings: "none" if text == "none" else _GRANULARITIES.get(text)),
     ),
-    "recomputed_layers": (
-        (
-            "recompute_num_layers",
-            lambda text, settings: _count(text) if _plain(settings.get("recompute_method", "")) == "block" else None,
-        ),
-    ),
+    "recomputed_layers": (("recompute_num_layers", _recomputed),),
     "precision": (
         ("precision", _word(_PRECISIONS)),
         ("training.dtype", _word(_PRECISIONS)),
@@ -245,3 +266,12 @@ SETTINGS: tuple[TrainerSetting, ...] = tuple(
     TrainerSetting(name, field, value) for field, rows in _ROWS.items() for name, value in rows
 )
 """All rows, by field in the order in which later ones count."""
+ALSO_READ: tuple[str, ...] = (
+    "context_parallel_size",
+    "data_parallel_size",
+    "num_layers",
+    "pipeline_model_parallel_size",
+    "recompute_method",
+    "use_custom_fsdp",
+)
+"""Settings that give no field a value themselves, and that the values of rows depend on."""

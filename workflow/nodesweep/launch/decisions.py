@@ -17,9 +17,11 @@ from nodesweep.performance.timing import passes, stage_work
 from nodesweep.sweep.layout import Layout
 
 from .forecasts import Forecasts
+from .journal import State
 
 ABOVE = 1 + 1e-9
 """What needs no more than a run that ended well is not pruned by one that ran out of memory: that had other reasons."""
+NEVER_SUBMITTED = State()
 Why = Literal["pruned", "skipped", "held"]
 _EXCEEDED_MEMORY = tuple(row.name for row in OUTCOMES.values() if row.peak_memory == "exceeded")
 
@@ -139,9 +141,15 @@ class Decisions:
             self._ranks[slug] = (float(kind in kinds), *costs[slug])
             kinds.add(kind)
 
-    def not_run(self, slug: str, reserved_node_hours: float = 0.0) -> NotRun | None:
-        """Why a layout is not to be run now; None where it is. `reserved_node_hours`: what running jobs may yet use."""
-        return self._by_memory(slug) or self._by_search(slug) or self._by_budget(slug, reserved_node_hours)
+    def not_run(self, slug: str, state: State = NEVER_SUBMITTED, reserved_node_hours: float = 0.0) -> NotRun | None:
+        """Why a layout is not to be run now; None where it is. `reserved_node_hours`: what running jobs may yet use.
+
+        `state`: of its journal. What somebody asked for is run, and what ran before is not pruned.
+        """
+        if state.asked:
+            return None
+        by_memory = None if state.attempt else self._by_memory(slug)
+        return by_memory or self._by_search(slug) or self._by_budget(slug, reserved_node_hours)
 
     def _by_search(self, slug: str) -> NotRun | None:
         reason = self._search.hopeless(slug) if self._search is not None else ""

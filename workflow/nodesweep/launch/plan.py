@@ -8,7 +8,8 @@ from nodesweep.performance.forecast import Forecast
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
-from .decisions import Decisions, NotRun
+from .decisions import NEVER_SUBMITTED, Decisions, NotRun
+from .journal import State
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,19 @@ class Planned:
 
 
 def planned(
-    study: Study, decisions: Decisions, ended: Mapping[str, str], unreadable: Mapping[str, str] = MappingProxyType({})
+    study: Study, decisions: Decisions, ended: Mapping[str, str], states: Mapping[str, State] = MappingProxyType({})
 ) -> list[Planned]:
     """All layouts in the order of the config, as a launcher would decide on them now, each by itself.
 
-    `ended`: how those ended, by slug, that need no more runs. `unreadable`: what is wrong with journals, by slug.
+    `ended`: how those ended, by slug, that need no more runs. `states`: of their journals, where they have any.
     """
     order, found = 0, {}
     for slug in sorted(study.layouts, key=decisions.rank):
         outcome = ended.get(slug, "")
-        problem = unreadable.get(slug)
-        not_run = NotRun("held", problem) if problem else None if outcome else decisions.not_run(slug)
-        one = Planned(study.layouts[slug], decisions.forecast(slug), None, not_run, "" if problem else outcome)
+        state = states.get(slug, NEVER_SUBMITTED)
+        held = NotRun("held", state.problem) if state.problem else None
+        not_run = held or (None if outcome else decisions.not_run(slug, state))
+        one = Planned(study.layouts[slug], decisions.forecast(slug), None, not_run, "" if held else outcome)
         order += one.runs
         found[slug] = replace(one, order=order) if one.runs else one
     return [found[slug] for slug in study.layouts]

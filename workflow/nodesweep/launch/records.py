@@ -153,10 +153,9 @@ def final_outcomes(study: Study) -> dict[str, str]:
     return found
 
 
-def unreadable_journals(study: Study) -> dict[str, str]:
-    """What is wrong with journals of which nobody can tell whether their layouts run, by slug."""
-    states = {slug: journal.state(study.journal(slug)) for slug in study.layouts}
-    return {slug: state.problem for slug, state in states.items() if state.problem}
+def journal_states(study: Study) -> dict[str, State]:
+    """Where layouts stand by their journals, by slug."""
+    return {slug: journal.state(study.journal(slug)) for slug in study.layouts}
 
 
 def summary(record: TerminalRecord) -> str:

@@ -43,7 +43,7 @@ def _withdraw_records(study: Study) -> None:
             holds = not needs_run(study, reread_record(study, record))
         else:
             decisions = decisions or decisions_of(study)
-            holds = decisions.not_run(slug) is not None
+            holds = decisions.not_run(slug, journal.state(study.journal(slug))) is not None
         if not holds:
             path.unlink(missing_ok=True)
     if not all(key_in(study.script(slug)) == key_of(study.folder, slug) for slug in study.layouts):

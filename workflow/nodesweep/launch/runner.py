@@ -282,12 +282,11 @@ class Runner:
         return finished
 
     def _not_run(self, slug: str, state: State) -> NotRun | None:
-        """Why a layout is not to be run, unless somebody asked for it; one that ran before is not pruned."""
-        if self._decisions is None or state.asked:
+        """Why a layout is not to be run now; None where it is."""
+        if self._decisions is None:
             return None
         most = [self._decisions.most_node_hours(slug) for slug in self._open if slug in self._study.layouts]
-        found = self._decisions.not_run(slug, sum(filter(None, most)))
-        return None if found and found.outcome == "pruned" and state.attempt else found
+        return self._decisions.not_run(slug, state, sum(filter(None, most)))
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
         """Submit one layout; a refusal is its end."""

@@ -4,10 +4,11 @@ After each run the times of its campaign are fitted again. A layout that would h
 its interval allows is left out; of the others the most promising comes first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodesweep.common.numbers import four_figures
 from nodesweep.common.units import TERA
 from nodesweep.config.training import Search
 from nodesweep.performance.calibration.observations import Observation
@@ -60,10 +61,11 @@ class SearchProgress:
         found = model.estimate(self.cases[slug])
         if self._value(slug, found.low_seconds) < best.value * (1 - self.config.within):
             return ""
-        return (
-            f"{found.seconds:.4g} s an iteration expected, {found.low_seconds:.4g} at best: no better than {best.slug} "
-            f"with {self._seconds[best.slug]:.4g} s"
-        )
+        unit, of = self._in_words(slug, best.slug)
+        seconds = (slug, found.seconds), (slug, found.low_seconds), (best.slug, self._seconds[best.slug])
+        expected, low, measured = (four_figures(of(*one)) for one in seconds)
+        within = f" (within {100 * self.config.within:g} %)" if self.config.within else ""
+        return f"{expected} {unit} expected, {low} at best: no better than {best.slug} with {measured}{within}"
 
     def group(self, slug: str) -> tuple[Any, ...]:
         """The values of the fields for each of which the best is sought."""
@@ -83,6 +85,19 @@ class SearchProgress:
         """Seconds per token, or node-seconds where the cheapest is sought."""
         case = self.cases[slug]
         return seconds * (case.nodes if self.config.best == "cheapest" else 1) / case.tokens
+
+    def _in_words(self, slug: str, other: str) -> tuple[str, Callable[[str, float], float]]:
+        """What two layouts are compared by, as plainly as they allow: a unit, and its number by slug and seconds."""
+        case, best = self.cases[slug], self.cases[other]
+        by_node = self.config.best == "cheapest" and case.nodes != best.nodes
+
+        def cost(slug: str, seconds: float) -> float:
+            return seconds * (self.cases[slug].nodes if by_node else 1)
+
+        if case.tokens == best.tokens:
+            return f"{'node-seconds' if by_node else 's'} an iteration", cost
+        rate = "tokens per node-second" if by_node else "tokens/s"
+        return rate, lambda slug, seconds: self.cases[slug].tokens / cost(slug, seconds)
 
     def _model_of_others(self, slug: str) -> TimeModel | None:
         """The model of other parameters of the campaign: it orders layouts, and leaves none of them out."""

@@ -125,42 +125,49 @@ def memory_of(
         states = least_state_bytes(case) if knows_state(case, workload) else 0.0
         return MemoryForecast(None, limit_bytes, states, sure=False, source=reason)
     model = calibration.memory.model if calibration else None
-    found = _by_runs(case, limit_bytes, model, calibration.campaign) if model and calibration else None
-    if found is not None:
-        return found
+    campaign = calibration.campaign if calibration else ""
+    refusal = _refusal(case, model, campaign) if model else ""
+    if model and not refusal:
+        found = peak(case, model.constants)
+        return MemoryForecast(found, limit_bytes, found.highest_bytes, sure=True, source=_runs(model, campaign))
     if workload.memory_constants is not None:
-        return _by_workload(case, limit_bytes, workload.memory_constants)
+        return _by_workload(case, limit_bytes, workload.memory_constants, refusal)
     if model is not None:
-        constants, least, reason = model.constants, _at_least(model.constants), "no run of its kind tells"
+        constants, least = model.constants, _at_least(model.constants)
     else:
-        constants, least, reason = GUESSED, LEAST, "no run has told its constants"
+        constants, least, refusal = GUESSED, LEAST, "no run has told its constants"
     return MemoryForecast(
         peak=peak(case, constants),
         limit_bytes=limit_bytes,
         least_bytes=peak(case, least).highest_bytes,
         sure=False,
-        source=f"a guess: {reason}",
+        source=f"a guess: {refusal}",
     )
 
 
-def _by_runs(case: Dimensions, limit_bytes: float | None, model: MemoryModel, campaign: str) -> MemoryForecast | None:
-    """The peak by constants fitted to runs; None where these do not determine it well enough."""
+def _refusal(case: Dimensions, model: MemoryModel, campaign: str) -> str:
+    """Why constants fitted to runs do not foresee a case; empty where they do."""
     if fitted_factor(case, model.constants) is None:
-        return None
-    found = peak(case, model.constants)
-    if model.error_bytes(case) > MOST_ERROR * found.later_bytes:
-        return None
-    source = f"{model.rows} run{'' if model.rows == 1 else 's'} of campaign {campaign}"
-    return MemoryForecast(found, limit_bytes, found.highest_bytes, sure=True, source=source)
+        return "no run of its kind tells"
+    if model.error_bytes(case) > MOST_ERROR * peak(case, model.constants).later_bytes:
+        return f"{_runs(model, campaign)} leave an error of more than {100 * MOST_ERROR:g} %"
+    return ""
 
 
-def _by_workload(case: Dimensions, limit_bytes: float | None, given: MemoryConstants) -> MemoryForecast:
-    """The peak by the constants of the workload's file; not sure where these have no factor for its recomputation."""
+def _runs(model: MemoryModel, campaign: str) -> str:
+    return f"{model.rows} run{'' if model.rows == 1 else 's'} of campaign {campaign}"
+
+
+def _by_workload(case: Dimensions, limit_bytes: float | None, given: MemoryConstants, refusal: str) -> MemoryForecast:
+    """The peak by the constants of the workload's file; not sure where these have no factor for its recomputation.
+
+    `refusal`: why it does not go by runs, where there are any.
+    """
     found, sure = peak(case, given), fitted_factor(case, given) is not None
     least = found if sure else peak(case, _at_least(given))
     recomputation = LAYOUT_FIELDS["activation_checkpointing"].phrase(case.activation_checkpointing)
     missing = "" if sure else f", without a factor for {recomputation}"
-    source = f"workload.memory_constants{missing}"
+    source = f"workload.memory_constants{missing}{f'; {refusal}' if refusal else ''}"
     return MemoryForecast(found, limit_bytes, least.highest_bytes, sure=sure, source=source)
 
 

@@ -12,7 +12,7 @@ from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.parameters import parameter_fields
 from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, text_of
 from nodesweep.results.comparable import LAYOUT_COLUMNS
-from nodesweep.results.comparison.comparison import ComparedLayout, Comparison
+from nodesweep.results.comparison.comparison import ComparedLayout, Comparison, DifferenceVerdict
 from nodesweep.results.comparison.noise import Interval
 
 from .tables.cells import cell_of_field, varies
@@ -30,6 +30,13 @@ _DIFFERENCES = (
     "verdict",
     "regression",
 )
+_IN_WORDS: dict[DifferenceVerdict, str] = {
+    "worse outcome": "ended worse",
+    "better outcome": "ended better",
+    "cannot say": "cannot be compared",
+    "not run": "not run, before or after, since memory, budget or search left it out",
+}
+"""What the summary counts, beside slower and faster layouts."""
 CSV_COLUMNS = (
     *LAYOUT_COLUMNS,
     *(f"{name}_{side}" for name in _MEASURED for side in ("before", "after")),
@@ -54,7 +61,7 @@ def markdown(found: Comparison, hints: Sequence[str] = ()) -> str:
         parts += ["## Layouts", _table(found.layouts), _legend(found)]
     for heading, rows in (("Vanished", found.matched.vanished), ("Appeared", found.matched.appeared)):
         if rows:
-            parts += [f"## {heading}", _plain_table(rows)]
+            parts += [f"## {heading}", _plain_table(rows, _shown(_rows(found)))]
     if found.matched.unclear:
         lines = (
             f"- {inert(', '.join(map(_slug, old)))} before, {inert(', '.join(map(_slug, new)))} after"
@@ -90,10 +97,10 @@ def _summary(found: Comparison) -> list[str]:
             )
     if compared and not any(one.verdict in ("slower", "faster") for one in layouts):
         sentences.append("None differs beyond noise.")
-    for verdict, text in (("worse outcome", "ended worse"), ("better outcome", "ended better"), ("cannot say", "")):
+    for verdict, text in _IN_WORDS.items():
         number = sum(one.verdict == verdict for one in layouts)
         if number:
-            sentences.append(f"{number} {text or 'cannot be compared'}.")
+            sentences.append(f"{number} {text}.")
     for number, text in (
         (len(matched.vanished), "vanished"),
         (len(matched.appeared), "appeared"),
@@ -160,8 +167,15 @@ def _legend(found: Comparison) -> str:
     )
 
 
-def _plain_table(rows: Sequence[TidyRow]) -> str:
-    shown = _shown(rows)
+def _rows(found: Comparison) -> list[TidyRow]:
+    """All rows of both sweeps."""
+    matched = found.matched
+    paired = [row for pair in matched.pairs for row in pair]
+    unclear = [row for sides in matched.unclear for side in sides for row in side]
+    return [*paired, *unclear, *matched.vanished, *matched.appeared]
+
+
+def _plain_table(rows: Sequence[TidyRow], shown: Sequence[LayoutField]) -> str:
     headings = ["Layout", *(row.symbol for row in shown), "Outcome", "s/it"]
     cells = ([word(text_of(row, "slug")), *_fields(row, shown), _ended(row), _seconds(row)] for row in rows)
     return pipe_table(headings, cells, frozenset({"Layout", "Outcome"}))
@@ -188,10 +202,8 @@ def _fields(row: TidyRow, shown: Sequence[LayoutField]) -> list[str]:
 
 def to_csv(found: Comparison) -> str:
     """One line per layout of either sweep; empty cells for what is not known."""
-    stream, matched = io.StringIO(), found.matched
-    unclear = [row for pair in matched.unclear for rows in pair for row in rows]
-    all_rows = [*(row for pair in matched.pairs for row in pair), *matched.vanished, *matched.appeared, *unclear]
-    parameters = tuple(parameter_fields(all_rows))
+    stream = io.StringIO()
+    parameters = tuple(parameter_fields(_rows(found)))
     writer = csv.DictWriter(stream, (*CSV_COLUMNS, *parameters), lineterminator="\n")
     writer.writeheader()
     for one in found.layouts:

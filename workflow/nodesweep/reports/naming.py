@@ -46,6 +46,8 @@ class NamePart:
         >>> tensor, nodes = (NamePart.of_field(LAYOUT_FIELDS[name]) for name in ("tensor", "nodes"))
         >>> tensor.words(4), nodes.words(1), nodes.words(384)
         ('MP 4', '1 node', '384 nodes')
+        >>> NAMING[0].words("1.1M"), NAMING[0].words("331136")
+        ('1.1M', '331136 parameters')
         >>> [NamePart.of_field(LAYOUT_FIELDS[name]).words(value) for name, value in (("precision", "bf16"),
         ...     ("sharding", "none"), ("recomputation", "full"))]
         ['bf16', 'no sharding', 'Recomputation full']
@@ -55,6 +57,8 @@ class NamePart:
         if self.field is not None and self.field.words and not (self.field.letters or self.field.told_by):
             return self.field.phrase(value)
         text = f"{value:g}" if isinstance(value, float) else plain(str(value), most)
+        if self.column == _SIZE and text.isdecimal():  # of so small a model that it has no M or B
+            return f"{text} parameters"
         if self.label_last:
             return f"{text} {self.label.replace('s', '', 1) if value == 1 else self.label}"
         return f"{self.label} {text}".strip()
@@ -71,7 +75,7 @@ class NamePart:
             return self.label if value else f"no {self.label}"
         words = self.words(value, most)
         if self.kind == "word":
-            return words if value == "none" else plain(str(value), most)
+            return words if value == "none" or self.column == _SIZE else plain(str(value), most)
         if len(self.label) <= _SHORT or self.label_last:
             return words.replace(" ", "") if 0 < len(self.label) <= _SHORT else words
         return f"{self.letters}{value}" if len(self.letters) <= _SHORT else words
@@ -82,7 +86,8 @@ _SHORT = 3
 _LAYOUT = sorted(
     (row for row in LAYOUT_FIELDS.values() if not row.worked_out), key=lambda row: row.in_tables == "never"
 )
-NAMING = (NamePart("model_size"), *map(NamePart.of_field, _LAYOUT))
+_SIZE = "model_size"
+NAMING = (NamePart(_SIZE), *map(NamePart.of_field, _LAYOUT))
 """What a name says wherever rows differ in it."""
 NAMING_AT_NEED = (
     NamePart("campaign"),

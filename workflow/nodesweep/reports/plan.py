@@ -29,7 +29,7 @@ _TIMES = ("iteration_seconds", "iteration_seconds_low", "iteration_seconds_high"
 _ADDED = ("memory_least_gib", "elapse_limit_source")
 """Columns that came later, behind all others."""
 _MEANINGS = {
-    "uncertain": "- uncertain: Mem is a guess, no run tells what the software stack adds; it may be At least, or more",
+    "uncertain": "- uncertain: Mem is a guess; what is needed may be as little as At least, or more",
     "will not fit": "- will not fit: 95 % of At least, or of Mem where that is no guess, are over the limit",
 }
 """Verdicts on memory that need a word."""

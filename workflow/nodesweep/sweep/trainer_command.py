@@ -7,7 +7,7 @@ need not say again under `training` what its command passes on.
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -15,20 +15,28 @@ from typing import Any, TypeVar
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import filled, names_in
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
+from nodesweep.config.loader import Key
 from nodesweep.config.sweep import Sweep
+from nodesweep.config.trainer_settings import ALSO_READ, SaidSetting, fields_said
 from nodesweep.config.trainer_settings import SETTINGS as READ
-from nodesweep.config.trainer_settings import SaidSetting, fields_said
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Refusal, Workload
 
 from .constraints import completed
 from .settings import SETTINGS, STAGE_OF, left_to_workload, settled
-from .template_values import Context, Parts, context_of
+from .template_values import Context, HasParts, Parts, context_of
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _OPTION = re.compile(r"(?:--?|\+\+?)?(?P<name>[A-Za-z_][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL)
 _MOST_DEPTH = 20
-_OF_LAYOUT = {"num_layers": "model.layers", "pipeline_model_parallel_size": "pipeline", "data_parallel_size": "data"}
+_PARTS_OF_NAMES = [name.split(".") for name in dict.fromkeys([*(row.name for row in READ), *ALSO_READ])]
+"""The names of settings that are read, each in its parts."""
+_OF_LAYOUT = {
+    "num_layers": "model.layers",
+    "pipeline_model_parallel_size": "pipeline",
+    "data_parallel_size": "data",
+    "context_parallel_size": "context",
+}
 """Settings that others are understood by, and the names of what they are where the command does not say it."""
 
 
@@ -59,7 +67,7 @@ def said_by(workload: Workload, context: Context) -> Mapping[str, SaidSetting]:
     >>> {name: str(said) for name, said in said_by(Workload(command=words), {"tensor": 2}).items()}
     {'sharding': '--zero-stage=1', 'sequence_parallel': '--sequence-parallel', 'precision': '--fp16'}
     """
-    words, lines = _speaking(workload.command), tuple(line for line in workload.setup if _speaks(line))
+    words, lines = _speaking(workload.command), tuple(line if _speaks(line) else "" for line in workload.setup)
     written = context.get("environment", workload.environment)
     environment = tuple(written.items()) if any("${" in word for word in words) else ()
     asked = _asked((*words, *lines, *(value for _, value in environment)))
@@ -117,7 +125,7 @@ def _rendered(source: str, known: Known) -> str:
 def _speaks(source: str) -> bool:
     """Whether a template may name a setting that is read; a variable of the environment may hold any."""
     text = source.replace("-", "_").casefold()
-    return "${" in source or any(all(part in text for part in row.name.split(".")) for row in READ)
+    return "${" in source or any(all(part in text for part in parts) for parts in _PARTS_OF_NAMES)
 
 
 @lru_cache(maxsize=256)
@@ -132,19 +140,30 @@ def _speaking(command: tuple[str, ...]) -> tuple[str, ...]:
 def _said(
     words: tuple[str, ...], lines: tuple[str, ...], environment: tuple[tuple[str, str], ...], known: Known
 ) -> Mapping[str, SaidSetting]:
-    context, shown = _context(known), dict[str, str]()
+    context, shown = _context(known), dict[str, tuple[str, Key]]()
     settings = {setting: str(value) for setting, name in _OF_LAYOUT.items() for asked, value in known if asked == name}
-    for line in lines:
+    for number, line in enumerate(lines):
         for name, value in _written(rendered(line, context)):
-            settings[name], shown[name] = value, f"{name} {value} in workload.setup"
+            settings[name], shown[name] = value, (f"{name} {value} in workload.setup", ("setup", number))
     variables = {name: rendered(value, context) for name, value in environment}
-    given = [word for word in (rendered(word, context) for word in words) if word]
-    whole = [_REFERENCE.sub(lambda found: variables.get(found[1], found[0]), word) for word in given]
-    parts = [part for word in whole for part in (_split(word) if " " in word else [word])]
-    for name, value, text in _options(parts):
-        settings[name], shown[name] = value, text
+    given = [rendered(word, context) for word in words]
+    for name, value, text, key in _options(list(_parts(given, variables))):
+        settings[name], shown[name] = value, (text, key)
     said = {field: one for field, one in fields_said(settings).items() if one.name in shown}
-    return {field: SaidSetting(one.value, shown[one.name], "true") for field, one in said.items()}
+    return {
+        field: SaidSetting(one.value, shown[one.name][0], "true", shown[one.name][1]) for field, one in said.items()
+    }
+
+
+def _parts(words: Sequence[str], variables: Mapping[str, str]) -> Iterator[tuple[str, Key]]:
+    """The words of a command with the values of its variables, each with the key of the workload that it stands at."""
+    for number, word in enumerate(words):
+        if not word:
+            continue
+        variable = _REFERENCE.fullmatch(word)
+        key: Key = ("environment", variable[1]) if variable and variable[1] in variables else ("command", number)
+        whole = _REFERENCE.sub(lambda found: variables.get(found[1], found[0]), word)
+        yield from ((part, key) for part in (_split(whole) if " " in whole else [whole]))
 
 
 def _split(word: str) -> list[str]:
@@ -154,19 +173,19 @@ def _split(word: str) -> list[str]:
         return [word]
 
 
-def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Options by the names that dumps of arguments have for them, with their values and as they are written."""
-    for word, following in zip(words, [*words[1:], "--"], strict=True):
+def _options(words: list[tuple[str, Key]]) -> Iterator[tuple[str, str, str, Key]]:
+    """Options by the names that dumps of arguments have for them, with their values, as and where they are written."""
+    for (word, key), (following, _) in zip(words, [*words[1:], ("--", ())], strict=True):
         found = _OPTION.fullmatch(word)
         if found is None or (found["value"] is None and not word.startswith("-")):
             continue
         name = found["name"].replace("-", "_").casefold()
         if found["value"] is not None:
-            yield name, found["value"], word
+            yield name, found["value"], word, key
         elif following.startswith(("-", "+")):
-            yield name, "true", word
+            yield name, "true", word, key
         else:
-            yield name, following, f"{word} {following}"
+            yield name, following, f"{word} {following}", key
 
 
 def _written(line: str) -> Iterator[tuple[str, str]]:
@@ -196,16 +215,19 @@ def workload_as_run(values: Mapping[str, Any], parts: Parts) -> Workload:
     read off the command as it is without them, all other settings off the command as the layout has it.
     """
 
-    def said(values: Mapping[str, Any], workload: Workload) -> dict[str, Any]:
-        context = context_of(values, replace(parts, workload=workload))
-        return {name: one.value for name, one in said_by(workload, context).items()}
-
     workload = parts.workload
     try:
-        alone = _with(workload, said({**values, **left_to_workload(values, workload)}, workload), of_layout=True)
-        return _with(alone, said(settled(values, alone), alone), of_layout=False)
+        alone = _with(workload, said_by_itself(values, parts), of_layout=True)
+        whole = context_of(settled(values, alone), replace(parts, workload=alone))
+        return _with(alone, said_by(alone, whole), of_layout=False)
     except ConfigError:  # a template that does not know what to make of None: the job script tells of what is wrong
         return workload
+
+
+def said_by_itself(values: Mapping[str, Any], parts: HasParts) -> Mapping[str, SaidSetting]:
+    """What the command of a layout says without the fields that a block may leave to the workload, by field."""
+    workload = parts.workload
+    return said_by(workload, context_of({**values, **left_to_workload(values, workload)}, parts))
 
 
 def workload_by_command(values: Mapping[str, Any], sweep: Sweep) -> Workload:
@@ -223,9 +245,9 @@ def workload_by_command(values: Mapping[str, Any], sweep: Sweep) -> Workload:
     )
 
 
-def _with(workload: Workload, said: Mapping[str, Any], of_layout: bool) -> Workload:
+def _with(workload: Workload, said: Mapping[str, SaidSetting], of_layout: bool) -> Workload:
     """A workload with what is said where its keys leave it out; `of_layout`: of fields of SETTINGS, or the others."""
-    wanted = {name: value for name, value in said.items() if (name in SETTINGS) == of_layout}
+    wanted = {name: one.value for name, one in said.items() if (name in SETTINGS) == of_layout}
     training = {
         name: value for name, value in _training(wanted).items() if name not in workload.training.model_fields_set
     }

@@ -115,26 +115,36 @@ def _summary_of_time(found: TimeFit) -> list[str]:
         *unknown,
         f"Time: {len(found.runs)} runs; {_accuracy(found)}. Seconds of a micro batch in a stage:",
         *(
-            f"- {stage.kind}: {stage.micro_batch_seconds:.4g} s, give or take {100 * stage.variance**0.5:.2g} %"
+            f"- {stage.kind}: {stage.micro_batch_seconds:.4g} s, give or take {_percent(stage.variance**0.5)}"
             for stage in best.stages
         ),
-        "DP sync: " + "; ".join(_summary_of_form(form) for form in by_weight),
+        "DP sync with d = DP, the mean of forms that count by how well they foresee left out runs: "
+        + "; ".join(_summary_of_form(form) for form in by_weight),
     ]
 
 
 def _accuracy(found: TimeFit) -> str:
     """How far the runs are off what the others predict of them, in words."""
-    errors = [100 * abs(run.left_out_error) for run in found.runs if run.left_out_error is not None]
+    errors = [abs(run.left_out_error) for run in found.runs if run.left_out_error is not None]
     if not errors:
         return "none is told by the others"
     some = f" of {len(errors)}" if len(errors) < len(found.runs) else ""
-    mean = f"{sum(errors) / len(errors):.2g} % off in the mean"
-    return f"each{some} predicted by the others {mean}, {max(errors):.2g} % at worst"
+    mean = f"{_percent(sum(errors) / len(errors))} off in the mean"
+    return f"each{some} predicted by the others {mean}, {_percent(max(errors))} at worst"
+
+
+_SHAPES = {
+    "constant": "at any d",
+    "ring": "x 2 (d - 1) / d, the bytes of a ring",
+    "log2": "x log2(d), the steps of a tree",
+    "slowest": "x (1/2 + 1/3 + ... + 1/d), the wait for the slowest",
+}
+"""What the sync over d replicas grows with, in words, by the names of its forms."""
 
 
 def _summary_of_form(form: SyncForm) -> str:
-    shape = {"constant": "", "ring": " x 2 (d - 1) / d", "log2": " x log2(d)", "slowest": " x (H(d) - 1)"}[form.name]
-    return f"{form.sync_seconds:.3g} s, give or take {form.sync_error:.2g},{shape} (weight {form.weight:.2f})"
+    sync = f"{form.sync_seconds:.3g} s, give or take {form.sync_error:.2g},"
+    return f"{sync} {_SHAPES[form.name]} ({100 * form.weight:.0f} % of the mean)"
 
 
 def _summary_of_memory(found: MemoryFit) -> list[str]:
@@ -145,6 +155,15 @@ def _summary_of_memory(found: MemoryFit) -> list[str]:
     factors = {True: constants.allocator_factor, False: constants.allocator_factor_without_recomputation}
     words = (f"{_RECOMPUTATION.phrase(key)}: {value:.3f}" for key, value in factors.items() if value is not None)
     return [
-        f"Memory: {model.rows} runs, {100 * model.error:.2g} % off: a process takes {constants.process_mib:.0f} MiB, "
+        f"Memory: {model.rows} runs, {_percent(model.error)} off: a process takes {constants.process_mib:.0f} MiB, "
         f"an allocator this factor over tensors, {', '.join(words)}"
     ]
+
+
+def _percent(share: float) -> str:
+    """A share in percent by two figures, whole from 100 on.
+
+    >>> _percent(0.0123), _percent(1.0732)
+    ('1.2 %', '107 %')
+    """
+    return f"{100 * share:.0f} %" if share >= 0.995 else f"{100 * share:.2g} %"

@@ -31,13 +31,17 @@ from .measured import (
 def axis(name: str) -> LayoutTracer:
     """An axis or parameter: where its block gives it, or the field that says the same; else the workload's setting."""
     row = AXES.get(name)
-    same_fact, setting = (row.same_fact, SETTINGS.get(name)) if row else ("", None)
+    same_fact = row.same_fact if row else ""
 
     def trace(facts: LayoutFacts) -> Trace:
         named = [one for one in (name, same_fact) if one and facts.given(one)]
-        if setting and not named:
-            return Trace((facts.setting(("workload", *setting)),))
-        return Trace((facts.axis(named[0] if named else name),))
+        if name not in SETTINGS or named[:1] == [name]:
+            return Trace((facts.axis(named[0] if named else name),))
+        if name == "recomputation" and not facts.layout.activation_checkpointing:
+            return Trace((facts.axis("activation_checkpointing"),))
+        given, by_workload = map(facts.axis, named), facts.by_workload(name)
+        found = (*given, *([by_workload] if by_workload else []))
+        return Trace(found or (facts.setting(("workload", *SETTINGS[name])),))
 
     return trace
 

@@ -4,17 +4,22 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from nodesweep.common.errors import ConfigError
 from nodesweep.config.loader import Key, dotted
 from nodesweep.config.origins import axis_keys
 from nodesweep.config.parameters import value_text
 from nodesweep.config.sweep import Sweep
+from nodesweep.config.trainer_settings import SaidSetting
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.settings import SETTINGS
+from nodesweep.sweep.trainer_command import said_by_itself
 
 MEASURE = "run `nodesweep measure`"
 """What to do where results are missing or older than their log."""
@@ -56,7 +61,7 @@ class LayoutFacts:
     """What is known of a layout of a sweep and of its last run.
 
     `block`, `conditions`: the numbers of its block and of the entries under `when` that hold. `where`: place of a key
-    of the config, None where it was left out. `outlook`: what becomes of it in words. `record_place`, `journal_place`:
+    of the config, None where it was left out. `foreseen`: what becomes of it in words. `record_place`, `journal_place`:
     file and line of the terminal record and of the last event. `missing`: why there is no measurement. Files are named
     as in the layout's folder.
     """
@@ -67,12 +72,17 @@ class LayoutFacts:
     conditions: tuple[int, ...]
     where: Callable[[Key], str | None]
     status: str
-    outlook: str
+    foreseen: Callable[[], str]
     journal_place: str
     record: TerminalRecord | None
     record_place: str
     measurement: Measurement | None
     missing: str
+
+    @property
+    def outlook(self) -> str:
+        """What becomes of the layout, in words."""
+        return self.foreseen()
 
     @property
     def dimensions(self) -> Dimensions:
@@ -86,13 +96,45 @@ class LayoutFacts:
 
     def setting(self, key: Key) -> str:
         """Where a setting of this layout was made; entries under `when` come before the sweep's own."""
+        return self._made(key) or f"{dotted(key)} left out, its default: config/README.md"
+
+    def _made(self, key: Key) -> str | None:
+        """Where a setting of this layout was made; None where it was left out."""
         for number in reversed(self.conditions):
             changes: Any = getattr(self.sweep.when[number], str(key[0]), None)
             for part in key[1:]:
-                changes = changes.get(part) if isinstance(changes, Mapping) else None
+                changes = _below(changes, part)
             if changes is not None:
                 return f"{self.where(('when', number, *key))}, since {self.sweep.when[number].if_}"
-        return self.where(key) or f"{dotted(key)} left out, its default: config/README.md"
+        return self.where(key)
+
+    def by_workload(self, name: str) -> str | None:
+        """Where the workload says a field that a block may leave out: at its key, else in a word of its command."""
+        place, said = self._made(("workload", *SETTINGS[name])), self._said.get(name)
+        if place or said is None or (name == "recomputation" and said.value == "none"):
+            return place
+        return f"{said}: {self._place(said.key)}"
+
+    @cached_property
+    def _said(self) -> Mapping[str, SaidSetting]:
+        """What the command says of fields that are left to the workload."""
+        try:
+            return said_by_itself(self.layout.fields(), self.layout)
+        except ConfigError:  # the job script tells of what is wrong with a template
+            return {}
+
+    def _place(self, key: Key) -> str | None:
+        """Where words of the command stand; `key`: of the workload, as `SaidSetting` has it."""
+        whole, name = ("workload", *key), str(key[-1])
+        if key[0] != "environment":
+            return self._made(whole)
+        variant, sweep = self.layout.variant, self.sweep
+        if variant and name in variant.env:
+            number = [one.name for one in sweep.variants].index(variant.name)
+            return self.where(("variants", number, "env", name))
+        if name in self.layout.parameters:
+            return self.axis(name)
+        return self._made(whole) or self._made(("machine", *key))
 
     def axis(self, name: str) -> str:
         """Where an axis or parameter of the layout's block was given, with the expression that gave its value."""
@@ -107,6 +149,13 @@ class LayoutFacts:
         """The place of an axis or parameter of the layout's block; None where it was left out."""
         groups = len(self.sweep.layouts[self.block].together)
         return next(filter(None, map(self.where, axis_keys(self.block, groups, name))), None)
+
+
+def _below(values: Any, part: str | int) -> Any:
+    """What a mapping or list has at a key or number; None where there is none."""
+    if isinstance(part, int):
+        return values[part] if isinstance(values, list | tuple) and part < len(values) else None
+    return values.get(part) if isinstance(values, Mapping) else None
 
 
 LayoutTracer = Callable[[LayoutFacts], Trace]

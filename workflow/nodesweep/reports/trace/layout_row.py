@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nodesweep.config.loader import Key
 from nodesweep.launch import journal
+from nodesweep.launch.decisions import Decisions
 from nodesweep.launch.journal import State
 from nodesweep.launch.journal_events import Ended, Reread
 from nodesweep.launch.records import HELD, WAY_OUT, needs_run, read_phase
@@ -26,11 +27,15 @@ from .facts import MEASURE, LayoutFacts, Trace, cells_of
 
 @dataclass(frozen=True)
 class TraceableLayout:
-    """A layout of a sweep; `where`: place of a key of its config, None where it was left out."""
+    """A layout of a sweep; `where`: place of a key of its config, None where it was left out.
+
+    `decisions`: what is known of the sweep, by which a launch decides; asked for only where that matters.
+    """
 
     study: Study
     slug: str
     where: Callable[[Key], str | None]
+    decisions: Callable[[], Decisions]
 
     @property
     def folder(self) -> Path:
@@ -58,12 +63,12 @@ class TraceableLayout:
 
     @cached_property
     def _facts(self) -> LayoutFacts:
-        return facts_of(self.study, self.where, self.slug)
+        return _facts_of(self)
 
 
-def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> LayoutFacts:
-    """What is known of a layout; `where`: place of a key of the config."""
-    layout = study.layouts[slug]
+def _facts_of(row: TraceableLayout) -> LayoutFacts:
+    """What is known of a layout."""
+    study, slug, layout = row.study, row.slug, row.study.layouts[row.slug]
     status, state, record = read_phase(study, slug)
     events = journal.read(study.journal(slug)) if not state.problem else []
     last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended | Reread)), default=0)
@@ -75,9 +80,9 @@ def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> Lay
         sweep=study.sweep,
         block=study.blocks[slug],
         conditions=conditions(study.sweep, layout),
-        where=where,
+        where=row.where,
         status=status,
-        outlook=_outlook(study, slug, status, state, record),
+        foreseen=lambda: _outlook(row, status, state, record),
         journal_place=journal_place,
         record=record,
         record_place="job.json" if final else f"journal.jsonl:{last_end}: record",
@@ -86,24 +91,34 @@ def facts_of(study: Study, where: Callable[[Key], str | None], slug: str) -> Lay
     )
 
 
-def _outlook(study: Study, slug: str, status: str, state: State, record: TerminalRecord | None) -> str:
+def _outlook(row: TraceableLayout, status: str, state: State, record: TerminalRecord | None) -> str:
     """What has become of a layout, and what the next launch does with it."""
-    layout, job = study.layouts[slug], f"job {state.job_id}" if state.job_id else "a job without an id yet"
+    job = f"job {state.job_id}" if state.job_id else "a job without an id yet"
     if status == "ended" and record:
-        again = "the next launch runs it again" if needs_run(study, record) else "needs no more runs"
+        again = _next_launch(row, state, "runs it again") if needs_run(row.study, record) else "needs no more runs"
         return f"{record.verdict}, attempt {state.attempt}; {again}"
     if state.problem:
         return state.problem
     if record and not record.was_run:
-        return f"{record.evidence}; the next launch decides anew, `nodesweep rerun {slug}` runs it all the same"
+        if row.decisions().not_run(row.slug, state) is None:
+            return f"{record.evidence}; the next launch runs it"
+        return f"{record.evidence}; the next launch does not run it, unless `nodesweep rerun {row.slug}` asks for it"
     if status == HELD:
-        return f"attempt {state.attempt}: {state.silent}; {WAY_OUT % slug}"
+        return f"attempt {state.attempt}: {state.silent}; {WAY_OUT % row.slug}"
     if state.is_open:
         return f"attempt {state.attempt}, {job}; it has no figures before it has ended"
+    layout = row.study.layouts[row.slug]
     queue = f", queue {layout.queue.name}" if layout.queue else ""
     limit = f", at most {layout.elapse_limit_seconds} s" if layout.elapse_limit_seconds else ""
     before = f"attempt {state.attempt} is over" if state.attempt else "never run"
-    return f"{before}; the next launch submits its job.sh to {study.sweep.machine.scheduler}{queue}{limit}"
+    submits = f"submits its job.sh to {row.study.sweep.machine.scheduler}{queue}{limit}"
+    return f"{before}; {_next_launch(row, state, submits)}"
+
+
+def _next_launch(row: TraceableLayout, state: State, runs: str) -> str:
+    """That the next launch runs a layout, in words of `runs`, or why it does not."""
+    left_out = row.decisions().not_run(row.slug, state)
+    return f"the next launch {runs if left_out is None else f'does not run it: {left_out.outcome}: {left_out.reason}'}"
 
 
 def _measurement(study: Study, slug: str, status: str, record: TerminalRecord | None) -> tuple[Measurement | None, str]:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
@@ -16,6 +16,7 @@ from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.origins import Origins
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import TidyRow
+from nodesweep.launch.history import decisions_of
 from nodesweep.results.metrics import EXPLAINED
 from nodesweep.results.results_file import MOST_BYTES
 from nodesweep.sweep.study import Study
@@ -72,7 +73,7 @@ def traced(
 
     No log is read for it. It says nothing of a row that neither the sweep nor `foreign` has.
     """
-    rows = _rows(study, lru_cache(maxsize=None)(origins.where), foreign)
+    rows = _rows(study, cache(origins.where), foreign)
 
     def lines_of(slug: str, values: TidyRow) -> list[str]:
         known = [name for name in names if values[name] is not None]
@@ -89,7 +90,8 @@ def traced(
 
 def _rows(study: Study, where: Callable[[Key], str | None], foreign: Iterable[Path]) -> dict[str, TraceableRow]:
     """All rows that can be traced, by slug: the layouts of the sweep, then what files of other rows hold."""
-    rows: dict[str, TraceableRow] = {slug: TraceableLayout(study, slug, where) for slug in study.layouts}
+    decisions = cache(lambda: decisions_of(study))
+    rows: dict[str, TraceableRow] = {slug: TraceableLayout(study, slug, where, decisions) for slug in study.layouts}
     for path in foreign:
         rows |= _READERS[path.parent.name](path)
     return rows

@@ -5,14 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nodesweep.common.outcomes import is_result, is_undecided
+from nodesweep.common.outcomes import NOT_RUN, is_result, is_undecided
 from nodesweep.config.tidy_row import TidyRow, count_of, number_of, required_text, text_of
 
 from .matching import MatchedRows, RowPair, match
 from .noise import Interval, MeasuredTime, TimeDifferences, time_differences
 
 DifferenceVerdict = Literal[
-    "worse outcome", "slower", "cannot say", "other outcome", "better outcome", "faster", "no difference beyond noise"
+    "worse outcome",
+    "slower",
+    "cannot say",
+    "not run",
+    "other outcome",
+    "better outcome",
+    "faster",
+    "no difference beyond noise",
 ]
 VERDICTS: tuple[DifferenceVerdict, ...] = get_args(DifferenceVerdict)
 """In the order of a reader's interest."""
@@ -118,7 +125,7 @@ def _compared(
     seconds = (timed[0].seconds, timed[1].seconds) if timed else None
     difference = 100 * (seconds[1] / seconds[0] - 1) if seconds else None
     regression, reason = False, ""
-    if outcomes[0] != outcomes[1]:
+    if outcomes[0] != outcomes[1] or outcomes[0] in NOT_RUN:
         verdict, own, reason = _of_outcomes(outcomes), None, f"{outcomes[0]}, then {outcomes[1]}"
         regression = verdict == "worse outcome"
     elif own is None or difference is None:
@@ -134,7 +141,9 @@ def _compared(
 
 
 def _of_outcomes(outcomes: tuple[str, str]) -> DifferenceVerdict:
-    """The verdict on a layout that ended in another way than before."""
+    """The verdict on a layout that ended in another way than before, or was not run."""
+    if any(outcome in NOT_RUN for outcome in outcomes):
+        return "not run"
     if any(map(is_undecided, outcomes)):
         return "cannot say"
     if is_result(outcomes[1]):
