@@ -60,8 +60,23 @@ def test_paths_that_are_still_to_be_filled_in(capsys: pytest.CaptureFixture[str]
     remarks, _ = planned(capsys, workload=workload, layouts=[BLOCK], when=[mended])
     assert remarks[0] == (
         "sweep.yaml:22: workload.environment.MEGATRON_LM is still /path/to/Megatron-LM: "
-        "write there where it lies on your machine, or 2 layouts will not find it"
+        "write its path on your machine there, or 2 layouts will not find it"
     )
+
+
+def test_a_variant_whose_path_is_still_to_be_filled_in(capsys: pytest.CaptureFixture[str]) -> None:
+    """What sets the variable is named: a variant, or an entry under `when`, and not the workload that these replace."""
+    workload = toy()["workload"] | {"environment": {"SOURCE": "/path/to/source", "STARTS": "starts"}}
+    variants = [{"name": "old", "env": {"SOURCE": "/path/to/old"}}, {"name": "new", "env": {"SOURCE": "/opt/new"}}]
+    remarks, _ = planned(capsys, workload=workload, variants=variants)
+    assert remarks[0].startswith("sweep.yaml:37: variants[0].env.SOURCE is still /path/to/old: ")
+    assert remarks[0].endswith("or 2 layouts will not find it") and "/path/to/" not in remarks[1]
+    changed = {"if": "nodes == 2", "workload": {"environment": {"SOURCE": "/path/to/other"}}}
+    remarks, _ = planned(capsys, workload=workload, when=[changed])
+    assert [remark.partition(" is still ")[0].partition(": ")[2] for remark in remarks[:2]] == [
+        "workload.environment.SOURCE",
+        "when[0].workload.environment.SOURCE",
+    ]
 
 
 def test_memory_that_no_limit_judges(capsys: pytest.CaptureFixture[str]) -> None:

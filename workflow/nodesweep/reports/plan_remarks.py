@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from nodesweep.config.loader import Key, dotted
+from nodesweep.config.sweep import Sweep
 from nodesweep.launch.plan import Planned
 from nodesweep.sweep.expand import conditions_without_effect
 from nodesweep.sweep.layout import Layout
@@ -24,7 +26,7 @@ def plan_remarks(study: Study, layouts: Sequence[Planned], where: Where) -> list
         *contradictory_settings(study.layouts.values(), where),
         *_idle_parameters(study),
         *_idle_conditions(study, where),
-        *_placeholders([one.layout for one in layouts], where),
+        *_placeholders(study.sweep, [one.layout for one in layouts], where),
         *_memory_not_judged(layouts),
         *_limits_of_queues([one.layout for one in layouts if one.runs]),
     ]
@@ -49,24 +51,31 @@ def _idle_conditions(study: Study, where: Where) -> Iterator[str]:
         yield f"{where(key) or dotted(key)} holds for no {none}, and changes nothing: {condition:.120}"
 
 
-def _placeholders(layouts: Sequence[Layout], where: Where) -> Iterator[str]:
+def _placeholders(sweep: Sweep, layouts: Sequence[Layout], where: Where) -> Iterator[str]:
     """Variables of the job's environment that still have the path of a file as it was shipped."""
     found = Counter(
-        (name, value, _part_that_sets(name, layout))
+        (name, value)
         for layout in layouts
         for name, value in environment_of(layout).items()
         if value.startswith(_PLACEHOLDER)
     )
-    for (name, value, part), count in found.items():
-        key = (part, "environment", name)
+    for (name, value), count in found.items():
+        key = next((key for key, given in _values_of(sweep, name) if given == value), ("environment", name))
         yield (
-            f"{where(key) or dotted(key)} is still {value:.100}: write there where it lies on your machine, "
+            f"{where(key) or dotted(key)} is still {value:.100}: write its path on your machine there, "
             f"or {layouts_in_words(count)} will not find it"
         )
 
 
-def _part_that_sets(name: str, layout: Layout) -> str:
-    return "workload" if name in layout.workload.environment else "machine"
+def _values_of(sweep: Sweep, name: str) -> Iterator[tuple[Key, Any]]:
+    """All keys of a sweep that give a variable of the environment, and its value there."""
+    for number, variant in enumerate(sweep.variants):
+        yield ("variants", number, "env", name), variant.env.get(name)
+    for number, entry in enumerate(sweep.when):
+        for part, changes in (("workload", entry.workload), ("machine", entry.machine)):
+            yield ("when", number, part, "environment", name), (changes.get("environment") or {}).get(name)
+    yield ("workload", "environment", name), sweep.workload.environment.get(name)
+    yield ("machine", "environment", name), sweep.machine.environment.get(name)
 
 
 def _memory_not_judged(layouts: Sequence[Planned]) -> Iterator[str]:
