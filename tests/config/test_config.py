@@ -506,7 +506,7 @@ def test_examples_of_the_readme(tmp_path: Path) -> None:
     """The sweep, workload, machines and log format of README and docs are accepted as they stand there."""
     text = "".join((REPOSITORY / name).read_text() for name in ("README.md", "docs/logs.md"))
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    sweep, axes, workload, machine, cluster, own_format = (yaml.safe_load(block) for block in blocks)
+    sweep, axes, workload, machine, cluster, of_gpus, own_format = (yaml.safe_load(block) for block in blocks)
     study = Study.load([write(tmp_path / "sweep.yaml", sweep)])
     assert len(study.layouts) > 10
     own_axes = Study.load([write(tmp_path / "axes.yaml", sweep | axes)])
@@ -518,6 +518,9 @@ def test_examples_of_the_readme(tmp_path: Path) -> None:
     assert described.sweep.workload.log_format.name == "mine"
     ours = Study.load([write(tmp_path / "ours.yaml", sweep | {"machine": cluster})])
     assert {layout.queue.name for layout in ours.layouts.values() if layout.queue} == {"short"}
+    llama = Study.load([write(tmp_path / "llama.yaml", of_gpus | {"machine": cluster})])
+    assert {layout.elapse_limit_seconds for layout in llama.layouts.values()} == {2700}
+    assert not llama.expansion.rejected
 
 
 @pytest.mark.parametrize(("profile", "scheduler"), [("slurm", "slurm"), ("fugaku", "pjm"), ("pbs", "pbs")])

@@ -55,6 +55,7 @@ def test_what_was_read_for_nothing_is_told(tmp_path: Path) -> None:
         ({"model_type": "unheard_of"}, "unheard_of, a model_type whose parts are not known here"),
         ({"model_type": None}, "a model of no model_type"),
         ({"layer_types": ["full_attention", "mamba"]}, "layers of mamba"),
+        ({"add_cross_attention": True}, "what add_cross_attention brings"),
     ],
 )
 def test_unknown_mathematics_is_an_other_part(tmp_path: Path, changes: dict[str, Any], part: str) -> None:
@@ -62,6 +63,26 @@ def test_unknown_mathematics_is_an_other_part(tmp_path: Path, changes: dict[str,
     model = model_of(tmp_path, CONFIGS["Llama 3 8B"][0] | changes).model
     assert model.other_parts == (part,)
     assert Dimensions(**model.sizes, sequence_length=4096, global_batch=1).maybe("model_flops") is None
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes"),
+    [
+        ("falcon", {"intermediate_size": None, "num_attention_heads": 71, "num_kv_heads": 8}),
+        ("deepseek_v32", {"kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64}),
+        ("deepseek_v4", {"q_lora_rank": 1024, "n_routed_experts": 256, "n_shared_experts": 1}),
+        ("kimi_linear", {"num_experts": 256, "num_experts_per_token": 8, "moe_intermediate_size": 1024}),
+        ("hunyuan_v1_moe", {"num_experts": 64, "moe_topk": [8, 8], "moe_intermediate_size": [3072, 3072]}),
+        ("glm4_moe_lite", {"num_attention_heads": 20, "head_dim": None}),
+    ],
+)
+def test_a_family_with_names_of_its_own_is_read_as_far_as_it_goes(
+    tmp_path: Path, model_type: str, changes: dict[str, Any]
+) -> None:
+    """Sizes that fit no model which is known are left out, as the family has others by other names: no mistake."""
+    named = model_of(tmp_path, CONFIGS["Llama 3 8B"][0] | {"model_type": model_type} | changes)
+    assert (named.model.layers, named.model.hidden_size, len(named.model.other_parts)) == (32, 4096, 1)
+    assert named.model.kv_lora_rank is None and any("no formula is known" in text for text in named.not_understood)
 
 
 def test_the_part_of_a_model_of_pictures_that_works_on_text(tmp_path: Path) -> None:

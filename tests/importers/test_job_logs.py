@@ -440,6 +440,28 @@ def test_laws(values, sentence):
     assert broken_laws(values) == [sentence]
 
 
+@pytest.mark.parametrize(
+    ("layers", "settings", "sentences"),
+    [
+        (126, {"account_for_embedding_in_pipeline_split": "True", "account_for_loss_in_pipeline_split": "True"}, 0),
+        (126, {"decoder_first_pipeline_num_layers": "7", "decoder_last_pipeline_num_layers": "7"}, 0),
+        (61, {"pipeline_model_parallel_layout": "Et*4|(t*4|)*14,t,L"}, 0),
+        (60, {"pipeline_model_parallel_layout": "Et*4|(t*4|)*14,t,L"}, 1),
+        (61, {"pipeline_model_parallel_layout": "<a layout of an object>"}, 0),
+        (126, {"decoder_first_pipeline_num_layers": "8"}, 1),
+        (70, {"deepspeed": "True"}, 0),
+        (70, {"deepspeed": "False", "pipeline_model_parallel_layout": "None"}, 1),
+    ],
+)
+def test_layers_that_do_not_divide(layers, settings, sentences):
+    """Layers over 16 stages as arguments split them: 126 and two more are 8 each, 112 between ends of 7 are 8 each.
+
+    A layout has its 61 layers and no other number; one that cannot be read is no fault. DeepSpeed splits any number.
+    """
+    found = broken_laws({"layers": layers, "pipeline": 16}, settings.items())
+    assert len(found) == sentences and all(f"{layers} layers" in sentence or "layout" in sentence for sentence in found)
+
+
 def test_what_follows():
     """DP follows from ranks, nodes from ranks of a node, GBS from accumulation; what does not divide stays unknown."""
     assert completed({"ranks": 64, "tensor": 4, "pipeline": 4, "context": 2})[0]["data"] == 2

@@ -58,6 +58,25 @@ def test_llama(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tflops: float, i
     assert ("log says" in row["flags"]) == is_doubted
 
 
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [
+        ({}, "tied_embeddings is not told: Size 8.03B is with no, as in Llama; with yes it is 7.50B"),
+        ({"untie_embeddings_and_output_weights": True}, ""),
+        ({"untie_embeddings_and_output_weights": True, "vocab_size": "", "padded_vocab_size": ""}, ""),
+    ],
+)
+def test_what_a_size_takes_for_granted_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, str | bool], remark: str
+) -> None:
+    """The output layer of Llama 3 8B, 128256 x 4096, is 0.53B: a log that is silent about it does not tell the Size.
+
+    Biases and norms, which it does not tell either, are 1.6M at most and change no figure of it.
+    """
+    flags = ingested(monkeypatch, tmp_path, 455.0, **changes)["flags"]
+    assert remark in flags and flags.count("is not told: Size") == bool(remark)
+
+
 def test_a_block_that_may_have_a_gate_has_no_rate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Shared heads of k and v go with gates: where the log does not say so, no formula is known to hold."""
     row = ingested(monkeypatch, tmp_path, 455.0, swiglu="")

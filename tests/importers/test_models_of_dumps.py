@@ -211,6 +211,8 @@ def test_no_rate_of_parts_without_a_formula(tmp_path: Path, settings: dict[str, 
 def test_what_a_cut_dump_does_not_tell_is_asked_for(tmp_path: Path) -> None:
     """Sizes without the end of their dump may be of any decoder; heads of k and v and the gate say which it is.
 
+    No formula holds for heads that cannot be shared evenly.
+
     24 layers of 2 x 1024^2 + 2 x 1024 x 256 + 3 x 1024 x 4096 + 2 x 1024 and twice 50304 x 1024 are 468M.
     """
     cut = dump_of(RUN | GPT)[:-1]
@@ -221,6 +223,9 @@ def test_what_a_cut_dump_does_not_tell_is_asked_for(tmp_path: Path) -> None:
     )
     told = ingested(tmp_path, cut, "kv_heads=4", "gated_ffn=yes").figures()
     assert float(str(told["tflops_per_node"])) > 0 and told["model_size"] == "468M"
+    wrong = ingested(tmp_path, cut, "kv_heads=7", "gated_ffn=yes").figures()
+    assert (wrong["tflops_per_node"], wrong["model_size"]) == (None, None)
+    assert "kv_heads 7 does not divide attention_heads 16" in str(wrong["flags"])
 
 
 def test_sets_of_all_sizes(tmp_path: Path) -> None:

@@ -192,6 +192,19 @@ def test_without_a_factor_of_its_own_nothing_fits() -> None:
     assert (memory.verdict, memory.source) == ("uncertain", "workload.memory_constants, without a factor for no AC")
 
 
+def test_what_is_predicted_to_fit_is_not_hopeless() -> None:
+    """Constants of a lean stack, half of what tensors take: what fits by them may run, though no other stack took less.
+
+    Without recomputation it takes 24970 MiB by the factor 0.5 that is known, and 33383 by the least of others, 0.7.
+    """
+    machine = Machine(scheduler="pjm", memory_mib_per_node=30000)
+    lean = MemoryConstants(process_mib=1836, allocator_factor=0.5)
+    workload = Workload(command=("train",), memory_constants=lean)
+    memory = memory_of(case_of(384, 1, 8, recomputed=False), machine, workload, None)
+    assert memory.bytes is not None and memory.bytes < 30000 * MIB < 0.95 * memory.least_bytes
+    assert memory.verdict == "uncertain"
+
+
 @pytest.mark.parametrize(
     ("error", "recomputed", "source"),
     [

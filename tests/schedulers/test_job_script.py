@@ -175,3 +175,14 @@ def test_a_batch_job_over_its_limit_says_so_however_long_its_setup_took(tmp_path
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 143
         assert marker(path, "a1")["cause"] == expected
+
+
+def test_the_head_of_a_script_names_all_that_is_not_at_its_default(tmp_path: Path) -> None:
+    """How it is split beyond DP, MP and PP stands in the head, and what is recomputed."""
+    workload = toy()["workload"] | {"passes": ["model", "context", "expert", "sharding", "sharding_group"]}
+    model = toy()["model"] | {"experts": 4, "experts_per_token": 2, "expert_ffn_hidden_size": 64}
+    block = {"nodes": 8, "context": 2, "expert": 4, "sharding": "hsdp", "sharding_group": 4, "global_batch": 16}
+    block |= {"sequence_length": 128, "recomputation": "selective"}
+    lines = script(tmp_path, toy(model=model, workload=workload, layouts=[block])).read_text().splitlines()
+    assert "# layout:  8 nodes x 1 ranks = DP 4 x MP 1 x PP 1 x CP 2, EP 4, hsdp, Shard group 4" in lines
+    assert "# batch:   MBS 1, GBS 16, 128 tokens a sample, AC selective" in lines

@@ -8,6 +8,7 @@ from sweeps import toy, write
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.reports.plan import plan_csv, plan_markdown
+from nodesweep.reports.plan_remarks import plan_remarks
 from nodesweep.sweep.study import Study
 
 
@@ -165,5 +166,6 @@ def test_a_plan_says_what_has_no_effect(tmp_path: Path) -> None:
     """A parameter that no word asks for makes runs that are alike, such as three of each layout; the plan says so."""
     block = {"parameters": {"repeat": [1, 2], "depth": [1], "seeds": "{{ 2 * depth }}", "TOY_ALGO": ["Ring"]}}
     assert study(tmp_path, block).sweep.idle_parameters == ["repeat", "seeds"]
-    text = plan_markdown(study(tmp_path, block), [])
+    found = study(tmp_path, block)
+    text = plan_markdown(found, [], plan_remarks(found, [], lambda key: None))
     assert "Nothing asks for repeat, seeds: layouts that differ in that alone run alike." in text

@@ -7,8 +7,8 @@ from nodesweep.config.origins import origins
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.plan import Planned, planned
 from nodesweep.launch.records import final_outcomes, journal_states
-from nodesweep.reports.contradictions import contradictory_settings
 from nodesweep.reports.plan import plan_csv, plan_markdown
+from nodesweep.reports.plan_remarks import plan_remarks
 from nodesweep.sweep.study import DEFAULT_SWEEP
 
 from .arguments import add_sweep_options
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     layouts = planned(study, decisions_of(study), final_outcomes(study), states)
     write_atomic(study.folder / "plan.csv", plan_csv(study, layouts))
     where = origins(options.configfile or [DEFAULT_SWEEP], options.config).where
-    remarks = contradictory_settings(study.layouts.values(), where)
+    remarks = plan_remarks(study, layouts, where)
     write_atomic(study.folder / "plan.md", plan_markdown(study, layouts, remarks))
     runs, done, left = (sum(counted) for counted in zip(*map(_counted, layouts), strict=True))
     counts = (

@@ -15,6 +15,9 @@ from .hugging_face_families import FAMILIES, HYBRIDS, LLAMA, NAMES, Family
 _MOST_BYTES = 4 * 2**20
 _REQUIRED = ("layers", "hidden_size", "attention_heads", "vocab_size")
 _YES_NO = ("tied_embeddings",)
+_MORE_PARTS = ("add_cross_attention",)
+"""Keys that bring parts no formula is known for, in whatever family, where they are true."""
+_OF_LATENT = ("q_lora_rank", "kv_lora_rank", "rope_head_width", "value_head_width")
 _FULL_LAYERS = {"full_attention", "sliding_attention", "chunked_attention", "attention"}
 _BEGINNINGS = "attn_ auto_ bos classifier_ eos initializer_ no_rope_ output_ pad quantization rope_ rotary_ scale_attn "
 _BEGINNINGS += "skip_bias summary_ swiglu_ torch_ topk_ use_cache _attn _name"
@@ -22,7 +25,7 @@ _ENDINGS = "_act _activation _coef _dropout _epsilon _eps _jitter_noise _multipl
 _ENDINGS += " _token_index activation_function"
 _WHOLE = (
     "_sliding_window_pattern experts_per_token floor_scale original_max_position_embeddings qk_head_dim "
-    "add_cross_attention architectures aux_loss_alpha cache_implementation chunk_size_feed_forward clip_qkv "
+    "architectures aux_loss_alpha cache_implementation chunk_size_feed_forward clip_qkv "
     "cross_attention_hidden_size dtype ep_size finetuning_task id2label initial_context_length is_decoder "
     "is_encoder_decoder label2id layer_types logit_scale logits_scaling max_window_layers model_type n_ctx "
     "n_group norm_topk_prob offset_alibi partial_rotary_factor pretraining_tp problem_type query_pre_attn_scalar "
@@ -81,25 +84,21 @@ class _Reader:
     def model(self, remarks: list[str], beside: Collection[str]) -> HuggingFaceModel:
         """The keys, after what was remarked already."""
         values = {**LLAMA, **self.family.parts, **self._sizes(), **self._biases()}
-        missing = next((name for name in _REQUIRED if name not in values and name not in beside), None)
-        if missing:
-            keys = self.family.names.get(missing, NAMES[missing])
-            given = next((key for key in keys if key in self.config), None)
-            says = f"no {' or '.join(keys)}" if given is None else f"{given} {self.config[given]}, but a model has some"
-            way_out = f"write it there, or give the model's {missing} beside `from`"
-            raise ConfigError(f"{self.shown}: says {says}; {way_out}")
+        self._require(values, beside)
         for key, norm in self.family.norms.items():
             if self._yes_no(key):
                 values["qk_norm"] = norm
         if values["positions"] != "learned":
             values.pop("max_positions", None)
+        if not self.is_known:
+            self._leave_out_fragments(values)
         if "experts" in values:
             self._experts(values)
         else:
             for name in [name for name in values if "expert" in name or name == "first_dense_layers"]:
                 del values[name]
         values.setdefault("tied_embeddings", False)
-        self.other_parts += [f"what {key} brings" for key in self.family.unknown if self._yes_no(key)]
+        self.other_parts += [f"what {key} brings" for key in (*self.family.unknown, *_MORE_PARTS) if self._yes_no(key)]
         if not self.is_known:
             self.other_parts.append(self._unknown_family())
             remarks += self._known_families()
@@ -110,11 +109,33 @@ class _Reader:
             values["other_parts"] = self.other_parts
         return HuggingFaceModel(values, tuple(remarks))
 
+    def _require(self, values: Mapping[str, Any], beside: Collection[str]) -> None:
+        missing = next((name for name in _REQUIRED if name not in values and name not in beside), None)
+        if missing:
+            family = "" if self.is_known else f"{self._unknown_family()}; "
+            keys = self.family.names.get(missing, NAMES[missing])
+            given = next((key for key in keys if key in self.config), None)
+            says = f"no {' or '.join(keys)}" if given is None else f"{given} {self.config[given]}, but a model has some"
+            way_out = f"write it there, or give the model's {missing} beside `from`"
+            raise ConfigError(f"{self.shown}: {family}says {says}; {way_out}")
+
+    def _leave_out_fragments(self, values: dict[str, Any]) -> None:
+        """Leave out sizes that mean nothing by themselves, as a family that is not known has names of its own."""
+        fragments = list(_OF_LATENT)
+        if values.get("attention_heads", 0) % values.get("kv_heads", 1):
+            fragments.append("kv_heads")
+        if "experts_per_token" not in values:
+            fragments.append("experts")
+        if "ffn_hidden_size" not in values:
+            fragments.append("gated_ffn")
+        for name in fragments:
+            values.pop(name, None)
+
     def _sizes(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, usual in NAMES.items():
             for key in self.family.names.get(name, usual):
-                if key in self.config:
+                if key in self.config and (self.is_known or not isinstance(self.config[key], list)):
                     self.used.add(key)
                     found[name] = self._yes_no(key) if name in _YES_NO else self._count(key)
                     break
@@ -150,9 +171,9 @@ class _Reader:
         shared = self.config.get("n_shared_experts")
         if shared is not None:
             self.used.add("n_shared_experts")
-            values["shared_expert_ffn_hidden_size"] = self._count("n_shared_experts") * values["expert_ffn_hidden_size"]
-            if not shared:
-                del values["shared_expert_ffn_hidden_size"]
+            width = values.get("expert_ffn_hidden_size", values.get("ffn_hidden_size", 0))
+            if of_all := self._count("n_shared_experts") * width:
+                values["shared_expert_ffn_hidden_size"] = of_all
         self.used |= {"mlp_only_layers", "moe_layers"}
         first, step = values.get("first_dense_layers", 0), values.get("expert_layer_interval", 1)
         if (named := self.config.get("moe_layers")) not in (None, [*range(first + step - 1, values["layers"], step)]):

@@ -12,7 +12,7 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.time_model import kind_of
 from nodesweep.performance.cost import node_hours
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.forecast import Forecast
+from nodesweep.performance.forecast import Forecast, MemoryForecast
 from nodesweep.performance.timing import passes, stage_work
 from nodesweep.sweep.layout import Layout
 
@@ -160,7 +160,7 @@ class Decisions:
             return None
         memory, layout = self.forecast(slug).memory, self.layouts[slug]
         if memory.verdict == "will not fit":
-            return NotRun("pruned", f"needs {_gib(memory.bytes)} of {_gib(memory.limit_bytes)} GiB ({memory.source})")
+            return NotRun("pruned", _too_much(memory))
         seen = self._out_of_memory.get(layout.stack)
         survived = self._survived.get(layout.stack, 0.0)
         if seen is None or seen.slug == slug or memory.bytes is None:
@@ -201,6 +201,15 @@ def relative_cost(found: Forecast) -> float:
         return found.node_hours
     case: Dimensions = found.case
     return stage_work(case) / TERA * case.pipeline * case.data * passes(case)
+
+
+def _too_much(memory: MemoryForecast) -> str:
+    """Why a layout cannot fit, in numbers."""
+    limit = f"of {_gib(memory.limit_bytes)} GiB"
+    if memory.peak is None:
+        return f"weights, gradients and optimizer state alone need {_gib(memory.least_bytes)} {limit}"
+    least = "" if memory.sure else f", {_gib(memory.least_bytes)} at least"
+    return f"needs {_gib(memory.bytes)} {limit}{least} ({memory.source})"
 
 
 def _gib(count: float | None) -> str:

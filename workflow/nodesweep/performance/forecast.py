@@ -14,6 +14,7 @@ from .calibration import Calibration
 from .calibration.memory_model import MemoryModel
 from .cost import node_hours
 from .dimensions import Dimensions
+from .least_state import knows_state, least_state_bytes
 from .memory import MemoryPeak, fitted_factor, no_formula, peak
 from .timing import TimeParts, passes, time_parts
 
@@ -35,7 +36,8 @@ GUESSED_FACTOR = 3.0
 class MemoryForecast:
     """The peak of a rank in bytes, against what it may use; `sure`: whether its constants were fitted for such a run.
 
-    `peak`: None where no formula gives it. `least_bytes`: the peak where all that is not known is at its best.
+    `peak`: None where no formula gives it. `least_bytes`: the peak where all that is not known is at its best, of which
+    only weights, gradients and optimizer states are counted where there is no formula; 0 where nothing is known.
     `source`: what the constants rest on, or why there is no peak.
     """
 
@@ -53,9 +55,11 @@ class MemoryForecast:
     @property
     def verdict(self) -> MemoryVerdict:
         """Whether it fits; empty where the machine does not say how much there is, or nothing how much it takes."""
-        if self.limit_bytes is None or self.peak is None:
+        if self.limit_bytes is None:
             return ""
-        if (1 - TIGHT) * self.least_bytes > self.limit_bytes:
+        if self.peak is None:
+            return "will not fit" if self.least_bytes > self.limit_bytes else ""
+        if (1 - TIGHT) * min(self.least_bytes, self.peak.highest_bytes) > self.limit_bytes:
             return "will not fit"
         if not self.sure:
             return "uncertain"
@@ -118,7 +122,8 @@ def memory_of(
     limit = machine.memory_mib_per_node
     limit_bytes = None if limit is None else limit * MIB / machine.ranks_per_node
     if reason := no_formula(case):
-        return MemoryForecast(None, limit_bytes, 0.0, sure=False, source=reason)
+        states = least_state_bytes(case) if knows_state(case, workload) else 0.0
+        return MemoryForecast(None, limit_bytes, states, sure=False, source=reason)
     model = calibration.memory.model if calibration else None
     campaign = calibration.campaign if calibration else ""
     refusal = _refusal(case, model, campaign) if model else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from nodesweep.common.text import plain
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.importers.job_logs.constraints import completed, text_of
-from nodesweep.importers.job_logs.described_model import is_gpt_by_default, missing_of_model, model_of
+from nodesweep.importers.job_logs.described_model import is_gpt_by_default, missing_of_model, model_of, taken_of_size
 from nodesweep.importers.job_logs.fields import layout_in_log
 from nodesweep.logs.memory import highest
 from nodesweep.logs.patterns.endings import Signature, Success
@@ -86,11 +86,12 @@ def _layout(reading: LogReading) -> list[str]:
     sizes = [row.phrase(known[name]) for name, row in MODEL_FIELDS.items() if known.get(name)]
     missing = missing_of_model(known, is_gpt_by_default(values, reading))
     model = None if missing else model_of(known)
+    left_open = missing or taken_of_size(known)
     label = f" ({size_label(model)} parameters)" if model else ""
     return [
         f"  layout: {text_of(known)}",
         *([f"  model: {', '.join(sizes)}{label}"] if sizes else []),
-        *(f"  {remark}" for remark in (*remarks, missing) if remark),
+        *(f"  {remark}" for remark in (*remarks, left_open) if remark),
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodesweep.common.markdown import inert, pipe_table
-from nodesweep.common.numbers import UNKNOWN, anything, four_figures
+from nodesweep.common.numbers import UNKNOWN, anything, four_figures, gib
 from nodesweep.common.text import spreadsheet_cell
 from nodesweep.common.units import GIB
 from nodesweep.config.layout_fields import GIVEN
@@ -17,14 +17,25 @@ from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
+from .plan_remarks import layouts_in_words
 from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields, memory_source, said
 
-LEFT = frozenset({"Layout", "Outcome", "Law", "Reason and way out", "Verdict", "Why"})
+LEFT = frozenset({"Layout", "Outcome", "Law", "For example", "Reason and way out", "Verdict", "Why"})
 _OF_THE_JOB = {"iterations": "Iterations", "queue": "Queue", "elapse_limit_seconds": "Limit [s]"}
 _COLUMNS = {**{row.name: heading_of(row) for row in GIVEN}, **_OF_THE_JOB}
 """Headings by the names of a point's fields, which are columns of plan.csv."""
 _FORECAST = ("memory_gib", "memory_limit_gib", "memory_verdict", "memory_source")
 _TIMES = ("iteration_seconds", "iteration_seconds_low", "iteration_seconds_high", "time_source", "node_hours", "order")
+_ADDED = ("memory_least_gib", "elapse_limit_source")
+"""Columns that came later, behind all others."""
+_MEANINGS = {
+    "uncertain": "- uncertain: Mem is a guess; what is needed may be as little as At least, or more",
+    "will not fit": "- will not fit: 95 % of At least, or of Mem where that is no guess, are over the limit",
+}
+"""Verdicts on memory that need a word."""
+_STATES_ALONE = (
+    "- where no formula gives Mem, At least is weights, gradients and optimizer states alone, which must fit"
+)
 HEADINGS = (*FORECAST_HEADINGS, "Node-hours", "Order")
 
 
@@ -34,7 +45,7 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     points: list[Layout | Rejected] = [*(one.layout for one in layouts), *study.expansion.rejected]
     columns = [*_columns(points), *_parameters(study)]
-    writer.writerow(["verdict", *columns, "note", "slug", "law", "reason", *_FORECAST, *_TIMES])
+    writer.writerow(["verdict", *columns, "note", "slug", "law", "reason", *_FORECAST, *_TIMES, *_ADDED])
     for one in layouts:
         layout, why = one.layout, one.not_run
         values = [
@@ -47,7 +58,7 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
         ]
         writer.writerow(map(_cell, [*values, *_foreseen(one)]))
     for point in study.expansion.rejected:
-        blank = [""] * (len(_FORECAST) + len(_TIMES))
+        blank = [""] * len((*_FORECAST, *_TIMES, *_ADDED))
         values = [*_values(point, columns), point.fields["note"], "", point.law, point.reason]
         writer.writerow(map(_cell, ["rejected", *values, *blank]))
     return text.getvalue()
@@ -69,7 +80,6 @@ def plan_markdown(study: Study, layouts: Sequence[Planned], remarks: Sequence[st
         f"{len(points)} points: {', '.join(counts)}. {_hours(runs, not_run)}",
         *("\n".join(f"- {inert(remark)}" for remark in some) for some in [remarks] if some),
         _sources(layouts),
-        *_without_effect(study),
         f"## To run ({len(runs)})",
         pipe_table([*headings, *HEADINGS, "Layout"], [_row(one, shown) for one in runs], LEFT),
     ]
@@ -81,7 +91,8 @@ def plan_markdown(study: Study, layouts: Sequence[Planned], remarks: Sequence[st
         parts += [f"## Not to run ({len(not_run)})", pipe_table([*headings, *HEADINGS, "Layout", "Why"], rows, LEFT)]
     if rejected:
         rows = [[*_cells(point, shown), point.law, inert(point.reason)] for point in rejected]
-        parts += [f"## Rejected ({len(rejected)})", pipe_table([*headings, "Law", "Reason and way out"], rows, LEFT)]
+        parts += [f"## Rejected ({len(rejected)})", _by_law(rejected)]
+        parts += [pipe_table([*headings, "Law", "Reason and way out"], rows, LEFT)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -89,12 +100,6 @@ def _parameters(study: Study) -> dict[str, ParameterField]:
     """The parameters of a sweep, of the kind of those of its layouts."""
     known = parameter_fields(layout.parameters for layout in study.layouts.values())
     return {name: known.get(name) or parameter_field(name, "word") for name in study.sweep.parameters}
-
-
-def _without_effect(study: Study) -> list[str]:
-    """Sentences on parameters that nothing of a sweep asks for, so that layouts that differ in them run alike."""
-    idle = study.sweep.idle_parameters
-    return [f"Nothing asks for {', '.join(idle)}: layouts that differ in that alone run alike."] if idle else []
 
 
 def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
@@ -109,16 +114,36 @@ def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
     return f"Node-hours: {four_figures(sum(known[0]))} asked for{saved}{f'; unknown of {missing}' if missing else ''}."
 
 
+def _by_law(rejected: Sequence[Rejected]) -> str:
+    """How many points each law rejects, the most first, and the reason that it gives most often."""
+    found: dict[str, Counter[str]] = {}
+    for point in rejected:
+        found.setdefault(point.law, Counter())[point.reason] += 1
+    ordered = sorted(found.items(), key=lambda item: -item[1].total())
+    rows = [[law, str(reasons.total()), inert(reasons.most_common(1)[0][0])] for law, reasons in ordered]
+    return pipe_table(["Law", "Points", "For example"], rows, LEFT)
+
+
 def _sources(layouts: Sequence[Planned]) -> str:
-    """What the predictions rest on."""
-    memory = Counter(memory_source(one.forecast.memory) for one in layouts)
-    time = Counter(f"by {one.forecast.time.source}" if one.forecast.time else "not yet" for one in layouts)
+    """What the predictions rest on, what a rank may use, and what gives time limits."""
+    forecasts = [one.forecast for one in layouts]
+    counted: dict[str, Counter[str]] = {
+        "Memory": Counter(memory_source(one.memory) for one in forecasts),
+        "Limit of a rank's memory:": Counter(
+            "unknown" if one.memory.limit_bytes is None else f"{gib(one.memory.limit_bytes)} GiB" for one in forecasts
+        ),
+        "Time": Counter(f"by {one.time.source}" if one.time else "not yet" for one in forecasts),
+        "Time limit set by": Counter(one.layout.elapse_limit_source or "nothing" for one in layouts),
+    }
     lines = [
-        f"- {name} {inert(source)} ({count} layout{'' if count == 1 else 's'})"
-        for name, sources in (("Memory", memory), ("Time", time))
+        f"- {name} {inert(source)} ({layouts_in_words(count)})"
+        for name, sources in counted.items()
         for source, count in sources.items()
     ]
-    return "\n".join(["What is foreseen, memory of the rank that needs most:", "", *lines])
+    verdicts = {one.memory.verdict for one in forecasts}
+    told = [_STATES_ALONE] if any(one.memory.peak is None and one.memory.least_bytes for one in forecasts) else []
+    told += [meaning for verdict, meaning in _MEANINGS.items() if verdict in verdicts]
+    return "\n".join(["What is foreseen, memory of the rank that needs most:", "", *lines, *told])
 
 
 def _cell(value: Any) -> Any:
@@ -132,7 +157,9 @@ def _foreseen(one: Planned) -> list[Any]:
     hours = "" if one.forecast.node_hours is None else f"{one.forecast.node_hours:.6g}"
     needed = "" if memory.bytes is None else f"{memory.bytes / GIB:.3f}"
     of_memory = [needed, limit, memory.verdict, memory.source]
-    return [*of_memory, *seconds, time.source if time else "", hours, one.order or ""]
+    least = f"{memory.least_bytes / GIB:.3f}" if memory.least_bytes else ""
+    of_time = [*seconds, time.source if time else "", hours, one.order or ""]
+    return [*of_memory, *of_time, least, one.layout.elapse_limit_source]
 
 
 def _row(one: Planned, names: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from nodesweep.config.parameters import parameter_fields
 from nodesweep.performance.forecast import Forecast, MemoryForecast
 from nodesweep.performance.predict import WhatIf
 
-FORECAST_HEADINGS = ("Mem [GiB]", "Verdict", "Sec/it", "95 %")
+FORECAST_HEADINGS = ("Mem [GiB]", "At least", "Verdict", "Sec/it", "95 %")
 
 
 def known_fields(points: Sequence[Mapping[str, Any]], parameters: Iterable[LayoutField] = ()) -> list[LayoutField]:
@@ -42,7 +42,8 @@ def heading_of(row: LayoutField) -> str:
 def forecast_cells(forecast: Forecast) -> list[str]:
     """What is foreseen of a layout, below `FORECAST_HEADINGS`."""
     memory, time = forecast.memory, forecast.time
-    cells = [UNKNOWN if memory.bytes is None else gib(memory.bytes), memory.verdict or UNKNOWN]
+    least = UNKNOWN if memory.sure or not memory.least_bytes else gib(memory.least_bytes)
+    cells = [UNKNOWN if memory.bytes is None else gib(memory.bytes), least, memory.verdict or UNKNOWN]
     if time is None:
         return [*cells, UNKNOWN, UNKNOWN]
     return [
@@ -83,10 +84,13 @@ def memory_source(memory: MemoryForecast) -> str:
 
 
 def _memory(memory: MemoryForecast) -> list[str]:
-    if memory.peak is None or memory.bytes is None:
-        return [f"memory: {memory_source(memory)}"]
-    parts = memory.peak.of
     of = "" if memory.limit_bytes is None else f" of {binary_size(memory.limit_bytes)}"
+    if memory.peak is None or memory.bytes is None:
+        least = f"weights, gradients and optimizer state alone at least {binary_size(memory.least_bytes)}{of}"
+        judged = f"{least}{f': {memory.verdict}' if memory.verdict else ''}"
+        return [f"memory: {memory_source(memory)}", *([f"  {judged}"] if memory.least_bytes else [])]
+    parts = memory.peak.of
+    least = "" if memory.sure else f", {binary_size(memory.least_bytes)} at least"
     sizes = {
         "process": parts.process,
         "weights": parts.weights,
@@ -98,8 +102,8 @@ def _memory(memory: MemoryForecast) -> list[str]:
     }
     shown = ", ".join(f"{name} {binary_size(size)}" for name, size in sizes.items() if size)
     return [
-        f"memory: {binary_size(memory.bytes)}{of} in stage {memory.peak.stage}: {memory.verdict or 'no limit known'} "
-        f"(by {memory.source})",
+        f"memory: {binary_size(memory.bytes)}{of} in stage {memory.peak.stage}{least}: "
+        f"{memory.verdict or 'no limit known'} (by {memory.source})",
         f"  {shown}; an allocator takes {parts.factor:.3g} times what tensors need",
     ]
 

@@ -15,7 +15,7 @@ from nodesweep.common import secrets
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.files import regular_head
 from nodesweep.config.expressions import filled
-from nodesweep.config.layout_fields import PARALLEL
+from nodesweep.config.layout_fields import GIVEN, PARALLEL
 from nodesweep.config.loader import REPOSITORY
 from nodesweep.schedulers import SCHEDULERS, TEMPLATES
 from nodesweep.sweep.constraints import product_in_words, with_defaults
@@ -30,6 +30,10 @@ PROVENANCE = "provenance.sh"
 """The script that every job script of a sweep calls; it stands in the sweep's folder, where compute nodes find it."""
 _KEY = re.compile(rb"^# key:     ([\w-]{1,80})$", re.MULTILINE)
 _HEAD_BYTES = 2000
+_OTHER_LINES = frozenset(
+    (*PARALLEL, "nodes", "micro_batch", "global_batch", "sequence_length", "activation_checkpointing", "recomputation")
+)
+"""Fields of a layout that the head of a script names in the product of the ranks or in the line on batches."""
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
 
 
@@ -84,7 +88,8 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
     text = _template(f"{machine.scheduler}.sh.j2").render(
         sweep=sweep,
         layout=layout,
-        ranks_in_words=product_in_words(with_defaults(vars(layout)), tuple(PARALLEL)),
+        split=_split_in_words(layout),
+        recomputed={"none": "off", "full": "on"}.get(layout.recomputation, layout.recomputation),
         machine=machine,
         key=key_of(folder, layout.slug),
         directory=str(directory),
@@ -108,6 +113,14 @@ def render(layout: Layout, sweep: str, folder: Path, places: Sequence[str] = ())
     )
     scheduler.check_script(text)
     return text
+
+
+def _split_in_words(layout: Layout) -> str:
+    """How the model is split over the ranks: the product that these are, and all else that has no line of its own."""
+    fields = layout.fields()
+    others = (row for row in GIVEN if row.name not in _OTHER_LINES and not row.is_default(fields[row.name]))
+    product = product_in_words(with_defaults(vars(layout)), tuple(PARALLEL))
+    return ", ".join([product, *(row.phrase(fields[row.name]) for row in others)])
 
 
 def provenance_script() -> str:

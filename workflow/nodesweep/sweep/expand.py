@@ -1,7 +1,7 @@
 """Sweep → layouts and rejected points, each with the law it broke."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from nodesweep.common.errors import AxisError, ConfigError, LayoutError, SettingError
 from nodesweep.config.complaints import complaint
-from nodesweep.config.expressions import compile_condition, filled
+from nodesweep.config.expressions import compile_condition, filled, is_expression
 from nodesweep.config.layout_fields import AXES
-from nodesweep.config.loader import dotted, key_of, merge
+from nodesweep.config.loader import Key, dotted, key_of, merge
 from nodesweep.config.model import NOT_OF_A_RUN
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.parameters import value_text
@@ -34,6 +34,7 @@ _NOTED = ("versions", "repositories", "secrets")
 _MOST_REASONS = 3
 _SEEN = ("model", "machine", "workload")
 _PARTS = (*_SEEN, "iterations")
+_EXCLUDED = "excluded"
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,35 @@ def conditions(sweep: Sweep, layout: Layout) -> tuple[int, ...]:
     given = {**layout.values(), **dict.fromkeys(layout.unsaid), "variant": layout.variant}
     known = known_of(given, sweep.machine, sweep.workload)
     return tuple(number for number, entry in enumerate(sweep.when) if _holds(entry.if_, known, f"when[{number}].if"))
+
+
+def conditions_without_effect(sweep: Sweep, expansion: Expansion) -> Iterator[tuple[Key, str]]:
+    """The keys of entries under `exclude` that hold for no point, and under `when` that hold for no layout."""
+    excluded = {one.reason for one in expansion.rejected if one.law == _EXCLUDED}
+    for number, condition in enumerate(sweep.exclude):
+        if _exclusion(number, condition) in excluded:
+            continue
+        if not any(_holds_for(sweep, point, condition) for point in expansion.rejected):
+            yield ("exclude", number), condition
+    idle = dict(enumerate(sweep.when))
+    for layout in expansion.layouts:
+        if not idle:
+            break
+        for number in conditions(sweep, layout):
+            idle.pop(number, None)
+    for number, entry in idle.items():
+        yield ("when", number, "if"), entry.if_
+
+
+def _holds_for(sweep: Sweep, point: Rejected, condition: str) -> bool:
+    """Whether a condition holds for a point that was rejected for another reason; no where that cannot be told."""
+    if any(map(is_expression, point.fields.values())):
+        return False
+    variant = next((one for one in sweep.variants if one.name == point.fields["variant"]), None)
+    try:
+        return _holds(condition, known_of({**point.fields, "variant": variant}, sweep.machine, sweep.workload), "")
+    except ConfigError:
+        return False
 
 
 def _prepared(sweep: Sweep, point: Point) -> tuple[Point, dict[str, Any]]:
@@ -258,7 +288,11 @@ def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: tuple[str 
 def _exclude(sweep: Sweep, fields: dict[str, Any]) -> None:
     for number, condition in enumerate(sweep.exclude):
         if _holds(condition, fields, f"exclude[{number}]"):
-            raise LayoutError("excluded", f"exclude[{number}] holds: {condition}")
+            raise LayoutError(_EXCLUDED, _exclusion(number, condition))
+
+
+def _exclusion(number: int, condition: str) -> str:
+    return f"exclude[{number}] holds: {condition}"
 
 
 def _holds(condition: str, fields: dict[str, Any], key: str) -> bool:

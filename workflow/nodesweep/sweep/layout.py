@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from nodesweep.common.errors import LayoutError
 from nodesweep.config.layout_fields import LAYOUT_FIELDS, LayoutValues
@@ -20,6 +20,8 @@ from nodesweep.config.workload import Workload
 from .broken_law import LawsBroken
 from .constraints import broken_by, with_defaults
 from .settings import settled, training_of, unsaid
+
+LimitSource = Literal["machine", "iterations.expected_seconds", "predictions by runs", "queue", ""]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,18 @@ class Layout(LayoutValues):
             return most
         limit = math.ceil(self.expected_seconds * self.iterations.time_margin / 60) * 60
         return limit if most is None else min(limit, most)
+
+    @property
+    def elapse_limit_source(self) -> LimitSource:
+        """What gives the time limit; empty where there is none.
+
+        A prediction by runs is one that was put in place of the expected seconds that the config leaves out.
+        """
+        if self.machine.elapse_limit_seconds is not None:
+            return "machine"
+        if self.expected_seconds is None:
+            return "" if self.elapse_limit_seconds is None else "queue"
+        return "predictions by runs" if self.iterations.expected_seconds is None else "iterations.expected_seconds"
 
     @cached_property
     def slug(self) -> str:

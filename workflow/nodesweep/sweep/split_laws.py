@@ -27,7 +27,7 @@ def _split(law: str, whole: str, parts: str) -> LawRow:
 
 def _hidden_size(values: Values) -> BrokenLaw | None:
     hidden, heads = values["hidden_size"], values["attention_heads"]
-    if hidden % heads == 0 or values.get("head_width") is not None:
+    if hidden % heads == 0 or values.get("head_width") is not None or values.get("other_parts"):
         return None
     numbers = f"hidden size {hidden} does not split over {heads} heads"
     return BrokenLaw("hidden size", numbers, (Choice("hidden_size", hidden, multiple_of=heads, size="hidden size"),))

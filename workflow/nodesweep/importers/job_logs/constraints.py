@@ -1,7 +1,13 @@
 """What follows from the fields of a layout, the laws they break, and how they are written in short."""
 
+from collections.abc import Iterable, Mapping
+
+from pydantic import ValidationError
+
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
+from nodesweep.config.trainer_settings import fields_said, is_on
+from nodesweep.config.training import Training
 from nodesweep.importers.layout_values import READ_FIELDS
 from nodesweep.sweep import constraints
 from nodesweep.sweep.constraints import RANKS_OF_NODES, WORLD_SIZE, Product, with_defaults
@@ -18,6 +24,18 @@ _FOLLOWING: tuple[tuple[str, Product], ...] = (
     ("global_batch", Product("global_batch", ("micro_batch", "data", "accumulation"))),
 )
 """Which fields follow from others, in the order in which they are worked out."""
+
+
+_OF_STAGES = (
+    "micro_batch_group",
+    "embedding_as_layer",
+    "loss_as_layer",
+    "first_stage_layers",
+    "last_stage_layers",
+    "pipeline_layout",
+)
+"""Fields of `training` that say how layers and micro batches are split over stages."""
+_LAYOUT = "pipeline_model_parallel_layout"
 
 
 def completed(values: JobValues) -> tuple[JobValues, ValueOrigins]:
@@ -37,12 +55,33 @@ def completed(values: JobValues) -> tuple[JobValues, ValueOrigins]:
     return known, origins
 
 
-def broken_laws(values: JobValues) -> list[str]:
-    """A sentence for each law that the values do not obey, as far as they are known, with the nearest that does."""
+def broken_laws(values: JobValues, settings: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """A sentence for each law that the values do not obey, as far as they are known, with the nearest that does.
+
+    `settings`: arguments of the trainer, which may say how layers are split over stages.
+
+    >>> broken_laws({"layers": 126, "pipeline": 16})
+    ['126 layers do not split over PP 16; nearest PP: 14 or 18']
+    >>> broken_laws({"layers": 126, "pipeline": 16}, [("decoder_first_pipeline_num_layers", "6")])
+    []
+    """
+    training = _training(dict(settings))
+    known = {name: value for name, value in values.items() if training or name != "layers"}
     return [
         f"{broken.numbers}; {broken.mending}" if broken.mending else broken.numbers
-        for broken in constraints.broken_laws(values)
+        for broken in constraints.broken_laws({**known, "training": training})
     ]
+
+
+def _training(settings: Mapping[str, str]) -> Training | None:
+    """How arguments say that layers are split over stages; None where that cannot be read."""
+    said = {name: one.value for name, one in fields_said(settings).items() if name in _OF_STAGES}
+    if settings.get(_LAYOUT, "None") not in ("None", "") and "pipeline_layout" not in said:
+        return None
+    try:
+        return Training(**said, balanced_stages=not said and is_on(settings, "deepspeed"))
+    except ValidationError:
+        return None
 
 
 def text_of(values: JobValues) -> str:

@@ -10,13 +10,20 @@ from nodesweep.importers.layout_values import LayoutValue
 from nodesweep.logs.reading import LogReading
 from nodesweep.logs.trainers import FORMATS
 from nodesweep.performance.dimensions import SIZES_OF_FLOPS, Dimensions, NoFormulaError, UnknownSizeError
+from nodesweep.results.rows import size_label
 
 from .fields import JobValues
 
-_OF_GATED = {"tied_embeddings": False, "biases": "none", "norm": "rmsnorm", "positions": "rotary"}
-"""What goes with a gate where nothing says otherwise, as in Llama and those after it."""
+_OF_GATED: dict[str, tuple[str | bool, str | bool]] = {
+    "tied_embeddings": (False, True),
+    "biases": ("none", "all"),
+    "norm": ("rmsnorm", "layernorm"),
+    "positions": ("rotary", "learned"),
+}
+"""What goes with a gate where nothing says otherwise, as in Llama and those after it; behind it what a GPT has."""
 _GPT_TRAINERS = ("megatron", "gpt-neox")
 """How the names of formats begin whose trainers build a GPT where their arguments say nothing else."""
+_NO_OTHER_SIZE = 0.001
 _NONE = "no TFLOPs by the formula"
 
 
@@ -54,7 +61,8 @@ def missing_of_model(known: JobValues, is_gpt_by_default: bool) -> str:
     except UnknownSizeError as error:
         name = str(error).partition(" ")[0]
         return f"{name} of the model is not told: {_NONE}; --set {name}=... gives it"
-    return ""
+    model = _model_or_complaint(known)
+    return f"{model}: {_NONE}" if model and isinstance(model, str) else ""
 
 
 def is_gpt_by_default(in_log: JobValues, reading: LogReading) -> bool:
@@ -83,14 +91,54 @@ def model_of(known: Mapping[str, LayoutValue | None]) -> Model | None:
     >>> model_of({}) is None
     True
     """
+    model = _model_or_complaint(known)
+    return None if isinstance(model, str) else model
+
+
+def _model_or_complaint(known: Mapping[str, LayoutValue | None]) -> Model | str:
+    """The model of a layout, or what of its sizes does not fit together; empty where one is missing."""
     given = {name: value for name, value in known.items() if name in MODEL_FIELDS and value is not None}
-    usual = {name: value for name, value in _OF_GATED.items() if given.get("gated_ffn") and name not in given}
+    usual = {name: value for name, (value, _) in _OF_GATED.items() if given.get("gated_ffn") and name not in given}
     special = {name: value for name, value in given.items() if value != MODEL_FIELDS[name].default}
     lists = {name: tuple(words_in(str(special[name]))) for name in ("extras", "other_parts") if name in special}
     try:
         return Model.model_validate({**usual, **special, **lists})
-    except ValidationError:
-        return None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return str(first["msg"]).removeprefix("Value error, ") if first["type"] == "value_error" else ""
+
+
+def taken_of_size(known: Mapping[str, LayoutValue | None]) -> str:
+    """What the Size of a gated model takes as in Llama, where it would be another otherwise; empty where all is told.
+
+    A share of a thousandth is no other size, though it may be rounded otherwise.
+
+    >>> llama = {"layers": 16, "hidden_size": 2048, "attention_heads": 32, "kv_heads": 8, "vocab_size": 128256}
+    >>> llama |= {"gated_ffn": True, "ffn_hidden_size": 8192}
+    >>> taken_of_size(llama)
+    'tied_embeddings is not told: Size 1.50B is with no, as in Llama; with yes it is 1.24B; --set tied_embeddings=yes'
+    >>> taken_of_size({**llama, "tied_embeddings": True})
+    ''
+    """
+    model = model_of(known)
+    size, found = size_label(model) if model is not None and model.gated_ffn else "", []
+    if model is None or not size:
+        return ""
+    for name, (usual, other) in _OF_GATED.items():
+        otherwise = model.model_copy(update={name: other})
+        changed, share = size_label(otherwise), _parameters(otherwise) / _parameters(model) - 1
+        if known.get(name) is None and changed != size and abs(share) > _NO_OTHER_SIZE:
+            what = f"{name} is not told: Size {size} is with {_word(usual)}, as in Llama"
+            found.append(f"{what}; with {_word(other)} it is {changed}; --set {name}={_word(other)}")
+    return "; ".join(found)
+
+
+def _parameters(model: Model) -> int:
+    return Dimensions(**model.sizes).parts.parameters
+
+
+def _word(value: str | bool) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
 def _sizes(known: JobValues) -> Dimensions:

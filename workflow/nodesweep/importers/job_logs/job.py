@@ -23,7 +23,7 @@ from nodesweep.results.rows import figures, size_label
 from nodesweep.results.terminal_record import TerminalRecord
 
 from .constraints import broken_laws, completed, text_of
-from .described_model import is_gpt_by_default, missing_of_model, model_of, shape_of, unusual
+from .described_model import is_gpt_by_default, missing_of_model, model_of, shape_of, taken_of_size, unusual
 from .fields import JobValues, ValueOrigin, ValueOrigins, layout_in_log
 from .files import LogFile, OldJob
 from .join import joined, leads, placed
@@ -159,7 +159,7 @@ def ingest_job(job: OldJob, readings: list[LogReading], options: IngestOptions) 
     origins = {**follow, **dict.fromkeys(values, ValueOrigin("its path, by --pattern")), **origins}
     origins |= dict.fromkeys(options.set, ValueOrigin("--set"))
     missing = missing_of_model(known, is_gpt_by_default(in_log, whole))
-    remarks += [missing] if missing else []
+    remarks += [remark for remark in (missing or taken_of_size(known),) if remark]
     shape = shape_of(known, not missing)
     form = whole.format.name if whole.format else "no known format"
     settings = MeasurementSettings(None, options.statistic, _memory_source(whole), form)
@@ -170,7 +170,7 @@ def ingest_job(job: OldJob, readings: list[LogReading], options: IngestOptions) 
         origins={name: origins[name] for name in TOLD_FIELDS if name in known},
         precision=str(known["precision"]) if "precision" in known else None,
         one_rank_is_a_node="ranks" in known and not values.keys() & {"nodes", "ranks_per_node"},
-        findings=(*findings, *broken_laws(known)),
+        findings=(*findings, *broken_laws(known, whole.arguments)),
         remarks=tuple(remarks),
         unfit=tuple(
             template.text for template, fields in zip(options.templates, in_path, strict=True) if fields is None

@@ -1,0 +1,105 @@
+"""What a plan remarks on before anything runs: what has no effect, what is not filled in, what is not judged."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from nodesweep.config.loader import Key, dotted
+from nodesweep.config.sweep import Sweep
+from nodesweep.launch.plan import Planned
+from nodesweep.sweep.expand import conditions_without_effect
+from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
+from nodesweep.sweep.template_values import environment_of
+
+from .contradictions import contradictory_settings
+
+Where = Callable[[Key], str | None]
+"""`file:line: key` of a key of the sweep; None where it was left out."""
+_PLACEHOLDER = "/path/to/"
+"""How a path begins that whoever shipped a file left to its users."""
+
+
+def plan_remarks(study: Study, layouts: Sequence[Planned], where: Where) -> list[str]:
+    """A sentence for each thing that whoever wrote the sweep would want to know before it runs."""
+    return [
+        *contradictory_settings(study.layouts.values(), where),
+        *_idle_parameters(study),
+        *_idle_conditions(study, where),
+        *_placeholders(study.sweep, [one.layout for one in layouts], where),
+        *_memory_not_judged(layouts),
+        *_limits_of_queues([one.layout for one in layouts if one.runs]),
+    ]
+
+
+def layouts_in_words(count: int) -> str:
+    """So many layouts."""
+    return f"{count} layout{'' if count == 1 else 's'}"
+
+
+def _idle_parameters(study: Study) -> Iterator[str]:
+    """Parameters that nothing of a sweep asks for, so that layouts that differ in them run alike."""
+    if idle := study.sweep.idle_parameters:
+        yield f"Nothing asks for {', '.join(idle)}: layouts that differ in that alone run alike."
+
+
+def _idle_conditions(study: Study, where: Where) -> Iterator[str]:
+    """Conditions that hold for nothing, such as those with a word that is misspelt."""
+    sweep = study.sweep
+    for key, condition in conditions_without_effect(sweep, study.expansion):
+        none = "point" if key[0] == "exclude" else "layout"
+        yield f"{where(key) or dotted(key)} holds for no {none}, and changes nothing: {condition:.120}"
+
+
+def _placeholders(sweep: Sweep, layouts: Sequence[Layout], where: Where) -> Iterator[str]:
+    """Variables of the job's environment that still have the path of a file as it was shipped."""
+    found = Counter(
+        (name, value)
+        for layout in layouts
+        for name, value in environment_of(layout).items()
+        if value.startswith(_PLACEHOLDER)
+    )
+    for (name, value), count in found.items():
+        key = next((key for key, given in _values_of(sweep, name) if given == value), ("environment", name))
+        yield (
+            f"{where(key) or dotted(key)} is still {value:.100}: write its path on your machine there, "
+            f"or {layouts_in_words(count)} will not find it"
+        )
+
+
+def _values_of(sweep: Sweep, name: str) -> Iterator[tuple[Key, Any]]:
+    """All keys of a sweep that give a variable of the environment, and its value there."""
+    for number, variant in enumerate(sweep.variants):
+        yield ("variants", number, "env", name), variant.env.get(name)
+    for number, entry in enumerate(sweep.when):
+        for part, changes in (("workload", entry.workload), ("machine", entry.machine)):
+            yield ("when", number, part, "environment", name), (changes.get("environment") or {}).get(name)
+    yield ("workload", "environment", name), sweep.workload.environment.get(name)
+    yield ("machine", "environment", name), sweep.machine.environment.get(name)
+
+
+def _memory_not_judged(layouts: Sequence[Planned]) -> Iterator[str]:
+    """Machines without a limit of memory, although something is known of what layouts need."""
+    memories = ((one.layout.machine.name, one.forecast.memory) for one in layouts)
+    found = Counter(
+        name for name, memory in memories if memory.limit_bytes is None and (memory.peak or memory.least_bytes)
+    )
+    for name, count in found.items():
+        yield (
+            f"memory is not judged: machine {name} gives no memory_mib_per_node; with it the plan tells what cannot "
+            f"fit, and that is not run ({layouts_in_words(count)})"
+        )
+
+
+def _limits_of_queues(layouts: Sequence[Layout]) -> Iterator[str]:
+    """Queues of which jobs ask for all the time there is."""
+    found = Counter(
+        (layout.queue.name, layout.elapse_limit_seconds)
+        for layout in layouts
+        if layout.queue and layout.elapse_limit_source == "queue"
+    )
+    for (name, limit), count in found.items():
+        yield (
+            f"{layouts_in_words(count)} will ask for all of the {limit} s of queue {name}: no run tells how long they "
+            "take, and a guess sets no limit; give iterations.expected_seconds, or elapse_limit_seconds of the machine"
+        )
