@@ -205,4 +205,6 @@ def _without(name: str, value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "left out"
     return str(value).casefold() if isinstance(value, bool) else str(value)

@@ -82,7 +82,7 @@ def _by_ends(layers: int, pipeline: int, chunks: int, training: Training) -> Chu
     said = f"first_stage_layers {first}" if last is None else f"last_stage_layers {last}"
     if len(given) > 1:
         said = f"first_stage_layers {first} and last_stage_layers {last}"
-    if rest < 0 or middle < 0 or (rest and not middle) or (middle and rest % middle):
+    if rest < 0 or middle < 0 or bool(rest) != bool(middle) or (middle and rest % middle):
         left = f"the {max(rest, 0)} others do not split over {max(middle, 0)} stages"
         return BrokenLaw("layers", f"{layers} layers, {said}: {left}", in_config="change one of them, or the PP")
     share = rest // middle if middle else 0

@@ -176,6 +176,8 @@ def _value(block: int, name: str, source: str, known: Mapping[str, Any]) -> Any:
     except ConfigError as error:
         raise AxisError(block, name, f"{error}{_seen(source, known)}") from None
     gives = f"{source} gives '{_short(text):.80}'{_seen(source, known)}"
+    if is_expression(text):  # the checks of values leave expressions to be filled
+        raise AxisError(block, name, f"{gives}, which has holes again; let it give a value")
     try:
         value = _parsed(name, text)
     except ValueError as error:

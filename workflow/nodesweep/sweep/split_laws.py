@@ -131,13 +131,13 @@ def _expert_grid(values: Values) -> BrokenLaw | None:
 def _sequence(values: Values) -> BrokenLaw | None:
     """A rank has two pieces of each sample under CP, and sequence parallelism splits its tokens over TP."""
     sequence, context = values["sequence_length"], values["context"]
+    tensor = values.get("tensor") or 1
+    step = (2 if context > 1 else 1) * context * (tensor if values.get("sequence_parallel") else 1)
     if context > 1 and sequence % (2 * context):
         numbers = f"sequence {sequence} does not split into 2 x CP {context} = {2 * context} pieces"
-        return BrokenLaw("sequence", numbers, (_other_sequence(sequence, 2 * context),))
-    tensor = values.get("tensor") or 1
+        return BrokenLaw("sequence", numbers, (_other_sequence(sequence, step),))
     if not values.get("sequence_parallel") or sequence % (context * tensor) == 0:
         return None
-    step = (2 if context > 1 else 1) * context * tensor
     numbers = f"sequence {sequence} / CP {context} = {sequence // context} does not split over MP {tensor}"
     numbers = numbers if context > 1 else f"sequence {sequence} does not split over MP {tensor}"
     return BrokenLaw("sequence", f"{numbers} by sequence parallelism", (_other_sequence(sequence, step),))
