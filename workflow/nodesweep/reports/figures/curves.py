@@ -56,7 +56,7 @@ def by_calibrations(basis: Basis) -> Curve:
 
 
 def _known(basis: Basis, rows: Sequence[TidyRow]) -> tuple[Dimensions | None, Calibration | None]:
-    found = (RowContext(basis, row, None) for row in rows)
+    found = (RowContext(basis, row) for row in rows)
     return next(((one.case, one.calibration) for one in found if one.case and one.calibration), (None, None))
 
 
