@@ -111,7 +111,8 @@ def series_over_nodes(
                 groups.setdefault((kind.name, one, batch), []).append(row)
         for key, group in groups.items():
             counts = {required_count(row, "nodes") for row in group}
-            if len(counts) > 1 and not (kind.any_batch and counts <= told.get(key[1], set())):
+            stays = kind.grows and len({row[BATCH] for row in group}) == 1
+            if len(counts) > 1 and not stays and not (kind.any_batch and counts <= told.get(key[1], set())):
                 told.setdefault(key[1], set()).update(counts)
                 found[key] = ScalingSeries(kind, key[2], tuple(group))
     return found
