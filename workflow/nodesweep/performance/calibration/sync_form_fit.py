@@ -41,6 +41,7 @@ class RunArrays:
 
     `labels`: the kinds of stage in words. `kind`: the number of each run's label. `work`: 1e12 operations of a micro
     batch. `small`: the fewest tokens of a micro batch over its tokens, w0/w. `passes`: micro batches whose time passes.
+    `rounding`: of the seconds, relative, at most: any error up to that is as likely as any other.
     """
 
     cases: tuple[Dimensions, ...]
@@ -51,10 +52,11 @@ class RunArrays:
     small: FloatArray
     passes: FloatArray
     seconds: FloatArray
+    rounding: FloatArray
 
     @classmethod
-    def of(cls, cases: Sequence[Dimensions], seconds: Sequence[float]) -> "RunArrays":
-        """The arrays of runs, at least one, with the seconds that an iteration of each took."""
+    def of(cls, cases: Sequence[Dimensions], seconds: Sequence[float], rounding: Sequence[float]) -> "RunArrays":
+        """The arrays of runs, at least one, with the seconds of an iteration of each and their relative rounding."""
         kinds = [kind_of(case) for case in cases]
         labels = tuple(sorted(set(kinds)))
         numbers = {label: number for number, label in enumerate(labels)}
@@ -69,6 +71,7 @@ class RunArrays:
             small=numpy.array([one.small for one in works]),
             passes=numpy.array([passes(case) for case in cases]),
             seconds=numpy.array(seconds, dtype=float),
+            rounding=numpy.array(rounding, dtype=float),
         )
 
     @property
@@ -91,7 +94,7 @@ class SyncFormFit:
 
     def __init__(self, runs: RunArrays, name: str, noise: float, spread: float) -> None:
         self._runs, self._name = runs, name
-        self._noise, self._prior_spread = noise, spread
+        self._noise, self._prior_spread = numpy.hypot(noise, runs.rounding / math.sqrt(3)), spread
         self._sync = numpy.array([FORMS[name](case.data) for case in runs.cases])
         self._solve()
 
