@@ -75,6 +75,12 @@ class RunArrays:
         )
 
     @property
+    def rounding_sigma(self) -> FloatArray:
+        """Standard deviation of the seconds by their rounding, relative."""
+        sigma: FloatArray = self.rounding / math.sqrt(3)
+        return sigma
+
+    @property
     def of_several(self) -> NDArray[numpy.bool_]:
         """For each run, whether another has its kind of stage."""
         return numpy.bincount(self.kind)[self.kind] > 1
@@ -94,16 +100,19 @@ class SyncFormFit:
 
     def __init__(self, runs: RunArrays, name: str, noise: float, spread: float) -> None:
         self._runs, self._name = runs, name
-        self._noise, self._prior_spread = numpy.hypot(noise, runs.rounding / math.sqrt(3)), spread
+        self._noise, self._prior_spread = numpy.hypot(noise, runs.rounding_sigma), spread
         self._sync = numpy.array([FORMS[name](case.data) for case in runs.cases])
         self._solve()
 
     @property
     def square_error(self) -> float:
-        """Mean square of the leave-one-out errors: of the runs that are not alone, where there are enough."""
+        """Mean square of the leave-one-out errors: of the runs that are not alone, where there are enough.
+
+        What logs have rounded is no error of the form: it is taken off as far as it explains an error.
+        """
         runs = self._runs
-        of_runs = self.left_out_errors[runs.of_several] if runs.tell_noise else self.left_out_errors
-        return float(numpy.mean(of_runs**2))
+        squares = numpy.maximum(self.left_out_errors**2 - runs.rounding_sigma**2, 0)
+        return float(numpy.mean(squares[runs.of_several] if runs.tell_noise else squares))
 
     @property
     def spread(self) -> float:
