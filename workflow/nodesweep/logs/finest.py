@@ -186,6 +186,6 @@ def _agrees(name: str, found: list[Mapping[str, _Candidate]], records: tuple[Ite
 def _finest(row: Iteration, found: Mapping[str, _Candidate]) -> Iteration:
     best = row
     for name, one in found.items():
-        if one.off <= row.seconds_rounding and one.rounding < best.seconds_rounding:
+        if one.rounding < best.seconds_rounding and one.off <= row.seconds_rounding:
             best = row._replace(seconds=one.seconds, seconds_rounding=one.rounding, seconds_from=name)
     return best

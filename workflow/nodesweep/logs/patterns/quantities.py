@@ -96,11 +96,16 @@ class Quantity:
         return self._converted(match)
 
     def _rounding(self, match: TextMatch) -> float:
-        number = match[1] or ""
-        half = _half_unit(number, self.figures)
+        half = _half_unit(match[1] or "", self.figures)
         if self._as_printed:
             return half
-        return half * float(self.factor if self.units is None else self.factor * self.units.get(match[2] or "", ONE))
+        if self.units is None:
+            return half * self._float_factor
+        return half * float(self.factor * self.units.get(match[2] or "", ONE))
+
+    @cached_property
+    def _float_factor(self) -> float:
+        return float(self.factor)
 
     @cached_property
     def _search(self) -> Callable[[str, int], TextMatch | None]:
@@ -167,6 +172,9 @@ def _half_unit(text: str, figures: int = 0) -> float:
     >>> _half_unit("20298.3"), _half_unit("6,785"), _half_unit("1.00e+3"), _half_unit("4.4", 3), _half_unit("24.40", 3)
     (0.05, 0.5, 5.0, 0.005, 0.05)
     """
+    if not figures and "e" not in text and "E" not in text:
+        point = text.find(".")
+        return _half_of(point + 1 - len(text) if point >= 0 else 0)
     mantissa, _, exponent = text.replace("E", "e").partition("e")
     whole, _, fraction = mantissa.lstrip("+-").partition(".")
     last, significant = -len(fraction), (whole + fraction).lstrip("0")
