@@ -17,7 +17,8 @@ from nodesweep.config.sweep import Iterations, Variant
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
 
-from .constraints import broken_laws
+from .broken_law import LawsBroken
+from .constraints import broken_by, with_defaults
 from .settings import settled, training_of, unsaid
 
 LimitSource = Literal["machine", "iterations.expected_seconds", "predictions by runs", "queue", ""]
@@ -49,8 +50,9 @@ class Layout(LayoutValues):
     def __post_init__(self) -> None:
         derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
         self.__dict__.update(settled(self.__dict__, self.workload) | derived)  # it is frozen for everybody else
-        for broken in broken_laws({**self.__dict__, **self.model.values, "training": self.training}):
-            raise LayoutError(broken.law, broken.sentence)
+        values = {**self.__dict__, **self.model.values, "training": self.training}
+        for broken in broken_by(with_defaults(values)):
+            raise LawsBroken(broken, values)
         self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()
 

@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nodesweep.common.errors import AxisError, ConfigError, NodesweepError
+from nodesweep.common.errors import AxisError, ConfigError, ExpressionError, NodesweepError, SettingError
 from nodesweep.config.loader import REPOSITORY, load_sweep, shown
-from nodesweep.config.origins import axis_keys, origins
+from nodesweep.config.origins import axis_keys, origins, place_of
 from nodesweep.config.sweep import Sweep
 
 from .expand import Expansion, expand
@@ -39,6 +39,11 @@ class Study:
             keys = axis_keys(error.block, len(sweep.layouts[error.block].together), error.name)
             place = next(filter(None, map(origins(paths, overrides).where, keys)), shown(sources[0]))
             raise ConfigError(f"{place}: {error.reason}") from None
+        except SettingError as error:
+            named = origins(paths, overrides).where(error.key)
+            raise ConfigError(f"{named} {error.reason}" if named else f"{shown(sources[0])}: {error}") from None
+        except ExpressionError as error:
+            raise ConfigError(f"{place_of(sources, error.source) or shown(sources[0])}: {error}") from None
         except ConfigError as error:
             raise ConfigError(f"{shown(sources[0])}: {error}") from None
 
