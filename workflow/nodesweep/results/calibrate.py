@@ -77,5 +77,6 @@ def _sort_in(campaign: _CampaignRuns, run: LayoutRun) -> None:
             else None,
             limited=has_failed(outcome),
             scatter=statistics.scatter if statistics else None,
+            rounding=statistics.rounding if statistics else 0.0,
         )
     )
