@@ -6,14 +6,16 @@ Whatever speaks of scaling asks this module: columns of efficiency, sentences, t
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from nodesweep.common.outcomes import is_result
 from nodesweep.config.tidy_row import TidyRow, count_of, number_of, required_count, required_number, text_of
 
-from .comparable import has_known_problem, problem_of
+from .comparable import PROBLEM_COLUMNS, has_known_problem, problem_of
 
 BATCH = "global_batch_samples"
+_PLACE = PROBLEM_COLUMNS.index(BATCH)
 KindName = Literal["strong", "weak", "throughput"]
 
 
@@ -76,7 +78,7 @@ class ScalingSeries:
     batch: str
     rows: tuple[TidyRow, ...]
 
-    @property
+    @cached_property
     def base(self) -> TidyRow:
         """The fastest on the fewest nodes: all others are compared with it."""
         return min(self.rows, key=lambda row: (required_count(row, "nodes"), seconds_of_sample(row)))
@@ -141,7 +143,8 @@ class Scaling:
 
     def bases(self, row: TidyRow) -> dict[KindName, TidyRow]:
         """The rows that the speed of a row is compared with, by kind."""
-        found = ((kind.name, self.of_row(kind, row)) for kind in KINDS)
+        problem = _problem_but_batch(row)
+        found = ((kind.name, self.of_key.get((kind.name, problem, kind.batch_of(row) or ""))) for kind in KINDS)
         return {name: series.base for name, series in found if series is not None}
 
 
@@ -178,4 +181,5 @@ def seconds_of_sample(row: TidyRow) -> float:
 
 
 def _problem_but_batch(row: TidyRow) -> Hashable:
-    return problem_of({**row, BATCH: None})
+    problem = problem_of(row)
+    return problem[:_PLACE] + problem[_PLACE + 1 :]

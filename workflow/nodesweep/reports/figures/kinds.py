@@ -39,15 +39,16 @@ class KindSeries:
 def series_of_kinds(rows: Sequence[TidyRow], kinds: Iterable[ScalingKind] = KINDS) -> list[KindSeries]:
     """The series of these kinds; a row that is in no series of any kind counts among the strong ones, alone."""
     scaling = Scaling.of(rows)
+    kinds_of_rows = [scaling.bases(row).keys() for row in rows]
     found: list[KindSeries] = []
     for kind in kinds:
         if kind is STRONG:
-            chosen = [row for row in rows if scaling.of_row(kind, row) or not any(_series(scaling, row))]
+            chosen = [row for row, of in zip(rows, kinds_of_rows, strict=True) if not of or kind.name in of]
             found += [KindSeries(kind, str(group[0][BATCH]), tuple(group)) for group in series_of(chosen, NODES)]
             continue
         groups: dict[tuple[TidyValue, ...], list[TidyRow]] = {}
-        for row in rows:
-            if series := scaling.of_row(kind, row):
+        for row, of in zip(rows, kinds_of_rows, strict=True):
+            if kind.name in of and (series := scaling.of_row(kind, row)):
                 key = series.batch, *series_key(row, (NODES, *_FREE[kind.name]))
                 groups.setdefault(key, []).append(row)
         found += [
@@ -55,7 +56,3 @@ def series_of_kinds(rows: Sequence[TidyRow], kinds: Iterable[ScalingKind] = KIND
             for (batch, *_), group in groups.items()
         ]
     return found
-
-
-def _series(scaling: Scaling, row: TidyRow) -> Iterable[bool]:
-    return (scaling.of_row(kind, row) is not None for kind in KINDS)

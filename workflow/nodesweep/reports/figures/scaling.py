@@ -116,7 +116,8 @@ def _missing(name: str, kind: ScalingKind, rows: Sequence[TidyRow]) -> MissingFi
     """Why there is no figure of a kind, and of which kinds there are some."""
     if len({row[NODES] for row in rows}) < 2:
         return MissingFigure(name, "no layout was measured on several numbers of nodes")
-    others = [one.name for one in KINDS if one is not kind and _are_several(series_of_kinds(rows, (one,)))]
+    several = {one.kind.name for one in series_of_kinds(rows) if len(one.counts) > 1}
+    others = [one.name for one in KINDS if one is not kind and one.name in several]
     beside = f"; see {' and '.join(f'{other}-scaling' for other in others)}" if others and not kind.any_batch else ""
     return MissingFigure(name, f"{_REASONS[kind.name]}{beside}")
 
