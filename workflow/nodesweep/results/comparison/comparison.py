@@ -108,6 +108,9 @@ def _measured_time(row: TidyRow, sweep: ComparedSweep, column: str) -> MeasuredT
     seconds = number_of(row, column) or number_of(row, "iteration_seconds")
     if seconds is None or not 0 < seconds < math.inf:
         return None
+    over_runs = _over_runs(row, seconds)
+    if over_runs is not None:
+        return over_runs
     series = [value for value in sweep.series.get(required_text(row, "slug"), ()) if 0 < value < math.inf]
     if len(series) > 1:
         return MeasuredTime.of_series(seconds, series)
@@ -115,6 +118,15 @@ def _measured_time(row: TidyRow, sweep: ComparedSweep, column: str) -> MeasuredT
     if spread is not None and not 0 <= spread < math.inf:
         spread = None
     return MeasuredTime.of_spread(seconds, spread, count_of(row, "records_used") or 1)
+
+
+def _over_runs(row: TidyRow, seconds: float) -> MeasuredTime | None:
+    """The time of a layout that ran several times, with the error that the interval over its runs stands for."""
+    low, high, percent = (number_of(row, f"run_seconds_{name}") for name in ("low", "high", "confidence_percent"))
+    if low is None or high is None or percent is None or not (0 < low <= high < math.inf and 0 < percent < 100):
+        return None
+    spread = number_of(row, "iteration_seconds_half_interquartile_range") or 0.0
+    return MeasuredTime.of_interval(seconds, spread, (low, high), percent / 100)
 
 
 def _compared(
