@@ -116,7 +116,7 @@ def _apart(results: Sequence[LayoutRun]) -> list[str]:
         return []
     fast, slow = (MeasuredTime.of_series(median(series), series) for series in used)
     pairs = len(results) * (len(results) - 1) // 2
-    if not is_beyond_noise(fast, slow, FALSE_ALARMS / pairs, sum(map(len, used))):
+    if not is_beyond_noise(fast, slow, FALSE_ALARMS / pairs, min(map(len, used))):
         return []
     return [f"runs disagree: {four_figures(_seconds(fastest))} to {four_figures(_seconds(slowest))} s"]
 

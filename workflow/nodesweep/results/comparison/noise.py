@@ -102,13 +102,13 @@ def independent(series: Sequence[float]) -> float:
     return min(max(float(values.var(ddof=1)) / worst, 1.0), most)
 
 
-def is_beyond_noise(first: MeasuredTime, second: MeasuredTime, level: float, records: int) -> bool:
+def is_beyond_noise(first: MeasuredTime, second: MeasuredTime, level: float, fewest: int) -> bool:
     """Whether two times differ by more than their errors within the runs allow, but for `level` of such pairs.
 
-    `records`: of both runs together, whose scatter their errors follow from.
+    `fewest`: iterations of the shorter run, whose scatter tells its error the worse the fewer they are.
     """
     error = math.hypot(first.error, second.error)
-    return abs(math.log(second.seconds / first.seconds)) > _student(level, max(records - 2, 1)) * error
+    return abs(math.log(second.seconds / first.seconds)) > _student(level, max(fewest - 1, 1)) * error
 
 
 def _scatter(series: Sequence[float]) -> float:
