@@ -60,6 +60,9 @@ TIDY = {
     "iteration_seconds_median": Tidy("number", "seconds per iteration, median"),
     "iteration_seconds_mean": Tidy("number", "seconds per iteration, mean"),
     "iteration_seconds_half_interquartile_range": Tidy("number", "half the distance between their quartiles, in s"),
+    "iteration_seconds_rounding": Tidy(
+        "number", "seconds by which they may be off since the log rounds its figures", later=True
+    ),
     "tokens_per_second": Tidy("number", "tokens per second of all nodes", True),
     "tflops_per_node": Tidy("number", "TFLOP/s per node by the formula, recomputation counted", True),
     "model_tflops_per_node": Tidy("number", "TFLOP/s per node by the formula, recomputation not counted", True),

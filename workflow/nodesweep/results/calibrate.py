@@ -78,6 +78,7 @@ def _sort_in(campaign: _CampaignRuns, run: LayoutRun) -> None:
             else None,
             limited=has_failed(outcome),
             scatter=_scatter(run, statistics) if statistics else None,
+            rounding=statistics.rounding if statistics else 0.0,
         )
     )
 

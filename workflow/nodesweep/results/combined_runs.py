@@ -22,6 +22,7 @@ _MEDIANS = (
     "iteration_seconds_median",
     "iteration_seconds_mean",
     "iteration_seconds_half_interquartile_range",
+    "iteration_seconds_rounding",
     "log_tflops_per_node",
     "log_tflops_per_node_median",
     "log_tflops_per_node_mean",
@@ -114,7 +115,11 @@ def _apart(results: Sequence[LayoutRun]) -> list[str]:
     used = [_used(run) for run in (fastest, slowest)]
     if min(map(len, used)) < 2:
         return []
-    fast, slow = (MeasuredTime.of_series(median(series), series) for series in used)
+    roundings = [_statistics(run).iteration_seconds_rounding or 0.0 for run in (fastest, slowest)]
+    fast, slow = (
+        MeasuredTime.of_series(median(series), series).rounded(rounding)
+        for series, rounding in zip(used, roundings, strict=True)
+    )
     pairs = len(results) * (len(results) - 1) // 2
     if not is_beyond_noise(fast, slow, FALSE_ALARMS / pairs, min(map(len, used))):
         return []

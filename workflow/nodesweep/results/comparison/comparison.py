@@ -108,16 +108,18 @@ def _measured_time(row: TidyRow, sweep: ComparedSweep, column: str) -> MeasuredT
     seconds = number_of(row, column) or number_of(row, "iteration_seconds")
     if seconds is None or not 0 < seconds < math.inf:
         return None
-    over_runs = _over_runs(row, seconds)
-    if over_runs is not None:
-        return over_runs
     series = [value for value in sweep.series.get(required_text(row, "slug"), ()) if 0 < value < math.inf]
+    rounding = number_of(row, "iteration_seconds_rounding") or 0.0
+    if not 0 <= rounding < math.inf:
+        rounding = 0.0
+    if (over_runs := _over_runs(row, seconds)) is not None:
+        return over_runs.rounded(rounding)
     if len(series) > 1:
-        return MeasuredTime.of_series(seconds, series)
+        return MeasuredTime.of_series(seconds, series).rounded(rounding)
     spread = number_of(row, "iteration_seconds_half_interquartile_range")
     if spread is not None and not 0 <= spread < math.inf:
         spread = None
-    return MeasuredTime.of_spread(seconds, spread, count_of(row, "records_used") or 1)
+    return MeasuredTime.of_spread(seconds, spread, count_of(row, "records_used") or 1).rounded(rounding)
 
 
 def _over_runs(row: TidyRow, seconds: float) -> MeasuredTime | None:

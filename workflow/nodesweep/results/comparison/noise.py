@@ -17,7 +17,7 @@ iterations scatter so much drifts as easily. All intervals hold together with 95
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import median
 
@@ -40,6 +40,7 @@ DRIFT = 0.015
 UNKNOWN_SCATTER = 0.05
 """Relative scatter of the iterations of a run of which only one time is known."""
 _MEDIAN = math.sqrt(math.pi / 2)
+_UNIFORM = math.sqrt(3)
 _NORMAL_DEVIATION, _NORMAL_QUARTILE = 1.4826, 0.6745
 _LEAST, _MOST = math.log(1e-6), math.log(1e8)
 _FEWEST_BLOCKS = 4
@@ -53,6 +54,14 @@ class MeasuredTime:
     seconds: float
     scatter: float
     error: float
+
+    def rounded(self, rounding: float) -> "MeasuredTime":
+        """With what its log may have rounded it by, in seconds: any error up to that is as likely as any other.
+
+        >>> MeasuredTime(2.0, 0.01, 0.003).rounded(0.008 * 3**0.5).error
+        0.005
+        """
+        return replace(self, error=math.hypot(self.error, rounding / _UNIFORM / self.seconds))
 
     @classmethod
     def of_series(cls, seconds: float, series: Sequence[float]) -> "MeasuredTime":

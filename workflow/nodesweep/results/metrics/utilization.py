@@ -24,11 +24,13 @@ def _error(context: RowContext) -> ExplainedFigure:
     model = context.calibration.time.model if context.calibration else None
     noise = model.noise if model else FIRST_NOISE
     place = f"{context.place}: noise" if model else "taken, as no campaign tells"
+    rounding = context.number("iteration_seconds_rounding") or 0.0
     sentences = (
         f"the larger of {what}, {reach:.4g} s, and of what runs of one layout differ by",
         f"{100 * noise:.3g} % of {seconds!r} s ({place})",
+        *([f"and {rounding:.2g} s by which the log may have rounded it"] if rounding else []),
     )
-    return ExplainedFigure(max(reach, noise * seconds), sentences)
+    return ExplainedFigure(max(reach, noise * seconds) + rounding, sentences)
 
 
 def _utilization(column: str, recomputation: bool) -> Callable[[RowContext], ExplainedFigure]:
