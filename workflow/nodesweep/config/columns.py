@@ -90,6 +90,12 @@ TIDY = {
     "scaling_efficiency_percent": Tidy(
         "number", "speed per node against the fewest nodes with the same model, MP and global batch, in %", True
     ),
+    "weak_efficiency_percent": Tidy(
+        "number", "speed per node against the fewest nodes with the same model, MP and batch per rank, in %", True, True
+    ),
+    "throughput_efficiency_percent": Tidy(
+        "number", "speed per node against the fewest nodes with the same model and MP, at any batch, in %", True, True
+    ),
     "node_hours_per_billion_tokens": Tidy("number", "node-hours to train on 1e9 tokens", True),
     "training_days": Tidy("number", "days to train on all tokens (training_tokens of the config)", True),
     "predicted_seconds": Tidy("number", "seconds per iteration that the other runs of its campaign predict"),

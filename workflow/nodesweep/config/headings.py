@@ -125,6 +125,8 @@ _EXPLAINING = (
     _figure("DP sync", "sync_percent", "known"),
     _figure("Shared cores", "sharing_percent", "positive"),
     _figure("Efficiency", "scaling_efficiency_percent", "known"),
+    _figure("Weak efficiency", "weak_efficiency_percent", "known"),
+    _figure("Throughput efficiency", "throughput_efficiency_percent", "known"),
     _figure("MFU", "mfu_percent", "known"),
     _figure("HFU", "hfu_percent", "known"),
     _figure("Tokens/s", "tokens_per_second"),

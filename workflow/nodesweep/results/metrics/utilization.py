@@ -6,8 +6,9 @@ from nodesweep.performance.calibration.time_model import FIRST_NOISE
 from nodesweep.performance.cost import node_hours_per_billion_tokens, training_days
 from nodesweep.performance.dimensions import unknown_parts
 from nodesweep.performance.timing import TimeParts
+from nodesweep.results.scaling_kinds import BATCH, KINDS, ScalingKind, efficiency_percent
 
-from .row import ExplainedFigure, RowContext, efficiency_percent
+from .row import ExplainedFigure, RowContext
 
 _NOTHING_MEASURED = "no iteration was measured"
 
@@ -82,14 +83,29 @@ def _share(term: str, seconds_of: Callable[[TimeParts], float]) -> Callable[[Row
     return figure
 
 
-def _efficiency(context: RowContext) -> ExplainedFigure:
-    value, base = efficiency_percent(context.row, context.base), context.base
-    if value is None or base is None:
-        missing = _NOTHING_MEASURED if context.seconds is None else "nothing to compare it with"
-        return ExplainedFigure.none(f"{missing}: no other node count of its model, MP and global batch has run")
-    here, there = (f"{row['iteration_seconds']!r} x {row['nodes']}" for row in (context.row, base))
-    formula = f"sec/it x nodes of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %"
-    return ExplainedFigure.by_formula(value, formula, f"100 x {there} / ({here})")
+def _efficiency(kind: ScalingKind) -> Callable[[RowContext], ExplainedFigure]:
+    """The speed per node that is left in a series of a kind."""
+
+    def figure(context: RowContext) -> ExplainedFigure:
+        row, base = context.row, context.bases.get(kind.name)
+        value = efficiency_percent(row, base)
+        if value is None or base is None:
+            missing = _NOTHING_MEASURED if context.seconds is None else "nothing to compare it with"
+            return ExplainedFigure.none(f"{missing}: {_lacking(kind)}")
+        here, there = (f"{one['iteration_seconds']!r} x {one['nodes']}" for one in (row, base))
+        what = "sec/it x nodes"
+        if row[BATCH] != base[BATCH]:
+            here, there, what = f"{here} / {row[BATCH]}", f"{there} / {base[BATCH]}", f"{what} / GBS"
+        formula = f"{what} of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %"
+        return ExplainedFigure.by_formula(value, formula, f"100 x {there} / ({here})")
+
+    return figure
+
+
+def _lacking(kind: ScalingKind) -> str:
+    if kind.any_batch:
+        return "its model and MP ran on one number of nodes, or all of theirs are in strong and weak series"
+    return f"no other node count of its model, MP and {kind.same} has run"
 
 
 def _node_hours(context: RowContext) -> ExplainedFigure:
@@ -123,7 +139,7 @@ FIGURES: dict[str, Callable[[RowContext], ExplainedFigure]] = {
     "sharing_percent": _share(
         "a times the turns of ranks beyond the cores, instead of the bubble", lambda parts: parts.sharing_seconds
     ),
-    "scaling_efficiency_percent": _efficiency,
+    **{kind.column: _efficiency(kind) for kind in KINDS},
     "node_hours_per_billion_tokens": _node_hours,
     "training_days": _days,
 }
