@@ -34,8 +34,8 @@ TIDY = {
     "note": Tidy("word", "remark of the config"),
     "state": Tidy(
         "word",
-        "pending, queued, running, held (nobody knows of its job), ended, pruned (for memory) or skipped (by budget or "
-        "search)",
+        "pending, queued, running, held (nobody knows of its job), ended, pruned (for memory) or skipped (by budget, "
+        "search or repeats)",
     ),
     "outcome": Tidy("word", "how an ended job ended: ok, oom, timeout, ..."),
     "where": Tidy("word", "where it ended, such as after iteration 3"),
@@ -70,6 +70,16 @@ TIDY = {
     "log_tflops_per_node_median": Tidy("number", "TFLOP/s per node as the log gives them, median"),
     "log_tflops_per_node_mean": Tidy("number", "TFLOP/s per node as the log gives them, mean"),
     "aggregate_petaflops": Tidy("number", "tflops_per_node * nodes / 1024", True),
+    "shown_run": Tidy("word", "its run in the middle, which job, log, outcome and records are of", later=True),
+    "runs": Tidy("count", "runs that did their work, which its times are medians of", later=True),
+    "runs_ended": Tidy("count", "runs that have ended", later=True),
+    "run_seconds_lowest": Tidy("number", "seconds per iteration of the fastest of these runs", later=True),
+    "run_seconds_highest": Tidy("number", "seconds per iteration of the slowest of these runs", later=True),
+    "run_seconds_low": Tidy(
+        "number", "lower end of an interval that holds the median over runs, by order statistics", later=True
+    ),
+    "run_seconds_high": Tidy("number", "upper end of that interval", later=True),
+    "run_seconds_confidence_percent": Tidy("number", "how often such an interval holds it, in %", later=True),
     "iteration_seconds_error": Tidy("number", "seconds by which another run of it may be faster or slower"),
     "mfu_percent": Tidy("number", "model FLOPs utilization: recomputation not counted, of the peak, in %", True),
     "hfu_percent": Tidy("number", "hardware FLOPs utilization: recomputation counted, of the peak, in %", True),

@@ -14,6 +14,7 @@ from .loader import REPOSITORY
 from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .machine import Machine, PeakTflops, Queue
 from .model import Model
+from .repeats import Repeats
 from .sweep import NEEDED, Block, Iterations, Sweep, Together, Variant, When
 from .tables import Annotation, Table, TableColumn
 from .training import MemoryConstants, Search, Training
@@ -82,6 +83,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Sweep: an entry of `when`", When),
     ("Sweep: an entry of `variants`", Variant),
     ("Sweep: `iterations`", Iterations),
+    ("Sweep: `repeats`", Repeats),
     ("Sweep: `search`", Search),
     ("Sweep: an entry of `tables`", Table),
     ("Sweep: a column of a table", TableColumn),

@@ -75,9 +75,7 @@ def _statistics(
         iteration_seconds_median=values["median"],
         iteration_seconds_mean=values["mean"],
         iteration_seconds_half_interquartile_range=half_interquartile_range(seconds),
-        tokens_per_second=case.tokens / chosen if case.maybe("tokens") else None,
-        tflops_per_node=_tflops_per_node(case, "hardware_flops", chosen),
-        model_tflops_per_node=_tflops_per_node(case, "model_flops", chosen),
+        **rates_of(case, chosen),
         log_tflops_per_node=log_tflops[settings.statistic],
         log_tflops_per_node_median=log_tflops["median"],
         log_tflops_per_node_mean=log_tflops["mean"],
@@ -85,6 +83,15 @@ def _statistics(
         iteration_seconds_rounding=_rounding(used),
         sources=sources(used, amounts_of(case)),
     )
+
+
+def rates_of(case: Dimensions, seconds: float) -> dict[str, float | None]:
+    """The rates that follow from the seconds of an iteration, by the fields of `IterationStatistics`."""
+    return {
+        "tokens_per_second": case.tokens / seconds if case.maybe("tokens") else None,
+        "tflops_per_node": _tflops_per_node(case, "hardware_flops", seconds),
+        "model_tflops_per_node": _tflops_per_node(case, "model_flops", seconds),
+    }
 
 
 def _rounding(used: tuple[Iteration, ...]) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nodesweep.config.tidy_row import TidyRow, TidyValue, required_number
+from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, required_number
 
 from .axes import slower_and_faster
 from .figure import Datum
@@ -56,6 +56,9 @@ class SeriesSelection:
         found = []
         if any(None not in slower_and_faster(row) for row in rows):
             found.append("Bars: by how much another run may differ.")
+        if levels := sorted({number_of(row, "run_seconds_confidence_percent") or 0.0 for row in rows} - {0.0}):
+            between = f"{levels[0]:.4g}" + (f" to {levels[-1]:.4g}" if len(levels) > 1 else "")
+            found[-1:] = [f"Bars: an interval that holds the median over the runs of a layout with {between} %."]
         if any(row["outcome"] != "ok" for row in rows):
             found.append("Hollow: the run did not end well.")
         if self.grey:

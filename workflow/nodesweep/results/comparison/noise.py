@@ -77,6 +77,15 @@ class MeasuredTime:
         scatter = half_interquartile_range / _NORMAL_QUARTILE / seconds
         return cls(seconds, scatter, _MEDIAN * scatter / math.sqrt(min(max(records / 2, 1), MOST_INDEPENDENT)))
 
+    @classmethod
+    def of_interval(
+        cls, seconds: float, half_interquartile_range: float, interval: tuple[float, float], confidence: float
+    ) -> "MeasuredTime":
+        """The median over several runs, with an interval that holds it so often, and the spread within the runs."""
+        low, high = interval
+        error = (high - low) / 2 / seconds / float(stats.norm.isf((1 - confidence) / 2))
+        return cls(seconds, half_interquartile_range / _NORMAL_QUARTILE / seconds, error)
+
 
 def independent(series: Sequence[float]) -> float:
     """How many independent values determine the mean as well as this series does, from 1 to MOST_INDEPENDENT.
@@ -100,6 +109,15 @@ def independent(series: Sequence[float]) -> float:
         worst = max(worst, float(blocks.var(ddof=1)) / number)
         length *= 2
     return min(max(float(values.var(ddof=1)) / worst, 1.0), most)
+
+
+def is_beyond_noise(first: MeasuredTime, second: MeasuredTime, level: float, fewest: int) -> bool:
+    """Whether two times differ by more than their errors within the runs allow, but for `level` of such pairs.
+
+    `fewest`: iterations of the shorter run, whose scatter tells its error the worse the fewer they are.
+    """
+    error = math.hypot(first.error, second.error)
+    return abs(math.log(second.seconds / first.seconds)) > _student(level, max(fewest - 1, 1)) * error
 
 
 def _scatter(series: Sequence[float]) -> float:

@@ -17,17 +17,21 @@ def _error(context: RowContext) -> ExplainedFigure:
     seconds, spread = context.seconds, context.number("iteration_seconds_half_interquartile_range")
     if seconds is None:
         return ExplainedFigure.none(_NOTHING_MEASURED)
+    reach, what = spread or 0.0, "half their interquartile range"
+    low, high = context.number("run_seconds_low"), context.number("run_seconds_high")
+    if low is not None and high is not None:
+        level = context.number("run_seconds_confidence_percent") or 0.0
+        reach, what = (high - low) / 2, f"half the interval that holds the median over its runs with {level:.4g} %"
     model = context.calibration.time.model if context.calibration else None
     noise = model.noise if model else FIRST_NOISE
     place = f"{context.place}: noise" if model else "taken, as no campaign tells"
     rounding = context.number("iteration_seconds_rounding") or 0.0
     sentences = (
-        f"the larger of half their interquartile range, {spread or 0.0:.4g} s, "
-        "and of what runs of one layout differ by",
+        f"the larger of {what}, {reach:.4g} s, and of what runs of one layout differ by",
         f"{100 * noise:.3g} % of {seconds!r} s ({place})",
         *([f"and {rounding:.2g} s by which the log may have rounded it"] if rounding else []),
     )
-    return ExplainedFigure(max(spread or 0.0, noise * seconds) + rounding, sentences)
+    return ExplainedFigure(max(reach, noise * seconds) + rounding, sentences)
 
 
 def _utilization(column: str, recomputation: bool) -> Callable[[RowContext], ExplainedFigure]:
