@@ -15,6 +15,16 @@ import time
 REQUIRED_RATIO = 0.95
 SAMPLES_PER_SECOND = re.compile(r"samples per second: ([\d.]+)")
 SIZES = {
+    "dry": {  # on the CPU, to see that the comparison itself runs
+        "layers": 2,
+        "hidden": 64,
+        "heads": 8,
+        "inner": 192,
+        "length": 64,
+        "vocabulary": 256,
+        "micro": 4,
+        "batch": 8,
+    },
     "cpu": {
         "layers": 4,
         "hidden": 256,
@@ -121,7 +131,7 @@ def plain_loop(device: str, recompute: bool, llama: bool, iterations: int) -> No
     """Train the plain model and print each iteration's samples per second."""
     import torch
 
-    sizes = SIZES[device]
+    sizes, device = SIZES[device], "cuda" if device == "cuda" else "cpu"
     torch.manual_seed(1)
     model = plain_model(torch, sizes, recompute, llama).to(device)
     adam = torch.optim.Adam(model.parameters(), lr=3e-4)
@@ -201,7 +211,7 @@ def compare(device: str, rounds: int, iterations: int) -> bool:
 def main() -> int:
     """Run the comparison, or (--plain) one plain loop for it; 1 where the ratio is not reached."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--device", choices=tuple(SIZES), default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=8)
     parser.add_argument("--plain", choices=("keep", "recompute"), help="one plain loop, for the comparison's own use")
