@@ -11,6 +11,7 @@ from nodesweep.config.machine import PeakTflops, peak_of
 from nodesweep.logs.finest import IterationAmounts, rates_apart
 from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.reading import Iteration, LogReading
+from nodesweep.logs.trainers import FORMATS
 from nodesweep.logs.warmup import timed
 from nodesweep.performance import flops
 from nodesweep.performance.dimensions import Dimensions
@@ -90,9 +91,11 @@ def rates_differ(form: Format | None, used: tuple[Iteration, ...], amounts: Iter
     """Rates in the log that are not the samples or tokens of an iteration over its seconds, by what is known of these.
 
     A rate must be off by more than the roundings of both in most records, and where it need not be of the very same
-    time, the median of all by more than 5 % too.
+    time, as of a trainer that a user has described, the median of all by more than 5 % too.
     """
-    loose = form is None or form.iteration.derive == "clock" or form.warm_up.are_means
+    loose = (
+        form is None or FORMATS.get(form.name) is not form or form.iteration.derive == "clock" or form.warm_up.are_means
+    )
     flags = []
     for apart in rates_apart(used, amounts):
         off = abs(apart.logged - apart.counted)
