@@ -54,7 +54,7 @@ def study_in(folder: Path, **changes: Any) -> Study:
     study = Study.load([write(folder / "sweep.yaml", toy(**changes))], results=folder / "results")
     study.folder.mkdir(parents=True, exist_ok=True)
     (study.folder / PROVENANCE).write_text(provenance_script())
-    for slug, layout in study.layouts.items():
+    for slug, layout in study.runs.items():
         study.directory(slug).mkdir(parents=True, exist_ok=True)
         study.script(slug).write_text(render(layout, study.sweep.sweep, study.folder))
     return study

@@ -41,7 +41,8 @@ class Sweep:
 
     def starts(self, slug: str) -> int:
         """How often a layout was started, by the trainer's own count."""
-        return len((self.stage.folder / "starts" / slug).read_text().splitlines())
+        path = self.stage.folder / "starts" / slug
+        return len(path.read_text().splitlines()) if path.exists() else 0
 
     def jobs(self, state: str) -> list[tuple[Cluster, str]]:
         """The sweep's jobs in a state, by cluster and id."""

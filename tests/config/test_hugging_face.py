@@ -13,6 +13,8 @@ from nodesweep.config.loader import load_sweep
 from nodesweep.config.model_files import NamedModel, read_model
 from nodesweep.performance.dimensions import Dimensions
 
+SIZES = '"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 8}'
+
 
 def model_of(folder: Path, config: dict[str, Any]) -> NamedModel:
     """The model in a config.json that holds this."""
@@ -55,6 +57,13 @@ def test_what_was_read_for_nothing_is_told(tmp_path: Path) -> None:
         ({"model_type": "unheard_of"}, "unheard_of, a model_type whose parts are not known here"),
         ({"model_type": None}, "a model of no model_type"),
         ({"layer_types": ["full_attention", "mamba"]}, "layers of mamba"),
+        ({"model_type": 'a"b;c'}, "abc, a model_type whose parts are not known here"),
+        (
+            {"model_type": "gemma3n_text", "intermediate_size": [64, 128]},
+            "gemma3n_text, a model_type whose parts are not known here",
+        ),
+        ({"model_type": "nemotron_h", "time_step_limit": [0.0, float("inf")]}, "Mamba layers among those of attention"),
+        ({"num_local_experts": 8}, "experts, which llama does not have"),
         ({"add_cross_attention": True}, "what add_cross_attention brings"),
     ],
 )
@@ -99,6 +108,12 @@ def test_the_part_of_a_model_of_pictures_that_works_on_text(tmp_path: Path) -> N
         ('{"model_type": "llama", "hidden_size": 64}', "says no num_hidden_layers or n_layer"),
         ('{"model_type": "llama", "num_hidden_layers": "many"}', "num_hidden_layers 'many' is no number"),
         ('{"model_type": "llama", "tie_word_embeddings": 3}', "tie_word_embeddings 3 is neither true nor false"),
+        ('{"model_type": "deepseek_v3", ' + SIZES, "says no num_experts or num_local_experts or n_routed_experts"),
+        ('{"model_type": "qwen3_moe", "num_experts": 8, ' + SIZES, "says no moe_intermediate_size"),
+        (
+            '{"model_type": "qwen3_moe", "num_experts": 8, "moe_intermediate_size": 8, "mlp_only_layers": 3, ' + SIZES,
+            "mlp_only_layers 3 is no list of layers",
+        ),
         ("[]", "holds no mapping of keys"),
         ("{", "is no config of Hugging Face"),
         (None, "there is no such file"),
@@ -119,3 +134,44 @@ def test_when_reads_no_config(tmp_path: Path) -> None:
     when = [{"if": "tensor == 2", "model": {"from": "config.json"}}]
     with pytest.raises(ConfigError, match=r"model\.from is read once"):
         load_sweep([write(tmp_path / "sweep.yaml", toy(when=when))])
+
+
+@pytest.mark.parametrize(
+    ("changes", "first_and_interval"),
+    [
+        ({"mlp_only_layers": [1, 0]}, (2, 1)),
+        ({"mlp_only_layers": [0], "decoder_sparse_step": 2}, (0, 2)),  # layers 1, 3, ... have experts anyway
+        ({"mlp_only_layers": [1], "decoder_sparse_step": 2}, (2, 2)),
+        ({"mlp_only_layers": [3]}, None),
+    ],
+)
+def test_layers_that_have_experts(
+    tmp_path: Path, changes: dict[str, Any], first_and_interval: tuple[int, int] | None
+) -> None:
+    """Layers without experts are counted as the family has them, or the model has a part that is not known."""
+    model = model_of(tmp_path, CONFIGS["Qwen3 30B-A3B"][0] | changes).model
+    if first_and_interval is None:
+        assert "mlp_only_layers [3]" in model.other_parts[0]
+    else:
+        assert (model.first_dense_layers, model.expert_layer_interval) == first_and_interval
+        assert not model.other_parts
+
+
+def test_a_frequency_of_deepseek_is_not_counted(tmp_path: Path) -> None:
+    """DeepSeek's own code counts layers from 0, transformers not at all."""
+    model = model_of(tmp_path, CONFIGS["DeepSeek V3"][0] | {"moe_layer_freq": 2}).model
+    assert model.other_parts == ("experts in layers of its own choice (moe_layer_freq 2)",)
+
+
+def test_null_is_no_default_of_the_family(tmp_path: Path) -> None:
+    """Mistral has 8 heads of k and v where the key is left out, and as many as of q where it is null."""
+    config = CONFIGS["Llama 3 8B"][0] | {"model_type": "mistral"}
+    del config["num_key_value_heads"]
+    assert model_of(tmp_path, config).model.values["kv_heads"] == 8
+    assert model_of(tmp_path, config | {"num_key_value_heads": None}).model.values["kv_heads"] == 32
+
+
+def test_bloom_by_its_own_keys(tmp_path: Path) -> None:
+    """BLOOM calls its width n_embed; it has 176,247,271,424 parameters."""
+    config = {"model_type": "bloom", "n_embed": 14336, "n_layer": 70, "num_attention_heads": 112, "vocab_size": 250880}
+    assert Dimensions(**model_of(tmp_path, config).model.sizes).parts.parameters == 176_247_271_424

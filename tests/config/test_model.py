@@ -53,6 +53,8 @@ def test_sizes_are_those_that_are_not_left_to_their_defaults() -> None:
         ({"rope_head_width": 8}, "rope_head_width is a size of latent attention"),
         ({"kv_lora_rank": 16}, "give head_width and rope_head_width"),
         ({**LATENT, "kv_heads": 2}, "exclude each other"),
+        ({**LATENT, "qk_norm": "head"}, "qk_norm is not counted under latent attention"),
+        ({**LATENT, "extras": ["attention_sinks"]}, "attention_sinks is not counted under latent attention"),
         ({**EXPERTS, "flops_convention": "narayanan"}, "holds for a plain GPT alone"),
         ({"kv_heads": 2, "flops_convention": "narayanan"}, "holds for a plain GPT alone"),
         ({"extras": ["router_bias", "frills"]}, "router_bias"),

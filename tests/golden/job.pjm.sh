@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pjm-2.x: n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207
 # key:     pjm-2_x-0123456789ab
-# layout:  6 nodes x 4 ranks = DP 12 x MP 2 x PP 1
+# layout:  6 nodes x 4 ranks = DP 12 x MP 2 x PP 1, 2.2 GHz
 # batch:   MBS 1, GBS 24, 128 tokens a sample, AC off
 #PJM -N pjm-2_x-0123456789ab
 #PJM -o "/WORK/with space, # and comma/results/pjm-2.x/layouts/n6-dp12-mp2-pp1-mbs1-gbs24-s128-2.2ghz-b81207/%n.%j.out"

@@ -127,7 +127,7 @@ def test_same_figures_as_a_run_of_the_sweep(tmp_path):
     fields = {name: value for name, value in layout.fields().items() if name in READ_FIELDS and value is not None}
     (log,) = ingested(tmp_path, **fields, **given).logs
     compared = [name for name in IterationStatistics.__dataclass_fields__ if "second" in name or "flops" in name]
-    assert len(compared) == 10
+    assert len(compared) == 11
     for name in compared:
         assert getattr(log.measurement.statistics, name) == getattr(run.measurement.statistics, name), name
     assert log.figures()["model_size"] == "30B"

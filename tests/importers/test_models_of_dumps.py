@@ -192,7 +192,7 @@ def test_selective_recomputation_repeats_the_core_alone(tmp_path: Path) -> None:
     ("settings", "word"),
     [
         ({"hybrid_override_pattern": "M-M*-"}, "Mamba layers (hybrid_override_pattern M-M*-)"),
-        ({"num_experts": 8, "moe_layer_freq": [0, 1] * 12}, "experts in layers at no even distance"),
+        ({"num_experts": 8, "moe_layer_freq": [1, 0] * 12}, "experts in layers at no even distance"),
         ({"topk": 2, "num_experts": "", "moe_router_topk": 2}, "nothing tells experts of the model"),
         ({"num_experts": "[8, 16]"}, "layers of different numbers of experts"),
     ],
@@ -277,3 +277,14 @@ def test_tables_of_a_dump_without_heads(
     monkeypatch.chdir(tmp_path)
     assert main(["ingest", "run.log"]) == 0
     assert "attention_heads of the model is not told" in capsys.readouterr().out
+
+
+def test_a_list_of_every_second_layer_is_read(tmp_path: Path) -> None:
+    """The list that Megatron-LM prints says the same as the distance that stands for it."""
+    experts = {"num_experts": 8, "moe_router_topk": 2, "moe_ffn_hidden_size": 1024}
+    found = [
+        ingested(tmp_path, dump_of(MEANINGLESS | RUN | GPT | experts | {"moe_layer_freq": freq})).figures()
+        for freq in (2, [0, 1] * 12, "([0,1]*12)")
+    ]
+    assert found[0]["tflops_per_node"] and found[0]["tflops_per_node"] == found[1]["tflops_per_node"]
+    assert found[1]["tflops_per_node"] == found[2]["tflops_per_node"]

@@ -43,8 +43,9 @@ def test_not_on_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "results" / "toy" / "imported" / "mine.json").write_text("{}")
     run = run_snakemake(tmp_path, config)
     lines = [re.sub(r"n(\d)-\S+: ", r"n\1 ", line) for line in run.stdout.splitlines()]
-    words = [" ".join(line.split()[:3]) for line in lines[1:7]]
-    assert words == ["toy: 2 layouts", "toy: 2 job", "n1 started as", "[1/2] n1 ok", "n2 started as", "[2/2] n2 ok"]
+    words = [" ".join(line.split()[:3]) for line in lines[1:8]]
+    rooms = ["toy: 2 layouts", "toy: memory is", "toy: 2 job"]
+    assert words == [*rooms, "n1 started as", "[1/2] n1 ok", "n2 started as", "[2/2] n2 ok"]
     assert run.returncode != 0 and "imported/mine.json: " in run.stdout
     assert "Error in rule measure:" in lines and "results/toy/logs/measure.log" in run.stdout
     assert "\x1b" not in run.stdout and "Select jobs" not in run.stdout and "Complete log(s): " in run.stdout

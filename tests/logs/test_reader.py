@@ -74,6 +74,10 @@ def test_iterations_of_the_example():
         samples_per_second=15.984,
         tokens_per_second_per_rank=2045.954,
         global_batch_samples=16,
+        seconds_rounding=0.00005,
+        samples_per_second_rounding=0.0005,
+        tokens_per_second_per_rank_rounding=0.0005,
+        global_batch_samples_rounding=0.5,
     )
     assert (reading.training_started_line, reading.training_finished_line) == (18, 27)
     assert (reading.lines, reading.world_size) == (27, 2)

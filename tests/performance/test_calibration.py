@@ -120,6 +120,19 @@ def test_a_refusal_names_the_cheapest_run_that_would_do() -> None:
     assert not fit([*runs[:2], Observation("probe", case, true, None)], [one.case for one in runs]).refusal
 
 
+def test_a_time_that_its_log_rounds_decides_less() -> None:
+    """A run taken for 4 % faster than it was moves predictions less than half as much where its log rounds by 10 %."""
+    runs = june()
+    true = model_of(runs)
+    off = replace(runs[0], seconds=0.96 * (runs[0].seconds or 0.0))
+    moved = {}
+    for rounding in (0.0, 0.1):
+        model = model_of([replace(off, rounding=rounding), *runs[1:]])
+        ratios = (model.estimate(one.case).seconds / true.estimate(one.case).seconds for one in runs)
+        moved[rounding] = sum(abs(ratio - 1) for ratio in ratios)
+    assert moved[0.1] < moved[0.0] / 2
+
+
 def test_runs_without_replicas_tell_nothing_of_them() -> None:
     """DP 1 alone: fine for DP 1, refused where replicas are to be predicted."""
     runs = [

@@ -147,6 +147,15 @@ def test_iterations_that_hang_together_count_less() -> None:
     assert of_table.error == pytest.approx(0.05 * 1.2533 / math.sqrt(2), rel=1e-3)
 
 
+def test_a_difference_within_the_rounding_of_logs_is_none() -> None:
+    """2.0 s and 2.2 s of steady runs differ, but not where the logs give no more than 2.0 and 2.2 to half a tenth."""
+    assert MeasuredTime(2.0, 0.001, 0.0).rounded(0.1).error == pytest.approx(0.05 / math.sqrt(3))
+    steady = {"iteration_seconds_half_interquartile_range": 0.001, "records_used": 20}
+    for rounding, verdict in ((0.0005, "slower"), (0.1, "no difference beyond noise")):
+        values = steady | {"iteration_seconds_rounding": rounding}
+        assert verdicts(compared(sweep(2.0, **values), sweep(2.2, **values))) == {"n1": verdict}
+
+
 def test_hundreds_of_layouts_are_compared() -> None:
     """Five of four hundred are slower by 20 %: those and no others are found."""
     before = [1.0 + at / 500 for at in range(400)]

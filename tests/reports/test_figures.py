@@ -71,6 +71,8 @@ FOUR = [
     row(2, 90.0, tensor=2, memory_mib=2048.0, outcome="oom", where="after iteration 1"),
 ]
 BATCHES = [row(2, 50.0, global_batch_samples=8, tokens_per_second=16.0), *FOUR]
+ALL = [*BATCHES, row(16, 60.0, global_batch_samples=40, tokens_per_second=66.7)]
+"""Rows that allow every figure: 8 samples on 2 nodes and 16 on 4 scale weakly, 40 on 16 nodes at a batch of its own."""
 
 
 def foreseen(rows: Any) -> list[CurvePoint]:
@@ -90,8 +92,8 @@ def values(figure: Figure, layer: str, *names: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, dict[str, bytes]]:
-    """The files of all five figures, by name and suffix."""
-    figures, missing = figures_of(BATCHES, SWEEP, {}, foreseen)
+    """The files of all figures, by name and suffix."""
+    figures, missing = figures_of(ALL, SWEEP, {}, foreseen)
     assert (tuple(one.name for one in figures), missing) == (NAMES, [])
     return {one.name: files_of(one, spec_of(one, "A <title> & more")) for one in figures}
 
@@ -175,7 +177,11 @@ def test_throughput_needs_two_batches():
     assert values(found, "lines", "global_batch_samples", "tokens") == [(8, 16.0), (16, 16.0)]
     assert found.x == ("global_batch_samples", "Global batch [samples]")
     reasons = {one.name: one.reason for one in figures_of(FOUR, SWEEP, {})[1]}
-    assert reasons == {"throughput": "no layout was measured with several batches"}
+    assert reasons == {
+        "weak-scaling": "no two numbers of nodes ran alike with one batch per rank; see strong-scaling",
+        "throughput-scaling": "no number of nodes ran with a batch of its own; strong and weak series have them all",
+        "throughput": "no layout was measured with several batches",
+    }
 
 
 def test_the_micro_batch_where_it_alone_varies():
@@ -276,7 +282,9 @@ def words(svg: bytes) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "labels"),
     [
-        ("strong-scaling", {"Time per iteration [s]", "Nodes", "2", "16", "model, 95 % band", "ideal", "MP 1, GBS 16"}),
+        ("strong-scaling", {"Time per iteration [s]", "Nodes", "2", "16", "model, 95 % band", "ideal", "MP 1"}),
+        ("weak-scaling", {"Time per iteration [s]", "Nodes", "2", "4", "ideal"}),
+        ("throughput-scaling", {"Tokens per second", "Nodes", "2", "16", "ideal"}),
         ("tflops", {"TFLOPs per node", "Nodes", "8"}),
         ("efficiency", {"Share of an iteration [%]", "compute", "DP sync", "scaling efficiency", "80"}),
         ("memory", {"Peak memory of a rank [GiB]", "limit", "out of memory", "predicted"}),
@@ -307,12 +315,12 @@ def test_specs_are_whole_and_valid(drawn):
         del text["spec"]["config"]["legend"]["layout"]
         altair.Chart.from_dict(text["spec"])
         slugs = {point["slug"] for data in text["spec"]["datasets"].values() for point in data if "slug" in point}
-        assert slugs <= {one["slug"] for one in BATCHES} and len(slugs) >= 2
+        assert slugs <= {one["slug"] for one in ALL} and len(slugs) >= 2
 
 
 def test_same_rows_same_bytes(drawn):
     """Drawn again, every byte of a figure is the same."""
-    again = figure("strong-scaling", BATCHES, foreseen)
+    again = figure("strong-scaling", ALL, foreseen)
     assert files_of(again, spec_of(again, "A <title> & more")) == drawn["strong-scaling"]
 
 

@@ -8,6 +8,7 @@ from written_logs import STARTED, layouts_of, measurement_of, record_line, sweep
 
 from nodesweep.config.accelerators import ACCELERATORS, SOURCES
 from nodesweep.config.machine import Machine, PeakTflops, peak_of
+from nodesweep.logs.finest import IterationAmounts
 from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.trainers import FORMATS
@@ -113,14 +114,33 @@ def test_times_that_scatter(seconds, flags):
 )
 def test_rates_against_the_batch(figures, flags):
     """900 samples of 10 tokens in 2 s on 100 ranks are 450 samples, 4500 tokens and 45 tokens a rank in a second."""
-    assert rates_differ((Iteration(1, 1, 3, 2.0, **figures),), 900, 9000, 100) == flags
-    assert rates_differ((Iteration(1, 1, 3, 2.0, **figures),), None, None, None) == []
+    assert rates_differ(None, (Iteration(1, 1, 3, 2.0, **figures),), IterationAmounts(900, 10, 100)) == flags
+    assert rates_differ(None, (Iteration(1, 1, 3, 2.0, **figures),), IterationAmounts()) == []
+
+
+@pytest.mark.parametrize(
+    ("logged", "rounding", "flags"),
+    [
+        (450.25, 0.0, []),  # 1.9989 s
+        (450.5, 0.0, ["log says 450.5 samples/s, GBS / sec/it is 450"]),  # 1.9978 s
+        (450.5, 0.5, []),  # 450 to 451
+        (452.0, 0.5, ["log says 452 samples/s, GBS / sec/it is 450"]),
+    ],
+)
+def test_rates_of_the_same_time_differ_by_no_more_than_their_digits(logged, rounding, flags):
+    """Megatron-LM divides 900 samples by the very time that it prints, 2 s, here rounded by up to 2 ms."""
+    figures = {"seconds_rounding": 0.002, "samples_per_second": logged, "samples_per_second_rounding": rounding}
+    row = Iteration(1, 1, 3, 2.0, **figures)
+    assert rates_differ(FORMATS["megatron-lm"], (row,), IterationAmounts(900)) == flags
+    assert rates_differ(FORMATS["torchtitan"], (row,), IterationAmounts(900)) == []
 
 
 def test_what_a_log_prints_coarsely_is_no_contradiction():
     """0.004 samples a second may be 0.0044, and 3 tokens 3.4: three digits and none are printed."""
-    figures = {"samples_per_second": 0.004, "tokens_per_second": 3.0}
-    assert rates_differ((Iteration(1, 1, 3, 1000.0, **figures),), 4, 3400, 1) == []
+    figures = {"samples_per_second": 0.004, "samples_per_second_rounding": 0.0005}
+    figures |= {"tokens_per_second": 3.0, "tokens_per_second_rounding": 0.5}
+    row = Iteration(1, 1, 3, 1000.0, **figures)
+    assert rates_differ(FORMATS["megatron-lm"], (row,), IterationAmounts(4, 850, 1)) == []
 
 
 def test_flags_stand_in_the_measurement(tmp_path):
@@ -143,14 +163,12 @@ def test_example_logs_are_plausible(path):
     used = timed(reading)[warm_up_records(reading, 1) :]
     if not used:
         return
-    samples, arguments = used[-1].global_batch_samples, dict(reading.arguments)
-    tokens = used[-1].global_batch_tokens
-    if not tokens and samples and arguments.get("seq_length", "").isdecimal():
-        tokens = samples * int(arguments["seq_length"])
+    samples, length = used[-1].global_batch_samples, dict(reading.arguments).get("seq_length", "")
+    amounts = IterationAmounts(samples, int(length) if length.isdecimal() else None, reading.world_size)
     seconds = [row.seconds for row in used]
     flags = stamps_differ(reading, used[0].number)
     flags += spread_too_large(seconds, half_interquartile_range(seconds))
-    flags += rates_differ(used, samples, tokens, reading.world_size)
+    flags += rates_differ(reading.format, used, amounts)
     assert not flags
 
 

@@ -198,3 +198,31 @@ def test_when_to_measure_again(measured):
     assert not measurement.made_from(measurement.record, settings, size + 1, modified)
     assert not measurement.made_from(measurement.record, replace(settings, statistic="mean"), size, modified)
     assert not measurement.made_from(replace(measurement.record, attempt=2), settings, size, modified)
+
+
+def test_seconds_from_the_finest_figure(measured):
+    """1536 samples at 0.410 a second tell 3746 s to 5 s, less than the time itself; at 0.409600000, 3750 s to 5 us."""
+    statistics = measured(sweep(), [3750.0] * 3, extra=" samples per second: 0.410 |").statistics
+    assert [source.words for source in statistics.sources] == [
+        "the time of its line (3 records), rounded by up to 5e-05 s"
+    ]
+    assert (statistics.iteration_seconds, statistics.iteration_seconds_rounding) == (3750.0, 5e-05)
+    statistics = measured(sweep(), [3750.0] * 3, extra=" samples per second: 0.409600000 |").statistics
+    (source,) = statistics.sources
+    assert source.words == "1,536 samples over the samples/s of its line (3 records), rounded by up to 4.6e-06 s"
+    assert statistics.iteration_seconds == pytest.approx(3750.0, abs=1e-9)
+    assert statistics.iteration_seconds_rounding == pytest.approx(3750 * 5e-10 / 0.4096, rel=1e-5)
+
+
+def test_a_measurement_of_an_older_reader_is_made_again(measured):
+    """A file of the sixth version of the reader is still read, without roundings, and does not stand for its log."""
+    study = sweep()
+    found = measured(study, [2.0] * 3)
+    older = json.loads(found.to_json()) | {"reader_version": 6}
+    for name in ("iteration_seconds_rounding", "sources"):
+        del older["statistics"][name]
+    kept = Measurement.from_json(json.dumps(older))
+    assert (kept.statistics.iteration_seconds_rounding, kept.statistics.sources) == (None, ())
+    size, modified = found.log_size_bytes, found.log_modified_ns
+    assert found.made_from(found.record, found.settings, size, modified)
+    assert not kept.made_from(found.record, found.settings, size, modified)

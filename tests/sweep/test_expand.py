@@ -69,7 +69,7 @@ def test_laws_of_the_model_and_the_machine() -> None:
         "hidden size", axes={"tensor": 2}, when=[odd]
     )
     ffn = model | {"ffn_hidden_size": 250}
-    assert "feed-forward width 250 does not split over MP 4; nearest MP: 2 or 5" in reason(
+    assert "feed-forward width 250 does not split over MP 4; nearest MP: 2" in reason(
         "feed-forward width", axes={"tensor": 4}, model=ffn
     )
     machine = toy()["machine"] | {"max_nodes": 4}

@@ -77,6 +77,8 @@ def test_expressions_see_what_when_changes(tmp_path: Path) -> None:
         ({"global_batch": "{{ 2 * global_batch }}"}, "goes in a circle: global_batch needs global_batch"),
         ({"activation_checkpointing": "{{ nodes }}"}, "that is neither True nor False"),
         ({"parameters": {"depth": "{{ 2 * depth }}"}}, "goes in a circle: depth needs depth"),
+        ({"parameters": {"word": "{{ '{{ $(id)' }}"}}, "which has holes again; let it give a value"),
+        ({"precision": "{{ '{{ 1 }}' }}"}, "which has holes again; let it give a value"),
     ],
 )
 def test_expressions_without_a_value_are_refused(tmp_path: Path, block: dict[str, Any], says: str) -> None:

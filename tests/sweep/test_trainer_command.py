@@ -9,10 +9,14 @@ from sweeps import toy, write
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.trainer_settings import SETTINGS
 from nodesweep.config.training import Training
+from nodesweep.config.workload import Workload
+from nodesweep.performance.dimensions import Dimensions
 from nodesweep.sweep.command_checks import contradictions
 from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
+from nodesweep.sweep.template_values import context_of
+from nodesweep.sweep.trainer_command import said_by
 
 LLAMA = {
     "name": "small-llama",
@@ -134,6 +138,33 @@ def test_deepspeed_config_in_the_set_up_is_read(tmp_path: Path) -> None:
     assert layout_of(tmp_path, ["train", "--bf16"], workload={"setup": [line]}).precision == "bf16"
 
 
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        (["--use-distributed-optimizer", "--no-use-distributed-optimizer"], "sharding", "none"),
+        (["--training.no-enable-cpu-offload"], "offload", "none"),
+        (["--no-sequence-parallel", "--sequence-parallel"], "sequence_parallel", True),
+        (["--parallelism.data_parallel_shard_degree", "-1", "--bf16"], "sharding", "zero3"),
+        (["--recompute-method=block", "--recompute-num-layers=2"], "recomputed_layers", 2),
+    ],
+)
+def test_options_that_take_back_or_need_others(words: list[str], field: str, value: Any) -> None:
+    """An option with no- before its name takes it back, a number below 0 is a value, and a method says what counts."""
+    said = said_by(Workload(command=("train", *words)), {})
+    assert said[field].value == value
+
+
+def test_megatron_recomputes_layers_of_each_chunk(tmp_path: Path) -> None:
+    """A layout says the layers of a stage, Megatron-LM's option those of each chunk."""
+    block = {"pipeline": 2, "recomputation": "full", "recomputed_layers": 4}
+    model = {**toy()["model"], "layers": 16}
+    ((layout,), _) = expanded(tmp_path, "megatron-lm", model, virtual_pipeline=2, **block)
+    said = said_by(layout.workload, context_of(layout.fields(), layout))
+    assert (said["recomputed_layers"].value, said["recomputed_layers"].name) == (4, "--recompute-num-layers=2")
+    reason = reason_of(tmp_path, "megatron-lm", model, virtual_pipeline=8, **block)
+    assert "give a multiple of virtual_pipeline" in reason
+
+
 def test_words_of_a_shell_and_of_the_environment_are_read(tmp_path: Path) -> None:
     """A command within `bash -c`, and a variable that the config itself sets, are read like plain words."""
     command = ["bash", "-c", "exec train --sequence-parallel --zero-stage ${STAGE}"]
@@ -249,3 +280,14 @@ def test_a_workload_says_what_it_does_not_take(tmp_path: Path) -> None:
     assert [(one.law, one.reason) for one in rejected] == [
         ("workload", "own does not run layouts with tensor > model.kv_heads; it copies no heads")
     ]
+
+
+def test_torchtitan_splits_layers_that_do_not_divide(tmp_path: Path) -> None:
+    """61 layers over 8 stages are five of 8 and three of 7; over 12 x 2 chunks of at most 3 they would be 21 chunks."""
+    model = LLAMA | {"layers": 61}
+    block = {"nodes": 3, "global_batch": 144, "pipeline": 8}
+    ((layout,), _) = expanded(tmp_path, "torchtitan", model, **block)
+    case = Dimensions.of(layout)
+    assert [case.stage_layers(stage) for stage in range(8)] == [8, 8, 8, 8, 8, 7, 7, 7]
+    reason = reason_of(tmp_path, "torchtitan", model, **{**block, "pipeline": 12, "virtual_pipeline": 2})
+    assert "so many leave fewer chunks than PP x VPP" in reason

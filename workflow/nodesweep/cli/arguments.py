@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+_CONFIG_HELP = "keys over those of the files: one KEY=VALUE, or a JSON object"
+
 
 def add_sweep_options(parser: argparse.ArgumentParser) -> None:
     """The options that name a sweep, behind a command; `add_default_sweep` adds those before it."""
@@ -25,7 +27,7 @@ def _add_sweep_options(parser: argparse.ArgumentParser, no_files: str | None, no
         default=no_files,
         help="the sweep; may be given several times, later files over earlier ones (default: the quickstart)",
     )
-    parser.add_argument("--config", type=_mapping, metavar="JSON", default=no_keys, help="keys over those of the files")
+    parser.add_argument("--config", type=_mapping, metavar="KEY=VALUE|JSON", default=no_keys, help=_CONFIG_HELP)
 
 
 def seconds(text: str) -> float:
@@ -51,7 +53,13 @@ def _number(text: str) -> float:
 
 
 def _mapping(text: str) -> dict[str, Any]:
-    value = json.loads(text)
+    """The keys of `--config`; raises ArgumentTypeError for what is neither a JSON object nor one KEY=VALUE."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        key, equals, value = text.partition("=")
+        value = {key: value} if equals and key.isidentifier() else None
     if not isinstance(value, dict):
-        raise ValueError("not a mapping")
+        examples = """machine=slurm, or '{"machine": "slurm", "iterations": {"total": 5}}'"""
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is neither KEY=VALUE nor a JSON object: write {examples}")
     return value

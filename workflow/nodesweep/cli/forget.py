@@ -2,6 +2,7 @@
 
 import argparse
 
+from nodesweep.launch import journal
 from nodesweep.launch.forgetting import forget
 
 from .arguments import add_sweep_options
@@ -21,4 +22,7 @@ def run(options: argparse.Namespace) -> None:
     """End the open submission of each layout as lost; a launcher at work takes note of it."""
     study = study_of(options)
     for slug in options.slug:
-        print(forget(study, slug, options.force))
+        runs = [run.slug for run in study.runs_named(slug)]
+        known = [run for run in runs if journal.state(study.journal(run)).is_open]
+        for run in known or runs[:1]:
+            print(forget(study, run, options.force))

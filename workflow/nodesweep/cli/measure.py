@@ -13,6 +13,7 @@ from nodesweep.importers.saved_file import read_saved
 from nodesweep.launch.records import read_phase
 from nodesweep.launch.rereading import keep_verdict
 from nodesweep.results.calibrate import calibrations_of
+from nodesweep.results.combined_runs import combined
 from nodesweep.results.measurement import Measurement
 from nodesweep.results.measurement_file import measurement_of
 from nodesweep.results.metrics import Basis
@@ -39,21 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read what has changed, fit the calibrations, and write the tidy table."""
     study = study_of(options)
-    runs, anew = [], []
-    for layout in study.layouts.values():
+    runs, anew = {}, []
+    for slug, layout in study.runs.items():
         phase, record, measurement = _measured(study, layout)
         if phase == "ended" and record and measurement and may_improve(record) and record != measurement.record:
             anew.append((record, measurement.record))
             record = measurement.record
-        runs.append(LayoutRun(layout, phase, record, measurement))
+        runs[slug] = LayoutRun(layout, phase, record, measurement)
+    rows = [combined([runs[run.slug] for run in study.runs_of(row)]) for row in study.layouts]
     _keep(study, anew)
     foreign = _taken_in(study)
     study.folder.mkdir(parents=True, exist_ok=True)
-    calibrations = calibrations_of(study.sweep, runs, foreign)
+    calibrations = calibrations_of(study.sweep, rows, foreign)
     for stack, found in calibrations.items():
         study.calibration(stack).parent.mkdir(exist_ok=True)
         write_atomic(study.calibration(stack), found.to_yaml())
-    table = build(runs, [row for rows in foreign.values() for row in rows])
+    table = build(rows, [row for rows in foreign.values() for row in rows])
     basis = Basis(study.sweep, study.layouts, calibrations)
     write_results(study.folder, explained(table, basis))
 

@@ -7,7 +7,7 @@ from nodesweep.config.origins import origins
 from nodesweep.launch.history import decisions_of
 from nodesweep.launch.plan import Planned, planned
 from nodesweep.launch.records import final_outcomes, journal_states
-from nodesweep.reports.plan import plan_csv, plan_markdown
+from nodesweep.reports.plan import jobs_in_words, plan_csv, plan_markdown
 from nodesweep.reports.plan_remarks import plan_remarks
 from nodesweep.sweep.study import DEFAULT_SWEEP
 
@@ -31,8 +31,9 @@ def run(options: argparse.Namespace) -> None:
     remarks = plan_remarks(study, layouts, where)
     write_atomic(study.folder / "plan.md", plan_markdown(study, layouts, remarks))
     runs, done, left = (sum(counted) for counted in zip(*map(_counted, layouts), strict=True))
+    in_jobs = f" in {jobs_in_words(layouts)}" if study.sweep.repeats.at_most > 1 and runs else ""
     counts = (
-        f"{runs} layouts to run, {f'{done} ended, ' if done else ''}{f'{left} not to run, ' if left else ''}"
+        f"{runs} layouts to run{in_jobs}, {f'{done} ended, ' if done else ''}{f'{left} not to run, ' if left else ''}"
         f"{len(study.expansion.rejected)} points rejected"
     )
     print(f"{study.sweep.sweep}: {counts}: {study.folder / 'plan.md'}")

@@ -1,15 +1,19 @@
 """Say what layouts would take that are in no sweep yet, how surely, and by what."""
 
 import argparse
+from collections.abc import Sequence
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.config.layout_fields import AXES
 from nodesweep.config.parameters import ParameterValue, read_value
+from nodesweep.config.tidy_row import TidyRow
 from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.predict import layouts_like, predict_layouts
 from nodesweep.reports.prediction import prediction_text, table
+from nodesweep.results.predicted_scaling import batch_of_ranks, predicted_efficiencies, row_of_layout, scales_weakly
 from nodesweep.results.results_file import read_results
+from nodesweep.results.scaling_kinds import batch_of_rank
 from nodesweep.results.table import records
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
@@ -33,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="values of a free parameter of the sweep; may be given several times",
     )
     parser.add_argument("--like", metavar="SLUG", help="layout that says the rest (default: the fastest measured)")
+    parser.add_argument(
+        "--scaling",
+        choices=("strong", "weak"),
+        help="with --nodes: whether the global batch stays, or grows with the ranks (default: as the measured rows do)",
+    )
     parser.add_argument("--campaign", metavar="NAME", help="the runs to go by (default: those of the same campaign)")
 
 
@@ -48,10 +57,19 @@ def run(options: argparse.Namespace) -> None:
         if name not in study.sweep.parameters:
             known = ", ".join(study.sweep.parameters) or "it has none"
             raise NodesweepError(f"--parameter {name}: no parameter of {study.sweep.sweep}; known here: {known}")
-    expansion = layouts_like(study.sweep, like, axes, parameters)
+    rows = _rows(study)
+    grown = _grown_batch(options, rows, like)
+    expansion = layouts_like(study.sweep, like, axes | grown, parameters)
     found = predict_layouts(study.sweep, expansion.layouts, calibrations, options.campaign)
-    print(f"like {like.slug}, but for {', '.join((*axes, *parameters)) or 'nothing'}\n")
-    print(table(found), *(prediction_text(one) for one in found), sep="\n\n")
+    print(f"like {like.slug}, but for {', '.join((*axes, *parameters)) or 'nothing'}")
+    if grown:
+        print(f"weak scaling: GBS {batch_of_rank(row_of_layout(like))}; --scaling strong keeps GBS {like.global_batch}")
+    print()
+    print(
+        table(found, predicted_efficiencies(rows, found, options.campaign)),
+        *(prediction_text(one) for one in found),
+        sep="\n\n",
+    )
     for point in expansion.rejected:
         asked = ", ".join(f"{name} {point.fields[name]}" for name in (*axes, *parameters))
         print(f"\nnot {asked}: {point.law}: {point.reason}")
@@ -63,10 +81,25 @@ def _check_campaign(name: str | None, calibrations: dict[str, Calibration]) -> N
         raise NodesweepError(f"no run of a campaign {name!r:.80} has been fitted; campaigns that have: {known}")
 
 
+def _rows(study: Study) -> list[TidyRow]:
+    """The rows of results.csv, none where nothing was measured."""
+    return records(read_results(study.folder)) if (study.folder / "results.csv").exists() else []
+
+
+def _grown_batch(options: argparse.Namespace, rows: Sequence[TidyRow], like: Layout) -> dict[str, list[str]]:
+    """The axis of the batch where it grows with the ranks: it was asked for, or the layout scales weakly alone."""
+    if options.scaling and options.global_batch:
+        raise NodesweepError("--global-batch gives the batch itself; leave out --scaling")
+    if options.scaling and not options.nodes:
+        raise NodesweepError(f"--scaling {options.scaling} says what the batch does over nodes; give --nodes too")
+    asked = options.nodes and not options.global_batch
+    weak = options.scaling == "weak" or (options.scaling is None and asked and scales_weakly(rows, like))
+    return {"global_batch": [batch_of_ranks(like)]} if weak else {}
+
+
 def _fastest(study: Study) -> Layout:
     """The measured layout with the most tokens per second; the one with the most nodes where none was measured."""
-    rows = records(read_results(study.folder)) if (study.folder / "results.csv").exists() else []
-    measured = {row["slug"]: row["tokens_per_second"] for row in rows if row["tokens_per_second"]}
+    measured = {row["slug"]: row["tokens_per_second"] for row in _rows(study) if row["tokens_per_second"]}
     layouts = list(study.layouts.values())
     return max(layouts, key=lambda layout: (measured.get(layout.slug, 0.0), layout.nodes))
 

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     study = limited_study_of(options)
     frame, remark = read_results(study.folder), edited_remark(study.folder)
     rows, document, explained = records(frame), document_of(study.sweep, frame), explained_of(frame)
-    journals = {slug: _events(study.journal(slug)) for slug in study.layouts}
+    journals = {slug: _events(study.journal(slug)) for slug in study.runs}
     packs = _packs(rows, _panels(study, options, journals))
     figures = _figures(study.folder / "figures")
     parts = [(name, part) for name in ("times", "predicted") if (part := getattr(explained, name, None))]
@@ -192,9 +192,11 @@ def _panels(study: Study, options: argparse.Namespace, journals: Journals) -> Pa
         layout = study.layouts.get(slug)
         if layout is None:
             return slug, panel(row, LayoutFiles(), "", why(slug, row))
+        named = text_of(row, "shown_run")
+        shown = named if named in study.runs else slug
         found = WhatIf(layout, forecast(layout, calibrations.get(layout.stack)), sweep.training_tokens)
         _, prediction = prediction_text(found).split("\n", 1)  # its first line is the slug
-        return slug, panel(row, _files(study, slug, row, journals[slug]), prediction, why(slug, row))
+        return slug, panel(row, _files(study, shown, row, journals[shown]), prediction, why(slug, row))
 
     return made
 
@@ -240,7 +242,7 @@ def _received(reader: Connection) -> "Pack":
 
 
 def _files(study: Study, slug: str, row: TidyRow, events: Sequence[JournalEvent]) -> "LayoutFiles":
-    """What the folder of a layout holds."""
+    """What the folder of a run holds."""
     from nodesweep.reports.page.panels import MOST_BYTES, LayoutFiles
     from nodesweep.results.environment import facts_of
 

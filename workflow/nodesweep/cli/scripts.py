@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     write_atomic(study.folder / PROVENANCE, provenance_script())
     named = origins(options.configfile or [DEFAULT_SWEEP], options.config)
     rendered, digests = 0, []
-    for slug, layout in study.layouts.items():
+    for slug, layout in study.runs.items():
         path = study.script(slug)
         state = journal.state(study.journal(slug))
         started = study.record(slug).exists() or state.is_open or bool(state.problem)
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
             rendered += 1
         digests.append(f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(study.folder)}\n")
     write_atomic(study.scripts_list, "".join(digests))
-    kept = len(study.layouts) - rendered
+    kept = len(study.runs) - rendered
     print(f"{study.sweep.sweep}: {rendered} job scripts written, {kept} kept as they were submitted")
 
 

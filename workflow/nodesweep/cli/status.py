@@ -103,7 +103,7 @@ class StatusPage:
         self._everything = everything
         self._clock = clock
         self._reader = StatusReader(study)
-        self._labels = labels_of(study.layouts)
+        self._labels = labels_of(study.runs)
 
     def lines(self, width: int, height: int | None) -> "list[Text]":
         """The status now, in lines of at most `width` cells, and at most `height` of them where that is given."""

@@ -20,6 +20,17 @@ class ExpressionError(ConfigError):
         self.source = source
 
 
+class SettingError(ConfigError):
+    """A setting that cannot be used; its message says nothing of the file and line where it stands.
+
+    Attributes: `key`, the parts of its key; `reason`, what is wrong, in words that follow the key.
+    """
+
+    def __init__(self, key: tuple[str | int, ...], name: str, reason: str):
+        super().__init__(f"{name} {reason}")
+        self.key, self.reason = key, reason
+
+
 class AxisError(ConfigError):
     """An expression of an axis or parameter that gives no value; its message says nothing of where it stands.
 

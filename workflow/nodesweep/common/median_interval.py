@@ -3,7 +3,8 @@
 Each value lies below the true median with probability 1/2, so the number of values below it is binomial. The median
 lies between the k-th smallest and the k-th largest of n values unless fewer than k of them lie on one side of it, and
 how often that happens is known exactly: 3 values hold it between lowest and highest in 75 of 100 cases, 6 in 96.9, 20
-between the 6th and the 15th in 95.9. Values are taken as independent; those of one run, one after another, may not be.
+between the 6th and the 15th in 95.9. Values are taken as independent; those that come one after another in time may not
+be.
 """
 
 import math
@@ -23,8 +24,10 @@ class MedianInterval:
 
 @lru_cache(maxsize=4096)
 def median_ranks(count: int, confidence: float) -> tuple[int, float] | None:
-    """Of `count` values, the largest rank k whose k-th smallest and k-th largest hold the median with `confidence`, and
-    the share of cases (0 to 1) in which they really do; None where lowest and highest hold it less often."""
+    """Of `count` values, the largest rank k whose k-th smallest and k-th largest hold the median with `confidence`.
+
+    With the share of cases (0 to 1) in which they really do; None where lowest and highest hold it less often.
+    """
     if count < 2:
         return None
     rank = count // 2
@@ -38,8 +41,10 @@ def median_ranks(count: int, confidence: float) -> tuple[int, float] | None:
 
 
 def median_interval(values: Iterable[float], confidence: float) -> MedianInterval | None:
-    """The narrowest two values, equally far from both ends, that hold the median with `confidence` (0 to 1) or more;
-    None where there are too few values for it."""
+    """The narrowest two values, equally far from both ends, that hold the median with `confidence` (0 to 1) or more.
+
+    None where there are too few values for it.
+    """
     ordered = sorted(values)
     ranks = median_ranks(len(ordered), confidence)
     if ranks is None:

@@ -76,7 +76,12 @@ OUTCOMES = {
         ),
         Outcome("lost", "nobody recorded how it ended", causes=("lost", "truncated"), runs_again=True),
         Outcome("pruned", "not run: it cannot fit into memory", colour="dim", ran=False),
-        Outcome("skipped", "not run: the budget or the search leaves it out", colour="dim", ran=False),
+        Outcome(
+            "skipped",
+            "not run: the budget, the search or `repeats` leaves it out",
+            colour="dim",
+            ran=False,
+        ),
     )
 }
 """Every outcome by name."""

@@ -1,6 +1,8 @@
 """Text out of a log made safe to keep and to show."""
 
+import difflib
 import re
+from collections.abc import Iterable
 
 _ESCAPE_SEQUENCE = re.compile(
     r"\x1b\[[0-?]{0,32}[ -/]{0,8}[@-~]"  # colours and cursor moves
@@ -30,6 +32,17 @@ def plain(text: str, limit: int = 300) -> str:
         text = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question that names the word nearest to one nobody knows, with a blank behind it; empty where none is near.
+
+    >>> did_you_mean("Tensors", ["nodes", "tensor"]), did_you_mean("flash", ["nodes", "tensor"])
+    ("did you mean 'tensor'? ", '')
+    """
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), folded, n=1)
+    return f"did you mean '{folded[near[0]]}'? " if near else ""
 
 
 def spreadsheet_cell(text: str) -> str:

@@ -34,8 +34,8 @@ TIDY = {
     "note": Tidy("word", "remark of the config"),
     "state": Tidy(
         "word",
-        "pending, queued, running, held (nobody knows of its job), ended, pruned (for memory) or skipped (by budget or "
-        "search)",
+        "pending, queued, running, held (nobody knows of its job), ended, pruned (for memory) or skipped (by budget, "
+        "search or repeats)",
     ),
     "outcome": Tidy("word", "how an ended job ended: ok, oom, timeout, ..."),
     "where": Tidy("word", "where it ended, such as after iteration 3"),
@@ -60,6 +60,9 @@ TIDY = {
     "iteration_seconds_median": Tidy("number", "seconds per iteration, median"),
     "iteration_seconds_mean": Tidy("number", "seconds per iteration, mean"),
     "iteration_seconds_half_interquartile_range": Tidy("number", "half the distance between their quartiles, in s"),
+    "iteration_seconds_rounding": Tidy(
+        "number", "seconds by which they may be off since the log rounds its figures", later=True
+    ),
     "tokens_per_second": Tidy("number", "tokens per second of all nodes", True),
     "tflops_per_node": Tidy("number", "TFLOP/s per node by the formula, recomputation counted", True),
     "model_tflops_per_node": Tidy("number", "TFLOP/s per node by the formula, recomputation not counted", True),
@@ -67,6 +70,16 @@ TIDY = {
     "log_tflops_per_node_median": Tidy("number", "TFLOP/s per node as the log gives them, median"),
     "log_tflops_per_node_mean": Tidy("number", "TFLOP/s per node as the log gives them, mean"),
     "aggregate_petaflops": Tidy("number", "tflops_per_node * nodes / 1024", True),
+    "shown_run": Tidy("word", "its run in the middle, which job, log, outcome and records are of", later=True),
+    "runs": Tidy("count", "runs that did their work, which its times are medians of", later=True),
+    "runs_ended": Tidy("count", "runs that have ended", later=True),
+    "run_seconds_lowest": Tidy("number", "seconds per iteration of the fastest of these runs", later=True),
+    "run_seconds_highest": Tidy("number", "seconds per iteration of the slowest of these runs", later=True),
+    "run_seconds_low": Tidy(
+        "number", "lower end of an interval that holds the median over runs, by order statistics", later=True
+    ),
+    "run_seconds_high": Tidy("number", "upper end of that interval", later=True),
+    "run_seconds_confidence_percent": Tidy("number", "how often such an interval holds it, in %", later=True),
     "iteration_seconds_error": Tidy("number", "seconds by which another run of it may be faster or slower"),
     "mfu_percent": Tidy("number", "model FLOPs utilization: recomputation not counted, of the peak, in %", True),
     "hfu_percent": Tidy("number", "hardware FLOPs utilization: recomputation counted, of the peak, in %", True),
@@ -76,6 +89,12 @@ TIDY = {
     "sharing_percent": Tidy("number", "share in which ranks wait for cores that others have, by the fit, in %"),
     "scaling_efficiency_percent": Tidy(
         "number", "speed per node against the fewest nodes with the same model, MP and global batch, in %", True
+    ),
+    "weak_efficiency_percent": Tidy(
+        "number", "speed per node against the fewest nodes with the same model, MP and batch per rank, in %", True, True
+    ),
+    "throughput_efficiency_percent": Tidy(
+        "number", "speed per node against the fewest nodes with the same model and MP, at any batch, in %", True, True
     ),
     "node_hours_per_billion_tokens": Tidy("number", "node-hours to train on 1e9 tokens", True),
     "training_days": Tidy("number", "days to train on all tokens (training_tokens of the config)", True),

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nodesweep.common.errors import ConfigError, ExpressionError
-from nodesweep.common.text import plain
+from nodesweep.common.text import did_you_mean, plain
 
 from .layout_fields import LAYOUT_FIELDS
 
@@ -93,7 +93,12 @@ _ENVIRONMENT.tests["none"] = lambda value: value is None or value is UNKNOWN
 
 _NOT_GIVEN = re.compile(r"'([A-Za-z_]\w*)' is undefined")
 """What Jinja says of a name that nothing has: of a parameter that the layout's block does not give."""
-_COMMENT_WAY_OUT = ": {# begins a comment; for the shell's ${#NAME} write ${{ '{#' }}NAME}"
+_WAYS_OUT = {
+    "comment tag": ": {# begins a comment; for the shell's ${#NAME} write ${{ '{#' }}NAME}",
+    "got '='": "; write == to compare",
+    "unexpected '}'": "; a hole ends with }}",
+}
+"""What to write instead, by what Jinja says."""
 
 
 def _one_line(error: BaseException) -> str:
@@ -106,7 +111,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except TemplateError as error:
-        way_out = _COMMENT_WAY_OUT if "comment tag" in str(error) else ""
+        way_out = next((words for part, words in _WAYS_OUT.items() if part in str(error)), "")
         raise ConfigError(f"not a valid expression: {_one_line(error)}{way_out}") from None
     except (RecursionError, SyntaxError, MemoryError):  # of Python's own parser, which is given what Jinja makes of it
         raise ConfigError("an expression nests too deep; write it with fewer parentheses") from None
@@ -179,7 +184,8 @@ def _check_tree(tree: nodes.Template, known: tuple[str, ...] | None, lenient: Se
             )
     unknown = sorted(meta.find_undeclared_variables(tree) - set(known) - lenient) if known is not None else []
     if unknown and known is not None:
-        raise ConfigError(f"unknown name '{unknown[0]}'; known here: {', '.join(known)}")
+        hint = did_you_mean(unknown[0], known) or "put it in quotes if it is a word; "
+        raise ConfigError(f"unknown name '{unknown[0]}'; {hint}known here: {', '.join(known)}")
 
 
 @lru_cache(maxsize=1024)
@@ -222,6 +228,34 @@ def names_in(source: str) -> frozenset[str]:
     inside = {f"{node.node.name}.{node.attr}" for node in looked_up if isinstance(node.node, nodes.Name)}
     whole = {id(node.node) for node in looked_up}
     return frozenset(inside | {node.name for node in tree.find_all(nodes.Name) if id(node) not in whole})
+
+
+@lru_cache(maxsize=4096)
+def looked_up_in(source: str) -> tuple[tuple[str, str], ...]:
+    """What a template looks up in named values and cannot do without: names, and the parts of them.
+
+    >>> looked_up_in("{{ model.layers * 2 }}{{ model.depth | default(1) }}{{ ranks }}")
+    (('model', 'layers'),)
+    """
+    tree = _parsed(source)
+    filtered = [node.node for node in tree.find_all(nodes.Filter) if node.name == "default"]
+    spared = {id(node) for node in (*filtered, *(node.node for node in tree.find_all(nodes.Test)))}
+    found = (node for node in tree.find_all(nodes.Getattr) if id(node) not in spared)
+    pairs = {(node.node.name, node.attr): None for node in found if isinstance(node.node, nodes.Name)}
+    return tuple(pairs)
+
+
+def check_looked_up(source: str, known: Mapping[str, Collection[str]], written: str = "") -> None:
+    """Raise ExpressionError for a template that looks up what a named value does not have; `known`: what each has.
+
+    `written`: how it stands in the file, where the template was made of that.
+    """
+    for name, part in looked_up_in(source):
+        if part not in known.get(name, (part,)):
+            hint = did_you_mean(part, known[name])
+            has = f"it has {', '.join(sorted(known[name]))}"
+            written = written or source
+            raise ExpressionError(written, f"{written:.80}: {name} has no {part:.40}; {hint}{has}")
 
 
 @lru_cache(maxsize=4096)

@@ -82,6 +82,12 @@ _STANDARD = (
         meaning="seconds per iteration, {iterations}",
     ),
     StandardHeading(
+        heading="Runs",
+        columns=("runs", "runs_ended"),
+        shown="known",
+        meaning="runs that did their work, which the other figures are medians of; all that ended where that is more",
+    ),
+    StandardHeading(
         heading="TFLOPs",
         columns=("tflops_per_node",),
         number="tflops_per_node",
@@ -104,6 +110,14 @@ _STANDARD = (
     StandardHeading(heading="Notes", columns=("note", "state", "outcome", "where", "outcome_note", "flags", MARKS)),
 )
 _EXPLAINING = (
+    StandardHeading(
+        heading="Over runs",
+        columns=("iteration_seconds", "run_seconds_low", "run_seconds_high"),
+        shown="known",
+        varying=("run_seconds_low",),
+        meaning="seconds per iteration, and an interval that holds their median over runs (its level: results.csv)",
+        explains=True,
+    ),
     *_of_fields(GIVEN, "never", explains=True),
     StandardHeading(heading="Campaign", columns=("campaign",), shown="varies", varying=("campaign",), explains=True),
     _figure("Compute", "compute_percent", "known"),
@@ -111,6 +125,8 @@ _EXPLAINING = (
     _figure("DP sync", "sync_percent", "known"),
     _figure("Shared cores", "sharing_percent", "positive"),
     _figure("Efficiency", "scaling_efficiency_percent", "known"),
+    _figure("Weak efficiency", "weak_efficiency_percent", "known"),
+    _figure("Throughput efficiency", "throughput_efficiency_percent", "known"),
     _figure("MFU", "mfu_percent", "known"),
     _figure("HFU", "hfu_percent", "known"),
     _figure("Tokens/s", "tokens_per_second"),

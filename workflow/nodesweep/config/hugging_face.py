@@ -1,5 +1,6 @@
 """A Hugging Face config.json -> the keys of a model, and what of it was not understood."""
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from nodesweep.common.errors import ConfigError, DamagedFileError
-from nodesweep.common.files import json_value, read_regular
+from nodesweep.common.files import read_regular
+from nodesweep.common.text import did_you_mean
 
-from .hugging_face_families import FAMILIES, HYBRIDS, LLAMA, NAMES, Family
+from .hugging_face_families import FAMILIES, HYBRIDS, LLAMA, MIXTURES, NAMES, Family
+from .model_fields import places_of_experts
 
 _MOST_BYTES = 4 * 2**20
+_MOST_LAYERS = 1000
+"""Layers by which the places of experts are worked out where the config does not say how many there are."""
 _REQUIRED = ("layers", "hidden_size", "attention_heads", "vocab_size")
 _YES_NO = ("tied_embeddings",)
 _MORE_PARTS = ("add_cross_attention",)
@@ -51,10 +56,10 @@ def read_hugging_face(path: Path, shown: str, beside: Collection[str] = ()) -> H
     Raises ConfigError, which calls the file as it is `shown`.
     """
     try:
-        config = json_value(read_regular(path, _MOST_BYTES))
+        config = json.loads(read_regular(path, _MOST_BYTES))  # Infinity is written by families of Mamba
     except FileNotFoundError:
         raise ConfigError(f"{shown}: there is no such file; the path is relative to the file that names it") from None
-    except (DamagedFileError, ValueError) as error:
+    except (DamagedFileError, ValueError, RecursionError) as error:
         raise ConfigError(f"{shown}: is no config of Hugging Face: {error!s:.200}") from None
     if not isinstance(config, dict):
         raise ConfigError(f"{shown}: is no config of Hugging Face: it holds no mapping of keys")
@@ -75,66 +80,65 @@ class _Reader:
         self.model_type = str(config.get("model_type") or "")
         self.is_known = self.model_type in FAMILIES
         self.family = FAMILIES.get(self.model_type, Family())
+        self.named = frozenset(config)
         given = {key: value for key, value in config.items() if value is not None}
-        self.config = {**self.family.defaults, **given}
+        defaults = {key: value for key, value in self.family.defaults.items() if key not in config}
+        self.config = {**defaults, **given}
         self.used: set[str] = set()
         self.other_parts: list[str] = []
 
     def model(self, remarks: list[str], beside: Collection[str]) -> HuggingFaceModel:
         """The keys, after what was remarked already."""
         values = {**LLAMA, **self.family.parts, **self._sizes(), **self._biases()}
-        self._require(values, beside)
+        self._require(_REQUIRED, {*values, *beside})
         for key, norm in self.family.norms.items():
             if self._yes_no(key):
                 values["qk_norm"] = norm
         if values["positions"] != "learned":
             values.pop("max_positions", None)
         if not self.is_known:
-            self._leave_out_fragments(values)
+            self.other_parts.append(self._unknown_family())
+            remarks += self._known_families()
+            _leave_out_fragments(values)
+        elif "experts" in values and self.model_type not in MIXTURES:
+            self.other_parts.append(f"experts, which {self.model_type} does not have")
+            _drop(values, ["experts"])
         if "experts" in values:
             self._experts(values)
-        else:
-            for name in [name for name in values if "expert" in name or name == "first_dense_layers"]:
-                del values[name]
+            self._require(("expert_ffn_hidden_size",), {*values, *beside})
+        elif self.model_type in MIXTURES and self.named.isdisjoint(NAMES["experts"]):
+            self._require(("experts",), {*values, *beside})
+        if "experts" not in values:
+            _drop(values, [name for name in values if "expert" in name or name == "first_dense_layers"])
         values.setdefault("tied_embeddings", False)
         self.other_parts += [f"what {key} brings" for key in (*self.family.unknown, *_MORE_PARTS) if self._yes_no(key)]
-        if not self.is_known:
-            self.other_parts.append(self._unknown_family())
         remarks += self._layer_kinds()
+        self.other_parts = [re.sub(r"[^\w ().,=+:\[\]-]", "", part) for part in self.other_parts]
         remarks += [f"{part}: no formula is known for it" for part in self.other_parts]
         remarks += self._not_counted()
         if self.other_parts:
             values["other_parts"] = self.other_parts
         return HuggingFaceModel(values, tuple(remarks))
 
-    def _require(self, values: Mapping[str, Any], beside: Collection[str]) -> None:
-        missing = next((name for name in _REQUIRED if name not in values and name not in beside), None)
-        if missing:
-            family = "" if self.is_known else f"{self._unknown_family()}; "
-            keys = " or ".join(NAMES[missing])
-            raise ConfigError(f"{self.shown}: {family}says no {keys}; give the model's {missing} beside `from`")
-
-    def _leave_out_fragments(self, values: dict[str, Any]) -> None:
-        """Leave out sizes that mean nothing by themselves, as a family that is not known has names of its own."""
-        fragments = list(_OF_LATENT)
-        if values.get("attention_heads", 0) % values.get("kv_heads", 1):
-            fragments.append("kv_heads")
-        if "experts_per_token" not in values:
-            fragments.append("experts")
-        if "ffn_hidden_size" not in values:
-            fragments.append("gated_ffn")
-        for name in fragments:
-            values.pop(name, None)
-
     def _sizes(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, usual in NAMES.items():
             for key in self.family.names.get(name, usual):
-                if key in self.config and (self.is_known or not isinstance(self.config[key], list)):
+                if key in self.config and (self.is_known or isinstance(self.config[key], int)):
                     self.used.add(key)
                     found[name] = self._yes_no(key) if name in _YES_NO else self._count(key)
                     break
         return {name: value for name, value in found.items() if value or name in _YES_NO}
+
+    def _require(self, names: tuple[str, ...], known: set[str]) -> None:
+        missing = next((name for name in names if name not in known), None)
+        if missing and (self.is_known or missing in _REQUIRED):
+            family = "" if self.is_known else f"{self._unknown_family()}; "
+            keys = self.family.names.get(missing, NAMES[missing])
+            given = next((key for key in keys if key in self.config), None)
+            says = f"no {' or '.join(keys)}" if given is None else f"{given} {self.config[given]}, but a model has some"
+            way_out = f"write it there, or give the model's {missing} beside `from`"
+            raise ConfigError(f"{self.shown}: {family}says {says}; {way_out}")
 
     def _count(self, key: str) -> int:
         value = self.config[key]
@@ -166,18 +170,44 @@ class _Reader:
         shared = self.config.get("n_shared_experts")
         if shared is not None:
             self.used.add("n_shared_experts")
-            width = values.get("expert_ffn_hidden_size", values.get("ffn_hidden_size", 0))
-            if of_all := self._count("n_shared_experts") * width:
-                values["shared_expert_ffn_hidden_size"] = of_all
-        self.used |= {"mlp_only_layers", "moe_layers"}
-        first, step = values.get("first_dense_layers", 0), values.get("expert_layer_interval", 1)
-        if (named := self.config.get("moe_layers")) not in (None, [*range(first + step - 1, values["layers"], step)]):
-            self.other_parts.append(f"experts in layers of its own choice (moe_layers {named!r:.60})")
-        dense = self.config.get("mlp_only_layers") or []
-        if dense == [*range(len(dense))]:
-            values["first_dense_layers"] = len(dense) or values.get("first_dense_layers", 0)
+            values["shared_expert_ffn_hidden_size"] = self._count("n_shared_experts") * values.get(
+                "expert_ffn_hidden_size", 0
+            )
+            if not values["shared_expert_ffn_hidden_size"]:
+                del values["shared_expert_ffn_hidden_size"]
+        if "moe_layer_freq" in self.used and values.get("expert_layer_interval", 1) > 1:
+            freq = self.config["moe_layer_freq"]  # DeepSeek's own code counts layers from 0, transformers not at all
+            self.other_parts.append(f"experts in layers of its own choice (moe_layer_freq {freq})")
         else:
-            self.other_parts.append(f"layers without experts among the others (mlp_only_layers {dense!r:.60})")
+            self._place_experts(values)
+
+    def _place_experts(self, values: dict[str, Any]) -> None:
+        """Which layers have experts, where a list names them or those without."""
+        named, dense = self._layer_numbers("moe_layers"), self._layer_numbers("mlp_only_layers")
+        if named is None and not dense:
+            return
+        first, step = values.get("first_dense_layers", 0), values.get("expert_layer_interval", 1)
+        layers = values.get("layers", _MOST_LAYERS)
+        usual = range(first + step - 1, layers, step)
+        found = sorted({*(usual if named is None else named)} - {*(dense or ())})
+        if not found:
+            del values["experts"]
+            return
+        if (places := places_of_experts(found, layers)) is None:
+            key = "mlp_only_layers" if named is None else "moe_layers"
+            self.other_parts.append(f"experts in layers of its own choice ({key} {self.config[key]!s:.60})")
+            return
+        values["first_dense_layers"], values["expert_layer_interval"] = places
+
+    def _layer_numbers(self, key: str) -> list[int] | None:
+        """Numbers of layers at a key; None where it is left out."""
+        self.used.add(key)
+        numbers = self.config.get(key)
+        if numbers is None:
+            return None
+        if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
+            raise ConfigError(f"{self.shown}: {key} {numbers!r:.60} is no list of layers by their numbers")
+        return numbers
 
     def _layer_kinds(self) -> list[str]:
         """What is to be said of layers that are not of full attention."""
@@ -202,9 +232,33 @@ class _Reader:
             if key not in known and not _NO_BEARING.fullmatch(key) and value not in (False, [], {}, ""):
                 yield f"{key}: {str(value)!r:.60} was not understood"
 
+    def _known_families(self) -> list[str]:
+        """What to write where the family is not known."""
+        if not self.model_type:
+            return ['model_type is missing: add the line of its family, such as "model_type": "llama"']
+        meant = did_you_mean(self.model_type, FAMILIES) if self.model_type not in HYBRIDS else ""
+        return [f"model_type {self.model_type!r:.40}: {meant.strip()}"] if meant else []
+
     def _unknown_family(self) -> str:
         if self.model_type in HYBRIDS:
             return HYBRIDS[self.model_type]
         if not self.model_type:
             return "a model of no model_type"
-        return f"{self.model_type!r:.40}, a model_type whose parts are not known here".replace("'", "")
+        return f"{self.model_type!r:.40}, a model_type whose parts are not known here"
+
+
+def _leave_out_fragments(values: dict[str, Any]) -> None:
+    """Leave out sizes that mean nothing by themselves, as a family that is not known has names of its own."""
+    fragments = list(_OF_LATENT)
+    if values.get("attention_heads", 0) % values.get("kv_heads", 1):
+        fragments.append("kv_heads")
+    if not 1 < values.get("experts", 0) >= values.get("experts_per_token", 10**9):
+        fragments.append("experts")
+    if "ffn_hidden_size" not in values:
+        fragments.append("gated_ffn")
+    _drop(values, fragments)
+
+
+def _drop(values: dict[str, Any], names: list[str]) -> None:
+    for name in names:
+        values.pop(name, None)

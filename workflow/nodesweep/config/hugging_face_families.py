@@ -118,7 +118,11 @@ FAMILIES: dict[str, Family] = {
     "granite": Family(),
     "starcoder2": Family(_GPT, biases={"use_bias": "all"}, defaults={"use_bias": True, **_TIED}),
     "phi": Family({**_GPT, "norms_per_layer": 1, "extras": ["output_bias"]}, unknown=("qk_layernorm",)),
-    "bloom": Family({**_GPT, "positions": "none", "extras": ["embedding_norm"]}, defaults=_TIED),
+    "bloom": Family(
+        {**_GPT, "positions": "none", "extras": ["embedding_norm"]},
+        names={"hidden_size": ("n_embed", "hidden_size")},
+        defaults=_TIED,
+    ),
     "cohere": Family(
         {"norm": "layernorm_without_bias", "norms_per_layer": 1}, norms={"use_qk_norm": "whole"}, defaults=_TIED
     ),
@@ -142,6 +146,11 @@ FAMILIES: dict[str, Family] = {
     "nemotron": Family({"gated_ffn": False, "norm": "layernorm"}),
 }
 """Families by `model_type`."""
+_MIXTURES = (
+    "mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 kimi_k2 olmoe gpt_oss glm4_moe dots1 granitemoe minimax_m2"
+)
+MIXTURES = frozenset(f"{_MIXTURES} llama4 llama4_text".split())
+"""Families, by `model_type`, that may have experts."""
 
 _MAMBA = "Mamba layers among those of attention"
 _LINEAR = "layers of linear attention"

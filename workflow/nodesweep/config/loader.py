@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.files import read_head
-from nodesweep.common.text import plain
+from nodesweep.common.text import did_you_mean, plain
 
 from .complaints import complaint
 from .hugging_face import read_hugging_face
@@ -26,6 +26,7 @@ KINDS: dict[str, type[BaseModel]] = {"model": Model, "machine": Machine, "worklo
 _MOST_BYTES = 4 * 2**20
 _MOST_VALUES = 500_000
 _MOST_COMPLAINTS = 20
+_LONGEST_PATH = 1000
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 Key = tuple[str | int, ...]
@@ -104,7 +105,7 @@ def parsed_yaml(path: Path, data: bytes) -> Source:
             f"{shown(path)}: is not UTF-8 text ({error.reason} at byte {error.start}); save it so"
         ) from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{shown(path)}{_mark(error)}: is not valid YAML: {_problem(error)}") from None
+        raise ConfigError(f"{shown(path)}{_mark(error)}: is not valid YAML: {_problem(error, data)}") from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{shown(path)}: holds no mapping of keys; see config/README.md for its keys")
     source = Source(path, {})
@@ -113,7 +114,7 @@ def parsed_yaml(path: Path, data: bytes) -> Source:
         _index(root, source, (), {})
         source.values = yaml.constructor.SafeConstructor().construct_document(root)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{shown(path)}{_mark(error)}: is not valid YAML: {_problem(error)}") from None
+        raise ConfigError(f"{shown(path)}{_mark(error)}: is not valid YAML: {_problem(error, data)}") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{shown(path)}: holds a value that cannot be read: {error}") from None
     return source
@@ -124,8 +125,16 @@ def _mark(error: yaml.YAMLError) -> str:
     return f":{mark.line + 1}" if mark is not None else ""
 
 
-def _problem(error: yaml.YAMLError) -> str:
-    return " ".join(str(getattr(error, "problem", None) or error).split())
+def _problem(error: yaml.YAMLError, data: bytes) -> str:
+    """What is not valid, and what to write where that is plain."""
+    problem = " ".join(str(getattr(error, "problem", None) or error).split())
+    mark = getattr(error, "problem_mark", None)
+    if problem == "found unhashable key":
+        return f'{problem}; put a value that begins with {{{{ in quotes: "{{{{ 4 * ranks }}}}"'
+    if mark is None or "cannot start any token" not in problem:
+        return problem
+    line = data.decode(errors="replace").split("\n")[mark.line]
+    return f"{problem}: a tab; indent with blanks" if line[mark.column : mark.column + 1] == "\t" else problem
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:
@@ -232,15 +241,39 @@ def resolved(kind: str, source: Source) -> Source:
     if isinstance(value, Mapping):
         lines = {key[1:]: line for key, line in source.lines.items() if key[:1] == (kind,)}
         return completed_part(Source(source.path, {"name": "in-place", **value}, lines))
-    folders = [source.path.resolve().parent / f"{kind}s", REPOSITORY / "config" / f"{kind}s"]
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-    way_out = f"known: {', '.join(known) or 'none'}; or write the mapping in place"
-    if not isinstance(value, str) or not value or not set(value) <= _NAME_CHARACTERS or ".." in value:
-        raise ConfigError(f"{source.where((kind,))}: {value!r:.80} is not the name of a {kind}; {way_out}")
-    found = next((path for folder in folders if (path := folder / f"{value}.yaml").is_file()), None)
+    folder = source.path.resolve().parent
+    try:
+        return read_part(part_file(kind, value, folder))
+    except NoSuchPartError as error:
+        config = next((one for one in _configs_at(value) if kind == "model" and (folder / one).is_file()), None)
+        way_out = f"a Hugging Face config is given as model: {{from: {config}}}; " if config else error.known
+        raise ConfigError(f"{source.where((kind,))}: {error}; {way_out}or write the mapping in place") from None
+
+
+class NoSuchPartError(ConfigError):
+    """A model, machine or workload that no file describes; `known`: words that name those there are."""
+
+    def __init__(self, message: str, known: str):
+        super().__init__(message)
+        self.known = known
+
+
+def part_file(kind: str, name: Any, folder: Path) -> Path:
+    """The file of a model, machine or workload beside a sweep in `folder`, or here; raises NoSuchPartError."""
+    folders = [folder / f"{kind}s", REPOSITORY / "config" / f"{kind}s"]
+    names = sorted({path.stem for one in folders for path in one.glob("*.yaml")})
+    known = f"{did_you_mean(str(name), names)}known: {', '.join(names) or 'none'}; "
+    if not isinstance(name, str) or not name or not set(name) <= _NAME_CHARACTERS or ".." in name:
+        raise NoSuchPartError(f"{name!r:.80} is not the name of a {kind}", known)
+    found = next((path for one in folders if (path := one / f"{name}.yaml").is_file()), None)
     if found is None:
-        raise ConfigError(f"{source.where((kind,))}: there is no {kind} file {value}.yaml; {way_out}")
-    return read_part(found)
+        raise NoSuchPartError(f"there is no {kind} file {name}.yaml", known)
+    return found
+
+
+def _configs_at(named: Any) -> tuple[str, ...]:
+    """Where the Hugging Face config may be that a text names: a path, or the folder of one."""
+    return (named, f"{named.rstrip('/')}/config.json") if isinstance(named, str) and len(named) < _LONGEST_PATH else ()
 
 
 def read_part(path: Path) -> Source:
@@ -259,6 +292,8 @@ def completed_part(part: Source) -> Source:
     try:
         read = read_hugging_face(path, plain(shown(path)), part.values)
     except ConfigError as error:
+        if path == part.path.resolve():
+            raise
         raise ConfigError(f"{part.place(('from',))}: model.from: {error}") from None
     line = part.lines.get(("from",), 1)
     lines: dict[Key, int] = {**{(name,): line for name in read.values}, **part.lines}
@@ -277,7 +312,7 @@ def _validate(source: Source, parts: Mapping[str, Source]) -> Sweep:
         complaints = []
         items = _without_echoes(error.errors(include_url=False))
         for item in items[:_MOST_COMPLAINTS]:
-            key = _key_of(item)
+            key = key_of(item)
             part = parts.get(str(key[0])) if key else None
             where = part.where(key[1:]) if part and part.path != source.path else source.where(key)
             complaints.append(f"{where} {complaint(item, key)}")
@@ -286,7 +321,7 @@ def _validate(source: Source, parts: Mapping[str, Source]) -> Sweep:
         raise ConfigError("\n".join(complaints + more)) from None
 
 
-def _key_of(item: Any) -> Key:
+def key_of(item: Any) -> Key:
     """Where a complaint is: without the names of types, which stand in brackets; an unknown key may look like one."""
     *above, last = item["loc"] or ("",)
     key = tuple(part for part in above if not (isinstance(part, str) and "[" in part))

@@ -171,6 +171,9 @@ def _complaint_of_attention(model: Model) -> str:
         return "kv_heads and kv_lora_rank exclude each other: under latent attention (MLA) each head has k and v"
     if model.head_width is None or model.rope_head_width is None:
         return "kv_lora_rank makes it latent attention (MLA); give head_width and rope_head_width of its heads too"
+    if model.qk_norm != "none" or "attention_sinks" in model.extras:
+        lost = "qk_norm" if model.qk_norm != "none" else "extras: attention_sinks"
+        return f"{lost} is not counted under latent attention (MLA), whose norms are its own; leave it out"
     return ""
 
 

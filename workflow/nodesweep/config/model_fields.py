@@ -3,7 +3,7 @@
 A size that a model leaves out has a default, those of a GPT of 2019 (GPT-2); some follow from other sizes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -250,6 +250,22 @@ def default_of(name: str, sizes: Any) -> Any:
     """What a size of the model is that was left out; None where nothing tells. `sizes` has the others as attributes."""
     row = MODEL_FIELDS[name]
     return row.default if row.default_of is None else row.default_of(sizes)
+
+
+def places_of_experts(numbers: Sequence[int], layers: int) -> tuple[int, int] | None:
+    """The `first_dense_layers` and `expert_layer_interval` by which just these layers, counted from 0, have experts.
+
+    None where no values do.
+
+    >>> places_of_experts([1, 3, 5], 6), places_of_experts([3, 4, 5], 6), places_of_experts([0, 2, 4], 6)
+    ((0, 2), (3, 1), None)
+    """
+    if not numbers:
+        return None
+    interval = numbers[1] - numbers[0] if len(numbers) > 1 else layers - numbers[0]
+    first = numbers[0] - interval + 1
+    even = interval > 0 and list(numbers) == [*range(numbers[0], layers, interval)]
+    return (first, interval) if even and first >= 0 else None
 
 
 class CompletedSizes(ModelSizes):

@@ -6,9 +6,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.common.text import plain
 
 from .complaints import complaint
-from .loader import Source, completed_part, read_part, read_yaml, resolved, shown
+from .loader import NoSuchPartError, Source, completed_part, part_file, read_part, read_yaml, resolved, shown
 from .model import Model
 
 
@@ -34,6 +35,17 @@ def read_model(name: str) -> NamedModel:
         raise ConfigError("\n".join(found)) from None
 
 
+def _file_of(name: str) -> Path:
+    """The file of a model by its name; raises ConfigError with what may be named."""
+    try:
+        return part_file("model", name, Path("config").resolve())
+    except NoSuchPartError as error:
+        config, words = Path(name) / "config.json", f"{error}; {error.known}or name a YAML file or a config.json"
+        if config.is_file():
+            words = f"is a folder; name its file, {plain(str(config))}"
+        raise ConfigError(f"{plain(name)}: {words}") from None
+
+
 def _part(name: str) -> Source:
     path = Path(name)
     if path.suffix == ".json":
@@ -42,7 +54,7 @@ def _part(name: str) -> Source:
         values = {"name": "".join(one if one.isalnum() or one in "._-" else "-" for one in label), "from": path.name}
         return completed_part(Source(path, values))
     if path.suffix not in (".yaml", ".yml"):
-        return resolved("model", Source(Path("config") / "sweep.yaml", {"model": name}))
+        return read_part(_file_of(name))
     source = read_yaml(path)
     if "model" in source.values and "layers" not in source.values:
         return resolved("model", source)

@@ -14,6 +14,7 @@ from .loader import REPOSITORY
 from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .machine import Machine, PeakTflops, Queue
 from .model import Model
+from .repeats import Repeats
 from .sweep import NEEDED, Block, Iterations, Sweep, Together, Variant, When
 from .tables import Annotation, Table, TableColumn
 from .training import MemoryConstants, Search, Training
@@ -23,6 +24,7 @@ from .workload import Refusal, Workload
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 REFERENCE = REPOSITORY / "config" / "README.md"
 _MOST_WORDS = 12
+_BAR = "\\|"
 _FILES: dict[str, type[BaseModel]] = {"sweep": Sweep, "model": Model, "machine": Machine, "workload": Workload}
 _LAYOUT = ", ".join(f"`{name}`" for name in LAYOUT_NAMES)
 _WORD = ", ".join(f"`{name}`" for name in WORD_NAMES if name not in (*LAYOUT_NAMES, *WORKED_OUT))
@@ -81,6 +83,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Sweep: an entry of `when`", When),
     ("Sweep: an entry of `variants`", Variant),
     ("Sweep: `iterations`", Iterations),
+    ("Sweep: `repeats`", Repeats),
     ("Sweep: `search`", Search),
     ("Sweep: an entry of `tables`", Table),
     ("Sweep: a column of a table", TableColumn),
@@ -117,8 +120,9 @@ def _accelerators() -> str:
     tables = [(name, one, clock, table) for name, one in ACCELERATORS.items() for clock, table in one.tables]
     rows = ""
     for name, one, clock, table in tables:
-        peaks = " | ".join(f"{table[precision]:g}" if precision in table else "-" for precision in formats)
-        rows += f"| `{name}` | {one.title}{f', at {clock:g} GHz' if clock else ''} | {peaks} | {one.source} |\n"
+        peaks = [f"{table[precision]:g}" if precision in table else "-" for precision in formats]
+        title = f"{one.title}{f', at {clock:g} GHz' if clock else ''}"
+        rows += _cells(f"`{name}`", title, *peaks, one.source)
     sources = "".join(f"- {name}: {where}\n" for name, where in SOURCES.items())
     return (
         "## Accelerators\n\nWhat a machine may name as its `gpu`: dense peaks of one, in 10^12 FLOP/s, each as read in "
@@ -133,7 +137,7 @@ def _results() -> str:
     """What tables can show: the standard headings and the columns of results.csv."""
     headings = ", ".join(f"`{name}`" for name, row in HEADINGS.items() if not row.explains)
     more = ", ".join(f"`{name}`" for name, row in HEADINGS.items() if row.explains)
-    rows = "".join(f"| `{name}` | {tidy.meaning} |\n" for name, tidy in TIDY.items())
+    rows = "".join(_cells(f"`{name}`", tidy.meaning) for name, tidy in TIDY.items())
     return (
         f"## Headings and columns\n\nStandard headings: {headings}.\n\nHeadings of what explains a row: {more}.\n\n"
         "Columns of `results.csv`, for `value`, `where`, `order` and annotations. In a condition, no comparison with a "
@@ -159,7 +163,16 @@ def _row(name: str, schema: dict[str, Any], kind: type[BaseModel]) -> str:
     required = field.is_required() or (kind is Block and name in NEEDED)
     text = "required" if required else "-" if default in (None, "", [], {}) else f"`{json.dumps(default)}`"
     meaning = " ".join((schema.get("description") or field.description or "").split())
-    return f"| `{name}` | {_type(schema)} | {text} | {meaning} |\n"
+    return _cells(f"`{name}`", _type(schema), text, meaning)
+
+
+def _cells(*cells: str) -> str:
+    """A row of a table; a bar within a cell would end it, in code too.
+
+    >>> _cells("`a|b`", "c")
+    '| `a\\\\|b` | c |\\n'
+    """
+    return f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |\n"
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from .layout_fields import AXES
 from .machine import Machine
 from .model import Model
 from .parameters import ParameterAxis, ParameterName, check_variables, is_variable
+from .repeats import NumberOfRuns, Repeats
 from .tables import Statistic, Table
 from .training import Search
 from .types import (
@@ -217,6 +218,8 @@ class Sweep(StrictModel):
     """Node-hours the sweep may use; no layout is submitted that could pass it."""
     training_tokens: Positive | None = None
     """Tokens the model is to be trained on, such as 300_000_000_000; the tables then say how many days that takes."""
+    repeats: Annotated[Repeats, NumberOfRuns()] = Field(default=1, validate_default=True)
+    """Runs of each layout, each a job of its own: a number, or a mapping. Its figures are then over them."""
     search: Search | None = None
     """Seek the best layout alone: what cannot be better than the best measured is not run."""
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = (Table(),)

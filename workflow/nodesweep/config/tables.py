@@ -18,6 +18,7 @@ from nodesweep.common.markdown import CELL_CHARACTERS
 
 from .columns import TIDY
 from .headings import HEADINGS
+from .layout_fields import FIELDS
 from .types import (
     OneOfOrParameter,
     StrictModel,
@@ -80,7 +81,7 @@ class TableColumn(StrictModel):
     def _consistent(self, info: ValidationInfo) -> Self:
         if not self.value:
             names = (*HEADINGS, *known_parameters(info))
-            check_one_of(self.heading, names, "standard heading and has no value")
+            check_one_of(self.heading, names, "standard heading and has no value", _heading_of(self.heading))
         if self.format and not self.number:
             raise ValueError(f"format {self.format} is for numbers; {self.value or self.heading} shows none")
         return self
@@ -92,6 +93,12 @@ class TableColumn(StrictModel):
         if shown in HEADINGS:
             return HEADINGS[shown].number
         return shown if shown not in TIDY or TIDY[shown].kind in ("count", "number") else ""
+
+
+def _heading_of(text: str) -> str:
+    """The standard heading of what people head so in tables of their own; empty where there is none."""
+    rows = (row for row in FIELDS.values() if row.symbol in HEADINGS and row.headings)
+    return next((row.symbol for row in rows if re.fullmatch(row.headings, text.casefold())), "")
 
 
 def _heading_as_mapping(value: Any) -> Any:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .model_fields import places_of_experts
+
 Settings = Mapping[str, str]
 """Values of a trainer's settings, as its dump prints them, by name."""
 _YES, _NO, _NOTHING = ("true", "1"), ("false", "0"), ("", "none", "null")
@@ -152,11 +154,18 @@ def _pattern(text: str) -> list[int] | None:
     return listed if isinstance(listed, list) and 0 < len(listed) < _MOST_LISTED else None
 
 
+def _places(text: str) -> tuple[int, int] | None:
+    """First layers without experts, and every how manyth of the others has some, by a list of all layers."""
+    pattern = _pattern(text) or []
+    return places_of_experts([layer for layer, has_experts in enumerate(pattern) if has_experts], len(pattern))
+
+
 def _dense_first(text: str, settings: Settings) -> int | None:
-    """First layers without experts, where a list of layers says that all after them have some."""
-    pattern = _pattern(text)
-    first = pattern.index(1) if pattern and 1 in pattern else 0
-    return first if pattern and first and all(pattern[first:]) else None
+    return (_places(text) or (None,))[0] or None
+
+
+def _interval(text: str, settings: Settings) -> int | None:
+    return (_places(text) or (1, None))[1] if text[:1] in "[(" else count_of(text)
 
 
 def _is_uneven(text: str, settings: Settings) -> bool:
@@ -166,8 +175,7 @@ def _is_uneven(text: str, settings: Settings) -> bool:
     every, layers = count_of(text), count_of(settings.get("num_layers", ""))
     if every and not text.startswith("["):
         return every > 1 and (layers is None or layers % every > 0)
-    pattern = _pattern(text)
-    return not pattern or 1 not in pattern or not all(pattern[pattern.index(1) :])
+    return _places(text) is None
 
 
 def _several(text: str, settings: Settings) -> bool:
@@ -215,7 +223,7 @@ _ROWS: tuple[tuple[str, str, _Value], ...] = (
     ("experts_per_token", "moe_router_topk", _count),
     ("first_dense_layers", "moe_layer_freq", _dense_first),
     ("expert_layer_interval", "expert_interval", _count),
-    ("expert_layer_interval", "moe_layer_freq", lambda text, settings: None if text[:1] in "[(" else count_of(text)),
+    ("expert_layer_interval", "moe_layer_freq", _interval),
     ("extras", "moe_router_enable_expert_bias", _flag("router_bias")),
     ("extras", "embed_layernorm", _flag("embedding_norm")),
     ("prediction_layers", "mtp_num_layers", _count),

@@ -124,11 +124,12 @@ def _chunks_of_layout(text: str, settings: Settings) -> int | None:
     return None if not chunks or not stages or chunks % stages else chunks // stages
 
 
-def _chunks_said(settings: Settings) -> int:
-    """Chunks of a stage by the last of the settings that tell of them."""
+def _chunks_said(settings: Settings) -> int | None:
+    """Chunks of a stage by the last of the settings that tell of them; None where one does, by what is unknown."""
     rows = [(name, value) for name, value in _ROWS["virtual_pipeline"] if name in settings]
     said = [value(_plain(settings[name]), settings) for name, value in rows]
-    return next((chunks for chunks in reversed(said) if chunks), 1)
+    named = any(_plain(settings[name]) not in _NOTHING for name, _ in rows)
+    return next((chunks for chunks in reversed(said) if chunks), None if named else 1)
 
 
 def _recomputed(text: str, settings: Settings) -> int | None:
@@ -136,8 +137,8 @@ def _recomputed(text: str, settings: Settings) -> int | None:
     full = _plain(settings.get("recompute_granularity", "full")) == "full"
     if not full or _plain(settings.get("recompute_method", "")) != "block":
         return None
-    of_chunk = _count(text)
-    return of_chunk * _chunks_said(settings) if of_chunk else None
+    of_chunk, chunks = _count(text), _chunks_said(settings)
+    return of_chunk * chunks if of_chunk and chunks else None
 
 
 def _hybrid(text: str, settings: Settings) -> str | None:

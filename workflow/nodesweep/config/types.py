@@ -1,6 +1,5 @@
 """Kinds of values a config may hold; each kind refuses what could do harm where it is used."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from nodesweep.common.errors import ConfigError
+from nodesweep.common.text import did_you_mean
 
 from .expressions import (
     LAYOUT_NAMES,
@@ -166,13 +166,13 @@ def condition_over(names: tuple[str, ...]) -> Callable[[str, ValidationInfo], st
     return check
 
 
-def check_one_of(value: str, choices: Iterable[str], what: str) -> str:
-    """A word that is among `choices`; raises ValueError for another, with its variants or the nearest."""
+def check_one_of(value: str, choices: Iterable[str], what: str, meant: str = "") -> str:
+    """A word that is among `choices`; raises ValueError for another, with what is `meant`, a variant or the nearest."""
     known = tuple(choices)
     if value not in known:
         variants = [name for name in known if re.fullmatch(rf"{re.escape(value)}-\w+", name)]
-        near = variants or difflib.get_close_matches(value, known, n=1)
-        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        near = [meant] if meant else variants
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else did_you_mean(value, known)
         raise ValueError(f"{value!r:.80} is no {what}; {hint}known here: {', '.join(known)}")
     return value
 

@@ -69,7 +69,7 @@ class Canary:
             self.alarm = f"the {first} failed in the same way, no iteration in the log ({last.outcome}: {reason})"
 
     def _has_iterated(self, submission: Submission) -> bool:
-        layout = self._study.layouts.get(submission.slug)
+        layout = self._study.runs.get(submission.slug)
         form = format_of((layout or self._study.sweep).workload.log_format)
         paths = [path for path in few_of(self._scheduler.outputs(submission.job)) if path.is_file()]
         logs = [self._logs.setdefault(path, GrowingLog(path, form)) for path in paths]

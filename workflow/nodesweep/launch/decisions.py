@@ -1,5 +1,6 @@
 """Which layout is submitted next, and which need not run: cannot fit, could pass the budget, or cannot be the best."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +19,7 @@ from nodesweep.sweep.layout import Layout
 
 from .forecasts import Forecasts
 from .journal import State
+from .repeats import RepeatsProgress, round_places
 
 ABOVE = 1 + 1e-9
 """What needs no more than a run that ended well is not pruned by one that ran out of memory: that had other reasons."""
@@ -30,7 +32,8 @@ _EXCEEDED_MEMORY = tuple(row.name for row in OUTCOMES.values() if row.peak_memor
 class NotRun:
     """A layout that is not submitted, and why.
 
-    Pruned for memory, skipped by the budget or the search, or held since its files do not tell whether it runs.
+    Pruned for memory, skipped by the budget, the search or since no more runs of its layout are needed, or held since
+    its files do not tell whether it runs.
 
     `for_now`: it may be once running jobs have ended and used less than they could have.
     """
@@ -65,8 +68,8 @@ class _OutOfMemory:
 class Decisions:
     """What is known of a sweep's layouts, and what follows for those that wait.
 
-    `layouts` by slug in the order of the config; `calibrations` by stack. `spent_node_hours`: of all jobs that have
-    ended.
+    `layouts`: all runs, by slug in the order of the config; `calibrations` by stack. `spent_node_hours`: of all jobs
+    that have ended.
     """
 
     sweep: Sweep
@@ -78,14 +81,20 @@ class Decisions:
     _survived: dict[str, float] = field(default_factory=dict)
     _ranks: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _places: dict[str, float] = field(default_factory=dict)
+    _later: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _search: SearchProgress | None = None
+    _repeats: RepeatsProgress = field(init=False)
 
     def __post_init__(self) -> None:
         self.forecasts = Forecasts(self.layouts, self.calibrations)
         self._places = {slug: float(place) for place, slug in enumerate(self.layouts)}
+        self._repeats = RepeatsProgress(self.sweep.repeats, self.layouts)
+        for slug, place in round_places(self.layouts, self.sweep.repeats.seed).items():
+            self._later[slug] = (math.inf, place)
         if self.sweep.search is not None:
-            cases = {slug: Dimensions.of(layout) for slug, layout in self.layouts.items()}
-            self._search = SearchProgress(self.sweep.search, self.layouts, cases)
+            rows = {slug: layout for slug, layout in self.layouts.items() if layout.repeat == 1}
+            cases = {slug: Dimensions.of(layout) for slug, layout in rows.items()}
+            self._search = SearchProgress(self.sweep.search, rows, cases)
 
     @property
     def searches(self) -> bool:
@@ -96,9 +105,15 @@ class Decisions:
     def awaits_ends(self) -> bool:
         """Whether the next submission depends on the result of the run that just ended.
 
-        Without search and budget it does so only once memory ran out: what went well since then lifts the bound.
+        Without search, budget and `until_percent` it does so only once memory ran out: what went well since then lifts
+        the bound.
         """
-        return self.searches or self.sweep.budget_node_hours is not None or bool(self._out_of_memory)
+        return self.needs_times or self.sweep.budget_node_hours is not None or bool(self._out_of_memory)
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether what comes next depends on the time of an iteration of the runs that end."""
+        return self.searches or self.sweep.repeats.until_percent is not None
 
     def forecast(self, slug: str) -> Forecast:
         """What is foreseen of a layout."""
@@ -107,8 +122,10 @@ class Decisions:
     def ended(self, slug: str, ran: Ran) -> None:
         """Take in how a run ended."""
         self.spent_node_hours += ran.node_hours
+        self._repeats.ended(slug, ran.outcome, ran.seconds)
         if self._search is not None:
-            self._search.ended(slug, ran.seconds, ran.scatter)
+            seconds = ran.seconds if (typical := self._repeats.typical_seconds(slug)) is None else typical
+            self._search.ended(self.layouts[slug].row, seconds, ran.scatter)
         if not is_result(ran.outcome) and ran.outcome not in _EXCEEDED_MEMORY:
             return
         stack, needed = self.layouts[slug].stack, self.forecast(slug).memory.bytes
@@ -121,12 +138,18 @@ class Decisions:
         if known is None or needed < known.needed_bytes:
             self._out_of_memory[stack] = _OutOfMemory(slug, needed)
 
+    def reopened(self, slug: str) -> None:
+        """Take in that a run is to be made again, so that how it ended keeps no other run of its layout back."""
+        self._repeats.reopened(slug)
+
     def rank(self, slug: str) -> tuple[float, ...]:
         """The place of a layout in the queue: the cheapest of each kind of stage first, then the cheapest.
 
         The cheapest tell most for least: what fits, how long a micro batch takes; the others then have predictions. A
-        search takes the most promising first.
+        search takes the most promising first. Second runs come after all first ones, and so on.
         """
+        if slug in self._later:
+            return self._later[slug]
         if self._search is not None:
             return (self._search.rank(slug), self._places[slug])
         if not self._ranks:
@@ -134,7 +157,8 @@ class Decisions:
         return self._ranks[slug]
 
     def _rank_all(self) -> None:
-        costs = {slug: (relative_cost(self.forecast(slug)), number) for number, slug in enumerate(self.layouts)}
+        rows = [slug for slug in self.layouts if slug not in self._later]
+        costs = {slug: (relative_cost(self.forecast(slug)), number) for number, slug in enumerate(rows)}
         kinds: set[tuple[str, str]] = set()
         for slug in sorted(costs, key=lambda slug: costs[slug]):
             kind = (self.layouts[slug].stack, kind_of(self.forecast(slug).case))
@@ -149,10 +173,19 @@ class Decisions:
         if state.asked:
             return None
         by_memory = None if state.attempt else self._by_memory(slug)
-        return by_memory or self._by_search(slug) or self._by_budget(slug, reserved_node_hours)
+        by_others = by_memory or self._by_search(slug) or self._by_repeats(slug)
+        return by_others or self._by_budget(slug, reserved_node_hours) or self._by_open_repeats(slug)
+
+    def _by_repeats(self, slug: str) -> NotRun | None:
+        reason = self._repeats.needless(slug)
+        return NotRun("skipped", reason) if reason else None
+
+    def _by_open_repeats(self, slug: str) -> NotRun | None:
+        reason = self._repeats.waits(slug)
+        return NotRun("skipped", reason, for_now=True) if reason else None
 
     def _by_search(self, slug: str) -> NotRun | None:
-        reason = self._search.hopeless(slug) if self._search is not None else ""
+        reason = self._search.hopeless(self.layouts[slug].row) if self._search is not None else ""
         return NotRun("skipped", reason) if reason else None
 
     def _by_memory(self, slug: str) -> NotRun | None:

@@ -22,7 +22,7 @@ class Expectations:
 
     def expected(self, slug: str) -> ExpectedRun | None:
         """What the run of a layout is foreseen to take; None for one that the sweep no longer holds."""
-        if self._decisions is None or slug not in self._study.layouts:
+        if self._decisions is None or slug not in self._study.runs:
             return None
         return self._decisions.forecasts.expected_run(slug)
 

@@ -19,18 +19,18 @@ class ExpectedRun:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts of layouts, by slug; `calibrations` by stack."""
+    """Forecasts of layouts and their runs, by slug; `calibrations` by stack."""
 
     layouts: Mapping[str, Layout]
     calibrations: Mapping[str, Calibration]
-    _by_slug: dict[str, Forecast] = field(default_factory=dict)
+    _by_row: dict[str, Forecast] = field(default_factory=dict)
 
     def of(self, slug: str) -> Forecast:
         """What is foreseen of a layout."""
-        if slug not in self._by_slug:
-            layout = self.layouts[slug]
-            self._by_slug[slug] = forecast(layout, self.calibrations.get(layout.stack))
-        return self._by_slug[slug]
+        layout = self.layouts[slug]
+        if layout.row not in self._by_row:
+            self._by_row[layout.row] = forecast(layout, self.calibrations.get(layout.stack))
+        return self._by_row[layout.row]
 
     def expected_run(self, slug: str) -> ExpectedRun | None:
         """What the whole run of a layout is foreseen to take; None where nothing is known of its time."""

@@ -14,12 +14,12 @@ from .records import forgotten_record
 
 
 def forget(study: Study, slug: str, force: bool = False) -> str:
-    """End the open submission of a layout as lost, so that the layout may run again; returns a line about it.
+    """End the open submission of a run as lost, so that it may run again; returns a line about it.
 
     Raises NodesweepError where there is none, where its job left an exit marker, and, unless `force` says so, where its
     scheduler knows of it or does not answer.
     """
-    study.layout(slug)
+    study.runs_named(slug)
     path = study.journal(slug)
     state = journal.state(path)
     if state.problem:

@@ -8,24 +8,28 @@ from nodesweep.sweep.study import Study
 
 from . import journal
 from .decisions import Decisions, Ran
+from .records import needs_run
 
 
 def decisions_of(study: Study) -> Decisions:
     """What is known of a sweep by its files: calibrations, and how the runs of its layouts ended."""
-    decisions = Decisions(study.sweep, study.layouts, read_calibrations(study))
-    for slug in study.layouts:
+    decisions = Decisions(study.sweep, study.runs, read_calibrations(study))
+    for slug in study.runs:
         try:
-            ends = journal.records_in(journal.read(study.journal(slug)))
+            events = journal.read(study.journal(slug))
         except JournalError:
             continue  # told where its layout is asked for: it stands as unreadable
+        ends = journal.records_in(events)
         for record in ends:
-            decisions.ended(slug, ran_of(study, slug, record, timed=record is ends[-1] and decisions.searches))
+            decisions.ended(slug, ran_of(study, slug, record, timed=record is ends[-1] and decisions.needs_times))
+        if ends and (journal.state_in(study.journal(slug), events).status != "ended" or needs_run(study, ends[-1])):
+            decisions.reopened(slug)
     return decisions
 
 
 def ran_of(study: Study, slug: str, record: TerminalRecord, timed: bool) -> Ran:
     """What a run that ended tells; seconds per iteration only where asked for, since its log is read for them."""
-    layout = study.layouts[slug]
+    layout = study.runs[slug]
     measured = measurement_of(study, layout, record) if timed else None
     statistics = measured.statistics if measured else None
     seconds, scatter = (statistics.iteration_seconds, statistics.scatter) if statistics else (None, None)

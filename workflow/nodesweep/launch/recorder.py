@@ -50,7 +50,7 @@ class Recorder:
         if state.problem:
             raise DamagedFileError(state.problem)
         log = job.directory / f"{job.key}.log"
-        layout = self._study.layouts.get(slug)
+        layout = self._study.runs.get(slug)
         meant = layout or self._study.sweep
         try:
             reading = read_log(log, format_of(meant.workload.log_format))
@@ -75,7 +75,7 @@ class Recorder:
         while self._unmeasured:
             ended = self._unmeasured.pop()
             with suppress(OSError):  # `nodesweep measure` makes it again, and says what stands in the way
-                measured_from(self._study, self._study.layouts[ended.slug], ended.record, ended.reading)
+                measured_from(self._study, self._study.runs[ended.slug], ended.record, ended.reading)
 
     def write_final_records(self, finished: Iterable[Finished]) -> None:
         """Write job.json of the layouts that need no more runs."""

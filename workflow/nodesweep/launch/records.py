@@ -134,16 +134,16 @@ def _not_run(path: Path) -> TerminalRecord | None:
 
 def needs_run(study: Study, record: TerminalRecord) -> bool:
     """Whether the next invocation runs a layout that ended so: by its outcome, or because its time limit was raised."""
-    limit, layout = record.elapse_limit_seconds, study.layouts.get(record.slug)
+    limit, layout = record.elapse_limit_seconds, study.runs.get(record.slug)
     if record.outcome == "timeout" and limit is not None and layout is not None:
         return layout.elapse_limit_seconds is None or layout.elapse_limit_seconds > limit
     return record.outcome in study.sweep.rerun
 
 
 def final_outcomes(study: Study) -> dict[str, str]:
-    """The outcomes of layouts that need no more runs, by slug."""
+    """The outcomes of runs that need no more jobs, by slug."""
     found = {}
-    for slug in study.layouts:
+    for slug in study.runs:
         try:
             record = read_record(study.record(slug))
         except DamagedFileError:
@@ -154,8 +154,8 @@ def final_outcomes(study: Study) -> dict[str, str]:
 
 
 def journal_states(study: Study) -> dict[str, State]:
-    """Where layouts stand by their journals, by slug."""
-    return {slug: journal.state(study.journal(slug)) for slug in study.layouts}
+    """Where runs stand by their journals, by slug."""
+    return {slug: journal.state(study.journal(slug)) for slug in study.runs}
 
 
 def summary(record: TerminalRecord) -> str:

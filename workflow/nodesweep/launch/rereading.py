@@ -14,7 +14,7 @@ from .records import needs_run
 
 def reread_record(study: Study, record: TerminalRecord) -> TerminalRecord:
     """The record of an ended run by what its log says now, noted where it changed. For a holder of the sweep's lock."""
-    layout = study.layouts.get(record.slug)
+    layout = study.runs.get(record.slug)
     if layout is None or not may_improve(record):
         return record
     measured = measurement_of(study, layout, record)

@@ -30,7 +30,7 @@ def withdraw_records(study: Study) -> None:
 def _withdraw_records(study: Study) -> None:
     """Take back records and plan, the sweep being this process's alone."""
     decisions: Decisions | None = None
-    for slug in study.layouts:
+    for slug in study.runs:
         path = study.record(slug)
         try:
             record = read_record(path)
@@ -43,10 +43,11 @@ def _withdraw_records(study: Study) -> None:
             holds = not needs_run(study, reread_record(study, record))
         else:
             decisions = decisions or decisions_of(study)
-            holds = decisions.not_run(slug, journal.state(study.journal(slug))) is not None
+            found = decisions.not_run(slug, journal.state(study.journal(slug)))
+            holds = found is not None and not found.for_now
         if not holds:
             path.unlink(missing_ok=True)
-    if not all(key_in(study.script(slug)) == key_of(study.folder, slug) for slug in study.layouts):
+    if not all(key_in(study.script(slug)) == key_of(study.folder, slug) for slug in study.runs):
         study.scripts_list.unlink(missing_ok=True)
     _renew_plan(study)
 
@@ -62,8 +63,8 @@ def _renew_plan(study: Study) -> None:
 
 
 def request_rerun(study: Study, slug: str) -> None:
-    """Ask that a layout runs again; raises NodesweepError while it runs."""
-    study.layout(slug)
+    """Ask that a run of a layout is made again; raises NodesweepError while it runs."""
+    study.runs_named(slug)
     phase, state, record = read_phase(study, slug)
     if state.is_open:
         raise NodesweepError(f"{slug} was submitted and has not been seen to end; let a launcher finish it first")

@@ -56,7 +56,7 @@ class Runner:
         self._tell = EventLines(tell, note)
         self._total, self._outcomes = total, Counter[str]()
         self._decisions, self._expectations = decisions, Expectations(study, decisions)
-        in_order = {slug: (float(place),) for place, slug in enumerate(study.layouts)}
+        in_order = {slug: (float(place),) for place, slug in enumerate(study.runs)}
         self._submitter = Submitter(study, scheduler, policy.poll_seconds, self._tell, check_lock)
         rank = decisions.rank if decisions else in_order.__getitem__
         self._waiting = WaitingLayouts(rank, self._submitter.limits.of)
@@ -96,7 +96,7 @@ class Runner:
             state, slug = journal.state(path), path.parent.name
             if state.record is not None:
                 self._canary.ended(state.record, earlier=True)
-            if state.problem and slug not in self._study.layouts:
+            if state.problem and slug not in self._study.runs:
                 self._tell(f"{slug}: {state.problem}")
             if not state.is_open:
                 continue
@@ -274,7 +274,7 @@ class Runner:
                 finished.append(self._finish(slug, record))
             elif (found := self._not_run(slug, state)) is None:
                 finished.extend(self._submit(slug, state))
-            elif found.for_now and self._open:
+            elif found.for_now and (self._open or len(self._waiting)):
                 held.append(slug)
             else:
                 finished.append(self._finish(slug, not_run_record(slug, found)))
@@ -285,7 +285,7 @@ class Runner:
         """Why a layout is not to be run now; None where it is."""
         if self._decisions is None:
             return None
-        most = [self._decisions.most_node_hours(slug) for slug in self._open if slug in self._study.layouts]
+        most = [self._decisions.most_node_hours(slug) for slug in self._open if slug in self._study.runs]
         return self._decisions.not_run(slug, state, sum(filter(None, most)))
 
     def _submit(self, slug: str, state: State) -> list[Finished]:
@@ -313,12 +313,13 @@ class Runner:
 
     def _learn(self, slug: str, record: TerminalRecord) -> None:
         """Let estimate and decisions know how a run ended."""
-        if self._decisions is None or slug not in self._study.layouts:
+        if self._decisions is None or slug not in self._study.runs:
             return
         self._expectations.ended(slug, record)
-        if self._decisions.searches:
+        timed = self._decisions.needs_times
+        if timed:
             self._recorder.write_measurements()
-        self._decisions.ended(slug, ran_of(self._study, slug, record, timed=self._decisions.searches))
+        self._decisions.ended(slug, ran_of(self._study, slug, record, timed))
         if self._decisions.searches:
             self._waiting.rerank()
 

@@ -151,10 +151,13 @@ def labels_of(layouts: Mapping[str, Layout]) -> dict[str, str]:
     rows = (*_LABELLED, *parameter_fields(layout.parameters for layout in layouts.values()).values())
     shown = {row: {slug: row.short(values.get(row.name)) for slug, values in fields.items()} for row in rows}
     usual = {row: _usual(row, words.values()) for row, words in shown.items()}
-    return {
+    labels = {
         slug: " ".join(words[slug] for row, words in shown.items() if words[slug] and words[slug] != usual[row])
         for slug in fields
     }
+    if all(layout.repeat == 1 for layout in layouts.values()):
+        return labels
+    return {slug: f"{label} run {layouts[slug].repeat}" for slug, label in labels.items()}
 
 
 def _usual(row: LayoutField, words: Collection[str]) -> str | None:

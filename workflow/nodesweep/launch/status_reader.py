@@ -49,18 +49,18 @@ class StatusReader:
 
     def __init__(self, study: Study):
         self._study = study
-        self._journals = {slug: str(study.journal(slug)) for slug in study.layouts}
+        self._journals = {slug: str(study.journal(slug)) for slug in study.runs}
         self._seen: dict[str, _JournalSeen] = {}
         self._logs: dict[str, dict[Path, GrowingLog]] = {}
         self._progress: dict[str, LogProgress] = {}
         self._schedulers: dict[str, Scheduler] = {}
         self._calibrated: list[FileStamp] = []
-        self._forecasts = Forecasts(study.layouts, {})
+        self._forecasts = Forecasts(study.runs, {})
         self.problem = ""
 
     def layouts(self, now: float) -> list[LayoutStatus]:
         """Where all layouts stand at a time of this machine's clock. Raises OSError."""
-        return [self._status(slug, now) for slug in self._study.layouts]
+        return [self._status(slug, now) for slug in self._study.runs]
 
     def progress(self, status: LayoutStatus, now: float) -> LogProgress | None:
         """What the log of a layout's last run says so far; None where there is none, or it cannot be read."""
@@ -114,8 +114,8 @@ class StatusReader:
                 found = read_calibrations(self._study)
             except NodesweepError as error:
                 self.problem = str(error)
-            self._forecasts = Forecasts(self._study.layouts, found)
-        return {slug: self._forecasts.expected_run(slug) for slug in self._study.layouts}
+            self._forecasts = Forecasts(self._study.runs, found)
+        return {slug: self._forecasts.expected_run(slug) for slug in self._study.runs}
 
     @property
     def at_once(self) -> int | None:
@@ -139,7 +139,7 @@ class StatusReader:
             seen = self._seen[slug] = self._read(slug, stamp)
         if seen.status is not None:
             return seen.status
-        layout = self._study.layouts[slug]
+        layout = self._study.runs[slug]
         if seen.problem:
             return LayoutStatus(slug, layout, "waiting", "unreadable", reason=seen.problem, troubled=True)
         phase, record = phase_of(self._study, slug, seen.state)
@@ -186,7 +186,7 @@ class StatusReader:
     def _ended(self, slug: str, record: TerminalRecord, seen: _JournalSeen, spent: float) -> LayoutStatus:
         return LayoutStatus(
             slug,
-            self._study.layouts[slug],
+            self._study.runs[slug],
             "ended",
             record.outcome,
             record.run_seconds,

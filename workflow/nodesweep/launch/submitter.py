@@ -82,7 +82,7 @@ class Submitter:
             attempt=attempt,
             script_sha256=hashlib.sha256(text).hexdigest(),
             scheduler=self._study.sweep.machine.scheduler,
-            elapse_limit_seconds=self._study.layouts[slug].elapse_limit_seconds,
+            elapse_limit_seconds=self._study.runs[slug].elapse_limit_seconds,
             folder=str(path.parent.resolve()),  # what leads there may be closed to others
             **asdict(site),
         )
@@ -141,7 +141,7 @@ class Submitter:
         """Write a layout's script anew where it is one of another folder, from which this one was moved or copied."""
         script = self._study.script(slug)
         if key_in(script) not in ("", key_of(self._study.folder, slug)):
-            write_atomic(script, render(self._study.layouts[slug], self._study.sweep.sweep, self._study.folder))
+            write_atomic(script, render(self._study.runs[slug], self._study.sweep.sweep, self._study.folder))
 
     def _tell_unheeded(self, script: str) -> None:
         """Say once what of the environment does not reach the jobs."""

@@ -21,6 +21,7 @@ class SweepStatus:
 
     `budget_node_hours`: what the config allows. `at_once`: how many may be queued or running at once, where known.
     `troubled`: how many layouts somebody should look at. `others`: how many have run that are none of the sweep.
+    `total` is of runs, `layouts` of what they are runs of.
     """
 
     name: str
@@ -35,6 +36,7 @@ class SweepStatus:
     at_once: int | None = None
     troubled: int = 0
     others: int = 0
+    layouts: int = 0
 
 
 def by_importance(status: LayoutStatus, troubled: bool) -> int:
@@ -75,6 +77,7 @@ def sweep_status(
         at_once=at_once,
         troubled=sum(one.troubled or may_hang(progress.get(one.slug)) for one in layouts),
         others=others,
+        layouts=len({one.layout.row for one in layouts}),
     )
 
 

@@ -244,8 +244,8 @@ class Collector:
 
     def _take_leading(self, row: LeadingQuantity, text: str) -> bool:
         """Keep a quantity for the next record, or give it to the last one where ranks print in another order."""
-        values, _ = quantities_in((row.quantity, row.seconds), text)
-        if len(values) < 2:
+        values, rows = quantities_in((row.quantity, row.seconds), text)
+        if len(rows) < 2:
             return False
         self._matched[row.quantity.label] += 1
         series = self._series.get(row.iteration.name)

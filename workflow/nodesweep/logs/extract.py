@@ -1,5 +1,6 @@
 """Read quantities out of one line: the iterations it holds, and what else stands in it."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from .reading import Iteration
 
 _FIELDS = frozenset(Iteration._fields)
 _WHOLE = ("skipped", "nan", "global_batch_samples", "global_batch_tokens")
+_ROUNDING = "_rounding"
+ROUNDINGS = {name.removesuffix(_ROUNDING): name for name in _FIELDS if name.endswith(_ROUNDING)} | {
+    "iterations_per_second": "seconds_rounding"
+}
+"""The figures of which the rounding is kept too, each with the name that this has."""
 MOST = 10**15
 MOST_SHAPES = 1000
 MICROSECONDS = 6
@@ -65,8 +71,9 @@ class Extractor:
             if self._pattern.leaves_out_nan:
                 self._look_for_loss(fields, values, text)
             memory = {name: values[name] for name in PEAKS if name in values}
-            clock = stamp_seconds(text, match.start()) if pattern.derive != "tokens" else None
-            iteration = Iteration(number, line, whole(total), clock=clock).updated(fields)
+            stamp = stamp_seconds(text, match.start()) if pattern.derive != "tokens" else None
+            clock, step = stamp or (None, 0.0)
+            iteration = Iteration(number, line, whole(total), clock=clock, clock_step=step).updated(fields)
             rank = rank_in(text[: match.start()])
             yield ExtractedIteration(
                 iteration, text[match.start() : end], memory, rank, given is not None, values.get("elapsed")
@@ -116,12 +123,22 @@ def whole(text: str | None) -> int | None:
 
 
 def quantities_in(rows: tuple[Quantity, ...], text: str) -> tuple[dict[str, float], tuple[Quantity, ...]]:
-    """The quantities a text holds, by name, in the names' units, and their rows; of one name the first counts."""
+    """The quantities a text holds, by name, in the names' units, and their rows; of one name the first counts.
+
+    Beside the figures in ROUNDINGS stand their roundings.
+    """
     values: dict[str, float] = {}
     found = []
     for row in rows:
-        if row.name not in values and (value := row.read(text)) is not None:
-            values[row.name] = value
+        name = row.name
+        if name in values:
+            continue
+        if name in ROUNDINGS:
+            if (rounded := row.read_rounded(text)) is not None:
+                values[name], values[ROUNDINGS[name]] = rounded
+                found.append(row)
+        elif (value := row.read(text)) is not None:
+            values[name] = value
             found.append(row)
     return values, tuple(found)
 
@@ -132,8 +149,10 @@ def fields_of(values: Mapping[str, float]) -> dict[str, float | None]:
     rate = fields.pop("iterations_per_second", None)
     if rate:
         fields["seconds"] = 1 / rate
+        fields["seconds_rounding"] = quotient_rounding(1, 0, rate, values["seconds_rounding"])
     if not (fields.get("seconds") or 0) > 0:
         fields.pop("seconds", None)
+        fields.pop("seconds_rounding", None)
     for name in _WHOLE:
         if name in fields:
             fields[name] = int(fields[name] or 0)
@@ -149,20 +168,34 @@ def fields_of(values: Mapping[str, float]) -> dict[str, float | None]:
 def derived(records: tuple[Iteration, ...], way: str) -> tuple[Iteration, ...]:
     """The records with seconds derived from other quantities: time stamps ("clock") or tokens ("tokens")."""
     if way == "tokens":
-        return tuple(row._replace(seconds=_from_tokens(row)) for row in records)
+        return tuple(map(_from_tokens, records))
     if way == "clock":
-        return records[:1] + tuple(row._replace(seconds=_from_clock(before, row)) for before, row in pairwise(records))
+        return records[:1] + tuple(_from_clock(before, row) for before, row in pairwise(records))
     return records
 
 
-def _from_tokens(row: Iteration) -> float | None:
-    if not row.global_batch_tokens or not row.tokens_per_second:
-        return None
-    return row.global_batch_tokens / row.tokens_per_second
+def quotient_rounding(amount: float, amount_rounding: float, rate: float, rate_rounding: float) -> float:
+    """By how much an amount over a rate may be off where both are rounded; infinite where the rate may be none."""
+    if rate_rounding >= rate:
+        return math.inf
+    return (amount + amount_rounding) / (rate - rate_rounding) - amount / rate
 
 
-def _from_clock(before: Iteration, row: Iteration) -> float | None:
-    """Seconds of an iteration between two lines; None where a stamp is missing or clocks went back."""
+def _from_tokens(row: Iteration) -> Iteration:
+    tokens, rate = row.global_batch_tokens, row.tokens_per_second
+    if not tokens or not rate:
+        return row._replace(seconds=None)
+    rounding = quotient_rounding(tokens, row.global_batch_tokens_rounding, rate, row.tokens_per_second_rounding)
+    return row._replace(seconds=tokens / rate, seconds_rounding=rounding, seconds_from="tokens_per_second")
+
+
+def _from_clock(before: Iteration, row: Iteration) -> Iteration:
+    """With the seconds of an iteration between two lines; without where a stamp is missing or clocks went back.
+
+    A stamp may be cut as well as rounded, so that two of them may be off by a whole unit together.
+    """
     if before.clock is None or row.clock is None or row.clock <= before.clock:
-        return None
-    return round(row.clock - before.clock, MICROSECONDS) / (row.number - before.number)
+        return row._replace(seconds=None)
+    iterations, step = row.number - before.number, max(before.clock_step, row.clock_step)
+    seconds = round(row.clock - before.clock, MICROSECONDS) / iterations
+    return row._replace(seconds=seconds, seconds_rounding=step / iterations, seconds_from="clock")

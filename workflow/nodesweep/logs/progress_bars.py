@@ -6,6 +6,8 @@ from .series import RecordSeries
 SMOOTHED = 20
 CLEAR_SECONDS = 3
 """A bar shows whole seconds, so that only so many are exact enough."""
+BAR_STEP_SECONDS = 1.0
+"""By how much what passed between two states of a bar may be off: it shows whole seconds, cut."""
 
 
 class ProgressBars:
@@ -28,7 +30,10 @@ class ProgressBars:
         elif bar.number <= SMOOTHED and elapsed is not None and self._begun[1] is not None:
             passed = elapsed - self._begun[1]
             if passed >= CLEAR_SECONDS:
-                bar = bar._replace(seconds=passed / (bar.number - self._begun[0]))
+                iterations = bar.number - self._begun[0]
+                bar = bar._replace(
+                    seconds=passed / iterations, seconds_rounding=BAR_STEP_SECONDS / iterations, seconds_from="bar"
+                )
         self._bar = bar
         if self._text and self._after_first is None:
             self._after_first = bar
@@ -39,7 +44,7 @@ class ProgressBars:
         bar = self._bar
         if bar is None or bar.number != record.number or record.total not in (bar.total, None):
             return record
-        return record._replace(total=bar.total, seconds=record.seconds or bar.seconds)
+        return _timed_by(record, bar)._replace(total=bar.total)
 
     def numbered(self, record: Iteration, text: str, series: RecordSeries | None) -> Iteration:
         """A record with number, total and time of the bar before it; `text` is the record's own.
@@ -64,7 +69,7 @@ class ProgressBars:
 
     def _drawn(self, record: Iteration, bar: Iteration) -> Iteration:
         self._used = bar.number, bar.total
-        return record._replace(number=bar.number, total=bar.total, seconds=record.seconds or bar.seconds)
+        return _timed_by(record, bar)._replace(number=bar.number, total=bar.total)
 
     def _numbers_first(self, series: RecordSeries, bar: Iteration) -> bool:
         """Number the first record, which no bar preceded, by the bar drawn again after it; whether that is possible."""
@@ -84,3 +89,10 @@ class ProgressBars:
     def _counted(record: Iteration, series: RecordSeries) -> Iteration:
         series.count()
         return record._replace(number=series.next_number)
+
+
+def _timed_by(record: Iteration, bar: Iteration) -> Iteration:
+    """A record with the time of a bar where it has none itself."""
+    if record.seconds:
+        return record
+    return record._replace(seconds=bar.seconds, seconds_rounding=bar.seconds_rounding, seconds_from=bar.seconds_from)

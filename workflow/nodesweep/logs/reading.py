@@ -11,7 +11,7 @@ from nodesweep.logs.patterns.trainer import Format
 
 from .memory import NodeMemory, RankMemory
 
-READER_VERSION = 6
+READER_VERSION = 7
 
 
 class Iteration(NamedTuple):
@@ -19,7 +19,9 @@ class Iteration(NamedTuple):
 
     Figures are None where the log has none; `loss` also where it is not finite. TFLOPs are per rank, as the log counts
     them. `nan` is how many iterations the log counts as not a number; `lost` says that the last one was, though the log
-    does not count it; `cut` that its line ends before its loss. `clock` is the line's time stamp in seconds.
+    does not count it; `cut` that its line ends before its loss. `clock` is the line's time stamp in seconds,
+    `clock_step` a unit of its last digit. A `..._rounding` is by how much a figure may be off since it is printed with
+    so many digits, in the unit of the figure. `seconds_from` is what the seconds are by: a name of `logs/finest.py`.
     """
 
     number: int
@@ -41,6 +43,14 @@ class Iteration(NamedTuple):
     clock: float | None = None
     lost: bool = False
     cut: bool = False
+    seconds_from: str = "time"
+    seconds_rounding: float = 0.0
+    samples_per_second_rounding: float = 0.0
+    tokens_per_second_rounding: float = 0.0
+    tokens_per_second_per_rank_rounding: float = 0.0
+    global_batch_samples_rounding: float = 0.0
+    global_batch_tokens_rounding: float = 0.0
+    clock_step: float = 0.0
 
     @property
     def is_nan(self) -> bool:

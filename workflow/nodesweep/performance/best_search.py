@@ -56,7 +56,7 @@ class SearchProgress:
     def hopeless(self, slug: str) -> str:
         """Why a layout cannot be the best of its group; empty while it can."""
         model, best = self._model(slug), self.best(self.group(slug))
-        if model is None or best is None:
+        if model is None or best is None or best.slug == slug:
             return ""
         found = model.estimate(self.cases[slug])
         if self._value(slug, found.low_seconds) < best.value * (1 - self.config.within):

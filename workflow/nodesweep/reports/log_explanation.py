@@ -3,12 +3,20 @@
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from nodesweep.common.text import plain
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.importers.job_logs.constraints import completed, text_of
-from nodesweep.importers.job_logs.described_model import is_gpt_by_default, missing_of_model, model_of, taken_of_size
+from nodesweep.importers.job_logs.described_model import (
+    is_gpt_by_default,
+    missing_of_model,
+    model_of,
+    shape_of,
+    taken_of_size,
+)
 from nodesweep.importers.job_logs.fields import layout_in_log
+from nodesweep.logs.finest import IterationAmounts, SecondsSource, sources, with_finest_seconds
 from nodesweep.logs.memory import highest
 from nodesweep.logs.patterns.endings import Signature, Success
 from nodesweep.logs.patterns.lines import StartLine
@@ -17,6 +25,7 @@ from nodesweep.logs.reading import LogReading
 from nodesweep.logs.rules import rules
 from nodesweep.logs.summary import summary
 from nodesweep.logs.warmup import warm_up
+from nodesweep.results.checks import amounts_of
 from nodesweep.results.outcome import Verdict, decide_from_log
 from nodesweep.results.rows import size_label
 
@@ -59,13 +68,19 @@ def _is_known(line: str, form: Format | None) -> bool:
     return any(pattern.search(line) for pattern in patterns)
 
 
+def _amounts(reading: LogReading) -> IterationAmounts:
+    """What an iteration trains on, as far as the log itself tells."""
+    values, _, _ = layout_in_log(reading)
+    return amounts_of(shape_of(completed(values)[0], is_told=False))
+
+
 def explanation(name: str, reading: LogReading, alike: list[str]) -> str:
     """All there is to say of a log; `alike`: its lines that look like iterations, where none was read."""
     verdict = decide_from_log(reading)
     parts = [
         [f"{name}: {_size(reading)}, {reading.lines:,} lines"],
         _format(reading),
-        _iterations(reading) if reading.iterations else _nothing(reading, verdict, alike),
+        _iterations(reading, _amounts(reading)) if reading.iterations else _nothing(reading, verdict, alike),
         _memory(reading),
         [f"arguments: {len(reading.arguments)}", *_layout(reading)] if reading.arguments else [],
         [f"{label}: {total.value:g} (line {total.line})" for label, total in reading.totals.items()],
@@ -102,9 +117,11 @@ def _size(reading: LogReading) -> str:
 
 def as_json(reading: LogReading) -> str:
     """A reading as JSON: figures by name, the outcome, and how often each kind of line or figure was found."""
-    verdict = decide_from_log(reading)
+    verdict, amounts = decide_from_log(reading), _amounts(reading)
+    finest = with_finest_seconds(reading, amounts)
     document = {
-        **summary(reading),
+        **summary(finest),
+        "elapsed_s_from": [asdict(source) for source in _sources(finest, amounts)],
         "outcome": verdict.cause,
         "outcome_where": verdict.where,
         "outcome_evidence": verdict.evidence,
@@ -124,8 +141,17 @@ def _format(reading: LogReading) -> list[str]:
     return [f"format: {reading.format.name}: {count}{printed}{restarts}"]
 
 
-def _iterations(reading: LogReading) -> list[str]:
-    short = summary(reading)
+def _sources(finest: LogReading, amounts: IterationAmounts) -> tuple[SecondsSource, ...]:
+    """Where the seconds come from of the records behind warm-up."""
+    dropped, _ = warm_up(finest)
+    return sources(tuple(row for row in finest.iterations[dropped:] if row.seconds is not None), amounts)
+
+
+def _iterations(reading: LogReading, amounts: IterationAmounts) -> list[str]:
+    finest = with_finest_seconds(reading, amounts)
+    short = summary(finest)
+    by = (f"    by {source.words}" for source in _sources(finest, amounts))
+    figures = {key: f"  {short[key]:g} {unit}" for key, unit in _FIGURES if short[key] is not None}
     first, last = reading.iterations[0], reading.iterations[-1]
     total = f" of {short['train_iters']}" if short["train_iters"] else ""
     interval = reading.log_interval or 1
@@ -133,7 +159,8 @@ def _iterations(reading: LogReading) -> list[str]:
     return [
         f"iterations: {first.number} to {last.number}{total}{every} (lines {first.line} to {last.line})",
         f"warm-up: {_warm_up(reading)}",
-        *(f"  {short[key]:g} {unit}" for key, unit in _FIGURES if short[key] is not None),
+        *((figures.pop(_FIGURES[0][0]), *by) if _FIGURES[0][0] in figures else ()),
+        *figures.values(),
         *_losses(reading),
     ]
 

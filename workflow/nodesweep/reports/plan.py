@@ -45,7 +45,8 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     points: list[Layout | Rejected] = [*(one.layout for one in layouts), *study.expansion.rejected]
     columns = [*_columns(points), *_parameters(study)]
-    writer.writerow(["verdict", *columns, "note", "slug", "law", "reason", *_FORECAST, *_TIMES, *_ADDED])
+    added = [*_ADDED, *(["jobs"] if study.sweep.repeats.at_most > 1 else [])]
+    writer.writerow(["verdict", *columns, "note", "slug", "law", "reason", *_FORECAST, *_TIMES, *added])
     for one in layouts:
         layout, why = one.layout, one.not_run
         values = [
@@ -56,9 +57,10 @@ def plan_csv(study: Study, layouts: Sequence[Planned]) -> str:
             "",
             why.reason if why else one.ended,
         ]
-        writer.writerow(map(_cell, [*values, *_foreseen(one)]))
+        jobs = [one.jobs[1] if one.runs else 0][: len(added) - len(_ADDED)]
+        writer.writerow(map(_cell, [*values, *_foreseen(one), *jobs]))
     for point in study.expansion.rejected:
-        blank = [""] * len((*_FORECAST, *_TIMES, *_ADDED))
+        blank = [""] * len((*_FORECAST, *_TIMES, *added))
         values = [*_values(point, columns), point.fields["note"], "", point.law, point.reason]
         writer.writerow(map(_cell, ["rejected", *values, *blank]))
     return text.getvalue()
@@ -73,7 +75,14 @@ def plan_markdown(study: Study, layouts: Sequence[Planned], remarks: Sequence[st
     of_jobs = [name for name in _OF_THE_JOB if any(fields.get(name) is not None for fields in points)]
     shown = [*(row.name for row in known_fields(points, _parameters(study).values())), *of_jobs]
     headings = [_COLUMNS.get(name, name) for name in shown]
-    counts = [f"{len(runs)} to run", f"{len(ended)} ended", f"{len(not_run)} not to run", f"{len(rejected)} rejected"]
+    repeated = study.sweep.repeats.at_most > 1
+    in_jobs = f" in {jobs_in_words(layouts)}" if repeated and runs else ""
+    counts = [
+        f"{len(runs)} to run{in_jobs}",
+        f"{len(ended)} ended",
+        f"{len(not_run)} not to run",
+        f"{len(rejected)} rejected",
+    ]
     counts = [count for count in counts if not count.startswith("0 ") or count in (counts[0], counts[-1])]
     parts = [
         f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
@@ -81,7 +90,9 @@ def plan_markdown(study: Study, layouts: Sequence[Planned], remarks: Sequence[st
         *("\n".join(f"- {inert(remark)}" for remark in some) for some in [remarks] if some),
         _sources(layouts),
         f"## To run ({len(runs)})",
-        pipe_table([*headings, *HEADINGS, "Layout"], [_row(one, shown) for one in runs], LEFT),
+        pipe_table(
+            [*headings, *HEADINGS, *["Jobs"][:repeated], "Layout"], [_row(one, shown, repeated) for one in runs], LEFT
+        ),
     ]
     if ended:
         rows = [[*_row(one, shown), one.ended] for one in ended]
@@ -104,9 +115,7 @@ def _parameters(study: Study) -> dict[str, ParameterField]:
 
 def _hours(runs: Sequence[Planned], not_run: Sequence[Planned]) -> str:
     """Node-hours asked for, and saved."""
-    known = [
-        [one.forecast.node_hours for one in some if one.forecast.node_hours is not None] for some in (runs, not_run)
-    ]
+    known = [[one.node_hours for one in some if one.node_hours is not None] for some in (runs, not_run)]
     if not known[0] and not known[1]:
         return "Node-hours: unknown before the first runs; `peak_tflops` or `iterations.expected_seconds` give a guess."
     saved = f", {four_figures(sum(known[1]))} saved by what is not run" if known[1] else ""
@@ -154,7 +163,7 @@ def _foreseen(one: Planned) -> list[Any]:
     memory, time = one.forecast.memory, one.forecast.time
     limit = "" if memory.limit_bytes is None else f"{memory.limit_bytes / GIB:.3f}"
     seconds = [f"{value:.6g}" for value in (time.seconds, time.low_seconds, time.high_seconds)] if time else [""] * 3
-    hours = "" if one.forecast.node_hours is None else f"{one.forecast.node_hours:.6g}"
+    hours = "" if one.node_hours is None else f"{one.node_hours:.6g}"
     needed = "" if memory.bytes is None else f"{memory.bytes / GIB:.3f}"
     of_memory = [needed, limit, memory.verdict, memory.source]
     least = f"{memory.least_bytes / GIB:.3f}" if memory.least_bytes else ""
@@ -162,9 +171,24 @@ def _foreseen(one: Planned) -> list[Any]:
     return [*of_memory, *of_time, least, one.layout.elapse_limit_source]
 
 
-def _row(one: Planned, names: list[str]) -> list[str]:
-    cells = [*_cells(one.layout, names), *forecast_cells(one.forecast), four_figures(one.forecast.node_hours)]
-    return [*cells, str(one.order or UNKNOWN), one.layout.slug]
+def _row(one: Planned, names: list[str], repeated: bool = False) -> list[str]:
+    cells = [*_cells(one.layout, names), *forecast_cells(one.forecast), four_figures(one.node_hours)]
+    return [*cells, str(one.order or UNKNOWN), *[_counted(one.jobs)][:repeated], one.layout.slug]
+
+
+def jobs_in_words(layouts: Sequence[Planned]) -> str:
+    """So many jobs of all layouts that are to run, at least and at most where that differs.
+
+    >>> jobs_in_words([])
+    '0 jobs'
+    """
+    jobs = _counted((sum(one.jobs[0] for one in layouts if one.runs), sum(one.jobs[1] for one in layouts if one.runs)))
+    return f"{jobs} job{'' if jobs == '1' else 's'}"
+
+
+def _counted(jobs: tuple[int, int]) -> str:
+    least, most = jobs
+    return f"{most}" if least == most else f"{least} to {most}"
 
 
 def _reason(one: Planned) -> str:

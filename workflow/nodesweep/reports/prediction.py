@@ -4,13 +4,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from nodesweep.common.markdown import pipe_table
-from nodesweep.common.numbers import UNKNOWN, anything, binary_size, four_figures, gib
+from nodesweep.common.numbers import UNKNOWN, anything, binary_size, four_figures, gib, percent
+from nodesweep.config.headings import HEADINGS
 from nodesweep.config.layout_field import LayoutField
 from nodesweep.config.layout_fields import GIVEN
 from nodesweep.config.parameters import parameter_fields
 from nodesweep.performance.forecast import Forecast, MemoryForecast
 from nodesweep.performance.predict import WhatIf
+from nodesweep.results.scaling_kinds import KINDS, KindName
 
+_HEADING_OF = {row.columns[0]: heading for heading, row in HEADINGS.items() if row.explains}
 FORECAST_HEADINGS = ("Mem [GiB]", "At least", "Verdict", "Sec/it", "95 %")
 
 
@@ -53,22 +56,26 @@ def forecast_cells(forecast: Forecast) -> list[str]:
     ]
 
 
-def table(found: Sequence[WhatIf]) -> str:
-    """Layouts side by side, in markdown."""
+def table(found: Sequence[WhatIf], efficiencies: Sequence[Mapping[KindName, float]] = ()) -> str:
+    """Layouts side by side, in markdown; `efficiencies` of each by kind of scaling, in percent."""
     points = [one.layout.values() for one in found]
     shown = known_fields(
         [said(one.layout.fields(), one.layout.unsaid) for one in found],
         parameter_fields(one.layout.parameters for one in found).values(),
     )
+    kinds = [kind for kind in KINDS if any(kind.name in one for one in efficiencies)]
+    scaling = [[percent(one.get(kind.name)) for kind in kinds] for one in efficiencies or [{}] * len(found)]
     headings = [*map(heading_of, shown), *FORECAST_HEADINGS, "Tokens/s", "Node-h / 1e9 tokens"]
+    headings += [_HEADING_OF[kind.column] for kind in kinds]
     rows = [
         [
             *(anything(fields.get(row.name)) for row in shown),
             *forecast_cells(one.forecast),
             four_figures(one.tokens_per_second),
             four_figures(one.node_hours_per_billion_tokens),
+            *scales,
         ]
-        for one, fields in zip(found, points, strict=True)
+        for one, fields, scales in zip(found, points, scaling, strict=True)
     ]
     return pipe_table(headings, rows, frozenset({"Verdict", "95 %"}))
 

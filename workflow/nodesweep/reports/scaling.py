@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from nodesweep.common.markdown import pipe_table
 from nodesweep.common.numbers import rounded, word
 from nodesweep.config.tidy_row import TidyRow, number_of, text_of
-from nodesweep.results.scaling import SAME, BestLayout, ScalingLoss, tokens_per_second
+from nodesweep.results.scaling import SAME, UNEXPLAINED, BestLayout, ScalingLoss, tokens_per_second
+from nodesweep.results.scaling_kinds import BATCH, STRONG
 
 from .naming import NamePart, named
 
 LEAST_SHARE = 0.005
 MOST_NAMED = 5
 """Layouts that are named in one cell."""
-_CAMPAIGN, _BEST, _AS_GOOD, _MAY_BE_FASTER = "Campaign", "Best measured", "As good", "May be faster"
-BEST_LEFT = frozenset({_CAMPAIGN, _BEST, _AS_GOOD, _MAY_BE_FASTER})
+_CAMPAIGN, _AMONG, _BEST, _AS_GOOD, _MAY_BE_FASTER = "Campaign", "Scaling", "Best measured", "As good", "May be faster"
+BEST_LEFT = frozenset({_CAMPAIGN, _AMONG, _BEST, _AS_GOOD, _MAY_BE_FASTER})
 """Headings of the columns of words in a table of the best."""
 
 
@@ -24,37 +25,49 @@ def by_campaign(rows: Sequence[TidyRow]) -> bool:
     return several and any(row["campaign"] != row["variant"] for row in rows)
 
 
-def sentence(loss: ScalingLoss, parts: Sequence[NamePart], campaigns: bool) -> str:
-    """A loss of scaling in words; `parts`: the parts of a name that tell the rows of its sweep apart."""
-    first, last = loss.first, loss.last
+def sentence(loss: ScalingLoss, parts: Sequence[NamePart], campaigns: bool, kinds: bool = False) -> str:
+    """A loss of scaling in words; `parts`: the parts of a name that tell the rows of its sweep apart.
+
+    `kinds`: whether the sweep scales in several ways, so that a strong series is said to be one too.
+    """
+    first, last, series = loss.first, loss.last, loss.series
     given = [part for part in parts if not part.follows]
+    batch, start = "", "From"
+    if series is not None and (kinds or series.kind is not STRONG):
+        batch = series.words.partition(", ")[2] or series.words
+        start = f"{series.kind.name.capitalize()} scaling from"
+        given = [part for part in given if part.column != BATCH or series.kind.any_batch]
     same = [part for part in given if first[part.column] == last[part.column]]
     other = [part for part in given if first[part.column] != last[part.column]]
     changed = [f"{named(first, [part])}, then {named(last, [part])}" for part in other]
-    of = f" ({'; '.join(filter(None, (named(last, same), *changed)))})" if same or other else ""
+    details = "; ".join(filter(None, (", ".join(filter(None, (batch, named(last, same)))), *changed)))
     campaign = f", campaign {first['campaign']}" if campaigns else ""
-    head = f"From {first['nodes']} to {last['nodes']} nodes{of}{campaign}"
+    head = f"{start} {first['nodes']} to {last['nodes']} nodes{f' ({details})' if details else ''}{campaign}"
     if abs(math.log(loss.kept)) < SAME:
         return f"{head}: the speed per node stays the same."
     if loss.kept > 1:
         return f"{head}: the speed per node grows to {100 * loss.kept:.0f} %."
+    left = f"{head}: {100 * loss.kept:.0f} % of the speed per node is left."
+    if UNEXPLAINED in loss.factors:
+        return f"{left} No fit tells where the rest goes."
     shares = sorted(loss.shares.items(), key=lambda item: -item[1])
     causes = [f"{100 * share:.0f} % {{}}to {name}" for name, share in shares if share > LEAST_SHARE]
     lost = ", ".join(cause.format("goes " if cause is causes[0] else "") for cause in causes)
     back = "".join(f", and {-100 * share:.0f} % comes back by {name}" for name, share in shares if share < -LEAST_SHARE)
-    return f"{head}: {100 * loss.kept:.0f} % of the speed per node is left. Of the loss {lost}{back}."
+    return f"{left} Of the loss {lost}{back}."
 
 
 def best_cells(
     found: Sequence[BestLayout], parts: Sequence[NamePart], campaigns: bool
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of a table of the best of each node count, in markdown."""
-    unmeasured = any(best.unmeasured for best in found)
-    headings = ["Nodes", _BEST, "Sec/it", "Tokens/s", "Measured", _AS_GOOD]
-    headings = [*([_CAMPAIGN] if campaigns else []), *headings, *([_MAY_BE_FASTER] if unmeasured else [])]
+    unmeasured, several = any(best.unmeasured for best in found), any(best.among for best in found)
+    headings = ["Nodes", _BEST, "Sec/it", "Tokens/s", "Measured", _AS_GOOD, *([_MAY_BE_FASTER] if unmeasured else [])]
+    headings = [*([_CAMPAIGN] if campaigns else []), *([_AMONG] if several else []), *headings]
     rows = [
         [
             *([word(text_of(best.row, "campaign"))] if campaigns else []),
+            *([word(best.among)] if several else []),
             str(best.row["nodes"]),
             word(named(best.row, parts)),
             _seconds(best.row),

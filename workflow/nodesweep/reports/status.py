@@ -172,8 +172,9 @@ def head(sweep: SweepStatus, when: str, width: int, problem: str = "") -> list[T
     if sweep.budget_node_hours is not None:
         hours.append(f"of {_hours(sweep.budget_node_hours)} budgeted")
     at_once = f"; at most {sweep.at_once} at once" if sweep.at_once is not None else ""
+    of = f"runs of {sweep.layouts} layouts" if 0 < sweep.layouts < sweep.total else "layouts"
     lines = [
-        Text(f"{when}  {plain(sweep.name, 60)}: {sweep.total} layouts", "bold"),
+        Text(f"{when}  {plain(sweep.name, 60)}: {sweep.total} {of}", "bold"),
         Text(counts),
         Text.assemble(*_bar(sweep, min(max(width - 60, 10), 30)), f" {sweep.done}/{sweep.total} done, {ahead}"),
         Text(f"node-hours: {', '.join(hours)}{at_once}"),

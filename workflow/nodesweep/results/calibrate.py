@@ -17,6 +17,7 @@ from nodesweep.performance.calibration.observations import (
 )
 from nodesweep.performance.dimensions import Dimensions, unknown_parts
 
+from .measurement import IterationStatistics
 from .rows import LayoutRun
 
 
@@ -76,6 +77,13 @@ def _sort_in(campaign: _CampaignRuns, run: LayoutRun) -> None:
             if memory
             else None,
             limited=has_failed(outcome),
-            scatter=statistics.scatter if statistics else None,
+            scatter=_scatter(run, statistics) if statistics else None,
+            rounding=statistics.rounding if statistics else 0.0,
         )
     )
+
+
+def _scatter(run: LayoutRun, statistics: IterationStatistics) -> float | None:
+    """How much times of a layout scatter: its iterations, or its runs where these are farther apart."""
+    of_runs = run.over.times.reach_percent / 100 if run.over and run.over.times else None
+    return max(filter(None, (statistics.scatter, of_runs)), default=statistics.scatter)

@@ -8,6 +8,7 @@ from statistics import median
 
 from nodesweep.config.layout_fields import FIELDS
 from nodesweep.config.machine import PeakTflops, peak_of
+from nodesweep.logs.finest import IterationAmounts, rates_apart
 from nodesweep.logs.patterns.trainer import Format
 from nodesweep.logs.reading import Iteration, LogReading
 from nodesweep.logs.warmup import timed
@@ -23,13 +24,12 @@ STAMPS_TOLERANCE = 0.1
 FEWEST_STAMPS = 3
 """Differences of time stamps, so that one evaluation or checkpoint between two records moves no median."""
 RATE_TOLERANCE = 0.05
+"""Of rates whose times are others: those by time stamps, between which other things happen, and means over steps."""
 SPREAD_LIMIT = 0.1
 """Half the interquartile range over the median: neighbouring layouts of a sweep often differ by less than 10 %."""
 FEWEST_OF_A_SPREAD = 4
-PRINTED_SAMPLES_STEP = 0.001
-PRINTED_TOKENS_STEP = 1.0
 PRINTED_TFLOPS_STEP = 0.01
-"""The last digit that logs print of their rates."""
+"""The last digit that logs print of their TFLOPs."""
 TFLOPS_TOLERANCE = 0.02
 ARGUMENTS = {row.logged_as[0]: name for name, row in FIELDS.items() if row.checked_in_log}
 """Arguments that trainers print, and the fields of a layout that they must agree with."""
@@ -86,23 +86,29 @@ def spread_too_large(seconds: list[float], half_interquartile_range: float | Non
     return [f"sec/it scatters by {100 * half_interquartile_range / middle:.3g} % (half interquartile range)"]
 
 
-def rates_differ(used: tuple[Iteration, ...], samples: int | None, tokens: int | None, ranks: int | None) -> list[str]:
-    """Rates in the log that are not the samples or tokens of an iteration over its seconds; None where unknown."""
-    of_rank = tokens / ranks if tokens and ranks else None
+def rates_differ(form: Format | None, used: tuple[Iteration, ...], amounts: IterationAmounts) -> list[str]:
+    """Rates in the log that are not the samples or tokens of an iteration over its seconds, by what is known of these.
+
+    A rate must be off by more than the roundings of both in most records, and where it need not be of the very same
+    time, the median of all by more than 5 % too.
+    """
+    loose = form is None or form.iteration.derive == "clock" or form.warm_up.are_means
     flags = []
-    for name, unit, amount, words, step in (
-        ("samples_per_second", "samples/s", samples, "GBS / sec/it", PRINTED_SAMPLES_STEP),
-        ("tokens_per_second", "tokens/s", tokens, "GBS x sequence length / sec/it", PRINTED_TOKENS_STEP),
-        ("tokens_per_second_per_rank", "tokens/s per rank", of_rank, "the batch / sec/it / ranks", PRINTED_TOKENS_STEP),
-    ):
-        pairs = [
-            (getattr(row, name), amount / row.seconds) for row in used if amount and row.seconds and getattr(row, name)
-        ]
-        if pairs:
-            logged, counted = (median(values) for values in zip(*pairs, strict=True))
-            if abs(logged - counted) > RATE_TOLERANCE * counted + step / 2:
-                flags.append(f"log says {logged:.4g} {unit}, {words} is {counted:.4g}")
+    for apart in rates_apart(used, amounts):
+        off = abs(apart.logged - apart.counted)
+        if not loose or off > RATE_TOLERANCE * apart.counted:
+            unit, words = _RATES[apart.figure]
+            digits = 4 if off > 1e-3 * apart.counted else 7
+            flags.append(f"log says {apart.logged:.{digits}g} {unit}, {words} is {apart.counted:.{digits}g}")
     return flags
+
+
+_RATES = {
+    "samples_per_second": ("samples/s", "GBS / sec/it"),
+    "tokens_per_second": ("tokens/s", "GBS x sequence length / sec/it"),
+    "tokens_per_second_per_rank": ("tokens/s per rank", "the batch / sec/it / ranks"),
+}
+"""Rates of a log with their units, and what they should be."""
 
 
 def flags_of_log(
@@ -129,7 +135,7 @@ def flags_of_log(
         seconds = [row.seconds for row in used if row.seconds is not None]
         flags += stamps_differ(reading, statistics.first_iteration)
         flags += spread_too_large(seconds, statistics.iteration_seconds_half_interquartile_range)
-        flags += rates_differ(used, case.maybe("global_batch"), case.maybe("tokens"), case.maybe("ranks"))
+        flags += rates_differ(reading.format, used, amounts_of(case))
     return tuple(flags)
 
 
@@ -140,6 +146,11 @@ def flags_of_layout(layout: Layout, reading: LogReading, statistics: IterationSt
         peak = peak_of(layout.machine, layout.precision, layout.frequency_ghz)
         flags += above_peak(peak, statistics.tflops_per_node, statistics.model_tflops_per_node)
     return (*flags, *_arguments_differ(layout, reading))
+
+
+def amounts_of(case: Dimensions) -> IterationAmounts:
+    """What an iteration trains on, as far as the sizes of a run are known."""
+    return IterationAmounts(case.maybe("global_batch"), case.maybe("sequence_length"), case.maybe("ranks"))
 
 
 def _few_records(reading: LogReading, statistics: IterationStatistics) -> list[str]:

@@ -5,6 +5,7 @@ from statistics import fmean, median, quantiles
 
 from nodesweep.common.units import MIB
 from nodesweep.config.memory_sources import MEMORY_SOURCES, by_scheduler
+from nodesweep.logs.finest import sources, with_finest_seconds
 from nodesweep.logs.memory import highest
 from nodesweep.logs.reading import READER_VERSION, Iteration, LogReading
 from nodesweep.logs.warmup import timed, warm_up_by_rule, warm_up_records
@@ -12,7 +13,7 @@ from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import tflops_per_node
 from nodesweep.sweep.layout import Layout
 
-from .checks import flags_of_layout, flags_of_log
+from .checks import amounts_of, flags_of_layout, flags_of_log
 from .measurement import IterationSeries, IterationStatistics, MeasuredMemory, Measurement, MeasurementSettings
 from .suspension import paused_record
 from .terminal_record import TerminalRecord
@@ -28,8 +29,9 @@ def measure_log(
     case: Dimensions, slug: str, record: TerminalRecord, reading: LogReading, settings: MeasurementSettings
 ) -> Measurement:
     """Measure a run of which no more than its sizes are known, some of them maybe not."""
-    records = reading.iterations
-    statistics = _statistics(case, record, reading, settings)
+    finest = with_finest_seconds(reading, amounts_of(case))
+    records = finest.iterations
+    statistics = _statistics(case, record, finest, settings)
     losses = [row.loss for row in records if row.loss is not None]
     return Measurement(
         slug=slug,
@@ -46,7 +48,7 @@ def measure_log(
         last_loss=losses[-1] if losses else None,
         flags=flags_of_log(case, record, reading, statistics, settings.statistic),
         read_as=reading.format.name if reading.format else "",
-        left_out=warm_up_by_rule(reading, settings.warmup),
+        left_out=warm_up_by_rule(finest, settings.warmup),
         log_unpacked_bytes=reading.unpacked_bytes,
     )
 
@@ -73,14 +75,35 @@ def _statistics(
         iteration_seconds_median=values["median"],
         iteration_seconds_mean=values["mean"],
         iteration_seconds_half_interquartile_range=half_interquartile_range(seconds),
-        tokens_per_second=case.tokens / chosen if case.maybe("tokens") else None,
-        tflops_per_node=_tflops_per_node(case, "hardware_flops", chosen),
-        model_tflops_per_node=_tflops_per_node(case, "model_flops", chosen),
+        **rates_of(case, chosen),
         log_tflops_per_node=log_tflops[settings.statistic],
         log_tflops_per_node_median=log_tflops["median"],
         log_tflops_per_node_mean=log_tflops["mean"],
         paused_iteration=paused.number if paused else None,
+        iteration_seconds_rounding=_rounding(used),
+        sources=sources(used, amounts_of(case)),
     )
+
+
+def rates_of(case: Dimensions, seconds: float) -> dict[str, float | None]:
+    """The rates that follow from the seconds of an iteration, by the fields of `IterationStatistics`."""
+    return {
+        "tokens_per_second": case.tokens / seconds if case.maybe("tokens") else None,
+        "tflops_per_node": _tflops_per_node(case, "hardware_flops", seconds),
+        "model_tflops_per_node": _tflops_per_node(case, "model_flops", seconds),
+    }
+
+
+def _rounding(used: tuple[Iteration, ...]) -> float:
+    """By how much median and mean of seconds may be off: what they are where each is off as far as its rounding lets.
+
+    >>> _rounding((Iteration(1, 1, seconds=2.0, seconds_rounding=0.25), Iteration(2, 2, seconds=3.0)))
+    0.125
+    """
+    pairs = [(row.seconds, row.seconds_rounding) for row in used if row.seconds is not None]
+    times, low, high = ([seconds + sign * rounding for seconds, rounding in pairs] for sign in (0, -1, 1))
+    worst = max(abs(statistic(one) - statistic(times)) for statistic in (median, fmean) for one in (low, high))
+    return float(f"{worst:.6g}")  # 5e-05, not 5.00000001e-05
 
 
 def _tflops_per_node(case: Dimensions, work: str, seconds: float) -> float | None:

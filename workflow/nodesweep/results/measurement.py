@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from nodesweep.common.files import json_value
 from nodesweep.logs.custom_format import key_of
+from nodesweep.logs.finest import SecondsSource
 from nodesweep.logs.reading import READER_VERSION
 from nodesweep.logs.warmup import WarmUpRecords
 from nodesweep.sweep.layout import Layout
@@ -74,7 +75,9 @@ class IterationStatistics:
     `iteration_seconds` is the statistic asked for; the half interquartile range is None for a single record.
     `log_tflops_per_node` is the log's own figure times the ranks of a node, None where the log has none. Rates are None
     where what they follow from is unknown, as it may be of a log found somewhere. `paused_iteration`: the number of the
-    record that is left out since it holds the time for which the run was suspended.
+    record that is left out since it holds the time for which the run was suspended. `iteration_seconds_rounding`: by
+    how much the statistics of the seconds may be off since the log rounds its figures; `sources`: which figures
+    they are from. Both are unknown in a measurement of an older version.
     """
 
     records_dropped: int
@@ -92,6 +95,8 @@ class IterationStatistics:
     log_tflops_per_node_median: float | None
     log_tflops_per_node_mean: float | None
     paused_iteration: int | None = None
+    iteration_seconds_rounding: float | None = None
+    sources: tuple[SecondsSource, ...] = ()
 
     @property
     def iteration_seconds_of_all(self) -> tuple[float, float, float]:
@@ -103,6 +108,11 @@ class IterationStatistics:
         """The half interquartile range over the time of an iteration; None for a single record."""
         spread = self.iteration_seconds_half_interquartile_range
         return None if spread is None else spread / self.iteration_seconds
+
+    @property
+    def rounding(self) -> float:
+        """What the log may have rounded the time of an iteration by, over that time; 0 where it is not known."""
+        return (self.iteration_seconds_rounding or 0.0) / self.iteration_seconds
 
 
 @dataclass(frozen=True)

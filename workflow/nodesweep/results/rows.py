@@ -15,23 +15,40 @@ from nodesweep.sweep.layout import Layout
 
 from .measurement import Measurement
 from .terminal_record import TerminalRecord
+from .times_of_runs import TimesOfRuns
 
 UNREADABLE = "unreadable"
 """Where a layout stands whose files do not tell whether it runs."""
 
 
+class OverRuns(NamedTuple):
+    """What the row of a layout that runs several times is made of: `results` of `ended` runs, and their times.
+
+    `shown`: the run whose job, log and records stand in the row. `times`: None of fewer than two results.
+    """
+
+    shown: str
+    results: int
+    ended: int
+    times: TimesOfRuns | None
+
+
 class LayoutRun(NamedTuple):
-    """A layout and its run: `status` is pending, queued, running, held or ended; `record` is of its last job."""
+    """A layout and its run: `status` is pending, queued, running, held or ended; `record` is of its last job.
+
+    `over`: what is known of all its runs, where it is to run several times.
+    """
 
     layout: Layout
     status: str
     record: TerminalRecord | None
     measurement: Measurement | None
+    over: OverRuns | None = None
 
 
 def row_of_run(run: LayoutRun) -> TidyRow:
     """The row of a layout, whatever became of it; columns that are not named are not known."""
-    return {**_layout(run.layout), **_state(run), **_measured(run), "source": "run"}
+    return {**_layout(run.layout), **_state(run), **_measured(run), **_over_runs(run.over), "source": "run"}
 
 
 def size_label(model: Model) -> str:
@@ -106,6 +123,19 @@ def _measured(run: LayoutRun) -> dict[str, TidyValue]:
     """The figures of the measured run; none for a layout that is not ended, or whose job left no log."""
     measurement = run.measurement
     return figures(measurement, run.layout.nodes) if measurement and run.status == "ended" else {}
+
+
+def _over_runs(over: OverRuns | None) -> dict[str, TidyValue]:
+    """How often a layout ran, and how far its runs are apart; nothing of one that is to run once."""
+    if over is None:
+        return {}
+    row: dict[str, TidyValue] = {"shown_run": over.shown, "runs": over.results, "runs_ended": over.ended}
+    if over.times is not None:
+        times = over.times
+        row |= {"run_seconds_lowest": times.lowest, "run_seconds_highest": times.highest}
+        row |= {"run_seconds_low": times.low, "run_seconds_high": times.high}
+        row["run_seconds_confidence_percent"] = 100 * times.confidence
+    return row
 
 
 def figures(measurement: Measurement, nodes: int | None) -> dict[str, TidyValue]:

@@ -2,16 +2,25 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from nodesweep.common.outcomes import is_result
-from nodesweep.config.tidy_row import TidyRow, number_of, required_count, required_number, required_text, text_of
+from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, required_count, required_number
 
 from .comparable import group_of
-from .metrics import bases
+from .scaling_kinds import (
+    THROUGHPUT,
+    Scaling,
+    ScalingSeries,
+    efficiency_percent,
+    is_timed,
+    seconds_of_sample,
+    series_over_nodes,
+)
 
 _SHARES = ("compute_percent", "bubble_percent", "sharing_percent")
+UNEXPLAINED = "what no fit tells"
+"""The cause of a loss where the parts of the times are not known."""
 SAME = 0.01
 """A speed per node that differs by less is the same."""
 _LEAST_SECONDS = 1e-12
@@ -21,25 +30,28 @@ _LEAST_SECONDS = 1e-12
 class BestLayout:
     """The fastest measured layout of a node count, those that may be as fast, and the unmeasured that may be faster.
 
-    `measured`: the number of measured layouts.
+    `measured`: the number of measured layouts. `among`: the series it was sought in, empty where there is one alone.
     """
 
     row: TidyRow
     measured: int
     ties: tuple[TidyRow, ...]
     unmeasured: tuple[TidyRow, ...]
+    among: str = ""
 
 
 @dataclass(frozen=True)
 class ScalingLoss:
-    """Speed per node between two rows of one problem.
+    """Speed per node between two rows of one series.
 
-    `factors`: by how many times the node-seconds of an iteration grow by each cause; their product is 1 / efficiency.
+    `factors`: by how many times the node-seconds of a sample grow by each cause; their product is 1 / efficiency.
+    `series`: that of the rows, None where it is not asked for.
     """
 
     first: TidyRow
     last: TidyRow
     factors: Mapping[str, float]
+    series: ScalingSeries | None = None
 
     @property
     def kept(self) -> float:
@@ -56,21 +68,39 @@ class ScalingLoss:
 def best_of_each(rows: Sequence[TidyRow]) -> list[BestLayout]:
     """The best of each node count of a campaign, model and sequence length, by tokens per second.
 
-    Two tie where the intervals of their times overlap.
+    Where series of several batches stand side by side, it is sought among all of them, then in each. Two tie where the
+    intervals of their times overlap.
     """
-    known = [row for row in rows if row["nodes"] and row["global_batch_samples"] and row["sequence_length_tokens"]]
-    order = {key: number for number, key in enumerate(dict.fromkeys(map(group_of, known)))}
+    groups: dict[tuple[TidyValue, ...], list[TidyRow]] = {}
+    for row in rows:
+        if row["nodes"] and row["global_batch_samples"] and row["sequence_length_tokens"]:
+            groups.setdefault(group_of(row), []).append(row)
+    return [best for group in groups.values() for best in _bests(group)]
 
-    def place(row: TidyRow) -> tuple[int, int]:
-        return order[group_of(row)], required_count(row, "nodes")
 
-    found = (_best(list(group)) for _, group in groupby(sorted(known, key=place), key=place))
+def _bests(group: Sequence[TidyRow]) -> list[BestLayout]:
+    """The best of each node count of one campaign, model and sequence length, in each of its series."""
+    everything = _of_each_count(group)
+    series = [one for one in series_over_nodes(group, group_of).values() if not one.kind.any_batch]
+    timed = [row for row in group if is_timed(row)]
+    if not series or any(len(one.rows) == len(timed) for one in series):
+        return everything
+    found: list[BestLayout] = []
+    for one in series:
+        alike = [row for row in group if one.kind.batch_of(row) == one.batch]
+        found += [replace(best, among=one.words) for best in _of_each_count(alike)]
+    return [*(replace(best, among=THROUGHPUT.words("any")) for best in everything), *found]
+
+
+def _of_each_count(rows: Sequence[TidyRow]) -> list[BestLayout]:
+    ordered = sorted(rows, key=lambda row: required_count(row, "nodes"))
+    found = (_best(list(group)) for _, group in groupby(ordered, key=lambda row: row["nodes"]))
     return [best for best in found if best is not None]
 
 
 def _best(group: Sequence[TidyRow]) -> BestLayout | None:
     """The best of the layouts of one node count; None where none was measured."""
-    timed = [row for row in group if _is_timed(row)]
+    timed = [row for row in group if is_timed(row)]
     if not timed:
         return None
     best = max(timed, key=tokens_per_second)
@@ -89,27 +119,16 @@ def _best(group: Sequence[TidyRow]) -> BestLayout | None:
 
 
 def losses(rows: Sequence[TidyRow]) -> Iterator[ScalingLoss]:
-    """The loss from the fewest nodes to the most, of each problem that several node counts have run."""
-    ends: dict[str, tuple[TidyRow, TidyRow]] = {}
-    for row, base in zip(rows, bases(rows), strict=True):
-        if base is not None and _is_timed(row) and row["nodes"]:
-            problem = required_text(base, "slug")
-            _, end = ends.get(problem, (base, base))
-            if _reach(row) > _reach(end):
-                ends[problem] = (base, row)
-    for base, row in ends.values():
-        if None not in [one[name] for one in (base, row) for name in _SHARES] and base["compute_percent"]:
-            yield ScalingLoss(base, row, _factors(base, row))
+    """The loss from the fewest nodes to the most, of each series over numbers of nodes.
 
-
-def _is_timed(row: TidyRow) -> bool:
-    """Whether the time of a row stands for its layout."""
-    return is_result(text_of(row, "outcome")) and bool(row["iteration_seconds"])
-
-
-def _reach(row: TidyRow) -> tuple[int, float]:
-    """The order of the rows of a problem: the most nodes last, of these the fastest."""
-    return required_count(row, "nodes"), -required_number(row, "iteration_seconds")
+    Its cause is UNEXPLAINED where the rows do not say where their time goes.
+    """
+    for series in Scaling.of(rows).series:
+        base, last = series.base, series.last
+        if None not in [one[name] for one in (base, last) for name in _SHARES] and base["compute_percent"]:
+            yield ScalingLoss(base, last, _factors(base, last), series)
+        elif kept := efficiency_percent(last, base):
+            yield ScalingLoss(base, last, {UNEXPLAINED: 100 / kept}, series)
 
 
 def _factors(base: TidyRow, row: TidyRow) -> dict[str, float]:
@@ -118,9 +137,9 @@ def _factors(base: TidyRow, row: TidyRow) -> dict[str, float]:
 
 
 def _split(row: TidyRow) -> dict[str, float]:
-    """Node-seconds of computing; how many times as much with the bubble; how many times that with the sync."""
+    """Node-seconds of computing a sample; how many times as much with the bubble; how many times that with the sync."""
     compute, bubble, sharing = (required_number(row, name) / 100 for name in _SHARES)
-    node_seconds = required_number(row, "iteration_seconds") * required_count(row, "nodes")
+    node_seconds = seconds_of_sample(row) * required_count(row, "nodes")
     return {
         "the pipeline bubble": (compute + bubble) / compute,
         "shared cores": (compute + bubble + sharing) / (compute + bubble),

@@ -18,8 +18,9 @@ from nodesweep.config.parameters import kind_of, read_value, value_text
 from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.config.types import PARAMETER_NAME
 
-from .metrics import EXPLAINED, Basis, bases, efficiency_percent, explain
+from .metrics import EXPLAINED, Basis, explain
 from .rows import LayoutRun, row_of_run
+from .scaling_kinds import KINDS, bases, efficiency_percent
 
 _TYPE_OF_KIND: dict[Kind, str] = {"word": "string", "count": "Int64", "number": "Float64", "yes_no": "boolean"}
 _TYPES = {name: _TYPE_OF_KIND[column.kind] for name, column in TIDY.items()}
@@ -177,8 +178,10 @@ def restated(table: pandas.DataFrame, statistic: str) -> pandas.DataFrame:
     table["log_tflops_per_node"] = log_tflops
     table["statistic"] = table["statistic"].where(table["statistic"].isna(), statistic)
     rows = records(table)
-    efficiency = [efficiency_percent(row, base) for row, base in zip(rows, bases(rows), strict=True)]
-    table["scaling_efficiency_percent"] = pandas.array(efficiency, dtype="Float64")
+    compared = bases(rows)
+    for kind in KINDS:
+        percents = [efficiency_percent(row, base.get(kind.name)) for row, base in zip(rows, compared, strict=True)]
+        table[kind.column] = pandas.array(percents, dtype="Float64")
     return table
 
 

@@ -180,6 +180,10 @@ class _Check:
             return False
 
     def _lost(self, name: str, text: str) -> BrokenLaw:
+        if name == "sharding_group" and self.layout.sharding != "hsdp":
+            text = f"{self.layout.sharding_group} reaches the trainer under hsdp alone"
+            way_out = "give hsdp a block of its own, with the sharding_group"
+            return BrokenLaw("command", f"{self.workload.name}: {name} {text}", in_config=way_out)
         way_out = f"pass it on in workload.command, choose a workload that does, or list {name} under workload.passes"
         return BrokenLaw("command", f"{self.workload.name}: {name} {text}", in_config=way_out)
 
@@ -201,4 +205,6 @@ def _without(name: str, value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "left out"
     return str(value).casefold() if isinstance(value, bool) else str(value)

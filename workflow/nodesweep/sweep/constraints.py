@@ -5,13 +5,13 @@ config/layout_fields.py; batches in samples.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nodesweep.config.layout_fields import FIELDS, LAYOUT_FIELDS, PARALLEL
+from nodesweep.config.layout_fields import LAYOUT_FIELDS, PARALLEL
 
-from .broken_law import BrokenLaw, LawRow, Values, multiples, nearest
+from .broken_law import BrokenLaw, Choice, LawRow, Values
 from .split_laws import SPLIT_LAWS
 
 _ABSENT = {
@@ -89,7 +89,12 @@ def broken_laws(values: Values) -> list[BrokenLaw]:
     known = with_defaults(values)
     if "ranks" not in known and (ranks := RANKS_OF_NODES.solved("ranks", known)) is not None:
         known["ranks"] = ranks
-    return [broken for needed, law in _LAWS if _known(known, *needed) and (broken := law(known)) is not None]
+    return list(broken_by(known))
+
+
+def broken_by(known: Values) -> Iterator[BrokenLaw]:
+    """The laws that values break, one after the other, of which none is left to a default and none follows."""
+    return (broken for needed, law in _LAWS if _known(known, *needed) and (broken := law(known)) is not None)
 
 
 def _known(values: Values, *names: str) -> bool:
@@ -125,10 +130,9 @@ def _world_size(values: Values) -> BrokenLaw | None:
         return None
     numbers = f"{_ranks(values)}, but {product_in_words(values, tuple(PARALLEL))} = {product}"
     data = WORLD_SIZE.solved("data", {**values, "data": None})
-    advice = "leave data out and it follows"
-    if data is None:
-        return BrokenLaw("world size", numbers, in_config=advice)
-    return BrokenLaw("world size", numbers, PARALLEL["data"].symbol, str(data), in_config=advice)
+    lawful = () if data is None else (data,)
+    choice = Choice("data", values["data"], lawful, words="leave data out and it follows")
+    return BrokenLaw("world size", numbers, (choice,), in_config="leave data out, and change another size")
 
 
 def _whole_replicas(values: Values) -> BrokenLaw | None:
@@ -137,10 +141,10 @@ def _whole_replicas(values: Values) -> BrokenLaw | None:
         return None
     numbers = f"{_ranks(values)} do not hold whole replicas of {product_in_words(values, _OTHERS)} = {replica}"
     if not _known(values, "nodes", "ranks_per_node"):
-        return BrokenLaw("world size", numbers, "ranks", nearest(multiples(replica, ranks), ranks))
+        return BrokenLaw("world size", numbers, (Choice("ranks", ranks, multiple_of=replica, size="ranks"),))
     step = replica // math.gcd(replica, values["ranks_per_node"])
-    near = nearest(multiples(step, values["nodes"]), values["nodes"])
-    return BrokenLaw("world size", numbers, "nodes", near)
+    split = [Choice(name, values[name], divides=ranks) for name in _OTHERS if values[name] > 1]
+    return BrokenLaw("world size", numbers, (Choice("nodes", values["nodes"], multiple_of=step, size="nodes"), *split))
 
 
 def _nodes(values: Values) -> BrokenLaw | None:
@@ -151,7 +155,8 @@ def _nodes(values: Values) -> BrokenLaw | None:
         return None
     numbers = f"{ranks} ranks, but {values['nodes']} nodes x {values['ranks_per_node']} ranks = {product}"
     nodes = RANKS_OF_NODES.solved("nodes", {**values, "nodes": None})
-    return BrokenLaw("nodes", numbers) if nodes is None else BrokenLaw("nodes", numbers, "nodes", str(nodes))
+    lawful = () if nodes is None else (nodes,)
+    return BrokenLaw("nodes", numbers, (Choice("nodes", values["nodes"], lawful, size="nodes"),))
 
 
 def _batch(values: Values) -> BrokenLaw | None:
@@ -159,7 +164,7 @@ def _batch(values: Values) -> BrokenLaw | None:
     if batch % step == 0:
         return None
     numbers = f"GBS {batch} does not split over DP {values['data']} x MBS {values['micro_batch']}"
-    return BrokenLaw("batch", numbers, FIELDS["global_batch"].symbol, nearest(multiples(step, batch), batch))
+    return BrokenLaw("batch", numbers, (Choice("global_batch", batch, multiple_of=step),))
 
 
 def _full_nodes(values: Values) -> BrokenLaw | None:
@@ -167,7 +172,7 @@ def _full_nodes(values: Values) -> BrokenLaw | None:
     if ranks % step == 0:
         return None
     numbers = f"{ranks} ranks do not fill nodes of {step}"
-    return BrokenLaw("nodes", numbers, "ranks", nearest(multiples(step, ranks), ranks))
+    return BrokenLaw("nodes", numbers, (Choice("ranks", ranks, multiple_of=step, size="ranks"),))
 
 
 _LAWS: tuple[LawRow, ...] = (

@@ -1,28 +1,37 @@
 """Sweep → layouts and rejected points, each with the law it broke."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nodesweep.common.errors import AxisError, ConfigError, LayoutError
+from nodesweep.common.errors import AxisError, ConfigError, LayoutError, SettingError
+from nodesweep.config.complaints import complaint
 from nodesweep.config.expressions import compile_condition, filled, is_expression
-from nodesweep.config.loader import Key, dotted, merge
+from nodesweep.config.layout_fields import AXES
+from nodesweep.config.loader import Key, dotted, key_of, merge
 from nodesweep.config.model import NOT_OF_A_RUN
+from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.parameters import value_text
 from nodesweep.config.sweep import Iterations, Sweep
 from nodesweep.config.types import is_name
 
+from .broken_law import LawsBroken
 from .command_checks import unfaithful
 from .constraints import broken_laws
 from .layout import Layout, identity_of
+from .mending import Mending, changed
 from .points import Point, known_of, points_of, worked_out
 from .settings import SETTINGS, settled, unsaid
+from .template_checks import check_templates
 from .template_values import Parts
 from .trainer_command import workload_as_run
 
 _NOTED = ("versions", "repositories", "secrets")
+_MOST_REASONS = 3
 _SEEN = ("model", "machine", "workload")
 _PARTS = (*_SEEN, "iterations")
 _EXCLUDED = "excluded"
@@ -30,15 +39,20 @@ _EXCLUDED = "excluded"
 
 @dataclass(frozen=True)
 class Rejected:
-    """A point that cannot run: its fields, the law it breaks, the reason with its numbers and the way out.
+    """A point that cannot run: its fields, the law it breaks, and what finds out the reason.
 
     `unsaid`: names of the fields that are as the workload says.
     """
 
     fields: dict[str, Any]
     law: str
-    reason: str
+    found_out: Callable[[], str] = field(compare=False, repr=False)
     unsaid: frozenset[str] = frozenset()
+
+    @cached_property
+    def reason(self) -> str:
+        """The reason with its numbers and the way out, which is sought when somebody asks."""
+        return self.found_out()
 
 
 @dataclass(frozen=True)
@@ -56,9 +70,11 @@ def expand(sweep: Sweep) -> Expansion:
     Raises ConfigError when two layouts are the same run, when nothing is left to run, or for a change under `when`
     that its target does not take.
     """
+    check_templates(sweep.model, (sweep.machine, sweep.workload, sweep.iterations, *sweep.variants))
     for number, entry in enumerate(sweep.when):
-        for name in _PARTS:
-            _changed(sweep, name, getattr(entry, name), f"when[{number}]")
+        parts = [_changed(sweep, name, getattr(entry, name), ("when", number)) for name in _PARTS]
+        check_templates(sweep.model, parts[1:])
+    mending = Mending(partial(_built, sweep))
     layouts: dict[str, tuple[Layout, int]] = {}
     rejected: list[Rejected] = []
     for point in points_of(sweep):
@@ -67,11 +83,12 @@ def expand(sweep: Sweep) -> Expansion:
             point, changes = _prepared(sweep, point)
             layout = _layout(sweep, point, changes)
         except LayoutError as error:
-            rejected.append(_rejected(sweep, point, error.law, str(error)))
+            rejected.append(_rejected(sweep, point, error.law, partial(mending.sentence, point, error)))
             continue
         same = layouts.get(layout.slug)
         if same is not None and (layout.expressions or same[0].expressions):
-            rejected.append(_rejected(sweep, point, "twice", f"the same run as {layout.slug} of layouts[{same[1]}]"))
+            reason = f"the same run as {layout.slug} of layouts[{same[1]}]"
+            rejected.append(_rejected(sweep, point, "twice", partial(str, reason)))
             continue
         if layout.slug in layouts:
             other = layouts[layout.slug][1]
@@ -81,14 +98,23 @@ def expand(sweep: Sweep) -> Expansion:
             )
         layouts[layout.slug] = (layout, number)
     if not layouts:
-        different = dict.fromkeys(f"{one.law}: {one.reason}" for one in rejected)
-        reasons = "; ".join(list(different)[:3])
+        reasons = "; ".join(_different(f"{one.law}: {one.reason}" for one in rejected))
         raise ConfigError(f"layouts: none of {len(rejected)} points can run ({reasons}); change the axes or exclude")
     found, blocks = zip(*layouts.values(), strict=True)
     return Expansion(found, tuple(rejected), blocks)
 
 
-def _rejected(sweep: Sweep, point: Point, law: str, reason: str) -> Rejected:
+def _different(reasons: Iterable[str]) -> list[str]:
+    """The first reasons that differ in more than their numbers."""
+    found: dict[str, str] = {}
+    for reason in reasons:
+        found.setdefault(re.sub(r"[0-9.]+", "", reason), reason)
+        if len(found) == _MOST_REASONS:
+            break
+    return list(found.values())
+
+
+def _rejected(sweep: Sweep, point: Point, law: str, reason: Callable[[], str]) -> Rejected:
     return Rejected(settled(point.shown(), sweep.workload), law, reason, unsaid(point.fields, sweep.workload))
 
 
@@ -154,8 +180,8 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
     model, machine, workload, iterations = (_changed(sweep, name, changes[name]) for name in _PARTS)
     known = known_of(point.fields, machine, workload)
     if not known["data"]:
-        broken = broken_laws({**known, "data": None})[0]
-        raise LayoutError(broken.law, broken.sentence)
+        values = {**model.values, **known, "data": None, "training": workload.training}
+        raise LawsBroken(broken_laws({**known, "data": None})[0], values)
     _exclude(sweep, known)
     context = {**known, "model": model.values, "machine": machine}
     variant, of_point = point.fields["variant"], point.parameters
@@ -187,8 +213,17 @@ def _layout(sweep: Sweep, point: Point, changes: dict[str, Any]) -> Layout:
     )
     asked = frozenset(name for name, value in point.axes.items() if value is not None) - layout.unsaid
     if (lost := unfaithful(layout, asked)) is not None:
-        raise LayoutError(lost.law, lost.sentence)
+        raise LawsBroken(lost, {**layout.__dict__, **model.values, "training": layout.training})
     return layout
+
+
+def _built(sweep: Sweep, point: Point, name: str, value: int) -> Layout:
+    """The layout of a point in which an axis, a size of the model or a setting of the trainer has another value."""
+    if name in AXES:
+        return _layout(sweep, *_prepared(sweep, changed(point, name, value)))
+    point, changes = _prepared(sweep, point)
+    more = {"model": {name: value}} if name in MODEL_FIELDS else {"workload": {"training": {name: value}}}
+    return _layout(sweep, point, merge(changes, more))
 
 
 def _of_the_run(changes: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +271,7 @@ def _changes(sweep: Sweep, point: Point) -> dict[str, Any]:
     return changes
 
 
-def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: str = "when") -> Any:
+def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: tuple[str | int, ...] = ("when",)) -> Any:
     """A sweep's model, machine, workload or iterations with changes over it."""
     part: BaseModel = getattr(sweep, name)
     if not changes:
@@ -246,10 +281,8 @@ def _changed(sweep: Sweep, name: str, changes: dict[str, Any], place: str = "whe
         return type(part).model_validate(whole, context={"parameters": sweep.parameters})
     except ValidationError as error:
         item = error.errors(include_url=False)[0]
-        message = item["msg"].removeprefix("Value error, ")
-        raise ConfigError(
-            f"{place}.{dotted((name, *item['loc']))}: {message}; check the keys and values of the {name}"
-        ) from None
+        key = key_of(item)
+        raise SettingError((*place, name, *key), dotted((*place, name, *key)), complaint(item, (name, *key))) from None
 
 
 def _exclude(sweep: Sweep, fields: dict[str, Any]) -> None:

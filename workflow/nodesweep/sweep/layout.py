@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -17,7 +18,8 @@ from nodesweep.config.sweep import Iterations, Variant
 from nodesweep.config.training import Training
 from nodesweep.config.workload import Workload
 
-from .constraints import broken_laws
+from .broken_law import LawsBroken
+from .constraints import broken_by, with_defaults
 from .settings import settled, training_of, unsaid
 
 LimitSource = Literal["machine", "iterations.expected_seconds", "predictions by runs", "queue", ""]
@@ -31,7 +33,8 @@ class Layout(LayoutValues):
     `parameters`: the free parameters that its block gives, by name. `expressions`: where a value of an axis or
     parameter was worked out, the expression of the config, by name. `identity` holds what else changes the run (model,
     iterations, machine, parameters, conditional settings), already in canonical form. A field that may be left to the
-    workload is None where it is, and is then as the workload has it. Raises LayoutError.
+    workload is None where it is, and is then as the workload has it. `repeat`: which of its runs this is, from 1; it
+    changes nothing of the run. Raises LayoutError.
     """
 
     model: Model
@@ -45,12 +48,14 @@ class Layout(LayoutValues):
     expected_seconds: float | None = None
     campaign: str = "runs"
     identity: str = field(default="", repr=False)
+    repeat: int = 1
 
     def __post_init__(self) -> None:
         derived = {"ranks_per_node": self.machine.ranks_per_node, "ranks": self.nodes * self.machine.ranks_per_node}
         self.__dict__.update(settled(self.__dict__, self.workload) | derived)  # it is frozen for everybody else
-        for broken in broken_laws({**self.__dict__, **self.model.values, "training": self.training}):
-            raise LayoutError(broken.law, broken.sentence)
+        values = {**self.__dict__, **self.model.values, "training": self.training}
+        for broken in broken_by(with_defaults(values)):
+            raise LawsBroken(broken, values)
         self.__dict__["micro_batches"] = self.global_batch // (self.data * self.micro_batch)
         self._check_machine()
 
@@ -86,9 +91,20 @@ class Layout(LayoutValues):
             return "" if self.elapse_limit_seconds is None else "queue"
         return "predictions by runs" if self.iterations.expected_seconds is None else "iterations.expected_seconds"
 
-    @cached_property
+    def repeated(self, repeat: int) -> "Layout":
+        """The run of the layout that has this number."""
+        other = copy(self)  # its laws hold as they do for this one
+        other.__dict__["repeat"] = repeat
+        return other
+
+    @property
     def slug(self) -> str:
-        """Readable name of the layout, unique for all that changes its run; never parsed back."""
+        """Readable name of the run and of its folder: that of the layout, with its number behind from the second on."""
+        return run_name(self.row, self.repeat)
+
+    @cached_property
+    def row(self) -> str:
+        """Readable name of the layout, unique for all that changes its runs; never parsed back."""
         fields = self.fields()
         named = (row for name, row in LAYOUT_FIELDS.items() if not row.worked_out and name not in self.unsaid)
         parts = [row.slug_part(fields[row.name], said=row.of_workload) for row in named]
@@ -149,6 +165,15 @@ class Layout(LayoutValues):
 
     def _refusal(self, queue: Queue) -> str | None:
         return queue.refusal(self.nodes, self._needed_seconds)
+
+
+def run_name(row: str, repeat: int) -> str:
+    """The name of a run of a layout, and of its folder.
+
+    >>> run_name("n2-mp1-1a2b3c", 1), run_name("n2-mp1-1a2b3c", 3)
+    ('n2-mp1-1a2b3c', 'n2-mp1-1a2b3c-r3')
+    """
+    return row if repeat == 1 else f"{row}-r{repeat}"
 
 
 def identity_of(**parts: Any) -> str:

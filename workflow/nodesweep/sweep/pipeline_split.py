@@ -8,7 +8,7 @@ must divide; a workload's `training` may say otherwise. Rules and their laws are
 from nodesweep.config.pipeline_layout import chunks_of
 from nodesweep.config.training import Training
 
-from .broken_law import BrokenLaw, divisors, nearest
+from .broken_law import BrokenLaw, Choice
 
 ChunkLayers = tuple[int, ...]
 """Layers of each chunk."""
@@ -62,16 +62,16 @@ def _uneven(layers: int, counted: list[int], pipeline: int, chunks: int) -> Brok
     """The law that layers divide over stages, and those of a stage over its chunks."""
     of_stage, left = divmod(layers + sum(counted), pipeline)
     if left:
-        law, size, near = "layers", "PP", nearest(divisors(layers + sum(counted)), pipeline)
+        law, choice = "layers", Choice("pipeline", pipeline, divides=layers + sum(counted))
         numbers = f"{_counted(layers, counted)} do not split over PP {pipeline}"
     elif of_stage % chunks:
-        law, size, near = "virtual stages", "VPP", nearest(divisors(of_stage), chunks)
+        law, choice = "virtual stages", Choice("virtual_pipeline", chunks, divides=of_stage)
         numbers = f"the {of_stage} layers of a stage do not split over VPP {chunks}"
     else:
         return None
     with_two_more = not any(counted) and (layers + 2) % (pipeline * chunks) == 0
-    more = "; or count two more: embedding_as_layer and loss_as_layer of workload.training" if with_two_more else ""
-    return BrokenLaw(law, numbers, size, near, in_config=f"nearest {size}: {near}{more}")
+    more = "count two more: embedding_as_layer and loss_as_layer of workload.training" if with_two_more else ""
+    return BrokenLaw(law, numbers, (choice,), or_else=more)
 
 
 def _by_ends(layers: int, pipeline: int, chunks: int, training: Training) -> ChunkLayers | BrokenLaw:
@@ -82,7 +82,7 @@ def _by_ends(layers: int, pipeline: int, chunks: int, training: Training) -> Chu
     said = f"first_stage_layers {first}" if last is None else f"last_stage_layers {last}"
     if len(given) > 1:
         said = f"first_stage_layers {first} and last_stage_layers {last}"
-    if rest < 0 or middle < 0 or (rest and not middle) or (middle and rest % middle):
+    if rest < 0 or middle < 0 or bool(rest) != bool(middle) or (middle and rest % middle):
         left = f"the {max(rest, 0)} others do not split over {max(middle, 0)} stages"
         return BrokenLaw("layers", f"{layers} layers, {said}: {left}", in_config="change one of them, or the PP")
     share = rest // middle if middle else 0
@@ -94,7 +94,7 @@ def _by_ends(layers: int, pipeline: int, chunks: int, training: Training) -> Chu
     if any(number % chunks for number in stages):
         odd = next(number for number in stages if number % chunks)
         numbers = f"the {odd} layers of a stage do not split over VPP {chunks}"
-        return BrokenLaw("virtual stages", numbers, "VPP", nearest(divisors(odd), chunks))
+        return BrokenLaw("virtual stages", numbers, (Choice("virtual_pipeline", chunks, divides=odd),))
     return tuple(stages[at % pipeline] // chunks for at in range(pipeline * chunks))
 
 

@@ -1,6 +1,7 @@
 """Blocks of a sweep -> points: one value of every axis and parameter each, expressions worked out."""
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nodesweep.common.errors import AxisError, ConfigError, LayoutError
-from nodesweep.config.expressions import filled, is_expression, names_in
+from nodesweep.config.expressions import check_looked_up, filled, is_expression, names_in
 from nodesweep.config.layout_fields import AXES, LAYOUT_FIELDS
 from nodesweep.config.machine import Machine
 from nodesweep.config.model import Model
@@ -19,8 +20,10 @@ from nodesweep.config.sweep import Block, Sweep, Variant, axes_of
 from nodesweep.config.types import axis_of
 from nodesweep.config.workload import Workload
 
+from .broken_law import LawsBroken
 from .constraints import FOLLOWS, broken_laws, completed, with_defaults
 from .settings import settled
+from .template_checks import known_parts
 
 _MOST_POINTS = 100_000
 Dimension = tuple[tuple[str, ...], list[tuple[Any, ...]]]
@@ -157,21 +160,24 @@ def _order(point: Point) -> list[str]:
 
 
 def _follows(name: str, known: Mapping[str, Any]) -> int:
-    """A size that follows from others; raises LayoutError with the law where it is no whole number."""
+    """A size that follows from others; raises LawsBroken where it is no whole number."""
     found = FOLLOWS[name].solved(name, with_defaults(known))
     if found is None:
-        broken = broken_laws({**known, name: None})[0]
-        raise LayoutError(broken.law, broken.sentence)
+        values = {**known["model"], **known, name: None}
+        raise LawsBroken(broken_laws(values)[0], values)
     return found
 
 
 def _value(block: int, name: str, source: str, known: Mapping[str, Any]) -> Any:
     """The value that an expression gives."""
     try:
+        check_looked_up(source, known_parts(known["model"]))
         text = filled(source, known).strip()
     except ConfigError as error:
         raise AxisError(block, name, f"{error}{_seen(source, known)}") from None
-    gives = f"{source} gives {text!r:.80}{_seen(source, known)}"
+    gives = f"{source} gives '{_short(text):.80}'{_seen(source, known)}"
+    if is_expression(text):  # the checks of values leave expressions to be filled
+        raise AxisError(block, name, f"{gives}, which has holes again; let it give a value")
     try:
         value = _parsed(name, text)
     except ValueError as error:
@@ -212,6 +218,15 @@ def _check_of(name: str) -> Any:
         return check_value(value)
 
     return check
+
+
+def _short(text: str) -> str:
+    """What an expression gives, a number with no more digits than anybody reads.
+
+    >>> _short("10.666666666666666"), _short("2.5"), _short("flash")
+    ('10.6667', '2.5', 'flash')
+    """
+    return f"{float(text):g}" if re.fullmatch(r"-?[0-9]{1,5}\.[0-9]+", text) else text
 
 
 def _seen(source: str, known: Mapping[str, Any]) -> str:

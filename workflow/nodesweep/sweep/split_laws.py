@@ -4,11 +4,10 @@ A law holds only for models that have the part it speaks of. Where trainers diff
 runs: Megatron-LM core 0.12 to 0.19, DeepSpeed, torchtitan.
 """
 
-from nodesweep.config.layout_fields import FIELDS
 from nodesweep.config.pipeline_layout import chunks_of
 from nodesweep.config.training import Training
 
-from .broken_law import BrokenLaw, LawRow, Values, divisors, multiples, nearest
+from .broken_law import BrokenLaw, Choice, LawRow, Values
 from .pipeline_split import ChunkLayers, chunk_layers, stage_layers
 
 
@@ -19,10 +18,9 @@ def _split(law: str, whole: str, parts: str) -> LawRow:
         size, over = values[whole], values[parts]
         if size % over == 0:
             return None
-        symbol = FIELDS[parts].symbol
-        near = nearest(divisors(size), over)
         numbers = f"{size} {law} do not" if law.endswith("s") else f"{law} {size} does not"
-        return BrokenLaw(law, f"{numbers} split over {symbol} {over}", symbol, near)
+        choice = Choice(parts, over, divides=size)
+        return BrokenLaw(law, f"{numbers} split over {choice.called} {over}", (choice,))
 
     return (whole, parts), check
 
@@ -32,7 +30,7 @@ def _hidden_size(values: Values) -> BrokenLaw | None:
     if hidden % heads == 0 or values.get("head_width") is not None or values.get("other_parts"):
         return None
     numbers = f"hidden size {hidden} does not split over {heads} heads"
-    return BrokenLaw("hidden size", numbers, "hidden size", nearest(multiples(heads, hidden), hidden))
+    return BrokenLaw("hidden size", numbers, (Choice("hidden_size", hidden, multiple_of=heads, size="hidden size"),))
 
 
 def chunks_in(values: Values) -> ChunkLayers | BrokenLaw:
@@ -64,7 +62,7 @@ def _interleaving(values: Values) -> BrokenLaw | None:
         return None
     if stages == 1:
         numbers = f"VPP {chunks}, but PP 1: one stage has nothing to take turns with"
-        return BrokenLaw("virtual stages", numbers, "VPP", "1")
+        return BrokenLaw("virtual stages", numbers, (Choice("virtual_pipeline", chunks, (1,)),))
     step = (values.get("data") or 0) * (values.get("micro_batch") or 0)
     batch = values.get("global_batch")
     if not step or batch is None or batch % step:
@@ -74,15 +72,14 @@ def _interleaving(values: Values) -> BrokenLaw | None:
     group = training.micro_batch_group or stages
     left = count % group
     if group < stages:
-        return BrokenLaw(
-            "micro batches", f"micro_batch_group {group} is below PP {stages}", "micro_batch_group", str(stages)
-        )
+        choice = Choice("micro_batch_group", group, (stages,), size="micro_batch_group")
+        return BrokenLaw("micro batches", f"micro_batch_group {group} is below PP {stages}", (choice,))
     if count >= group and (left == 0 or left >= stages):
         return None
-    near = nearest(multiples(step * group, batch), batch)
     numbers = f"{count} micro batches do not split into groups of {'PP ' if group == stages else ''}{group}"
-    more = f"; or set training.micro_batch_group: {count}" if count > stages and not training.micro_batch_group else ""
-    return BrokenLaw("micro batches", numbers, "GBS", near, in_config=f"nearest GBS: {near}{more}")
+    more = f"set training.micro_batch_group: {count}" if count > stages and not training.micro_batch_group else ""
+    choice = Choice("global_batch", batch, multiple_of=step * group)
+    return BrokenLaw("micro batches", numbers, (choice,), or_else=more)
 
 
 def _feed_forward(values: Values) -> BrokenLaw | None:
@@ -98,8 +95,8 @@ def _kv_heads(values: Values) -> BrokenLaw | None:
     heads, tensor = values["kv_heads"], values["tensor"]
     if heads % tensor == 0 or tensor % heads == 0 or values.get("kv_lora_rank"):
         return None
-    near = nearest(sorted({*divisors(heads), *multiples(heads, tensor)}), tensor)
-    return BrokenLaw("kv heads", f"{heads} heads of k and v do not split over MP {tensor}", "MP", near)
+    numbers = f"{heads} heads of k and v do not split over MP {tensor}"
+    return BrokenLaw("kv heads", numbers, (Choice("tensor", tensor, divides=heads, multiple_of=heads),))
 
 
 def _experts(values: Values) -> BrokenLaw | None:
@@ -109,13 +106,12 @@ def _experts(values: Values) -> BrokenLaw | None:
         named = next((name for name in ("expert", "expert_tensor") if (values.get(name) or 1) > 1), None)
         if named is None or values.get("other_parts"):
             return None  # other parts may have experts of their own
-        symbol = FIELDS[named].symbol
-        return BrokenLaw("experts", f"{symbol} {values[named]}, but the model has no experts", symbol, "1")
+        choice = Choice(named, values[named], (1,))
+        return BrokenLaw("experts", f"{choice.called} {values[named]}, but the model has no experts", (choice,))
     if experts % size == 0:
         return None
-    return BrokenLaw(
-        "experts", f"{experts} experts do not split over EP {size}", "EP", nearest(divisors(experts), size)
-    )
+    numbers = f"{experts} experts do not split over EP {size}"
+    return BrokenLaw("experts", numbers, (Choice("expert", size, divides=experts),))
 
 
 def _expert_grid(values: Values) -> BrokenLaw | None:
@@ -127,29 +123,28 @@ def _expert_grid(values: Values) -> BrokenLaw | None:
     of_stage = ranks // stages
     numbers = f"{ranks} ranks / PP {stages} = {of_stage} do not split over EP {size}"
     numbers += f" x ETP {tensor} = {size * tensor}" if tensor > 1 else ""
-    fitting = [number for number in divisors(of_stage) if of_stage % (number * tensor) == 0]
-    if not fitting:
-        return BrokenLaw("expert grid", numbers, "ETP", nearest(divisors(of_stage), tensor))
-    experts = values.get("experts")
-    lawful = [number for number in fitting if experts is None or experts % number == 0]
-    return BrokenLaw("expert grid", numbers, "EP", nearest(lawful, size))
+    spread = Choice("expert", size, divides=of_stage // tensor if of_stage % tensor == 0 else 0)
+    split = Choice("expert_tensor", tensor, divides=of_stage // size if of_stage % size == 0 else 0)
+    return BrokenLaw("expert grid", numbers, (spread, split))
 
 
 def _sequence(values: Values) -> BrokenLaw | None:
     """A rank has two pieces of each sample under CP, and sequence parallelism splits its tokens over TP."""
     sequence, context = values["sequence_length"], values["context"]
-    if context > 1 and sequence % (2 * context):
-        near = nearest(multiples(2 * context, sequence), sequence)
-        numbers = f"sequence {sequence} does not split into 2 x CP {context} = {2 * context} pieces"
-        return BrokenLaw("sequence", numbers, "sequence", near)
     tensor = values.get("tensor") or 1
+    step = (2 if context > 1 else 1) * context * (tensor if values.get("sequence_parallel") else 1)
+    if context > 1 and sequence % (2 * context):
+        numbers = f"sequence {sequence} does not split into 2 x CP {context} = {2 * context} pieces"
+        return BrokenLaw("sequence", numbers, (_other_sequence(sequence, step),))
     if not values.get("sequence_parallel") or sequence % (context * tensor) == 0:
         return None
-    step = (2 if context > 1 else 1) * context * tensor
     numbers = f"sequence {sequence} / CP {context} = {sequence // context} does not split over MP {tensor}"
     numbers = numbers if context > 1 else f"sequence {sequence} does not split over MP {tensor}"
-    near = nearest(multiples(step, sequence), sequence)
-    return BrokenLaw("sequence", f"{numbers} by sequence parallelism", "sequence", near)
+    return BrokenLaw("sequence", f"{numbers} by sequence parallelism", (_other_sequence(sequence, step),))
+
+
+def _other_sequence(sequence: int, step: int) -> Choice:
+    return Choice("sequence_length", sequence, multiple_of=step, size="sequence")
 
 
 def _positions(values: Values) -> BrokenLaw | None:
@@ -158,7 +153,7 @@ def _positions(values: Values) -> BrokenLaw | None:
     if values.get("positions") != "learned" or sequence <= positions:
         return None
     numbers = f"sequence {sequence} is longer than the model's {positions} learned positions"
-    return BrokenLaw("positions", numbers, "sequence", str(positions))
+    return BrokenLaw("positions", numbers, (Choice("sequence_length", sequence, (positions,), size="sequence"),))
 
 
 def _recomputation(values: Values) -> BrokenLaw | None:
@@ -185,7 +180,8 @@ def _recomputed_layers(values: Values) -> BrokenLaw | None:
     if count <= most:
         return None
     numbers = f"recomputed_layers {count}, but a stage has {most} layers"
-    return BrokenLaw("recomputed layers", numbers, "recomputed layers", str(most))
+    choice = Choice("recomputed_layers", count, tuple(range(1, most + 1)), size="recomputed layers")
+    return BrokenLaw("recomputed layers", numbers, (choice,))
 
 
 def _sharding(values: Values) -> BrokenLaw | None:
@@ -204,9 +200,8 @@ def _sharding(values: Values) -> BrokenLaw | None:
     if copies % group == 0:
         return None
     said = f"DP {data}" if copies == data else f"DP {data} x CP {copies // data} = {copies}"
-    return BrokenLaw(
-        "sharding", f"{said} does not split into groups of {group}", "sharding_group", nearest(divisors(copies), group)
-    )
+    choice = Choice("sharding_group", group, divides=copies, size="sharding_group")
+    return BrokenLaw("sharding", f"{said} does not split into groups of {group}", (choice,))
 
 
 SPLIT_LAWS: tuple[LawRow, ...] = (

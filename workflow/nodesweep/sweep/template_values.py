@@ -21,10 +21,9 @@ _STAGE_RULES = (
     "loss_as_layer",
     "first_stage_layers",
     "last_stage_layers",
-    "balanced_stages",
     "pipeline_layout",
 )
-"""Keys of `training` that say how layers are split over stages."""
+"""Keys of `training` that leave no layers over, by saying how they are split over stages."""
 
 
 class HasParts(Protocol):

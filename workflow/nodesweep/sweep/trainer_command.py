@@ -28,6 +28,7 @@ from .template_values import Context, HasParts, Parts, context_of
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _OPTION = re.compile(r"(?:--?|\+\+?)?(?P<name>[A-Za-z_][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?[0-9.]+")
 _MOST_DEPTH = 20
 _PARTS_OF_NAMES = [name.split(".") for name in dict.fromkeys([*(row.name for row in READ), *ALSO_READ])]
 """The names of settings that are read, each in its parts."""
@@ -182,8 +183,11 @@ def _options(words: list[tuple[str, Key]]) -> Iterator[tuple[str, str, str, Key]
         name = found["name"].replace("-", "_").casefold()
         if found["value"] is not None:
             yield name, found["value"], word, key
-        elif following.startswith(("-", "+")):
+        elif following.startswith(("-", "+")) and not _NUMBER.fullmatch(following):
             yield name, "true", word, key
+            section, dot, last = name.rpartition(".")
+            if last.startswith("no_"):
+                yield f"{section}{dot}{last[3:]}", "false", word, key
         else:
             yield name, following, f"{word} {following}", key
 

@@ -31,6 +31,8 @@ _STAMPS = (
     re.compile(r"(?<!\d)(?P<m>\d\d)/(?P<d>\d\d)(?:/(?P<y>\d{4}))? (?P<t>\d\d:\d\d:\d\d)"),
 )
 
+_STEPS = tuple(float(f"1e-{digits}") for digits in range(7))
+
 
 class Peeled(NamedTuple):
     """A line without prefixes (`body`), the label that srun wrote, and all prefixes."""
@@ -64,11 +66,11 @@ def rank_in(prefix: str) -> int:
     return int(named[1]) if named else 0
 
 
-def stamp_seconds(text: str, at: int) -> float | None:
-    """The time stamp of what stands at a place of a line, in seconds: the nearest before it, or the first after it.
+def stamp_seconds(text: str, at: int) -> tuple[float, float] | None:
+    """The time stamp of what stands at a place of a line, and a unit of its last digit, both in seconds.
 
-    Collectors of logs put stamps of their own before those of programs. A stamp without a year is of the year 2000, so
-    that only differences of such stamps mean something.
+    The nearest stamp before it counts, or the first after it: collectors of logs put stamps of their own before those
+    of programs. A stamp without a year is of the year 2000, so that only differences of such stamps mean something.
     """
     before, behind = text[max(0, at - HEAD) : at], text[at : at + STAMP]
     for part, nearest in ((before, -1), (behind, 0)):
@@ -78,7 +80,7 @@ def stamp_seconds(text: str, at: int) -> float | None:
     return None
 
 
-def _seconds(stamp: re.Match[str]) -> float | None:
+def _seconds(stamp: re.Match[str]) -> tuple[float, float] | None:
     try:
         year = int(stamp["y"] or 2000)
         hours, minutes, seconds = (int(part) for part in stamp["t"].split(":"))
@@ -86,4 +88,4 @@ def _seconds(stamp: re.Match[str]) -> float | None:
     except ValueError:
         return None
     fraction = stamp.groupdict().get("f")
-    return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
+    return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0), _STEPS[len(fraction or "")]

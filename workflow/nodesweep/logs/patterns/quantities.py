@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from nodesweep.common.text_pattern import TextMatch, TextPattern
 
@@ -54,6 +54,8 @@ class Quantity:
     `name`: a field of `Iteration`, a peak of memory, or a total of the whole run. `label`: as the log calls it.
     `factor`: from the printed unit to the name's. `units`: factors of units printed beside the number. `text`: plain
     text that lines with it hold; `text_first`: whether the pattern begins there, except for a few characters.
+    `figures`: how many significant figures of it count, where zeros at its end are left out or put on; 0 where it is
+    rounded to the last digit printed.
     """
 
     name: str
@@ -63,22 +65,47 @@ class Quantity:
     units: Mapping[str, Decimal] | None = None
     text: str = ""
     text_first: bool = False
+    figures: int = 0
 
     def read(self, line: str) -> float | None:
         """The number in a line, in the name's unit, exact to the last digit: 1001.0 ms are 1.001 s.
 
         None where the line does not hold it; NaN for what is printed instead of a number.
         """
+        match = self._match(line)
+        return None if match is None else self._value(match)
+
+    def read_rounded(self, line: str) -> tuple[float, float] | None:
+        """The number in a line, and by how much it may be rounded: half a unit of its last digit, in the name's unit.
+
+        1001.0 ms are 1.001 s and rounded by 0.00005 s at most. None where the line does not hold it.
+        """
+        match = self._match(line)
+        return None if match is None else (self._value(match), self._rounding(match))
+
+    def _match(self, line: str) -> TextMatch | None:
         at = line.find(self.text)
-        match = self._search(line, at - BEFORE_TEXT if self.text_first and at > BEFORE_TEXT else 0) if at >= 0 else None
-        if match is None:
-            return None
+        return self._search(line, at - BEFORE_TEXT if self.text_first and at > BEFORE_TEXT else 0) if at >= 0 else None
+
+    def _value(self, match: TextMatch) -> float:
         if self._as_printed:
             try:
                 return float(match[1])
             except (ValueError, TypeError):
                 pass  # 1,000 or 0:14:31.66
         return self._converted(match)
+
+    def _rounding(self, match: TextMatch) -> float:
+        half = _half_unit(match[1] or "", self.figures)
+        if self._as_printed:
+            return half
+        if self.units is None:
+            return half * self._float_factor
+        return half * float(self.factor * self.units.get(match[2] or "", ONE))
+
+    @cached_property
+    def _float_factor(self) -> float:
+        return float(self.factor)
 
     @cached_property
     def _search(self) -> Callable[[str, int], TextMatch | None]:
@@ -105,6 +132,7 @@ def quantity(
     factor: Decimal | str = ONE,
     units: Mapping[str, Decimal] | None = None,
     value: str = NUMBER,
+    figures: int = 0,
 ) -> Quantity:
     """A quantity whose pattern is `template` with LABEL and VALUE put in; VALUE takes the printed unit along."""
     if units is not None:
@@ -115,7 +143,7 @@ def quantity(
     pattern = template.replace("LABEL", re.escape(label)).replace("VALUE", value)
     first = template.index("LABEL") <= min(template.index("VALUE"), BEFORE_TEXT)
     factor = ONE if factor in (ONE, "1") else Decimal(factor)
-    return Quantity(name, label, Pattern(pattern), factor, units, text=label, text_first=first)
+    return Quantity(name, label, Pattern(pattern), factor, units, text=label, text_first=first, figures=figures)
 
 
 BAR_END = r"(?=\s|\|)"
@@ -123,9 +151,9 @@ BAR_FIELD = rf"\| LABEL: {{0,4}}VALUE{BAR_END}"
 """Template of a field between bars, such as `| lm_loss: 9.5 |`."""
 
 
-def suffixed_quantity(name: str, label: str, factor: str = "1") -> Quantity:
+def suffixed_quantity(name: str, label: str, factor: str = "1", figures: int = 0) -> Quantity:
     """A field between bars whose number may end in K, M, B or T."""
-    return quantity(name, label, BAR_FIELD, factor=factor, units=DECIMAL_SUFFIXES)
+    return quantity(name, label, BAR_FIELD, factor=factor, units=DECIMAL_SUFFIXES, figures=figures)
 
 
 _RATE = r"[<\d:?]{4,20}, {1,3}VALUELABEL[,\]]"
@@ -136,6 +164,31 @@ PROGRESS_BAR_RATES = (quantity("seconds", "s/it", _RATE), quantity("iterations_p
 def finite(value: float | None) -> float | None:
     """The value, or None for what is no finite number."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def _half_unit(text: str, figures: int = 0) -> float:
+    """Half a unit of the last digit of a printed number, or of the last of its first figures where only so many count.
+
+    >>> _half_unit("20298.3"), _half_unit("6,785"), _half_unit("1.00e+3"), _half_unit("4.4", 3), _half_unit("24.40", 3)
+    (0.05, 0.5, 5.0, 0.005, 0.05)
+    """
+    if not figures and "e" not in text and "E" not in text:
+        point = text.find(".")
+        return _half_of(point + 1 - len(text) if point >= 0 else 0)
+    mantissa, _, exponent = text.replace("E", "e").partition("e")
+    whole, _, fraction = mantissa.lstrip("+-").partition(".")
+    last, significant = -len(fraction), (whole + fraction).lstrip("0")
+    if figures and significant:
+        last += len(significant) - figures
+    try:
+        return _half_of(last + int(exponent or 0))
+    except ValueError:
+        return 0.0  # no number either, by the pattern of a user
+
+
+@lru_cache
+def _half_of(power: int) -> float:
+    return float(f"5e{power - 1}")
 
 
 def _decimal(text: str) -> Decimal:

@@ -10,16 +10,24 @@ from nodesweep.logs.patterns.lines import (
     line_with,
     settings_line,
 )
-from nodesweep.logs.patterns.quantities import NUMBER, suffixed_quantity
+from nodesweep.logs.patterns.quantities import NUMBER, Quantity, suffixed_quantity
 from nodesweep.logs.patterns.regex import Pattern
 from nodesweep.logs.patterns.trainer import FIRST, Format, Trainer
 
+_FIGURES = 3
+"""Significant figures of what nanotron prints; zeros at the end are left out: 4400 ms are `4.4K`."""
+
+
+def _figure(name: str, label: str, factor: str = "1") -> Quantity:
+    return suffixed_quantity(name, label, factor, _FIGURES)
+
+
 _QUANTITIES = (
-    suffixed_quantity("tokens_per_second", "tokens_per_sec"),
-    suffixed_quantity("tokens_per_second_per_rank", "tokens_per_sec_per_gpu"),
-    suffixed_quantity("loss", "lm_loss"),
-    suffixed_quantity("tflops", "model_tflops_per_gpu"),
-    suffixed_quantity("hardware_tflops", "hardware_tflops_per_gpu"),
+    _figure("tokens_per_second", "tokens_per_sec"),
+    _figure("tokens_per_second_per_rank", "tokens_per_sec_per_gpu"),
+    _figure("loss", "lm_loss"),
+    _figure("tflops", "model_tflops_per_gpu"),
+    _figure("hardware_tflops", "hardware_tflops_per_gpu"),
 )
 
 _HEAD = r"iteration: (?P<number>\d{1,12}) / (?P<total>\d{1,12}) \|(?=[^\n]{1,400} MARK: )"
@@ -31,8 +39,8 @@ _ITERATION = IterationPattern(
         Pattern(_HEAD.replace("MARK", "elapsed_time_per_iteration_ms")),
     ),
     quantities=(
-        suffixed_quantity("seconds", "elapsed_time_per_iteration_ms", "1e-3"),
-        suffixed_quantity("global_batch_samples", "global_batch_size"),
+        _figure("seconds", "elapsed_time_per_iteration_ms", "1e-3"),
+        _figure("global_batch_samples", "global_batch_size"),
         *_QUANTITIES,
     ),
 )
@@ -42,8 +50,8 @@ _ITERATION_2025 = IterationPattern(
     name="nanotron-2025",
     head=LinePattern(("| time_per_iteration_ms: ",), Pattern(_HEAD.replace("MARK", "time_per_iteration_ms"))),
     quantities=(
-        suffixed_quantity("seconds", "time_per_iteration_ms", "1e-3"),
-        suffixed_quantity("global_batch_tokens", "global_batch_size"),
+        _figure("seconds", "time_per_iteration_ms", "1e-3"),
+        _figure("global_batch_tokens", "global_batch_size"),
         *_QUANTITIES,
     ),
 )

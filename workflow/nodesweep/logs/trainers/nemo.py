@@ -32,11 +32,11 @@ _PRINTED = IterationPattern(
         ),
     ),
     quantities=(
-        quantity("seconds", _TIMING, BAR_FIELD),
+        quantity("seconds", _TIMING, BAR_FIELD, figures=4),
         quantity("loss", "reduced_train_loss", BAR_FIELD),
         quantity("global_batch_samples", "global_batch_size", BAR_FIELD, value=COUNT),
         quantity("tflops", "TFLOPS_per_GPU", BAR_FIELD),
-        quantity("tokens_per_second_per_rank", "tokens_per_sec_per_gpu", BAR_FIELD),
+        quantity("tokens_per_second_per_rank", "tokens_per_sec_per_gpu", BAR_FIELD, figures=4),
         quantity("peak_reserved_mib", "max_memory_reserved", BAR_FIELD, factor=MIB_OF_UNIT["B"]),
         quantity("peak_allocated_mib", "max_memory_allocated", BAR_FIELD, factor=MIB_OF_UNIT["B"]),
         quantity("peak_reserved_mib", "peak_memory_usage", BAR_FIELD, factor=MIB_OF_UNIT["B"]),
@@ -55,7 +55,7 @@ _TIMED_BAR = IterationPattern(
     name="nemo-progress-bar",
     head=LinePattern((_TIMING, "global_step="), Pattern(rf"{_DONE}[^\n\]]{{0,300}}?{_STEP}")),
     quantities=(
-        quantity("seconds", _TIMING, _SET),
+        quantity("seconds", _TIMING, _SET, figures=3),  # tqdm prints three, Lightning adds zeros up to five characters
         quantity("loss", "reduced_train_loss", _SET),
         quantity("loss", "loss", _SET),
     ),

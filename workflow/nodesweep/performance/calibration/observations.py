@@ -27,7 +27,8 @@ class Observation:
     """A measured run: `seconds` per iteration and `memory_mib` of a rank, each None where it is not known.
 
     `limited`: it ran out of memory or failed, so that its memory is not what it needed. `name`: its slug, and file and
-    line where it was imported. `scatter`: half the interquartile range of its iterations, relative.
+    line where it was imported. `scatter`: half the interquartile range of its iterations, relative. `rounding`: by how
+    much its log may have rounded the seconds, relative.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Observation:
     memory_mib: float | None
     limited: bool = False
     scatter: float | None = None
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def _observation(row: TidyRow, workload: Workload, model: Model | None) -> Obser
         memory_mib,
         limited=has_failed(outcome),
         scatter=spread / seconds if spread is not None and seconds else None,
+        rounding=(number_of(row, "iteration_seconds_rounding") or 0.0) / seconds if seconds else 0.0,
     )
 
 

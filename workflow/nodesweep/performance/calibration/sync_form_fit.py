@@ -41,6 +41,7 @@ class RunArrays:
 
     `labels`: the kinds of stage in words. `kind`: the number of each run's label. `work`: 1e12 operations of a micro
     batch. `small`: the fewest tokens of a micro batch over its tokens, w0/w. `passes`: micro batches whose time passes.
+    `rounding`: of the seconds, relative, at most: any error up to that is as likely as any other.
     """
 
     cases: tuple[Dimensions, ...]
@@ -51,10 +52,11 @@ class RunArrays:
     small: FloatArray
     passes: FloatArray
     seconds: FloatArray
+    rounding: FloatArray
 
     @classmethod
-    def of(cls, cases: Sequence[Dimensions], seconds: Sequence[float]) -> "RunArrays":
-        """The arrays of runs, at least one, with the seconds that an iteration of each took."""
+    def of(cls, cases: Sequence[Dimensions], seconds: Sequence[float], rounding: Sequence[float]) -> "RunArrays":
+        """The arrays of runs, at least one, with the seconds of an iteration of each and their relative rounding."""
         kinds = [kind_of(case) for case in cases]
         labels = tuple(sorted(set(kinds)))
         numbers = {label: number for number, label in enumerate(labels)}
@@ -69,7 +71,14 @@ class RunArrays:
             small=numpy.array([one.small for one in works]),
             passes=numpy.array([passes(case) for case in cases]),
             seconds=numpy.array(seconds, dtype=float),
+            rounding=numpy.array(rounding, dtype=float),
         )
+
+    @property
+    def rounding_sigma(self) -> FloatArray:
+        """Standard deviation of the seconds by their rounding, relative."""
+        sigma: FloatArray = self.rounding / math.sqrt(3)
+        return sigma
 
     @property
     def of_several(self) -> NDArray[numpy.bool_]:
@@ -91,16 +100,19 @@ class SyncFormFit:
 
     def __init__(self, runs: RunArrays, name: str, noise: float, spread: float) -> None:
         self._runs, self._name = runs, name
-        self._noise, self._prior_spread = noise, spread
+        self._noise, self._prior_spread = numpy.hypot(noise, runs.rounding_sigma), spread
         self._sync = numpy.array([FORMS[name](case.data) for case in runs.cases])
         self._solve()
 
     @property
     def square_error(self) -> float:
-        """Mean square of the leave-one-out errors: of the runs that are not alone, where there are enough."""
+        """Mean square of the leave-one-out errors: of the runs that are not alone, where there are enough.
+
+        What logs have rounded is no error of the form: it is taken off as far as it explains an error.
+        """
         runs = self._runs
-        of_runs = self.left_out_errors[runs.of_several] if runs.tell_noise else self.left_out_errors
-        return float(numpy.mean(of_runs**2))
+        squares = numpy.maximum(self.left_out_errors**2 - runs.rounding_sigma**2, 0)
+        return float(numpy.mean(squares[runs.of_several] if runs.tell_noise else squares))
 
     @property
     def spread(self) -> float:

@@ -56,12 +56,16 @@ MOST_SCATTERS = 3
 
 @dataclass(frozen=True)
 class TimedRun:
-    """A run with a time: seconds per iteration, and the relative scatter of its iterations, None where unknown."""
+    """A run with a time: seconds per iteration, and the relative scatter of its iterations, None where unknown.
+
+    `rounding`: by how much the seconds may be rounded, relative.
+    """
 
     name: str
     case: Dimensions
     seconds: float
     scatter: float | None
+    rounding: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,11 @@ def fit(observations: Sequence[Observation], targets: Iterable[Dimensions] = (),
 
     `each`: also find what the other runs predict of each run, which takes a fit for many of them.
     """
-    timed = [TimedRun(one.name, one.case, one.seconds, one.scatter) for one in observations if one.seconds is not None]
+    timed = [
+        TimedRun(one.name, one.case, one.seconds, one.scatter, one.rounding)
+        for one in observations
+        if one.seconds is not None
+    ]
     if not timed:
         return TimeFit(refusal="no run with a time; it takes two to tell anything")
     contradiction = _contradiction(timed)
@@ -109,7 +117,7 @@ def _averaged(timed: Sequence[TimedRun]) -> _AveragedForms:
 
 
 def _arrays(timed: Sequence[TimedRun]) -> RunArrays:
-    return RunArrays.of([one.case for one in timed], [one.seconds for one in timed])
+    return RunArrays.of([one.case for one in timed], [one.seconds for one in timed], [one.rounding for one in timed])
 
 
 def _first_noise(timed: Sequence[TimedRun]) -> float:
@@ -211,11 +219,12 @@ def _contradiction(timed: Sequence[TimedRun]) -> str:
     for one in timed:
         same.setdefault(one.case, []).append(one)
     pairs = [pair for group in same.values() for pair in combinations(sorted(group, key=lambda one: one.seconds), 2)]
-    apart = [(high.seconds / low.seconds - 1, low, high) for low, high in pairs]
+    apart = [(high.seconds / low.seconds - 1 - low.rounding - high.rounding, low, high) for low, high in pairs]
     worst, low, high = max(apart, key=lambda found: found[0], default=(0.0, timed[0], timed[0]))
     if worst <= max(CONTRADICTION, MOST_SCATTERS * _first_noise(timed)):
         return ""
+    percent = 100 * (high.seconds / low.seconds - 1)
     return (
         f"{low.name} ({low.seconds:.4g} s) and {high.name} ({high.seconds:.4g} s) are the same layout, "
-        f"{100 * worst:.0f} % apart: they are not of one software stack; tell them apart by `campaign`"
+        f"{percent:.0f} % apart: they are not of one software stack; tell them apart by `campaign`"
     )

@@ -10,7 +10,7 @@ from .batches import throughput
 from .curves import Curve, no_curve
 from .figure import NAMES, Figure, MissingFigure
 from .limits import memory
-from .scaling import strong_scaling, tflops
+from .scaling import strong_scaling, tflops, throughput_scaling, weak_scaling
 from .shares import efficiency
 
 __all__ = ["NAMES", "Figure", "MissingFigure", "figures_of", "section"]
@@ -25,6 +25,8 @@ def figures_of(
     """
     found = [
         strong_scaling(rows, curve),
+        weak_scaling(rows, curve),
+        throughput_scaling(rows),
         tflops(rows),
         efficiency(rows),
         memory(rows, sweep.machine, layouts),

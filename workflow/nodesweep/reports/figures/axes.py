@@ -59,6 +59,9 @@ def slower_and_faster(row: TidyRow) -> tuple[float | None, float | None]:
     (1.05, 0.95)
     """
     seconds, error = number_of(row, "iteration_seconds"), number_of(row, "iteration_seconds_error")
+    low, high = number_of(row, "run_seconds_low"), number_of(row, "run_seconds_high")
+    if seconds and low and high and high > low:  # of its runs
+        return high / seconds, low / seconds
     if not seconds or not error or error >= seconds:
         return None, None
     return 1 + error / seconds, 1 - error / seconds

@@ -11,7 +11,7 @@ from nodesweep.common.text import plain
 
 from .bars import memory, shares
 from .figure import Figure
-from .lines import batches, rates, scaling
+from .lines import batches, rates, rising, scaling, steady
 from .marks import Sheet
 from .style import CONFIG, PIXELS
 
@@ -19,6 +19,8 @@ HEADING, BELOW = 56, 68
 """Characters of the two lines above a figure that fit into a column."""
 _DRAWN: dict[str, Callable[[Figure, Sheet], altair.LayerChart]] = {
     "strong-scaling": scaling,
+    "weak-scaling": steady,
+    "throughput-scaling": rising,
     "tflops": rates,
     "efficiency": shares,
     "memory": memory,

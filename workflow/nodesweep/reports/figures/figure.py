@@ -7,7 +7,7 @@ from typing import Any
 
 from nodesweep.config.tidy_row import TidyRow, number_of
 
-NAMES = ("strong-scaling", "tflops", "efficiency", "memory", "throughput")
+NAMES = ("strong-scaling", "weak-scaling", "throughput-scaling", "tflops", "efficiency", "memory", "throughput")
 """All figures there are, in order; names of files without suffix."""
 Datum = dict[str, Any]
 """One point of a figure, as Vega-Lite takes it; what it says of its layout stands under columns of results.csv."""

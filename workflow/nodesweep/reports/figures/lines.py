@@ -18,6 +18,16 @@ def scaling(figure: Figure, sheet: Sheet) -> altair.LayerChart:
     return _chart(figure, sheet, "seconds", "Time per iteration [s]", "s per iteration", logarithmic=True)
 
 
+def steady(figure: Figure, sheet: Sheet) -> altair.LayerChart:
+    """Seconds against nodes from 0 on, where they would ideally stay."""
+    return _chart(figure, sheet, "seconds", "Time per iteration [s]", "s per iteration")
+
+
+def rising(figure: Figure, sheet: Sheet) -> altair.LayerChart:
+    """Tokens per second against nodes."""
+    return _chart(figure, sheet, "tokens", "Tokens per second", "tokens/s", logarithmic=True)
+
+
 def rates(figure: Figure, sheet: Sheet) -> altair.LayerChart:
     """TFLOPs against nodes."""
     return _chart(figure, sheet, "tflops", "TFLOPs per node", "TFLOPs per node")

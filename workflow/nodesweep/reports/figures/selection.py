@@ -1,9 +1,9 @@
 """Many series -> those that a figure names, those it shows in grey, and those it leaves out; their points and lines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nodesweep.config.tidy_row import TidyRow, required_number
+from nodesweep.config.tidy_row import TidyRow, TidyValue, number_of, required_number
 
 from .axes import slower_and_faster
 from .figure import Datum
@@ -16,33 +16,38 @@ MEASURED = "measured"
 
 @dataclass(frozen=True)
 class SeriesSelection:
-    """Series of a figure over the column `axis`. `notes`: sentences of the caption."""
+    """Series of a figure over the column `axis`; `below`: what all drawn rows have in common, in words."""
 
     axis: str
+    below: str
     colored: tuple[tuple[str, Sequence[TidyRow]], ...]
     grey: tuple[Sequence[TidyRow], ...]
     left_out: int
 
     @classmethod
-    def of(cls, series: Sequence[Sequence[TidyRow]], axis: str) -> "SeriesSelection":
-        """A selection in which the best series have names and the next best are grey."""
+    def of(
+        cls, series: Sequence[Sequence[TidyRow]], axis: str, stand_ins: Sequence[Mapping[str, TidyValue]] = ()
+    ) -> "SeriesSelection":
+        """A selection in which the best series have names and the next best are grey.
+
+        `stand_ins`: for each series what its name says of columns in which its rows differ.
+        """
+        own = stand_ins or [{}] * len(series)
+        named = [[{**row, **words} for row in group] for group, words in zip(series, own, strict=True)]
         order = ranked(series, axis)
-        shown = [series[number] for number in sorted(order[:MOST_NAMED])]
-        parts = distinguishing_parts([row for group in shown for row in group], axis)
-        names = unique(series_name(group[0], parts) for group in shown)
-        grey = tuple(series[number] for number in order[MOST_NAMED : MOST_NAMED + MOST_GREY])
-        colored = tuple(zip(names, shown, strict=True))
-        return cls(axis, colored, grey, len(series) - len(colored) - len(grey))
+        shown = sorted(order[:MOST_NAMED])
+        parts = distinguishing_parts([row for number in shown for row in named[number]], axis)
+        names = unique(series_name(named[number][0], parts) for number in shown)
+        others = order[MOST_NAMED : MOST_NAMED + MOST_GREY]
+        below = shared([row for number in (*shown, *others) for row in named[number]], axis)
+        colored = tuple(zip(names, (series[number] for number in shown), strict=True))
+        grey = tuple(series[number] for number in others)
+        return cls(axis, below, colored, grey, len(series) - len(colored) - len(grey))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names in the legend, in its order."""
         return (*(name for name, _ in self.colored), *([self._others] if self.grey else []))
-
-    @property
-    def below(self) -> str:
-        """What all drawn rows have in common, in words."""
-        return shared(self._rows, self.axis)
 
     @property
     def notes(self) -> list[str]:
@@ -51,6 +56,9 @@ class SeriesSelection:
         found = []
         if any(None not in slower_and_faster(row) for row in rows):
             found.append("Bars: by how much another run may differ.")
+        if levels := sorted({number_of(row, "run_seconds_confidence_percent") or 0.0 for row in rows} - {0.0}):
+            between = f"{levels[0]:.4g}" + (f" to {levels[-1]:.4g}" if len(levels) > 1 else "")
+            found[-1:] = [f"Bars: an interval that holds the median over the runs of a layout with {between} %."]
         if any(row["outcome"] != "ok" for row in rows):
             found.append("Hollow: the run did not end well.")
         if self.grey:
@@ -91,10 +99,6 @@ class SeriesSelection:
     @property
     def _others(self) -> str:
         return f"{len(self.grey)} other{'' if len(self.grey) == 1 else 's'}"
-
-    @property
-    def _rows(self) -> list[TidyRow]:
-        return [row for group in (*(group for _, group in self.colored), *self.grey) for row in group]
 
 
 def _ends(row: TidyRow, column: str, rate: bool) -> dict[str, float]:

@@ -17,6 +17,7 @@ from nodesweep.reports.naming import (
     named_tersely,
     naming_of,
 )
+from nodesweep.results.scaling_kinds import seconds_of_sample
 
 from .figure import Datum
 
@@ -125,13 +126,9 @@ def fastest_of_each(rows: Iterable[TidyRow], axis: str) -> list[TidyRow]:
     for row in rows:
         place = required_number(row, axis)
         known = found.get(place)
-        if row["outcome"] == "ok" and (known is None or _seconds(row) < _seconds(known)):
+        if row["outcome"] == "ok" and (known is None or seconds_of_sample(row) < seconds_of_sample(known)):
             found[place] = row
     return [found[value] for value in sorted(found)]
-
-
-def _seconds(row: TidyRow) -> float:
-    return required_number(row, "iteration_seconds")
 
 
 def datum(row: TidyRow, **more: Any) -> Datum:

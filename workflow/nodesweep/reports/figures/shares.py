@@ -1,11 +1,14 @@
 """Where the time of layouts goes: bars of its shares, and their scaling efficiency."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nodesweep.config.tidy_row import TidyRow, required_number
+from nodesweep.results.scaling_kinds import ScalingKind
 
 from .figure import Datum, Figure, MissingFigure, known, sentences
-from .series import datum, distinguishing_parts, ranked, series_name, series_of, shared, unique
+from .kinds import NODES, KindSeries, series_of_kinds
+from .series import datum, distinguishing_parts, ranked, series_name, shared, unique
 
 MOST_BARS = 24
 PARTS = {
@@ -27,43 +30,47 @@ def efficiency(rows: Sequence[TidyRow]) -> Figure | MissingFigure:
     split = [row for row in timed if None not in [row[column] for column in PARTS.values()]]
     if not split:
         return MissingFigure("efficiency", "no fit says yet where the time of the runs goes")
-    shown = _shown(series_of(split, "nodes"))
-    bars = [row for group in shown for row in group]
-    naming = distinguishing_parts(bars, "nodes")
-    names = unique(series_name(group[0], naming) for group in shown)
+    shown = _shown(series_of_kinds(split))
+    bars = [row for one in shown for row in one.rows]
+    named = [{**row, **one.stand_ins} for one in shown for row in one.rows]
+    naming = distinguishing_parts(named, NODES)
+    names = unique(series_name({**one.rows[0], **one.stand_ins}, naming) for one in shown)
     parts = [part for part, column in PARTS.items() if part != "shared cores" or any(row[column] for row in bars)]
     layers: dict[str, list[Datum]] = {"heads": [], "bars": [], "marks": []}
     count = 0
-    for name, group in zip(names, shown, strict=True):
+    kinds: list[ScalingKind] = []
+    for name, one in zip(names, shown, strict=True):
         if len(names) > 1:
             layers["heads"].append({"bar": count, "series": name})
             count += 1
-        for row in group:
+        for row in one.rows:
             layers["bars"] += _stacked(row, parts, count)
-            percent = row["scaling_efficiency_percent"]
-            layers["marks"] += [datum(row, bar=count, percent=percent, part=EFFICIENCY)] if percent is not None else []
+            if (percent := row[one.kind.column]) is not None:
+                layers["marks"].append(datum(row, bar=count, percent=percent, part=EFFICIENCY))
+                kinds += [one.kind] if one.kind not in kinds else []
             count += 1
+    drawn = len({row["slug"] for row in bars})
     caption = sentences(
         f"Shares of an iteration by the fit: {', '.join(parts[:-1])} and {parts[-1]}.",
-        "Diamond: speed per node against the fewest nodes with the same model, MP and global batch."
+        "Diamond: speed per node against the fewest nodes with the same model, MP and "
+        f"{' or '.join(kind.same for kind in kinds)}."
         if layers["marks"]
         else "",
-        f"{len(bars)} of {len(split)} layouts: the series that are fastest most often."
-        if len(bars) < len(split)
-        else "",
+        f"{drawn} of {len(split)} layouts: the series that are fastest most often." if drawn < len(split) else "",
     )
     title = "Shares of an iteration, and scaling efficiency"
-    return Figure("efficiency", title, caption, shared(bars, "nodes"), tuple(names), layers=layers)
+    return Figure("efficiency", title, caption, shared(named, NODES), tuple(names), layers=layers)
 
 
-def _shown(series: list[list[TidyRow]]) -> list[list[TidyRow]]:
+def _shown(series: list[KindSeries]) -> list[KindSeries]:
     """The best series that there is room for, in their order."""
-    order, chosen, room = ranked(series, "nodes"), [], MOST_BARS
+    order, chosen, room = ranked([one.rows for one in series], NODES), [], MOST_BARS
     for number in order:
-        if len(series[number]) <= room:
+        if len(series[number].rows) <= room:
             chosen.append(number)
-            room -= len(series[number])
-    return [series[number] for number in sorted(chosen)] or [series[order[0]][:MOST_BARS]]
+            room -= len(series[number].rows)
+    best = series[order[0]]
+    return [series[number] for number in sorted(chosen)] or [replace(best, rows=best.rows[:MOST_BARS])]
 
 
 def _stacked(row: TidyRow, parts: Sequence[str], bar: int) -> list[Datum]:

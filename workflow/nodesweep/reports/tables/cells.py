@@ -121,6 +121,8 @@ _CELL_OF_PARAMETER: dict[Kind, Callable[[Any], str]] = _CELL_OF_KIND | {
 _CELL_OF_HEADING: dict[str, Callable[..., str]] = {
     "Mem": memory,
     "Sec/it": lambda seconds: rounded(seconds, 1, 3),
+    "Runs": lambda runs, ended: UNKNOWN if runs is None else f"{runs}{f' of {ended}' if ended > runs else ''}",
+    "Over runs": interval,
     "TFLOPs": lambda tflops: rounded(tflops, 2, 2),
     "Est. Aggr. PetaFLOPs": lambda petaflops: rounded(petaflops, 1, 1),
     "Energy [Wh]": energy,

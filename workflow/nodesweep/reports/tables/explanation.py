@@ -14,6 +14,7 @@ from nodesweep.config.tidy_row import required_text
 from nodesweep.reports.naming import differing
 from nodesweep.reports.scaling import best_cells, best_table, by_campaign, sentence
 from nodesweep.results.scaling import best_of_each, losses
+from nodesweep.results.scaling_kinds import KINDS
 from nodesweep.results.table import records
 
 from .cells import COLUMN_OF_HEADING, EXPLAINING, columns_with, known, varies
@@ -35,6 +36,8 @@ _TIMES = (
     "DP sync",
     "Shared cores",
     "Efficiency",
+    "Weak efficiency",
+    "Throughput efficiency",
     "MFU",
     "HFU",
     "Tokens/s",
@@ -44,7 +47,7 @@ _TIMES = (
 _BESIDE = (["predicted_seconds", "iteration_seconds"], ["predicted_memory_mib", "memory_mib"])
 """Columns that stand beside each other where a row has both."""
 _PREDICTED = ("Predicted", "Off", "Mem", "Predicted Mem", "Mem off")
-_EXPLAINS = ("compute_percent", "scaling_efficiency_percent", "mfu_percent")
+_EXPLAINS = ("compute_percent", *(kind.column for kind in KINDS), "mfu_percent")
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,10 @@ def explained_of(frame: pandas.DataFrame) -> Explanation | None:
         return None
     rows = records(measured)
     parts, campaigns = differing(rows), by_campaign(rows)
-    best = best_of_each(records(frame))
+    best, lost = best_of_each(records(frame)), list(losses(rows))
+    kinds = len({loss.series.kind for loss in lost if loss.series}) > 1
     return Explanation(
-        losses=tuple(sentence(loss, parts, campaigns) for loss in losses(rows)),
+        losses=tuple(sentence(loss, parts, campaigns, kinds) for loss in lost),
         best=best_cells(best, parts, campaigns) if best else None,
         best_slugs=tuple(required_text(one.row, "slug") for one in best),
         times=_part(frame.dropna(subset=["iteration_seconds"]), _TIMES),

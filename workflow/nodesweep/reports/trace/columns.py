@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import AXES
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.performance.dimensions import Dimensions
@@ -21,6 +22,7 @@ from .measured import (
     measured,
     memory,
     records,
+    rounding,
     seconds,
     spread,
     statistic,
@@ -112,6 +114,10 @@ def _flags(facts: LayoutFacts) -> Trace:
     return Trace(("measurement.json: flags", *facts.measurement.flags))
 
 
+def _repeats(facts: LayoutFacts) -> Trace:
+    return Trace((f"only what runs several times has it: {facts.setting(('repeats',))}",))
+
+
 def _state(facts: LayoutFacts) -> Trace:
     return Trace((facts.journal_place, facts.outlook))
 
@@ -136,6 +142,7 @@ MEASURED: dict[str, RunTracer] = {
     "iteration_seconds_median": statistic(partial(seconds, "median")),
     "iteration_seconds_mean": statistic(partial(seconds, "mean")),
     "iteration_seconds_half_interquartile_range": statistic(spread),
+    "iteration_seconds_rounding": statistic(rounding),
     "tokens_per_second": formula(lambda sizes, found: formulas.tokens_per_second(sizes, found.iteration_seconds)),
     "tflops_per_node": formula(lambda sizes, found: formulas.rate(sizes, found.iteration_seconds, True)),
     "model_tflops_per_node": formula(lambda sizes, found: formulas.rate(sizes, found.iteration_seconds, False)),
@@ -147,6 +154,11 @@ MEASURED: dict[str, RunTracer] = {
     "last_loss": measured(partial(loss, -1)),
 }
 """How columns are traced that hold what a log, or the scheduler, says of a run; of those of old jobs too."""
+
+OVER_RUNS = tuple(
+    name for name in TIDY if name.startswith("run_seconds_") or name in ("shown_run", "runs", "runs_ended")
+)
+"""Columns that only a layout has that runs several times."""
 
 COLUMNS: dict[str, LayoutTracer] = {
     **MEASURED,
@@ -171,6 +183,7 @@ COLUMNS: dict[str, LayoutTracer] = {
     "iterations_requested": _setting("iterations", "total"),
     "warmup_iterations": _setting("iterations", "warmup"),
     "statistic": _setting("statistic"),
+    **dict.fromkeys(OVER_RUNS, _repeats),
     "log": _recorded("log"),
     "source": _follows(lambda layout: "a layout of this sweep"),
     "source_file": _follows(lambda layout: "only rows of hand-kept tables have one"),

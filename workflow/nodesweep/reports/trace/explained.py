@@ -4,8 +4,9 @@ from pathlib import Path
 
 from nodesweep.common.errors import NodesweepError
 from nodesweep.performance.calibration.files import read_calibrations
-from nodesweep.results.metrics import EXPLAINED, Basis, bases, explain_row
+from nodesweep.results.metrics import EXPLAINED, Basis, explain_row
 from nodesweep.results.results_file import read_results
+from nodesweep.results.scaling_kinds import bases
 from nodesweep.results.table import records
 from nodesweep.sweep.study import Study
 

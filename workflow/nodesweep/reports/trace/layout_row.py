@@ -27,7 +27,7 @@ from .facts import MEASURE, LayoutFacts, Trace, cells_of
 
 @dataclass(frozen=True)
 class TraceableLayout:
-    """A layout of a sweep; `where`: place of a key of its config, None where it was left out.
+    """A run of a layout; `where`: place of a key of its config, None where it was left out.
 
     `decisions`: what is known of the sweep, by which a launch decides; asked for only where that matters.
     """
@@ -45,30 +45,35 @@ class TraceableLayout:
     @property
     def head(self) -> list[str]:
         """The folder of the layout, and how it stands."""
-        return [f"{self.study.directory(self.slug)}/", f"{self._facts.status}: {self._facts.outlook}"]
+        return [f"{self.study.directory(self.slug)}/", f"{self.facts.status}: {self.facts.outlook}"]
 
     def traces(self, columns: Iterable[str]) -> dict[str, Trace]:
         """Where the values of these columns come from."""
-        return {name: COLUMNS.get(name, axis(name))(self._facts) for name in columns}
+        return {name: COLUMNS.get(name, axis(name))(self.facts) for name in columns}
 
     def values(self) -> dict[str, str]:
         """The cells of the row by column, by what is known now."""
-        facts = self._facts
-        run = LayoutRun(facts.layout, facts.status, facts.record, facts.measurement)
-        return cells_of(to_csv(build([run])), self.slug)
+        return cells_of(to_csv(build([self.run])), self.slug)
+
+    @property
+    def run(self) -> LayoutRun:
+        """The run with what is known of it now."""
+        facts = self.facts
+        return LayoutRun(facts.layout, facts.status, facts.record, facts.measurement)
 
     def lines(self, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
         """Lines of the log as it is now, and what to know if it is not the one that was measured."""
-        return _log_lines(self.study, self._facts, numbers)
+        return _log_lines(self.study, self.facts, numbers)
 
     @cached_property
-    def _facts(self) -> LayoutFacts:
+    def facts(self) -> LayoutFacts:
+        """What is known of the run."""
         return _facts_of(self)
 
 
 def _facts_of(row: TraceableLayout) -> LayoutFacts:
     """What is known of a layout."""
-    study, slug, layout = row.study, row.slug, row.study.layouts[row.slug]
+    study, slug, layout = row.study, row.slug, row.study.runs[row.slug]
     status, state, record = read_phase(study, slug)
     events = journal.read(study.journal(slug)) if not state.problem else []
     last_end = max((line for line, event in enumerate(events, 1) if isinstance(event, Ended | Reread)), default=0)
@@ -78,7 +83,7 @@ def _facts_of(row: TraceableLayout) -> LayoutFacts:
     return LayoutFacts(
         layout=layout,
         sweep=study.sweep,
-        block=study.blocks[slug],
+        block=study.blocks[layout.row],
         conditions=conditions(study.sweep, layout),
         where=row.where,
         status=status,
@@ -107,7 +112,7 @@ def _outlook(row: TraceableLayout, status: str, state: State, record: TerminalRe
         return f"attempt {state.attempt}: {state.silent}; {WAY_OUT % row.slug}"
     if state.is_open:
         return f"attempt {state.attempt}, {job}; it has no figures before it has ended"
-    layout = row.study.layouts[row.slug]
+    layout = row.study.runs[row.slug]
     queue = f", queue {layout.queue.name}" if layout.queue else ""
     limit = f", at most {layout.elapse_limit_seconds} s" if layout.elapse_limit_seconds else ""
     before = f"attempt {state.attempt} is over" if state.attempt else "never run"
@@ -125,7 +130,7 @@ def _measurement(study: Study, slug: str, status: str, record: TerminalRecord | 
     """What measurement.json holds of the last run, or why there are no figures."""
     if status != "ended" or record is None:
         return None, f"no figures: the layout is {status}"
-    measured, _ = last_measurement(study, study.layouts[slug], record)
+    measured, _ = last_measurement(study, study.runs[slug], record)
     if measured is not None:
         return measured, ""
     if not record.log or found_log(study.directory(slug) / record.log) is None:

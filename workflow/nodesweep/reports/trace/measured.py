@@ -118,7 +118,21 @@ def seconds(fixed: str, facts: RunFacts, measurement: Measurement, statistics: I
     name = fixed or measurement.settings.statistic
     values = f"{name} of {_listed([value for value, _ in rows])} s"
     chosen = () if fixed else (f"which statistic: {facts.setting(('statistic',))}",)
-    return Trace((values, *records(facts, measurement, statistics), *chosen), _deciding(name, rows))
+    found = (values, *records(facts, measurement, statistics), *_sources(statistics), *chosen)
+    return Trace(found, _deciding(name, rows))
+
+
+def _sources(statistics: IterationStatistics) -> tuple[str, ...]:
+    """Which figures of the log the seconds are from, and their roundings."""
+    return tuple(f"by {source.words}" for source in statistics.sources)
+
+
+def rounding(facts: RunFacts, measurement: Measurement, statistics: IterationStatistics) -> Trace:
+    """By how much the seconds may be off since the log rounds its figures."""
+    if statistics.iteration_seconds_rounding is None:
+        return Trace(("measured by an older version, which did not know it",))
+    text = "what the statistic changes by where each time is off by half a unit of the last digit that is printed"
+    return Trace((text, *_sources(statistics)))
 
 
 def spread(facts: RunFacts, measurement: Measurement, statistics: IterationStatistics) -> Trace:

@@ -21,11 +21,13 @@ from nodesweep.results.metrics import EXPLAINED
 from nodesweep.results.results_file import MOST_BYTES
 from nodesweep.sweep.study import Study
 
+from .columns import OVER_RUNS
 from .explained import explained_traces
 from .facts import MEASURE, Trace, TraceableRow, cells_of
 from .imported import imported_rows
 from .ingested import ingested_rows
 from .layout_row import TraceableLayout
+from .repeated_row import TraceableRepeats
 
 MOST_CHARACTERS = 1500
 _READERS: dict[str, Callable[[Path], Mapping[str, TraceableRow]]] = {
@@ -33,8 +35,9 @@ _READERS: dict[str, Callable[[Path], Mapping[str, TraceableRow]]] = {
     "ingested": ingested_rows,
 }
 """Readers of rows that come from elsewhere, by the name of the folder of their files."""
-_OF_SOME_MODELS = {row.column for row in MODEL_FIELDS.values() if row.optional}
-"""Columns that are passed over where they are empty and not asked for: most models have no such size."""
+_SELDOM = {*(row.column for row in MODEL_FIELDS.values() if row.optional), *OVER_RUNS}
+"""Columns that are passed over where they are empty and not asked for: sizes most models lack, and what only repeated
+runs have."""
 
 
 def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, names: Iterable[str]) -> str:
@@ -44,13 +47,16 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     """
     columns = _columns(study.sweep, names)
     rows = _rows(study, origins.where, foreign)
-    slug = _named(slug, tuple(rows), f"layout, imported or ingested row of {study.sweep.sweep}")
+    of_rows = tuple(name for name in rows if name == slug or not _is_run(study, name))
+    slug = _named(slug, of_rows, f"layout, imported or ingested row of {study.sweep.sweep}")
     if slug not in study.layouts:
-        columns = tuple(name for name in columns if name in TIDY)
+        columns = tuple(name for name in columns if name in TIDY and not (name in EXPLAINED and _is_run(study, slug)))
     row, plain_columns = rows[slug], [name for name in columns if name not in EXPLAINED]
     traces, values = row.traces(plain_columns), row.values()
     lines, doubts = row.lines({line for trace in traces.values() for line in trace.lines})
-    table_values, table_doubts = _table_values(row.folder / "results.csv", slug)
+    table_values, table_doubts = dict[str, str](), list[str]()
+    if not _is_run(study, slug):
+        table_values, table_doubts = _table_values(row.folder / "results.csv", slug)
     if len(plain_columns) < len(columns):
         explained, explained_values = explained_traces(study, row.folder, slug)
         traces, values = {**traces, **explained}, {**values, **explained_values}
@@ -58,7 +64,7 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     alike: dict[tuple[Trace, str, str], list[str]] = {}
     for name in columns:
         trace, value = traces[name], values.get(name, "")
-        if not names and name in _OF_SOME_MODELS and not (value or table_values.get(name)):
+        if not names and name in _SELDOM and not (value or table_values.get(name)):
             continue
         alike.setdefault((trace, value, table_values.get(name, value)), []).append(name)
     for (trace, value, in_table), equal in alike.items():
@@ -91,10 +97,22 @@ def traced(
 def _rows(study: Study, where: Callable[[Key], str | None], foreign: Iterable[Path]) -> dict[str, TraceableRow]:
     """All rows that can be traced, by slug: the layouts of the sweep, then what files of other rows hold."""
     decisions = cache(lambda: decisions_of(study))
-    rows: dict[str, TraceableRow] = {slug: TraceableLayout(study, slug, where, decisions) for slug in study.layouts}
+    runs = {slug: TraceableLayout(study, slug, where, decisions) for slug in study.runs}
+    rows: dict[str, TraceableRow] = {**runs}
+    if study.sweep.repeats.at_most > 1:
+        for slug in study.layouts:
+            rows[slug], rows[f"{slug}-r1"] = (
+                TraceableRepeats([runs[one.slug] for one in study.runs_of(slug)]),
+                runs[slug],
+            )
     for path in foreign:
         rows |= _READERS[path.parent.name](path)
     return rows
+
+
+def _is_run(study: Study, slug: str) -> bool:
+    """Whether a slug names one of several runs of a layout, which has no row of its own in results.csv."""
+    return slug not in study.layouts and slug.rpartition("-r")[0] in study.layouts
 
 
 def _printable(line: str) -> str:

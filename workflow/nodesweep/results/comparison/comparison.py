@@ -109,12 +109,26 @@ def _measured_time(row: TidyRow, sweep: ComparedSweep, column: str) -> MeasuredT
     if seconds is None or not 0 < seconds < math.inf:
         return None
     series = [value for value in sweep.series.get(required_text(row, "slug"), ()) if 0 < value < math.inf]
+    rounding = number_of(row, "iteration_seconds_rounding") or 0.0
+    if not 0 <= rounding < math.inf:
+        rounding = 0.0
+    if (over_runs := _over_runs(row, seconds)) is not None:
+        return over_runs.rounded(rounding)
     if len(series) > 1:
-        return MeasuredTime.of_series(seconds, series)
+        return MeasuredTime.of_series(seconds, series).rounded(rounding)
     spread = number_of(row, "iteration_seconds_half_interquartile_range")
     if spread is not None and not 0 <= spread < math.inf:
         spread = None
-    return MeasuredTime.of_spread(seconds, spread, count_of(row, "records_used") or 1)
+    return MeasuredTime.of_spread(seconds, spread, count_of(row, "records_used") or 1).rounded(rounding)
+
+
+def _over_runs(row: TidyRow, seconds: float) -> MeasuredTime | None:
+    """The time of a layout that ran several times, with the error that the interval over its runs stands for."""
+    low, high, percent = (number_of(row, f"run_seconds_{name}") for name in ("low", "high", "confidence_percent"))
+    if low is None or high is None or percent is None or not (0 < low <= high < math.inf and 0 < percent < 100):
+        return None
+    spread = number_of(row, "iteration_seconds_half_interquartile_range") or 0.0
+    return MeasuredTime.of_interval(seconds, spread, (low, high), percent / 100)
 
 
 def _compared(

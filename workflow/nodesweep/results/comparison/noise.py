@@ -17,7 +17,7 @@ iterations scatter so much drifts as easily. All intervals hold together with 95
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import median
 
@@ -40,6 +40,7 @@ DRIFT = 0.015
 UNKNOWN_SCATTER = 0.05
 """Relative scatter of the iterations of a run of which only one time is known."""
 _MEDIAN = math.sqrt(math.pi / 2)
+_UNIFORM = math.sqrt(3)
 _NORMAL_DEVIATION, _NORMAL_QUARTILE = 1.4826, 0.6745
 _LEAST, _MOST = math.log(1e-6), math.log(1e8)
 _FEWEST_BLOCKS = 4
@@ -54,6 +55,14 @@ class MeasuredTime:
     scatter: float
     error: float
 
+    def rounded(self, rounding: float) -> "MeasuredTime":
+        """With what its log may have rounded it by, in seconds: any error up to that is as likely as any other.
+
+        >>> MeasuredTime(2.0, 0.01, 0.003).rounded(0.008 * 3**0.5).error
+        0.005
+        """
+        return replace(self, error=math.hypot(self.error, rounding / _UNIFORM / self.seconds))
+
     @classmethod
     def of_series(cls, seconds: float, series: Sequence[float]) -> "MeasuredTime":
         """From all iterations the time stands for, at least two; `seconds` is their median or near it."""
@@ -67,6 +76,15 @@ class MeasuredTime:
             return cls(seconds, UNKNOWN_SCATTER, UNKNOWN_SCATTER)
         scatter = half_interquartile_range / _NORMAL_QUARTILE / seconds
         return cls(seconds, scatter, _MEDIAN * scatter / math.sqrt(min(max(records / 2, 1), MOST_INDEPENDENT)))
+
+    @classmethod
+    def of_interval(
+        cls, seconds: float, half_interquartile_range: float, interval: tuple[float, float], confidence: float
+    ) -> "MeasuredTime":
+        """The median over several runs, with an interval that holds it so often, and the spread within the runs."""
+        low, high = interval
+        error = (high - low) / 2 / seconds / float(stats.norm.isf((1 - confidence) / 2))
+        return cls(seconds, half_interquartile_range / _NORMAL_QUARTILE / seconds, error)
 
 
 def independent(series: Sequence[float]) -> float:
@@ -91,6 +109,15 @@ def independent(series: Sequence[float]) -> float:
         worst = max(worst, float(blocks.var(ddof=1)) / number)
         length *= 2
     return min(max(float(values.var(ddof=1)) / worst, 1.0), most)
+
+
+def is_beyond_noise(first: MeasuredTime, second: MeasuredTime, level: float, fewest: int) -> bool:
+    """Whether two times differ by more than their errors within the runs allow, but for `level` of such pairs.
+
+    `fewest`: iterations of the shorter run, whose scatter tells its error the worse the fewer they are.
+    """
+    error = math.hypot(first.error, second.error)
+    return abs(math.log(second.seconds / first.seconds)) > _student(level, max(fewest - 1, 1)) * error
 
 
 def _scatter(series: Sequence[float]) -> float:

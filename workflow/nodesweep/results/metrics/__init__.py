@@ -3,15 +3,16 @@
 Each figure comes with its formula and the numbers in it, for `nodesweep why`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nodesweep.config.tidy_row import TidyRow
+from nodesweep.results.scaling_kinds import KindName, bases
 
 from .predictions import PREDICTIONS
-from .row import Basis, ExplainedFigure, RowContext, bases, efficiency_percent
+from .row import Basis, ExplainedFigure, RowContext
 from .utilization import FIGURES
 
-__all__ = ["EXPLAINED", "Basis", "ExplainedFigure", "bases", "efficiency_percent", "explain", "explain_row"]
+__all__ = ["EXPLAINED", "Basis", "ExplainedFigure", "explain", "explain_row"]
 
 EXPLAINED = (*FIGURES, *PREDICTIONS)
 """The columns of results.csv that explain."""
@@ -19,10 +20,10 @@ EXPLAINED = (*FIGURES, *PREDICTIONS)
 
 def explain(basis: Basis, rows: Sequence[TidyRow]) -> list[dict[str, ExplainedFigure]]:
     """The figures of all rows, by column."""
-    return [explain_row(basis, row, base) for row, base in zip(rows, bases(rows), strict=True)]
+    return [explain_row(basis, row, compared) for row, compared in zip(rows, bases(rows), strict=True)]
 
 
-def explain_row(basis: Basis, row: TidyRow, base: TidyRow | None) -> dict[str, ExplainedFigure]:
-    """The figures of one row, by column; `base` is the row that its speed is compared with."""
-    context = RowContext(basis, row, base)
+def explain_row(basis: Basis, row: TidyRow, compared: Mapping[KindName, TidyRow]) -> dict[str, ExplainedFigure]:
+    """The figures of one row, by column; `compared`: the rows that its speed is compared with, by kind."""
+    context = RowContext(basis, row, compared)
     return {name: figure(context) for name, figure in {**FIGURES, **PREDICTIONS}.items()}

@@ -1,20 +1,16 @@
-"""A row of results.csv with all that explains it, and the row its speed is compared with."""
+"""A row of results.csv with all that explains it, and the rows its speed is compared with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from nodesweep.common.outcomes import is_result
 from nodesweep.config.machine import Machine, PeakTflops, peak_of
 from nodesweep.config.parameters import parameters_of, stack_of
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import (
     TidyRow,
-    TidyValue,
     count_of,
     number_of,
-    required_count,
-    required_number,
     text_of,
 )
 from nodesweep.config.workload import Workload
@@ -23,7 +19,7 @@ from nodesweep.performance.calibration.memory_model import FittedPeak
 from nodesweep.performance.calibration.observations import case_of, workload_of_row
 from nodesweep.performance.calibration.time_model import FittedRun, TimeEstimate
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.results.comparable import has_known_problem, problem_of
+from nodesweep.results.scaling_kinds import KindName
 from nodesweep.sweep.layout import Layout
 
 
@@ -67,43 +63,13 @@ class Basis:
         return {name: {run.name: run for run in found.memory.runs} for name, found in self.calibrations.items()}
 
 
-def bases(rows: Sequence[TidyRow]) -> list[TidyRow | None]:
-    """For each row the fastest that ended well on the fewest nodes, of the same campaign, model, MP and global batch.
-
-    None where no other node count was measured.
-    """
-    groups: dict[tuple[TidyValue, ...], list[TidyRow]] = {}
-    for row in rows:
-        timed = row["iteration_seconds"] and row["nodes"] and is_result(text_of(row, "outcome"))
-        if timed and has_known_problem(row):
-            groups.setdefault(problem_of(row), []).append(row)
-    found = {
-        problem: min(group, key=lambda row: (required_count(row, "nodes"), required_number(row, "iteration_seconds")))
-        for problem, group in groups.items()
-        if len({row["nodes"] for row in group}) > 1
-    }
-    return [found.get(problem_of(row)) for row in rows]
-
-
-def efficiency_percent(row: TidyRow, base: TidyRow | None) -> float | None:
-    """Speed per node of a row against its base, for the same work an iteration, in percent.
-
-    >>> efficiency_percent({"iteration_seconds": 60.0, "nodes": 4}, {"iteration_seconds": 100.0, "nodes": 2})
-    83.33333333333333
-    """
-    seconds, nodes = number_of(row, "iteration_seconds"), count_of(row, "nodes")
-    if base is None or not seconds or not nodes:
-        return None
-    return 100 * required_number(base, "iteration_seconds") * required_count(base, "nodes") / (seconds * nodes)
-
-
 @dataclass(frozen=True)
 class RowContext:
-    """A row with all that its figures follow from; `base`: the row that its speed is compared with."""
+    """A row with all that its figures follow from; `bases`: those that its speed is compared with, by kind."""
 
     basis: Basis
     row: TidyRow
-    base: TidyRow | None
+    bases: Mapping[KindName, TidyRow] = field(default_factory=dict)
 
     def number(self, column: str) -> float | None:
         """The number in a column of the row, None where it is not known."""

@@ -6,8 +6,9 @@ from nodesweep.performance.calibration.time_model import FIRST_NOISE
 from nodesweep.performance.cost import node_hours_per_billion_tokens, training_days
 from nodesweep.performance.dimensions import unknown_parts
 from nodesweep.performance.timing import TimeParts
+from nodesweep.results.scaling_kinds import BATCH, KINDS, ScalingKind, efficiency_percent
 
-from .row import ExplainedFigure, RowContext, efficiency_percent
+from .row import ExplainedFigure, RowContext
 
 _NOTHING_MEASURED = "no iteration was measured"
 
@@ -16,15 +17,21 @@ def _error(context: RowContext) -> ExplainedFigure:
     seconds, spread = context.seconds, context.number("iteration_seconds_half_interquartile_range")
     if seconds is None:
         return ExplainedFigure.none(_NOTHING_MEASURED)
+    reach, what = spread or 0.0, "half their interquartile range"
+    low, high = context.number("run_seconds_low"), context.number("run_seconds_high")
+    if low is not None and high is not None:
+        level = context.number("run_seconds_confidence_percent") or 0.0
+        reach, what = (high - low) / 2, f"half the interval that holds the median over its runs with {level:.4g} %"
     model = context.calibration.time.model if context.calibration else None
     noise = model.noise if model else FIRST_NOISE
     place = f"{context.place}: noise" if model else "taken, as no campaign tells"
+    rounding = context.number("iteration_seconds_rounding") or 0.0
     sentences = (
-        f"the larger of half their interquartile range, {spread or 0.0:.4g} s, "
-        "and of what runs of one layout differ by",
+        f"the larger of {what}, {reach:.4g} s, and of what runs of one layout differ by",
         f"{100 * noise:.3g} % of {seconds!r} s ({place})",
+        *([f"and {rounding:.2g} s by which the log may have rounded it"] if rounding else []),
     )
-    return ExplainedFigure(max(spread or 0.0, noise * seconds), sentences)
+    return ExplainedFigure(max(reach, noise * seconds) + rounding, sentences)
 
 
 def _utilization(column: str, recomputation: bool) -> Callable[[RowContext], ExplainedFigure]:
@@ -76,14 +83,29 @@ def _share(term: str, seconds_of: Callable[[TimeParts], float]) -> Callable[[Row
     return figure
 
 
-def _efficiency(context: RowContext) -> ExplainedFigure:
-    value, base = efficiency_percent(context.row, context.base), context.base
-    if value is None or base is None:
-        missing = _NOTHING_MEASURED if context.seconds is None else "nothing to compare it with"
-        return ExplainedFigure.none(f"{missing}: no other node count of its model, MP and global batch has run")
-    here, there = (f"{row['iteration_seconds']!r} x {row['nodes']}" for row in (context.row, base))
-    formula = f"sec/it x nodes of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %"
-    return ExplainedFigure.by_formula(value, formula, f"100 x {there} / ({here})")
+def _efficiency(kind: ScalingKind) -> Callable[[RowContext], ExplainedFigure]:
+    """The speed per node that is left in a series of a kind."""
+
+    def figure(context: RowContext) -> ExplainedFigure:
+        row, base = context.row, context.bases.get(kind.name)
+        value = efficiency_percent(row, base)
+        if value is None or base is None:
+            missing = _NOTHING_MEASURED if context.seconds is None else "nothing to compare it with"
+            return ExplainedFigure.none(f"{missing}: {_lacking(kind)}")
+        here, there = (f"{one['iteration_seconds']!r} x {one['nodes']}" for one in (row, base))
+        what = "sec/it x nodes"
+        if row[BATCH] != base[BATCH]:
+            here, there, what = f"{here} / {row[BATCH]}", f"{there} / {base[BATCH]}", f"{what} / GBS"
+        formula = f"{what} of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %"
+        return ExplainedFigure.by_formula(value, formula, f"100 x {there} / ({here})")
+
+    return figure
+
+
+def _lacking(kind: ScalingKind) -> str:
+    if kind.any_batch:
+        return "its model and MP ran on one number of nodes, or all of theirs are in strong and weak series"
+    return f"no other node count of its model, MP and {kind.same} has run"
 
 
 def _node_hours(context: RowContext) -> ExplainedFigure:
@@ -117,7 +139,7 @@ FIGURES: dict[str, Callable[[RowContext], ExplainedFigure]] = {
     "sharing_percent": _share(
         "a times the turns of ranks beyond the cores, instead of the bubble", lambda parts: parts.sharing_seconds
     ),
-    "scaling_efficiency_percent": _efficiency,
+    **{kind.column: _efficiency(kind) for kind in KINDS},
     "node_hours_per_billion_tokens": _node_hours,
     "training_days": _days,
 }
