@@ -55,6 +55,31 @@ def test_flops_by_hand():
     assert report.iteration_flops(recompute) == pytest.approx(133143986176)
 
 
+def test_flops_of_a_mixture_by_hand():
+    """Gates, shared keys and the experts that work on a token are counted by their matrices.
+
+    16 samples of 8 tokens, one layer, hidden 16, two heads of 4 with one of keys: query and output 2 x 16 x 8, key and
+    value 2 x 16 x 4, two experts of three matrices 16 x 12, a router 16 x 4: 256 + 128 + 1152 + 64 = 1600; core of
+    attention 2 x 8 x 8 = 128; output 32 x 16 = 512. Six operations each, for 128 tokens: 6 x 2240 x 128.
+    """
+    sizes = {"num_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "kv_channels": 4, "num_query_groups": 1}
+    experts = {"swiglu": True, "num_experts": 4, "moe_router_topk": 2, "moe_ffn_hidden_size": 12}
+    small = sizes | experts | {"seq_length": 8, "vocab_size": 32}
+    assert report.iteration_flops(read_arguments(options(**small), 8)) == 6 * 2240 * 128
+    selective = read_arguments(options(**small, recompute_granularity="selective"), 8)
+    assert report.iteration_flops(selective) == (6 * 2240 + 2 * 128) * 128
+    full = read_arguments(options(**small, recompute_granularity="full"), 8)
+    assert report.iteration_flops(full) == (6 * 2240 + 2 * 1728) * 128
+
+
+def test_times_of_the_parts():
+    """Parts of an iteration are written as Megatron's timers are; what took no time anywhere is left out."""
+    assert report.time_lines({"compute": 0.5, "exchange": 0.0}, {"compute": 0.625, "exchange": 0.0}) == [
+        "(min, max) time across ranks (ms):",
+        "    compute ........................................: (500.00, 625.00)",
+    ]
+
+
 def test_world_line():
     """The layout is announced in Megatron's words."""
     assert report.world_line(GIVEN) == (
@@ -117,7 +142,9 @@ def test_whole_log_of_two_ranks():
     ]
     memory = sorted(line.split(" memory")[0] for line in training if line.startswith("[Rank"))
     assert memory == [f"[Rank {rank}] (after {count} iterations)" for rank in (0, 1) for count in (1, 5)]
-    assert len(training) == 7
+    assert training[7] == "(min, max) time across ranks (ms):"
+    assert [line.split()[0] for line in training[8:]] == ["compute", "gradient-sync", "optimizer"]
+    assert len(training) == 11
 
 
 def test_nan_run_ends_well():

@@ -6,8 +6,8 @@ from trainer_runs import options
 
 from minitrain.arguments import read_arguments
 from minitrain.distributed_tensors import is_distributed, is_split_by_tensor, local, local_gradient
+from minitrain.grid import make_grid
 from minitrain.launch import Place
-from minitrain.parallel import make_grid
 
 
 def test_plain_tensor_is_local():

@@ -9,6 +9,7 @@ import yaml
 from paths import REPOSITORY
 from sweeps import write
 
+from minitrain.arguments import read_arguments
 from nodesweep.common.errors import ConfigError
 from nodesweep.schedulers.job_script import render
 from nodesweep.sweep.command_checks import contradictions
@@ -148,9 +149,18 @@ def test_layers_that_do_not_divide_count_embedding_and_loss(tmp_path: Path) -> N
         ("megatron-deepspeed", "llama3-8b", {"tensor": 16}, "it copies none"),
         ("torchtitan", "llama3-8b", {"tensor": 16}, "it copies none"),
         ("megatron-deepspeed-fugaku", "llama3-8b", {}, "does not reach the trainer"),
-        ("minitrain", "llama3-8b", {}, "minitrain: model.kv_heads 8 does not reach the trainer"),
-        ("minitrain", "gpt-tiny", {"context": 2}, "minitrain: context 2 does not reach the trainer"),
-        ("minitrain", "gpt-tiny", {"precision": "bf16"}, "minitrain: precision bf16 does not reach the trainer"),
+        ("minitrain", "llama3-8b", {"tensor": 16}, "it copies none"),
+        ("minitrain", "qwen3-30b-a3b", {}, "minitrain: model.qk_norm head does not reach the trainer"),
+        ("minitrain", "gpt-tiny", {"sequence_parallel": True}, "minitrain: sequence_parallel true does not reach"),
+        ("minitrain", "gpt-tiny", {"precision": "fp8"}, "minitrain computes in fp32 or bf16"),
+        ("minitrain", "llama-tiny", {"sharding": "hsdp", "sharding_group": 64}, "one group of all replicas is zero3"),
+        ("minitrain", "llama-tiny", {"sharding": "hsdp", "sharding_group": 1, "context": 2}, "groups of replicas"),
+        (
+            "minitrain",
+            "llama-tiny",
+            {"pipeline": 2, "recomputation": "full", "parameters": {"pipeline_schedule": "zero-bubble"}},
+            "zero-bubble goes with zero1 and selective recomputation alone",
+        ),
         ("torchtitan", "gpt-1.3b", {"sequence_length": 2048}, "torchtitan has decoders with RMSNorm"),
         ("torchtitan", "qwen3-32b", {"pipeline": 2}, "Qwen 3 of torchtitan has no pipeline parallelism"),
         ("torchtitan", "llama3-8b", {"sharding": "zero1"}, "sharding zero1, but its command says zero3"),
@@ -228,6 +238,30 @@ def test_megatron_lm_is_told_how_many_layers_of_a_chunk_are_recomputed(tmp_path:
     (hybrid,) = layouts_of(tmp_path, "megatron-lm", "llama3-8b", sharding="hsdp", sharding_group=16, context=2)
     assert "--num-distributed-optimizer-instances=4\n" in written(hybrid)
     assert contradictions(hybrid) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "block"),
+    [
+        ("gpt-tiny", {"tensor": 2, "pipeline": 2, "activation_checkpointing": True}),
+        ("llama-tiny", {"context": 2, "sharding": ["zero1", "zero2", "zero3"], "precision": ["fp32", "bf16"]}),
+        ("llama-tiny", {"context": 2, "sharding": "hsdp", "sharding_group": 8}),
+        ("llama-tiny", {"pipeline": 2, "virtual_pipeline": 2, "recomputation": ["none", "selective", "full"]}),
+        ("llama-tiny", {"pipeline": 2, "recomputation": "full", "recomputed_layers": 1, "sharding": "zero3"}),
+        ("llama-tiny", {"pipeline": 2, "parameters": {"pipeline_schedule": ["gpipe", "zero-bubble"]}}),
+        ("mixture-tiny", {"tensor": 2, "expert": [1, 4], "context": 2, "sharding": ["none", "zero1", "zero3"]}),
+    ],
+)
+def test_minitrain_takes_what_it_is_told(tmp_path: Path, model: str, block: dict[str, Any]) -> None:
+    """The embedded trainer's own laws take each layout that the plan takes, and split it as the plan says."""
+    for layout in layouts_of(tmp_path, "minitrain", model, sequence_length=256, **{"global_batch": 128, **block}):
+        words = [word for word in written(layout).splitlines() if word.startswith("--")]
+        given = read_arguments(words, layout.ranks)
+        assert contradictions(layout) == []
+        assert (given.sharding, given.data_parallel_size) == (layout.sharding, layout.data)
+        assert given.stages == layout.pipeline * layout.virtual_pipeline
+        assert given.bf16 == (layout.precision == "bf16")
+        assert (given.recompute_granularity or "none") == layout.recomputation
 
 
 def test_a_model_without_learned_positions_is_given_none(tmp_path: Path) -> None:

@@ -20,21 +20,47 @@ def write_line(text: str) -> None:
 
 def world_line(given: Arguments) -> str:
     """The line by which Megatron announces the layout."""
+    context = given.context_parallel_size
     return (
         f"using world size: {given.world_size}, data-parallel-size: {given.data_parallel_size}, "
-        f"tensor-model-parallel size: {given.tensor_model_parallel_size}, "
+        + (f"context-parallel-size: {context}, " if context > 1 else "")
+        + f"tensor-model-parallel size: {given.tensor_model_parallel_size}, "
         f"pipeline-model-parallel size: {given.pipeline_model_parallel_size} "
     )
 
 
 def argument_lines(given: Arguments) -> list[str]:
-    """Megatron's dump of the arguments, sorted, names dotted to 48 columns."""
+    """Megatron's dump of the arguments, sorted, names dotted to 48 columns, with what never changes here."""
     values = {entry.name: getattr(given, entry.name) for entry in fields(given)}
-    values["data_parallel_size"] = given.data_parallel_size
+    chunk = given.num_layers_per_virtual_pipeline_stage
+    values |= {
+        "data_parallel_size": given.data_parallel_size,
+        "virtual_pipeline_model_parallel_size": given.stages // given.pipeline_model_parallel_size if chunk else None,
+        "expert_tensor_parallel_size": 1,
+        "group_query_attention": given.num_query_groups != given.num_attention_heads,
+        "use_megatron_fsdp": given.data_parallel_sharding_strategy != "no_shard",
+        "untie_embeddings_and_output_weights": True,
+        "attention_backend": "auto",
+        "attention_dropout": 0.0,
+        "hidden_dropout": 0.0,
+        "moe_router_load_balancing_type": "none" if given.num_experts else None,
+    }
     return [
         "------------------------ arguments ------------------------",
         *(f"  {name} {'.' * (48 - len(name))} {values[name]}" for name in sorted(values)),
         "-------------------- end of arguments ---------------------",
+    ]
+
+
+def time_lines(least: dict[str, float], most: dict[str, float]) -> list[str]:
+    """Seconds of the parts of an iteration, the least and the most of all ranks, in the form of Megatron's timers."""
+    return [
+        "(min, max) time across ranks (ms):",
+        *(
+            f"    {part} {'.' * (47 - len(part))}: ({1000 * least[part]:.2f}, {1000 * most[part]:.2f})"
+            for part in least
+            if most[part] > 0
+        ),
     ]
 
 
@@ -44,15 +70,28 @@ def event_line(event: str, now: datetime) -> str:
 
 
 def iteration_flops(given: Arguments) -> float:
-    """Floating-point operations of one iteration over all ranks, recomputation counted.
+    """Floating-point operations of an iteration over all ranks: what is recomputed, and the whole square of attention.
 
-    Narayanan et al. 2021, equation 3, with factor 4 with recomputation and 3 without.
+    Each matrix product by its size: P of a layer's weights that a token is multiplied with, C of the core of attention.
+    A pass forward is 2 (P + C) a token, backward twice that, recomputed layers one more, or one more of C (selective).
+    A plain GPT is counted by Narayanan et al. 2021, equation 3, which counts the output layer once more where all is
+    recomputed and three quarters of that where nothing is.
     """
-    factor = 4 if given.recompute_granularity == "full" else 3
-    batch, length, layers = given.global_batch_size, given.seq_length, given.num_layers
-    hidden, vocabulary = given.hidden_size, given.vocab_size
-    correction = 1 + length / (6 * hidden) + vocabulary / (16 * layers * hidden)
-    return 24 * factor * batch * length * layers * hidden**2 * correction
+    hidden, width = given.hidden_size, given.kv_channels * given.num_attention_heads
+    keys = given.kv_channels * given.num_query_groups
+    matrices = 3 if given.swiglu else 2
+    blocks = matrices * hidden * given.ffn_hidden_size
+    if given.num_experts:
+        blocks = given.moe_router_topk * matrices * hidden * given.moe_ffn_hidden_size + given.num_experts * hidden
+    layers = given.num_layers * (2 * hidden * (width + keys) + blocks)
+    core = given.num_layers * 2 * given.seq_length * width
+    output = given.vocab_size * hidden
+    plain = not given.swiglu and not given.num_experts and keys == width == hidden
+    share = given.recomputed_layers * given.stages / given.num_layers
+    operations = 6 * (layers + core) + 2 * share * (layers + core)
+    operations += (1.5 * (3 + share) if plain else 6) * output
+    operations += 2 * core if given.recompute_granularity == "selective" else 0
+    return given.global_batch_size * given.seq_length * operations
 
 
 @dataclass

@@ -8,14 +8,16 @@ from datetime import datetime
 import torch
 import torch.distributed as dist
 
-from minitrain import report
+from minitrain import report, timers
 from minitrain.arguments import Arguments
 from minitrain.data import NoisyChain
-from minitrain.distributed_tensors import local_gradient
+from minitrain.exchange import places_of
+from minitrain.grid import Grid, make_grid
 from minitrain.launch import Place
-from minitrain.optimizer import Adam, clip, combine
-from minitrain.parallel import Grid, build_stages, make_grid, make_step
+from minitrain.optimizer import Adam
+from minitrain.parallel import build_stages
 from minitrain.report import write_line
+from minitrain.step import make_step
 
 
 def run(given: Arguments, place: Place) -> None:
@@ -30,6 +32,7 @@ def run(given: Arguments, place: Place) -> None:
     if grid.rank == 0:
         write_line(report.event_line("before the start of training step", datetime.now()))
     trainer.train()
+    trainer.write_times()
     wait_for_all(grid)
     if grid.rank == 0:
         write_line(report.event_line("after training is done", datetime.now()))
@@ -46,7 +49,7 @@ def load(given: Arguments) -> None:
         import torch.distributed.fsdp
     if given.pipeline_model_parallel_size > 1:
         import torch.distributed.pipelining
-    if given.recompute_granularity == "full":
+    if given.recompute_granularity:
         import torch._dynamo
         import torch.utils.checkpoint  # noqa: F401
 
@@ -77,9 +80,9 @@ class Trainer:
         stages = build_stages(given, grid)
         for stage in stages:
             stage.register_forward_hook(lambda *_: self.memory.record_data_segment())
-        self.parameters = [parameter for stage in stages for parameter in stage.parameters()]
         self.step = make_step(given, grid, stages)
-        self.adam = Adam(self.parameters, given.lr)
+        self.adam = Adam(given, grid, [named for stage in stages for named in stage.named_parameters()])
+        self.places = places_of(given.seq_length, given.context_parallel_size, grid.index("context"))
         self.data = NoisyChain(given.vocab_size, given.seq_length, given.seed)
 
     def train(self) -> None:
@@ -100,29 +103,42 @@ class Trainer:
                 interval, start = report.Interval(), time.perf_counter()
             if iteration in (1, self.given.train_iters):
                 write_line(self.memory.now().line(self.grid.rank, iteration))
+            if iteration == 1:
+                timers.forget()
+
+    def write_times(self) -> None:
+        """Write what the parts of an iteration took, on average without the first one; on a GPU nothing is known."""
+        count = self.given.train_iters - 1
+        if self.grid.device.type != "cpu" or not count:
+            return
+        parts = timers.parts()
+        extremes = torch.tensor([[sign * seconds / count for seconds in parts.values()] for sign in (-1, 1)])
+        if self.grid.mesh is not None:
+            dist.all_reduce(extremes, dist.ReduceOp.MAX)
+        if self.grid.rank == self.given.world_size - 1:
+            least, most = (
+                dict(zip(parts, row, strict=True)) for row in (extremes * torch.tensor([[-1], [1]])).tolist()
+            )
+            for line in report.time_lines(least, most):
+                write_line(line)
 
     def iterate(self, iteration: int) -> tuple[float, float]:
         """Run one iteration; returns the global gradient norm and the mean loss of the global batch."""
         tokens, targets = self.batch(iteration)
         loss = self.step(tokens, targets)
-        norm, mean_loss = combine(self.grid, self.parameters, loss, self.given.shards_data)
-        gradients = [local_gradient(parameter) for parameter in self.parameters]
-        clip(gradients, norm)
-        self.adam.step(gradients)
         self.memory.record_data_segment()
-        for parameter in self.parameters:
-            parameter.grad = None
-        return norm, mean_loss
+        return self.adam.step(loss)
 
     def batch(self, iteration: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """This replica's tokens and targets of an iteration: int64, [samples, sequence].
+        """This rank's tokens and targets of an iteration: int64, [samples, tokens of this rank].
 
         Tokens are None on ranks without the first stage, targets on ranks without the last.
         """
         if not (self.grid.first_stage or self.grid.last_stage):
             return None, None
         count = self.given.global_batch_size // self.given.data_parallel_size
-        first = (iteration - 1) * self.given.global_batch_size + self.grid.index("data") * count
-        samples = self.data.samples(first, count).to(self.grid.device)
-        tokens = samples[:, :-1] if self.grid.first_stage else None
-        return tokens, samples[:, 1:] if self.grid.last_stage else None
+        first = (iteration - 1) * self.given.global_batch_size + self.grid.replica * count
+        samples = self.data.samples(first, count)
+        own = (samples[:, start : start + self.given.seq_length] for start in (0, 1))
+        tokens, targets = (part[:, self.places].to(self.grid.device) for part in own)
+        return tokens if self.grid.first_stage else None, targets if self.grid.last_stage else None
