@@ -56,7 +56,7 @@ def test_run_is_ended_once_its_iterations_are_enough(tmp_path):
     assert said[0].iteration >= 9
     assert done.record.outcome == "ok" and done.final
     assert done.record.where == f"stopped at iteration {said[0].iteration}: enough"
-    assert "iterations saved" in done.record.note
+    assert done.record.note.startswith(f"{done.record.where}, 3") and done.record.note.endswith(" iterations saved")
     (slug,) = study.runs
     measured = json.loads((study.directory(slug) / "measurement.json").read_text())
     assert measured["statistics"]["iteration_seconds"] == 0.5

@@ -119,8 +119,9 @@ def verdict_of_enough(reading: LogReading, iteration: int, requested: int) -> Ve
     if latest is None or latest.is_nan or not iteration <= reading.iterations_done < requested or reading.restarts:
         return None
     shown = f"line {latest.line}: iteration {reading.iterations_done} of {requested}"
-    note = f"{requested - reading.iterations_done} of {requested} iterations saved"
-    return Verdict("ok", f"stopped at iteration {iteration}: enough", shown, note, RULE, "ok")
+    where = f"stopped at iteration {iteration}: enough"
+    note = f"{where}, {requested - reading.iterations_done} of {requested} iterations saved"
+    return Verdict("ok", where, shown, note, RULE, "ok")
 
 
 @lru_cache(maxsize=256)
