@@ -368,6 +368,16 @@ def test_a_job_that_hangs(either: Cluster, tmp_path: Path) -> None:
     assert any("has said nothing for" in line and "cancelled as hanging" in line for line in lines)
 
 
+def test_a_job_whose_iterations_are_enough(either: Cluster, tmp_path: Path) -> None:
+    """A running job is cancelled once its median is known well enough, and is a result; nothing runs it again."""
+    iterations = {"total": 400, "warmup": 1, "enough": {"percent": 1}}
+    study = slurm_study(tmp_path, iterations=iterations)
+    (done,) = run_on_slurm(study).values()
+    assert (done.record.outcome, done.record.scheduler_cause, done.final) == ("ok", "cancelled", True)
+    assert done.record.where.startswith("stopped at iteration ") and done.record.where.endswith(": enough")
+    assert events(study)[-2:] == ["enough", "ended"]
+
+
 def test_a_hanging_job_is_only_reported(either: Cluster, tmp_path: Path) -> None:
     """By default a silent job is told of and left alone."""
     study, lines = slurm_study(tmp_path, ending="silent"), []

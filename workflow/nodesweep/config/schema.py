@@ -15,7 +15,7 @@ from .log_format import IterationLine, LogFigure, LogFigures, LogFormat, LogLine
 from .machine import Machine, PeakTflops, Queue
 from .model import Model
 from .repeats import Repeats
-from .sweep import NEEDED, Block, Iterations, Sweep, Together, Variant, When
+from .sweep import NEEDED, Block, EnoughIterations, Iterations, Sweep, Together, Variant, When
 from .tables import Annotation, Table, TableColumn
 from .training import MemoryConstants, Search, Training
 from .types import OWN_WORDS
@@ -83,6 +83,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Sweep: an entry of `when`", When),
     ("Sweep: an entry of `variants`", Variant),
     ("Sweep: `iterations`", Iterations),
+    ("Sweep: `iterations.enough`", EnoughIterations),
     ("Sweep: `repeats`", Repeats),
     ("Sweep: `search`", Search),
     ("Sweep: an entry of `tables`", Table),

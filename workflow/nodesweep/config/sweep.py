@@ -35,6 +35,17 @@ from .types import (
 from .workload import Workload
 
 
+class EnoughIterations(StrictModel):
+    """When a run has done enough iterations: its median is known so well that its job is ended."""
+
+    percent: Annotated[float, Field(gt=0, le=50)]
+    """How far the median may be off that of a whole run, in percent."""
+    confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
+    """Share of runs in which it is to be no farther off."""
+    least: Annotated[int, Field(strict=True, ge=6)] = 8
+    """Records of a log after warm-up before which no run is ended."""
+
+
 class Iterations(StrictModel):
     """How long each run is."""
 
@@ -48,6 +59,8 @@ class Iterations(StrictModel):
     """Seconds a job is expected to take beside its iterations."""
     time_margin: Annotated[float, Field(ge=1, le=100)] = 1.5
     """Factor between the expected time of a job and its time limit."""
+    enough: EnoughIterations | None = None
+    """End a run early once its median is known well enough; where left out, all iterations are done."""
 
     @model_validator(mode="after")
     def _some_left(self) -> Self:
@@ -240,6 +253,16 @@ class Sweep(StrictModel):
         texts = " ".join([self.model_dump_json(include=keys), *values])
         idle = [name for name in self.parameters if not re.search(rf"\b{name}\b", texts)]
         return [name for name in idle if not is_variable(name)]
+
+    @model_validator(mode="after")
+    def _enough_is_of_medians(self) -> Self:
+        early = self.iterations.enough or any("enough" in one.iterations for one in self.when)
+        if early and self.statistic == "mean":
+            raise ValueError(
+                "iterations.enough ends runs once their median is known, and statistic is mean; "
+                "take one of them out, or set statistic: median"
+            )
+        return self
 
     @model_validator(mode="after")
     def _variables_differ(self) -> Self:

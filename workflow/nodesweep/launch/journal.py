@@ -22,6 +22,7 @@ from .journal_events import (
     Adopted,
     Deferred,
     Ended,
+    Enough,
     Hung,
     Intent,
     JobHeld,
@@ -48,10 +49,11 @@ class State:
 
     `status`: "unclear" means a submission was begun and nothing more is known, "unreadable" that nobody knows whether
     one was, `problem` being what is wrong with the journal.
-    `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`, `script_sha256`:
-    what it was submitted with; `site`, `folder`: where, `folder` being the layout's own; `held`: why it does not start
-    by itself; `silent`: who was asked in vain, where nobody knows anything of it; `hung`: whether it was cancelled as
-    hanging; `asked`: whether somebody asked for its run. `record`: of the last `ended`, or its later reading.
+    `attempt`: number of the last submission, 0 before the first; `scheduler`, `elapse_limit_seconds`,
+    `script_sha256`: what it was submitted with; `site`, `folder`: where, `folder` being the layout's own; `held`: why
+    it does not start by itself; `silent`: who was asked in vain, where nobody knows anything of it; `hung`: whether
+    it was cancelled as hanging; `enough`: the iteration after which it was, as it had done enough, 0 where not;
+    `asked`: whether somebody asked for its run. `record`: of the last `ended`, or its later reading.
     """
 
     status: JournalStatus = "pending"
@@ -67,6 +69,7 @@ class State:
     held: str = ""
     silent: str = ""
     hung: bool = False
+    enough: int = 0
     asked: bool = False
     record: TerminalRecord | None = None
     problem: str = ""
@@ -260,6 +263,8 @@ def _after(state: State, event: JournalEvent) -> State:
             return replace(state, status="running", held=event.word)
         case Hung():
             return replace(state, status="running", hung=True)
+        case Enough():
+            return replace(state, status="running", enough=event.iteration)
         case Deferred():  # no job came of it, so that its number can be used again
             return replace(state, status="pending", attempt=state.attempt - 1)
         case Refused() | Revoked():

@@ -125,6 +125,15 @@ class Hung(JournalEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Enough(JournalEvent):
+    """The job is about to be cancelled, since its iterations up to `iteration`, counted from 1, are enough."""
+
+    kind = "enough"
+    key: str = ""
+    iteration: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ended(JournalEvent):
     """The job has ended as `record` says."""
 
@@ -161,7 +170,7 @@ _SHAPES = {
     "job_id": re.compile(r"(?:(?=\D*\d)[A-Za-z0-9][A-Za-z0-9_.@:;\[\]-]{0,127})?"),
 }
 """What becomes the name of a file or a word of a command; no option, and no word such as `all` for many jobs."""
-_HIGHEST = {"attempt": 10**6, "silent_seconds": 10**10, "elapse_limit_seconds": 10**10}
+_HIGHEST = {"attempt": 10**6, "iteration": 10**10, "silent_seconds": 10**10, "elapse_limit_seconds": 10**10}
 _CLASSES: dict[str, type[JournalEvent]] = {event.kind: event for event in JournalEvent.__subclasses__()}
 
 

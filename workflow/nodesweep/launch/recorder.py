@@ -10,6 +10,7 @@ from nodesweep.logs.custom_format import format_of
 from nodesweep.logs.packed import UnreadableLog
 from nodesweep.logs.reader import read_log
 from nodesweep.logs.reading import LogReading
+from nodesweep.results.enough import verdict_of_enough
 from nodesweep.results.measurement_file import measured_from
 from nodesweep.results.outcome import decide
 from nodesweep.results.rereading import is_torn
@@ -62,6 +63,8 @@ class Recorder:
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         requested = meant.iterations.total
         verdict = decide(end, reading, requested, is_torn(job.directory, job.key, end, reading))
+        if state.enough and end.cause == "cancelled":
+            verdict = verdict_of_enough(reading, state.enough, requested) or verdict
         other = another_script(start_mark(job.directory, job.key), state.script_sha256)
         verdict = replace(verdict, note="; ".join(filter(None, (verdict.note, other))))
         record = terminal_record(slug, job, state, end, verdict, requested, reading.content_bytes)

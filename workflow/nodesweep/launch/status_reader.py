@@ -212,6 +212,8 @@ class StatusReader:
             ran, reason = max(ended - started, 0.0), late or "waits for a launcher to record how it ended"
             return replace(submitted, group="ended", word="ending", seconds=ran, reason=reason)
         ran, reason = max(now - started, 0.0), "cancelled as hanging" if state.hung else ""
+        if state.enough:
+            reason = f"being ended: {state.enough} iterations are enough"
         return replace(submitted, group="running", word="running", seconds=ran, reason=reason, troubled=state.hung)
 
     def _outputs(self, status: LayoutStatus, ended: bool) -> list[Path]:

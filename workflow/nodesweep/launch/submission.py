@@ -52,6 +52,7 @@ class Submission:
     `silent`: who was asked in vain, where nobody knows anything of it. `is_ending`: whether its script has ended,
     though its scheduler is not done with it. `suspended_since`, `suspended_seconds`: when it was first seen
     suspended, and for how long it was before. `output_bytes`: of all its output when it was missing last.
+    `enough`: the iteration after which it is being ended, as it has done enough; 0 where it is not.
     `complaint`, `crowded`: what the scheduler said when it was not clear whether it made a job.
     """
 
@@ -70,6 +71,7 @@ class Submission:
     suspended_seconds: float = 0.0
     output_bytes: int | None = None
     runs_since: float | None = None
+    enough: int = 0
 
     @property
     def takes_place(self) -> bool:
@@ -80,4 +82,4 @@ class Submission:
 def taken_over(slug: str, state: State, folder: Path) -> Submission:
     """A submission of an earlier launcher, or another one, as the journal of its layout has it."""
     job = Job(state.key, state.job_id, folder, state.site)
-    return Submission(slug, job, adopted=True, silent=state.silent)
+    return Submission(slug, job, adopted=True, silent=state.silent, enough=state.enough)

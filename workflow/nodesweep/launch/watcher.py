@@ -13,6 +13,7 @@ from nodesweep.sweep.study import Study
 
 from . import journal
 from .backoff import Backoff
+from .enough_watch import EnoughWatch
 from .hang_detection import OutputWatch
 from .journal import State
 from .journal_events import Adopted, Hung, JobHeld, Revoked, Silent
@@ -59,6 +60,7 @@ class Watcher:
         self._tell = tell
         self._looks = Backoff(policy.poll_seconds)
         self._outputs = OutputWatch(scheduler, policy.hang_seconds)
+        self._enough = EnoughWatch(study, scheduler, tell)
 
     @property
     def answered(self) -> bool:
@@ -77,6 +79,7 @@ class Watcher:
     def forget(self, job: Job) -> None:
         """Drop what is known of the output of a job that has ended."""
         self._outputs.forget(job)
+        self._enough.forget(job)
 
     def look(self, submissions: Sequence[Submission]) -> Iterator[Over]:
         """Note what is new about the submissions, one after the other, and yield those that are over.
@@ -143,6 +146,8 @@ class Watcher:
             submission.is_ending = end_marker(job.directory, job.key) is not None
             if not submission.is_ending and (silent_seconds := self._outputs.silent(job)) is not None:
                 self._hangs(slug, job, silent_seconds)
+            if not submission.is_ending:
+                self._enough.look(submission)
 
     def _note_suspension(self, submission: Submission, sighting: Sighting) -> None:
         """Count for how long a job is suspended, to within a look; what it does not say meanwhile is no hanging."""

@@ -34,8 +34,9 @@ class Verdict:
     """How a run ended.
 
     `outcome`: a row of common/outcomes.py. `where`: "while building", "in iteration 1", "in training" or "after
-    iteration k"; empty for runs that did their work or never started. `evidence`: the deciding line of the log with its
-    number, or the scheduler's word. `rule`: the one that decided, in words. `cause`: why, as finely as scheduler and
+    iteration k"; empty for runs that did their work, but for those stopped since they had done enough, and for
+    those that never started. `evidence`: the deciding line of the log with its number, or the scheduler's word. `rule`:
+    the one that decided, in words. `cause`: why, as finely as scheduler and
     log show; empty for a layout that was not run.
     """
 

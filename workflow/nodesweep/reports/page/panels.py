@@ -115,6 +115,7 @@ _EVENTS = {
     "refused": "the scheduler refused it",
     "deferred": "the scheduler refused it for now",
     "revoked": "given up: it can never start",
+    "enough": "ended, as its iterations were enough",
     "hung": "cancelled, as it no longer said anything",
     "rerun": "asked for again by hand",
 }
