@@ -55,7 +55,8 @@ def heights(least: float, most: float) -> tuple[float, ...]:
 def slower_and_faster(row: TidyRow) -> tuple[float | None, float | None]:
     """Factors on the time of a row between which another run of it lies; None where that is not known.
 
-    >>> slower_and_faster({"iteration_seconds": 2.0, "iteration_seconds_error": 0.1})
+    >>> run = {"iteration_seconds": 2.0, "iteration_seconds_error": 0.1}
+    >>> slower_and_faster({**run, "run_seconds_low": None, "run_seconds_high": None})
     (1.05, 0.95)
     """
     seconds, error = number_of(row, "iteration_seconds"), number_of(row, "iteration_seconds_error")
