@@ -41,7 +41,7 @@ OUTCOMES = {
     for row in (
         Outcome(
             "ok",
-            "did all its iterations",
+            "did its iterations, all or as many as were enough",
             causes=("ok", "ok_no_iterations"),
             colour="green",
             peak_memory="needed",
