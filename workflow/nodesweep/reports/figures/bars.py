@@ -29,7 +29,7 @@ def shares(figure: Figure, sheet: Sheet) -> altair.LayerChart:
         counts[bar["bar"]] = bar["nodes"]
     y = counted_bars(counts, "Nodes")
     axis = altair.Axis(title="Share of an iteration [%]", grid=False, values=[0, 20, 40, 60, 80, 100])
-    most = max([100.0, *(mark["percent"] for mark in marks)])
+    most = max([100.0, *(mark["high" if "high" in mark else "percent"] for mark in marks)])
     x = altair.X(field="start", type="quantitative", axis=axis, scale=altair.Scale(domain=[0, most], nice=False))
     scale = altair.Scale(domain=parts, range=[_COLOURS[part] for part in parts])
     colour = altair.Color("part:N", title=None, scale=scale, legend=legend(parts, symbolType="square"))
@@ -39,6 +39,8 @@ def shares(figure: Figure, sheet: Sheet) -> altair.LayerChart:
         head = sheet.chart(heads).mark_text(align="left", fontSize=9, fontWeight="bold", color=INK, dy=1, limit=WIDTH)
         layers.append(head.encode(y=y, x=altair.value(0), text="series:N"))
     layers += _percents(bars, marks, parts[0], sheet, y)
+    if ends := [mark for mark in marks if "low" in mark]:
+        layers.append(sheet.chart(ends).mark_rule(color=INK).encode(y=y, x="low:Q", x2="high:Q"))
     if marks:
         scale = altair.Scale(domain=[EFFICIENCY], range=["diamond"])
         shape = altair.Shape("part:N", title=None, scale=scale, legend=legend([EFFICIENCY]))

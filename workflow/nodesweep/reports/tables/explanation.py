@@ -12,7 +12,7 @@ from nodesweep.config.parameters import parameter_fields
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import required_text
 from nodesweep.reports.naming import differing
-from nodesweep.reports.scaling import best_cells, best_table, by_campaign, sentence
+from nodesweep.reports.scaling import best_cells, best_table, by_campaign, sentences
 from nodesweep.results.scaling import best_of_each, losses
 from nodesweep.results.scaling_kinds import KINDS
 from nodesweep.results.table import records
@@ -73,9 +73,8 @@ def explained_of(frame: pandas.DataFrame) -> Explanation | None:
     rows = records(measured)
     parts, campaigns = differing(rows), by_campaign(rows)
     best, lost = best_of_each(records(frame)), list(losses(rows))
-    kinds = len({loss.series.kind for loss in lost if loss.series}) > 1
     return Explanation(
-        losses=tuple(sentence(loss, parts, campaigns, kinds) for loss in lost),
+        losses=tuple(sentences(lost, parts, campaigns)),
         best=best_cells(best, parts, campaigns) if best else None,
         best_slugs=tuple(required_text(one.row, "slug") for one in best),
         times=_part(frame.dropna(subset=["iteration_seconds"]), _TIMES),
