@@ -225,6 +225,11 @@ def test_the_plan_names_what_will_scale(tmp_path: Path, monkeypatch: pytest.Monk
         (both, "Scaling: strong over 1, 2, 4 nodes (GBS 16); weak over 1, 2, 4 nodes (GBS 16 a rank)."),
         (grid, "Scaling: strong over 1, 2, 4 nodes (GBS 16, 32); weak over 1, 2 nodes (GBS 16 a rank); "
                "weak over 2, 4 nodes (GBS 8 a rank)."),
+        ([{"nodes": [1, 2, 4], "global_batch": "{{ [12, 16, 20][nodes // 2] }}", "sequence_length": 128}],
+         "Scaling: throughput over 1, 2, 4 nodes (any GBS)."),
+        ([{**grid[0], "nodes": [1, 2, 4, 8, 16, 32], "global_batch": [32, 64, 128]}],
+         "Scaling: strong over 6 numbers of nodes from 1 to 32 (GBS 32, 64, 128); weak over 1, 2, 4 nodes "
+         "(GBS 32 a rank); weak over 2, 4, 8 nodes (GBS 16 a rank); 4 more weak series."),
         ([{**both[0], "nodes": 2}], ""),
     ):  # fmt: skip
         config = str(write(tmp_path / "sweep.yaml", toy(layouts=layouts)))

@@ -8,13 +8,23 @@ from nodesweep.common.numbers import UNKNOWN, rounded, word
 from nodesweep.config.tidy_row import TidyRow, number_of, required_count, text_of
 from nodesweep.results.combined_runs import RUNS_DISAGREE
 from nodesweep.results.scaling import SAME, UNEXPLAINED, BestLayout, ScalingLoss, tokens_per_second
-from nodesweep.results.scaling_kinds import BATCH, STRONG, ScalingSeries, efficiency_interval, problem_but_batch
+from nodesweep.results.scaling_kinds import (
+    BATCH,
+    STRONG,
+    THROUGHPUT,
+    KindName,
+    ScalingSeries,
+    efficiency_interval,
+    problem_but_batch,
+)
 
 from .naming import NamePart, distinct, named
 
 LEAST_SHARE = 0.005
 MOST_BATCHES = 2
 """Batches at which one problem scales in one way that have a sentence each."""
+MOST_SPANS = 2
+"""Sets of numbers of nodes that a plan names for each way of scaling."""
 MOST_NAMED = 5
 """Layouts that are named in one cell."""
 _EFFICIENCY = "Efficiency"
@@ -165,20 +175,30 @@ def _doubt(loss: ScalingLoss) -> str:
 def planned_scaling(series: Sequence[ScalingSeries]) -> str:
     """What scales how once all is measured, in a sentence; empty where nothing does.
 
-    Series of a kind over as many nodes are one, with all their batches.
+    Series of a kind over as many nodes are one, with all their batches; of each kind those over the most come first.
     """
-    batches: dict[tuple[str, tuple[int, ...]], dict[str, None]] = {}
+    batches: dict[KindName, dict[tuple[int, ...], dict[str, None]]] = {}
     for one in series:
-        batches.setdefault((one.kind.name, one.counts), {})[one.batch] = None
-    told = [
-        f"{name} over {', '.join(map(str, counts))} nodes ({'any GBS' if 'any' in found else _batches(list(found))})"
-        for (name, counts), found in batches.items()
-    ]
+        batches.setdefault(one.kind.name, {}).setdefault(one.counts, {})[one.batch] = None
+    told = []
+    for name, of_kind in batches.items():
+        widest = sorted(of_kind.items(), key=lambda item: -len(item[0]))
+        told += [f"{name} over {_counts(counts)} ({_batches(list(found))})" for counts, found in widest[:MOST_SPANS]]
+        left = sum(len(found) for _, found in widest[MOST_SPANS:])
+        told += [f"{left} more {name} series"] if left else []
     return f"Scaling: {'; '.join(told)}." if told else ""
 
 
+def _counts(counts: Sequence[int]) -> str:
+    if len(counts) > MOST_NAMED:
+        return f"{len(counts)} numbers of nodes from {counts[0]} to {counts[-1]}"
+    return f"{', '.join(map(str, counts))} nodes"
+
+
 def _batches(found: Sequence[str]) -> str:
-    """Batches of series in one word: `GBS 16, 32`, `GBS 4, 8 a rank`."""
+    """Batches of series in words: `GBS 16, 32`, `GBS 4, 8 a rank`, `any GBS`."""
+    if THROUGHPUT.batch_of({}) in found:
+        return THROUGHPUT.words(found[0])
     amounts, units = zip(*(batch.partition(" ")[::2] for batch in found), strict=True)
     unit = units[0] if len(set(units)) == 1 else ""
     return f"GBS {_first(amounts if unit or not any(units) else found, ', ')}{f' {unit}' if unit else ''}"
