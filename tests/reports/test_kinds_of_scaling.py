@@ -24,7 +24,7 @@ from nodesweep.reports.figures.kinds import series_of_kinds
 from nodesweep.reports.figures.series import shared
 from nodesweep.reports.scaling import sentence
 from nodesweep.reports.tables.explanation import explained_of, explanation
-from nodesweep.results.metrics import Basis
+from nodesweep.results.metrics import Basis, explain
 from nodesweep.results.predicted_scaling import batch_of_ranks, predicted_efficiencies, scales_weakly
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.scaling import REST, ScalingLoss
@@ -111,6 +111,7 @@ def test_what_is_lost_in_words(tmp_path: Path, times: Times, said: list[str]) ->
     """A sentence for each series; a strong one that stands alone is told as ever."""
     found = explained_of(table(tmp_path, times))
     assert found is not None and list(found.losses) == said
+    assert ("Weak scaling: the global batch grows with the ranks." in found.kinds) == any("Weak" in one for one in said)
 
 
 def loss_of(between: tuple[float, float] | None, kept: float, **flagged: str) -> ScalingLoss:
@@ -200,6 +201,9 @@ def test_repeated_rows_have_intervals_of_their_efficiency(tmp_path: Path) -> Non
     assert found is not None and found.best is not None
     assert "62 % (54 to 73 % by its runs) of the speed per node is left." in found.losses[0]
     assert "62.5 % (54 to 73)" in [line[5] for line in found.best[1]]
+    number = next(number for number, one in enumerate(last) if one)
+    why = explain(Basis(), records(frame))[number]["scaling_efficiency_percent"].sentences
+    assert "53.98 to 72.92 while both times lie within the intervals of their runs" in why
     (mark,) = (mark for mark in figures(records(frame))[0]["efficiency"].layers["marks"] if "low" in mark)
     assert (round(mark["low"], 1), mark["percent"], round(mark["high"], 1)) == (54.0, 62.5, 72.9)
 

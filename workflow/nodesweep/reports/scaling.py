@@ -39,6 +39,14 @@ def by_campaign(rows: Sequence[TidyRow]) -> bool:
     return several and any(row["campaign"] != row["variant"] for row in rows)
 
 
+def kinds_in_words(losses: Sequence[ScalingLoss]) -> str:
+    """What the ways of scaling mean that are told of; empty where there is a strong one alone, as ever."""
+    kinds = dict.fromkeys(loss.series.kind for loss in losses if loss.series)
+    if not kinds.keys() - {STRONG}:
+        return ""
+    return " ".join(f"{kind.name.capitalize()} scaling: {kind.meaning}." for kind in kinds)
+
+
 def sentences(losses: Sequence[ScalingLoss], parts: Sequence[NamePart], campaigns: bool) -> list[str]:
     """Losses of scaling in words: a sentence each, but one for all batches of a kind where there are many.
 
@@ -157,9 +165,11 @@ def _causes(loss: ScalingLoss, at: str = "") -> str:
 
 
 def _range(low: float, high: float) -> str:
-    """Shares as percents: one where both ends round to it."""
-    ends = dict.fromkeys(f"{100 * end:.0f}" for end in (low, high))
-    return f"{' to '.join(ends)} %"
+    """Shares as percents: one where both ends round to it, the higher alone where the lower may be none."""
+    ends = [f"{100 * end:.0f}" for end in (low, high)]
+    if low < LEAST_SHARE <= high:
+        return f"up to {ends[1]} %"
+    return f"{' to '.join(dict.fromkeys(ends))} %"
 
 
 def _doubt(loss: ScalingLoss) -> str:

@@ -23,13 +23,14 @@ KindName = Literal["strong", "weak", "throughput"]
 class ScalingKind:
     """A way in which rows on several numbers of nodes belong together.
 
-    `column`: of results.csv, for the speed per node that is left. `same`: what they have in common beside the problem.
-    `batch_of`: how much that is of a row, as a name has it behind "GBS"; None where it is not known. `any_batch`: they
-    share none of it. `grows`: the global batch grows with the ranks.
+    `column`: of results.csv, for the speed per node that is left. `meaning`: what it is, in words. `same`: what they
+    have in common beside the problem. `batch_of`: how much that is of a row, as a name has it behind "GBS"; None where
+    it is not known. `any_batch`: they share none of it. `grows`: the global batch grows with the ranks.
     """
 
     name: KindName
     column: str
+    meaning: str
     same: str
     batch_of: Callable[[TidyRow], str | None]
     any_batch: bool = False
@@ -62,9 +63,29 @@ def batch_of_rank(row: TidyRow) -> str | None:
     return None
 
 
-STRONG = ScalingKind("strong", "scaling_efficiency_percent", "global batch", _batch_of_iteration)
-WEAK = ScalingKind("weak", "weak_efficiency_percent", "batch per rank", batch_of_rank, grows=True)
-THROUGHPUT = ScalingKind("throughput", "throughput_efficiency_percent", "free batch", lambda row: "any", any_batch=True)
+STRONG = ScalingKind(
+    "strong",
+    column="scaling_efficiency_percent",
+    meaning="more nodes share one global batch",
+    same="global batch",
+    batch_of=_batch_of_iteration,
+)
+WEAK = ScalingKind(
+    "weak",
+    column="weak_efficiency_percent",
+    meaning="the global batch grows with the ranks",
+    same="batch per rank",
+    batch_of=batch_of_rank,
+    grows=True,
+)
+THROUGHPUT = ScalingKind(
+    "throughput",
+    column="throughput_efficiency_percent",
+    meaning="numbers of nodes have batches of their own",
+    same="free batch",
+    batch_of=lambda row: "any",
+    any_batch=True,
+)
 KINDS = (STRONG, WEAK, THROUGHPUT)
 SeriesKey = tuple[KindName, Hashable, str]
 """A kind, what rows of it have in common but for the batch, and what they have in common of the batch."""

@@ -55,7 +55,7 @@ def _percents(
     bars: Sequence[Datum], marks: Sequence[Datum], first: str, sheet: Sheet, y: altair.Y
 ) -> list[altair.Chart]:
     """The percents of shares that are wide enough: left-aligned in the first share, right-aligned in the others."""
-    hidden = {mark["bar"]: mark["percent"] for mark in marks}
+    hidden = {mark["bar"]: [mark[name] for name in ("low", "percent", "high") if name in mark] for mark in marks}
     shown = [bar for bar in bars if bar["percent"] >= _LEAST_TOLD and not _under(hidden.get(bar["bar"]), bar)]
     text = altair.Text("percent:Q", format=".0f")
     found = []
@@ -68,11 +68,12 @@ def _percents(
     return found
 
 
-def _under(percent: float | None, bar: Datum) -> bool:
-    """Whether a diamond covers the place of a share's number."""
-    if percent is None:
+def _under(span: Sequence[float] | None, bar: Datum) -> bool:
+    """Whether a diamond, or the line through it, covers the place of a share's number."""
+    if span is None:
         return False
-    return percent <= _NUMBER if bar["start"] == 0 else bar["end"] - _NUMBER <= percent <= bar["end"] + 2
+    start, end = (0, _NUMBER) if bar["start"] == 0 else (bar["end"] - _NUMBER, bar["end"] + 2)
+    return span[0] <= end and start <= span[-1]
 
 
 def memory(figure: Figure, sheet: Sheet) -> altair.LayerChart:
