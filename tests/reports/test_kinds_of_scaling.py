@@ -148,7 +148,7 @@ def loss_of(between: tuple[float, float] | None, kept: float, **flagged: str) ->
         (
             loss_of(None, 0.8, flags="runs disagree: 1 to 2 s; 1 iteration only"),
             "80 % of the speed per node is left. Of the loss 100 % goes to the DP sync. "
-            "Compared is base, which is flagged: runs disagree: 1 to 2 s and 1 more.",
+            "All is compared with base, which is flagged: runs disagree: 1 to 2 s and 1 more.",
         ),
         (
             loss_of((0.75, 0.85), 0.8, flags="runs disagree: 1 to 2 s"),  # the interval says it

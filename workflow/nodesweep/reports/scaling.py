@@ -179,7 +179,7 @@ def _doubt(loss: ScalingLoss) -> str:
     if not flags:
         return ""
     more = f" and {len(flags) - 1} more" if len(flags) > 1 else ""
-    return f"Compared is {loss.first['slug']}, which is flagged: {flags[0]}{more}."
+    return f"All is compared with {loss.first['slug']}, which is flagged: {flags[0]}{more}."
 
 
 def planned_scaling(series: Sequence[ScalingSeries]) -> str:
