@@ -84,7 +84,8 @@ class Runner:
         total = max(self._total, done + len(left))
         running = {one.slug: one.runs_since for one in opened if one.runs_since is not None}
         seconds = self._expectations.seconds_left(running, left, total - done - len(left)) if done < total else None
-        return LaunchProgress(done, total, len(running), len(opened) - len(running), outcomes, seconds)
+        early = any(self._study.runs[slug].iterations.enough for slug in left if slug in self._study.runs)
+        return LaunchProgress(done, total, len(running), len(opened) - len(running), outcomes, seconds, early)
 
     def recover(self) -> None:
         """Find every job an earlier launcher left, also those of layouts the sweep no longer holds.
