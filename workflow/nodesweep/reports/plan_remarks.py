@@ -16,6 +16,8 @@ from .contradictions import contradictory_settings
 
 Where = Callable[[Key], str | None]
 """`file:line: key` of a key of the sweep; None where it was left out."""
+MOST_BATCHES = 5
+"""Batches that one remark names."""
 _PLACEHOLDER = "/path/to/"
 """How a path begins that whoever shipped a file left to its users."""
 
@@ -28,6 +30,7 @@ def plan_remarks(study: Study, layouts: Sequence[Planned], where: Where) -> list
         *_idle_conditions(study, where),
         *_placeholders(study.sweep, [one.layout for one in layouts], where),
         *_memory_not_judged(layouts),
+        *_search_over_batches(study, where),
         *_limits_of_queues([one.layout for one in layouts if one.runs]),
     ]
 
@@ -103,3 +106,23 @@ def _limits_of_queues(layouts: Sequence[Layout]) -> Iterator[str]:
             f"{layouts_in_words(count)} will ask for all of the {limit} s of queue {name}: no run tells how long they "
             "take, and a guess sets no limit; give iterations.expected_seconds, or elapse_limit_seconds of the machine"
         )
+
+
+def _search_over_batches(study: Study, where: Where) -> Iterator[str]:
+    """That a search compares layouts of several batches, and so leaves out points of strong and weak series."""
+    search = study.sweep.search
+    if search is None or len({layout.nodes for layout in study.layouts.values()}) < 2:
+        return
+    batches: dict[tuple[Any, ...], set[int]] = {}
+    for layout in study.layouts.values():
+        group = tuple(layout.values().get(name) for name in search.for_each)
+        batches.setdefault(group, set()).add(layout.global_batch)
+    most = max(batches.values(), key=len, default=set())
+    if len(most) < 2:
+        return
+    shown = ", ".join(map(str, sorted(most)[:MOST_BATCHES])) + (", ..." if len(most) > MOST_BATCHES else "")
+    each = ", ".join(dict.fromkeys(("nodes", "global_batch", *search.for_each)))
+    yield (
+        f"{where(('search',)) or 'search'} seeks the best at any batch (GBS {shown}), by tokens, and leaves out what "
+        f"cannot beat it: points of strong and weak series too; for_each: [{each}] seeks the best of each point"
+    )
