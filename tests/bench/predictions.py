@@ -56,9 +56,7 @@ def show_times(study: Study, rows: dict[str, dict]) -> None:
             found = model.estimate(cases[slug])
             predicted[slug].append(found.seconds)
             inside.append(found.low_seconds <= seconds[slug] <= found.high_seconds)
-    print(
-        "\nseconds of an iteration: measured; predicted by halves of the others; mean error, worst; refused:"
-    )
+    print("\nseconds of an iteration: measured; predicted by halves of the others; mean error, worst; refused:")
     errors = []
     for slug in seconds:
         off = [100 * abs(value / seconds[slug] - 1) for value in predicted[slug]]

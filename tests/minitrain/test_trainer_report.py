@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from trainer_runs import options, train
 
-from minitrain import report
+from minitrain import report, timers
 from minitrain.arguments import read_arguments
 
 GIVEN = read_arguments(options(hidden_size=256, seq_length=256, vocab_size=2048, lr=1e-4, train_iters=6), 8)
@@ -104,6 +104,16 @@ def test_memory_line():
         "[Rank 3] (after 1 iterations) memory (MB) | allocated: 123.4 | max allocated: 150.2 | "
         "reserved: 300.0 | max reserved: 302.0"
     )
+
+
+@pytest.mark.parametrize(("torch_exchanges", "name"), [(False, "compute"), (True, "compute-and-exchange")])
+def test_parts_of_a_step(torch_exchanges: bool, name: str):
+    """Of 10 s for the passes 7 ran, 2 of these exchanged; the part says where torch's own exchanges are in it."""
+    timers.forget()
+    timers.seconds |= {"forward-backward": 10.0, "passes": 7.0, "exchange": 2.0, "gradient-sync": 1.0, "optimizer": 0.5}
+    parts = timers.parts(torch_exchanges)
+    timers.forget()
+    assert parts == {name: 5.0, "exchange": 2.0, "pipeline-wait": 3.0, "gradient-sync": 1.0, "optimizer": 0.5}
 
 
 def test_event_line():

@@ -112,7 +112,7 @@ class Trainer:
         count = self.given.train_iters - 1
         if self.grid.device.type != "cpu" or not count:
             return
-        parts = timers.parts()
+        parts = timers.parts(self.given.tensor_model_parallel_size > 1 or self.given.shards_data)
         extremes = torch.tensor([[sign * seconds / count for seconds in parts.values()] for sign in (-1, 1)])
         if self.grid.mesh is not None:
             dist.all_reduce(extremes, dist.ReduceOp.MAX)
