@@ -148,7 +148,7 @@ def loss_of(between: tuple[float, float] | None, kept: float, **flagged: str) ->
         (
             loss_of(None, 0.8, flags="runs disagree: 1 to 2 s; 1 iteration only"),
             "80 % of the speed per node is left. Of the loss 100 % goes to the DP sync. "
-            "Compared is base, which is flagged: runs disagree: 1 to 2 s and 1 more.",
+            "All is compared with base, which is flagged: runs disagree: 1 to 2 s and 1 more.",
         ),
         (
             loss_of((0.75, 0.85), 0.8, flags="runs disagree: 1 to 2 s"),  # the interval says it
@@ -201,6 +201,10 @@ def test_repeated_rows_have_intervals_of_their_efficiency(tmp_path: Path) -> Non
     assert found is not None and found.best is not None
     assert "62 % (54 to 73 % by its runs) of the speed per node is left." in found.losses[0]
     assert "62.5 % (54 to 73)" in [line[5] for line in found.best[1]]
+    assert found.times is not None
+    column = [one.heading for one in found.times.view.columns].index("Efficiency")
+    cells = [found.times.view.cells(one)[column] for one in found.times.rows]
+    assert cells == ["100.0 %", "83.3 %", "62.5 % (54 to 73)", "-", "-"]
     number = next(number for number, one in enumerate(last) if one)
     why = explain(Basis(), records(frame))[number]["scaling_efficiency_percent"].sentences
     assert "53.98 to 72.92 while both times lie within the intervals of their runs" in why

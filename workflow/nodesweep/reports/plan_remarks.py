@@ -31,6 +31,7 @@ def plan_remarks(study: Study, layouts: Sequence[Planned], where: Where) -> list
         *_placeholders(study.sweep, [one.layout for one in layouts], where),
         *_memory_not_judged(layouts),
         *_search_over_batches(study, where),
+        *_more_threads_than_cores([one.layout for one in layouts if one.runs], where),
         *_limits_of_queues([one.layout for one in layouts if one.runs]),
     ]
 
@@ -92,6 +93,30 @@ def _memory_not_judged(layouts: Sequence[Planned]) -> Iterator[str]:
             f"memory is not judged: machine {name} gives no memory_mib_per_node; with it the plan tells what cannot "
             f"fit, and that is not run ({layouts_in_words(count)})"
         )
+
+
+def _more_threads_than_cores(layouts: Sequence[Layout], where: Where) -> Iterator[str]:
+    """Machines whose ranks share cores, and are to run more threads than these at once."""
+    found: dict[tuple[str, int, int | None], list[int]] = {}
+    for layout in layouts:
+        cores = layout.machine.cores_shared_by_ranks
+        threads = _threads_of_rank(layout)
+        if cores and (count := layout.ranks * (threads or 1)) > cores:
+            found.setdefault((layout.machine.name, cores, threads), []).append(count)
+    for (name, cores, threads), counts in found.items():
+        at_most = "at least" if threads is None else "up to"
+        known = where(("machine", "shared_cores"))
+        yield (
+            f"{layouts_in_words(len(counts))} will run {at_most} {max(counts)} threads at once "
+            f"on the {cores} cores of machine {name}{f' ({known})' if known else ''}: ranks take turns, "
+            "and iterations last longer than with a core for each"
+        )
+
+
+def _threads_of_rank(layout: Layout) -> int | None:
+    """Threads that OMP_NUM_THREADS asks for; None where it is left out, or known only as the job starts."""
+    given = environment_of(layout).get("OMP_NUM_THREADS", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 6 and int(given) else None
 
 
 def _limits_of_queues(layouts: Sequence[Layout]) -> Iterator[str]:

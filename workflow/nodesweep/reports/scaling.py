@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable, Sequence
 
 from nodesweep.common.markdown import pipe_table
-from nodesweep.common.numbers import UNKNOWN, rounded, word
+from nodesweep.common.numbers import UNKNOWN, percent, percents_between, rounded, word
 from nodesweep.config.tidy_row import TidyRow, number_of, required_count, text_of
 from nodesweep.results.combined_runs import RUNS_DISAGREE
 from nodesweep.results.scaling import SAME, UNEXPLAINED, BestLayout, ScalingLoss, tokens_per_second
@@ -179,7 +179,7 @@ def _doubt(loss: ScalingLoss) -> str:
     if not flags:
         return ""
     more = f" and {len(flags) - 1} more" if len(flags) > 1 else ""
-    return f"Compared is {loss.first['slug']}, which is flagged: {flags[0]}{more}."
+    return f"All is compared with {loss.first['slug']}, which is flagged: {flags[0]}{more}."
 
 
 def planned_scaling(series: Sequence[ScalingSeries]) -> str:
@@ -242,11 +242,10 @@ def best_cells(
 
 def _efficiency(best: BestLayout) -> str:
     """The efficiency of a best layout in its series, and between what it lies by its runs and those of its base."""
-    percent = None if best.series is None else number_of(best.row, best.series.kind.column)
-    if percent is None or best.series is None:
+    if best.series is None:
         return UNKNOWN
     ends = efficiency_interval(best.row, best.series.base)
-    return f"{percent:.1f} %{f' ({ends[0]:.0f} to {ends[1]:.0f})' if ends else ''}"
+    return f"{percent(number_of(best.row, best.series.kind.column))} {percents_between(ends)}".strip()
 
 
 def best_table(headings: list[str], rows: list[list[str]]) -> str:
