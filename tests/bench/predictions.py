@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import fmean
 
 from nodesweep.common.units import MIB
-from nodesweep.launch.records import read_phase
 from nodesweep.performance.calibration.observations import Observation
 from nodesweep.performance.calibration.time_fit import fit
 from nodesweep.performance.dimensions import Dimensions
@@ -78,7 +77,7 @@ def main() -> None:
             run()
         study = Study.load([DEFAULT_SWEEP])
         rows = {row["slug"]: row for row in records(from_csv((study.folder / "results.csv").read_text()))}
-        unfinished = [slug for slug in study.runs if read_phase(study, slug)[0] != "ended"]
+        unfinished = [slug for slug in study.layouts if not rows[slug]["outcome"]]
         if unfinished:
             sys.exit(f"not ended: {', '.join(unfinished)}")
         show_memory(study, rows)
