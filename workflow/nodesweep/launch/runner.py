@@ -84,7 +84,8 @@ class Runner:
         total = max(self._total, done + len(left))
         running = {one.slug: one.runs_since for one in opened if one.runs_since is not None}
         seconds = self._expectations.seconds_left(running, left, total - done - len(left)) if done < total else None
-        return LaunchProgress(done, total, len(running), len(opened) - len(running), outcomes, seconds)
+        queued, counted = len(opened) - len(running), "runs" if len(self._study.run_numbers) > 1 else "layouts"
+        return LaunchProgress(done, total, len(running), queued, outcomes, seconds, counted)
 
     def recover(self) -> None:
         """Find every job an earlier launcher left, also those of layouts the sweep no longer holds.
