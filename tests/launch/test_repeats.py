@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from paths import REPOSITORY
 from shared_folder import wait_for
-from sweeps import drained, held, launched, run_nodesweep, run_snakemake, starts, study_in, toy, write
+from sweeps import drained, held, launched, run_nodesweep, run_snakemake, runner_of, starts, study_in, toy, write
 
 from nodesweep.cli.main import main
 from nodesweep.common.errors import NodesweepError
@@ -114,6 +114,22 @@ def test_a_failure_is_not_repeated(tmp_path: Path) -> None:
     assert [path.exists() for path in mended.records] == [False, False, False]
     assert [one.record.outcome for one in run_all(mended).values()] == ["ok", "ok", "ok"]
     assert starts(tmp_path) == {first: 2, second: 1, f"{first}-r3": 1}
+
+
+def test_what_failed_without_a_launcher_is_made_again_with_its_repeats(tmp_path: Path) -> None:
+    """A first run that crashed while no launcher was there runs again, and its old end keeps no second run back."""
+    hold = held(tmp_path)
+    ending = "{{ 'ok' if '-r2' in slug else 'once' }}"
+    study = study_in(tmp_path, ending=ending, hold=str(hold), layouts=[{"nodes": 1, **AXES}], repeats=2)
+    first, second = study.runs
+    launcher = runner_of(study)
+    launcher.add([first])
+    launcher.step()
+    hold.unlink()
+    wait_for(lambda: list(study.directory(first).glob("*.exit")))
+    done = run_all(study)
+    assert [done[slug].record.outcome for slug in (first, second)] == ["ok", "ok"]
+    assert starts(tmp_path) == {first: 2, second: 1}
 
 
 def test_more_repeats_keep_what_ran(tmp_path: Path) -> None:

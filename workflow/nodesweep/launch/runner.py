@@ -321,6 +321,8 @@ class Runner:
         if timed:
             self._recorder.write_measurements()
         self._decisions.ended(slug, ran_of(self._study, slug, record, timed))
+        if slug not in self._handed and needs_run(self._study, record):  # it is made again when its turn comes
+            self._decisions.reopened(slug)
         if self._decisions.searches:
             self._waiting.rerank()
 
