@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from nodesweep.results.enough import is_enough, looks
+from nodesweep.results.enough_rule import is_enough, looks
 
 Series = Callable[[np.random.Generator, int, float], np.ndarray]
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# quickstart: n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-474051
+# quickstart: n2-dp1-mp1-pp1-cp2-mbs2-gbs16-s256-ac-5b69f0
 # key:     quickstart-0123456789ab
-# layout:  8 nodes x 1 ranks = DP 2 x MP 2 x PP 2
+# layout:  2 nodes x 1 ranks = DP 1 x MP 1 x PP 1 x CP 2
 # batch:   MBS 2, GBS 16, 256 tokens a sample, AC on
 set -euo pipefail
 
 # What is called nodesweep_ is this script's own; all else belongs to set-up and launch, which run in a process below it.
-nodesweep_directory=/WORK/results/quickstart/layouts/n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-474051
+nodesweep_directory=/WORK/results/quickstart/layouts/n2-dp1-mp1-pp1-cp2-mbs2-gbs16-s256-ac-5b69f0
 # Each submission has a name of its own, from its launcher: in the environment, or as the job's name where that is not
 # carried over. A run by hand makes one.
 nodesweep_key=
@@ -158,21 +158,28 @@ exec 249>&2 2>/dev/null
         minitrain \
         --num-layers=4 \
         --hidden-size=128 \
-        --ffn-hidden-size=512 \
+        --ffn-hidden-size=384 \
         --num-attention-heads=8 \
         --vocab-size=2048 \
+        --group-query-attention \
+        --num-query-groups=4 \
+        --swiglu \
+        --normalization=RMSNorm \
+        --disable-bias-linear \
+        --position-embedding-type=rope \
         --seq-length=256 \
         --micro-batch-size=2 \
         --global-batch-size=16 \
         --train-iters=6 \
-        --tensor-model-parallel-size=2 \
-        --pipeline-model-parallel-size=2 \
+        --tensor-model-parallel-size=1 \
+        --pipeline-model-parallel-size=1 \
+        --context-parallel-size=2 \
         --recompute-granularity=full \
-        --local-ranks=8
+        --local-ranks=2
 
     # What this run runs on and with, into a file beside the log; whatever becomes of that, the job goes on.
     (
-        . /WORK/results/quickstart/provenance.sh /WORK/results/quickstart/layouts/n8-dp2-mp2-pp2-mbs2-gbs16-s256-ac-474051"/${NODESWEEP_KEY}.provenance" \
+        . /WORK/results/quickstart/provenance.sh /WORK/results/quickstart/layouts/n2-dp1-mp1-pp1-cp2-mbs2-gbs16-s256-ac-5b69f0"/${NODESWEEP_KEY}.provenance" \
             version python '/VENV/bin/python --version' \
             version torch '/VENV/bin/python -c '"'"'from importlib.metadata import version; print(version("torch"))'"'"'' \
             repository /NODESWEEP

@@ -11,6 +11,8 @@ from sweeps import drained, held, runner_of, study_in
 from nodesweep.common.errors import SchedulerAway
 from nodesweep.launch import journal
 from nodesweep.launch.journal_events import Ended, Enough
+from nodesweep.schedulers.base import End, Job, Patience, Sighting, Usage
+from nodesweep.schedulers.batch import Batch
 from nodesweep.schedulers.local import Local
 from nodesweep.sweep.study import Study
 
@@ -132,3 +134,94 @@ def test_run_that_ends_by_itself_is_what_it_is(tmp_path, ending):
     record = drained(runner, 1)[0].record
     assert record.outcome == ending
     assert not any(isinstance(event, Enough) for event in events_of(study))
+
+
+class Ending(Batch):
+    """A scheduler that says of its only job what the test has it say; `log` is what the job has written."""
+
+    commands = ()
+    poll_at_will = True
+    job_ids = r"\d+"
+    patience = Patience(polls=2, unclear_seconds=0, silent_seconds=0)
+
+    def __init__(self, looks: list[Sighting], log: str):
+        super().__init__()
+        self._looks, self._log = looks, log
+        self.keys: list[str] = []
+        self.cancelled_in: list[str] = []
+        self._state = ""
+
+    def submit(self, script: Path, key: str) -> str:
+        """Start a job that has written its log at once."""
+        self.keys.append(key)
+        (script.parent / f"{key}.log").write_text(self._log if len(self.keys) == 1 else "")
+        return str(len(self.keys))
+
+    def poll(self, jobs: list[Job]) -> dict[str, Sighting]:
+        """The next sighting; the last one stays."""
+        sighting = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        self._state = sighting.state
+        return {job.key: sighting for job in jobs}
+
+    def cancel(self, jobs: list[Job]) -> None:
+        """Note in which state the job was."""
+        self.cancelled_in.append(self._state)
+
+
+def twenty_iterations() -> str:
+    """The log of a job of 400 iterations that has done twenty."""
+    line = (
+        " iteration {0:8d}/     400 | consumed samples: {0:12d} | elapsed time per iteration (ms): 500.0 |"
+        " learning rate: 1.000E-04 | global batch size:    16 | lm loss: 9.000000E+00 |\n"
+    )
+    start = "[before the start of training step] datetime: 2026-01-01 00:00:00 \n"
+    return start + "".join(map(line.format, range(1, 21)))
+
+
+RUNS, WAITS = Sighting("1", "running", "R"), Sighting("1", "queued", "PD")
+CANCELLED = Sighting("1", "ended", "CA", End(143, "cancelled", "CANCELLED", usage=Usage(restarts=1)))
+PREEMPTED = Sighting("1", "ended", "PR", End(None, "preempted", "PREEMPTED"))
+
+
+@pytest.mark.parametrize(
+    ("looks", "cancels", "says"),
+    [
+        ([RUNS, WAITS, WAITS, CANCELLED], ["running", "queued", "queued"], "CANCELLED"),
+        ([RUNS, PREEMPTED], ["running"], "PREEMPTED"),
+    ],
+)
+def test_job_that_is_requeued_or_preempted_after_enough_does_not_run_again(tmp_path, looks, cancels, says):
+    """A job that its scheduler puts back before it hears the cancel is cancelled where it waits, and its run is ok."""
+    study = long_study(tmp_path)
+    scheduler = Ending([*looks], twenty_iterations())
+    runner = runner_of(study, scheduler=scheduler, poll_seconds=0)
+    runner.add([*study.runs])
+    (done,) = drained(runner, 1)
+    assert (done.record.outcome, done.record.where) == ("ok", "stopped at iteration 20: enough")
+    assert done.record.note == f"{done.record.where}, 380 of 400 iterations saved; scheduler says {says}"
+    assert scheduler.cancelled_in == cancels
+    assert len(scheduler.keys) == 1
+
+
+def test_preempted_job_whose_log_is_gone_runs_again(tmp_path, monkeypatch):
+    """A log that no longer holds what was enough makes no run ok."""
+    study, lines = long_study(tmp_path), []
+    scheduler = Ending([RUNS, PREEMPTED], twenty_iterations())
+    monkeypatch.setattr(scheduler, "cancel", lambda jobs: (jobs[0].directory / f"{jobs[0].key}.log").write_text(""))
+    runner = runner_of(study, lines, scheduler=scheduler, poll_seconds=0, retries=1)
+    runner.add([*study.runs])
+    assert drained(runner, 1)[0].record.outcome == "preempted"
+    assert len(scheduler.keys) == 2
+
+
+def test_job_whose_log_is_not_certain_goes_on_and_says_why(tmp_path):
+    """Iterations that are missing in a log end no job, and the launcher tells of it once."""
+    study, lines = long_study(tmp_path), []
+    text = "".join(line for line in twenty_iterations().splitlines(True) if "iteration        7" not in line)
+    runner = runner_of(study, lines, scheduler=Ending([RUNS], text), poll_seconds=0)
+    runner.add([*study.runs])
+    for _ in range(4):
+        assert runner.step() == []
+    assert (
+        len([line for line in lines if "not ended however enough its iterations: iterations are missing" in line]) == 1
+    )

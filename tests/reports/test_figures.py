@@ -282,9 +282,12 @@ def words(svg: bytes) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "labels"),
     [
-        ("strong-scaling", {"Time per iteration [s]", "Nodes", "2", "16", "model, 95 % band", "ideal", "MP 1"}),
-        ("weak-scaling", {"Time per iteration [s]", "Nodes", "2", "4", "ideal"}),
-        ("throughput-scaling", {"Tokens per second", "Nodes", "2", "16", "ideal"}),
+        (
+            "strong-scaling",
+            {"Time per iteration [s]", "Nodes (strong scaling)", "2", "16", "model, 95 % band", "ideal", "MP 1"},
+        ),
+        ("weak-scaling", {"Time per iteration [s]", "Nodes (weak scaling)", "2", "4", "ideal"}),
+        ("throughput-scaling", {"Tokens per second", "Nodes (at any batch)", "2", "16", "ideal"}),
         ("tflops", {"TFLOPs per node", "Nodes", "8"}),
         ("efficiency", {"Share of an iteration [%]", "compute", "DP sync", "scaling efficiency", "80"}),
         ("memory", {"Peak memory of a rank [GiB]", "limit", "out of memory", "predicted"}),

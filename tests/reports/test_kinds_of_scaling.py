@@ -19,11 +19,17 @@ from nodesweep.performance.predict import WhatIf
 from nodesweep.performance.timing import TimeParts
 from nodesweep.reports.figures import Figure, figures_of
 from nodesweep.reports.figures.curves import by_calibrations
+from nodesweep.reports.figures.drawing import below
 from nodesweep.reports.figures.kinds import series_of_kinds
+from nodesweep.reports.figures.series import shared
+from nodesweep.reports.scaling import sentence
 from nodesweep.reports.tables.explanation import explained_of, explanation
-from nodesweep.results.metrics import Basis
+from nodesweep.results.metrics import Basis, explain
 from nodesweep.results.predicted_scaling import batch_of_ranks, predicted_efficiencies, scales_weakly
 from nodesweep.results.rows import LayoutRun
+from nodesweep.results.scaling import REST, ScalingLoss
+from nodesweep.results.scaling_kinds import STRONG as STRONG_SCALING
+from nodesweep.results.scaling_kinds import ScalingSeries
 from nodesweep.results.table import build, explained, records
 from nodesweep.sweep.layout import Layout
 
@@ -105,6 +111,139 @@ def test_what_is_lost_in_words(tmp_path: Path, times: Times, said: list[str]) ->
     """A sentence for each series; a strong one that stands alone is told as ever."""
     found = explained_of(table(tmp_path, times))
     assert found is not None and list(found.losses) == said
+    assert ("Weak scaling: the global batch grows with the ranks." in found.kinds) == any("Weak" in one for one in said)
+
+
+def loss_of(between: tuple[float, float] | None, kept: float, **flagged: str) -> ScalingLoss:
+    """A strong loss from 1 to 4 nodes that the sync has all of."""
+    first = dict.fromkeys(TIDY) | {"nodes": 1, "slug": "base", "global_batch_samples": 16} | flagged
+    last = dict.fromkeys(TIDY) | {"nodes": 4, "slug": "last", "global_batch_samples": 16}
+    series = ScalingSeries(STRONG_SCALING, "16", (first, last))
+    return ScalingLoss(first, last, {"the DP sync": 1 / kept, REST: 1.0}, series, between)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (loss_of(None, 0.8), "80 % of the speed per node is left. Of the loss 100 % goes to the DP sync."),
+        (
+            loss_of((0.75, 0.85), 0.8),
+            "80 % (75 to 85 % by its runs) of the speed per node is left. Of the loss 78 to 137 % goes to the DP sync.",
+        ),
+        (
+            loss_of((0.6, 0.9), 0.8),
+            "80 % (60 to 90 % by its runs) of the speed per node is left. "
+            "Its runs differ too much to tell what the loss goes to.",
+        ),
+        (
+            loss_of((0.7, 1.1), 0.9),
+            "90 % (70 to 110 % by its runs) of the speed per node is left: too far apart to tell whether any is lost.",
+        ),
+        (
+            loss_of((1.2, 1.3), 1.25),
+            "the speed per node grows to 125 % (120 to 130 % by its runs). "
+            "Of the gain 85 to 122 % comes by the DP sync.",
+        ),
+        (loss_of((0.97, 1.03), 1.0), "the speed per node stays the same (97 to 103 % by its runs)."),
+        (
+            loss_of(None, 0.8, flags="runs disagree: 1 to 2 s; 1 iteration only"),
+            "80 % of the speed per node is left. Of the loss 100 % goes to the DP sync. "
+            "All is compared with base, which is flagged: runs disagree: 1 to 2 s and 1 more.",
+        ),
+        (
+            loss_of((0.75, 0.85), 0.8, flags="runs disagree: 1 to 2 s"),  # the interval says it
+            "80 % (75 to 85 % by its runs) of the speed per node is left. Of the loss 78 to 137 % goes to the DP sync.",
+        ),
+    ],
+)  # fmt: skip
+def test_no_more_is_said_than_runs_tell(loss: ScalingLoss, said: str) -> None:
+    """A loss has its interval; causes are told where that leaves them a meaning, and a doubtful base is named."""
+    assert sentence(loss, (), campaigns=False) == f"From 1 to 4 nodes: {said}"
+
+
+GRID = [(nodes, batch, 6.0 * batch / nodes + 4.0) for nodes in (1, 2, 4) for batch in (16, 32, 64)]
+
+
+def test_a_grid_of_nodes_and_batches(tmp_path: Path) -> None:
+    """Many batches of one problem are one sentence for each kind; GBS 16 takes 100 s on 1 node, 28 s on 4: 89 %."""
+    frame = table(tmp_path, GRID)
+    found = explained_of(frame)
+    assert found is not None and found.best is not None
+    assert found.losses == (
+        "Strong scaling from 1 to 4 nodes at 3 global batches: of the speed per node is left "
+        "89 % at GBS 16, 94 % at GBS 32, 97 % at GBS 64.",
+        "Weak scaling at 3 batches per rank: of the speed per node is left 100 % at GBS 16 a rank from 1 to 4 nodes, "
+        "100 % at GBS 32 a rank from 1 to 2 nodes, 100 % at GBS 8 a rank from 2 to 4 nodes.",
+    )
+    headings, best = found.best
+    assert headings[:6] == ["Scaling", "Nodes", "Best measured", "Sec/it", "Tokens/s", "Efficiency"]
+    assert [line[0] for line in best] == [
+        *["any GBS"] * 3,
+        *(f"strong, GBS {gbs}" for gbs in (16, 32, 64) for _ in "124"),
+    ]
+    assert [line[5] for line in best[:4]] == ["-", "-", "-", "100.0 %"] and best[5][5] == "89.3 %"
+    drawn, _ = figures(records(frame))
+    assert drawn["tflops"].series == ("GBS 16", "GBS 32", "GBS 64"), "each row once"
+    assert drawn["weak-scaling"].series == ("GBS 16 a rank", "GBS 32 a rank", "GBS 8 a rank")
+    assert drawn["weak-scaling"].x == ("nodes", "Nodes (weak scaling)")
+
+
+def test_repeated_rows_have_intervals_of_their_efficiency(tmp_path: Path) -> None:
+    """100 s of 95 to 105 against 40 s of 36 to 44 on 4 nodes: 62.5 %, between 54 and 73, in words, table, figure."""
+    frame = table(tmp_path, BOTH)
+    base, last = (frame["nodes"] == 1), (frame["nodes"] == 4) & (frame["global_batch_samples"] == 16)
+    for chosen, low, high in ((base, 95.0, 105.0), (last, 36.0, 44.0)):
+        frame.loc[chosen, ["run_seconds_low", "run_seconds_high"]] = [low, high]
+    for name, percent in (("compute_percent", 100.0), ("bubble_percent", 0.0), ("sync_percent", 0.0)):
+        frame[name] = percent
+    frame["sharing_percent"] = 0.0
+    found = explained_of(frame)
+    assert found is not None and found.best is not None
+    assert "62 % (54 to 73 % by its runs) of the speed per node is left." in found.losses[0]
+    assert "62.5 % (54 to 73)" in [line[5] for line in found.best[1]]
+    assert found.times is not None
+    column = [one.heading for one in found.times.view.columns].index("Efficiency")
+    cells = [found.times.view.cells(one)[column] for one in found.times.rows]
+    assert cells == ["100.0 %", "83.3 %", "62.5 % (54 to 73)", "-", "-"]
+    number = next(number for number, one in enumerate(last) if one)
+    why = explain(Basis(), records(frame))[number]["scaling_efficiency_percent"].sentences
+    assert "53.98 to 72.92 while both times lie within the intervals of their runs" in why
+    (mark,) = (mark for mark in figures(records(frame))[0]["efficiency"].layers["marks"] if "low" in mark)
+    assert (round(mark["low"], 1), mark["percent"], round(mark["high"], 1)) == (54.0, 62.5, 72.9)
+
+
+def test_what_all_rows_have_in_common_fits() -> None:
+    """Recomputation of whole layers says that activations are recomputed; what is longer than a line goes on below."""
+    row = dict.fromkeys(TIDY) | {"tensor": 1, "activation_checkpointing": True, "recomputation": "full"}
+    assert shared([row], "nodes") == "MP 1, Recomputation full"
+    assert shared([row | {"recomputation": "selective"}], "nodes") == "MP 1, Recomputation selective"
+    assert shared([row | {"recomputation": None}], "nodes") == "MP 1, AC on"
+    assert shared([row | {"activation_checkpointing": False, "recomputation": "none"}], "nodes") == "MP 1, AC off"
+    lines = below(", ".join(["30B", *(f"parameter {number}" for number in range(20))]))
+    assert len(lines) == 2 and all(len(line) <= 68 for line in lines) and lines[1].endswith("…")
+
+
+def test_the_plan_names_what_will_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything runs plan.md says of which kinds its layouts are; nothing where there are none."""
+    monkeypatch.chdir(tmp_path)
+    both = [{"nodes": [1, 2, 4], "global_batch": 16, "sequence_length": 128}]
+    both += [{"nodes": [2, 4], "global_batch": "{{ 16 * ranks }}", "sequence_length": 128}]
+    grid = [{"nodes": [1, 2, 4], "global_batch": [16, 32], "sequence_length": 128}]
+    for layouts, said in (
+        (both, "Scaling: strong over 1, 2, 4 nodes (GBS 16); weak over 1, 2, 4 nodes (GBS 16 a rank)."),
+        (grid, "Scaling: strong over 1, 2, 4 nodes (GBS 16, 32); weak over 1, 2 nodes (GBS 16 a rank); "
+               "weak over 2, 4 nodes (GBS 8 a rank)."),
+        ([{"nodes": [1, 2, 4], "global_batch": "{{ [12, 16, 20][nodes // 2] }}", "sequence_length": 128}],
+         "Scaling: throughput over 1, 2, 4 nodes (any GBS)."),
+        ([{**grid[0], "nodes": [1, 2, 4, 8, 16, 32], "global_batch": [32, 64, 128]}],
+         "Scaling: strong over 6 numbers of nodes from 1 to 32 (GBS 32, 64, 128); weak over 1, 2, 4 nodes "
+         "(GBS 32 a rank); weak over 2, 4, 8 nodes (GBS 16 a rank); 4 more weak series."),
+        ([{**both[0], "nodes": 2}], ""),
+    ):  # fmt: skip
+        config = str(write(tmp_path / "sweep.yaml", toy(layouts=layouts)))
+        assert main(["plan", "--configfile", config]) == 0
+        plan = Path("results/toy/plan.md").read_text()
+        assert said in plan and ("Scaling: " in plan) == bool(said)
 
 
 def test_the_section_of_a_sweep_that_scales_both_ways(tmp_path: Path) -> None:

@@ -115,11 +115,13 @@ def test_the_page_is_the_same_bytes_again(ran: Study) -> None:
 
 
 def test_findings_come_first(visit: Visit, ran: Study) -> None:
-    """Counts in the head; then the best of each node count, what failed with its evidence, and what was rejected."""
+    """Counts in the head; then how it scales, the best of each node count, and what failed with its evidence."""
     page = visit.page
     assert [" ".join(text.split()) for text in page.locator(".counts li").all_text_contents()] == ["3 ok", "1 oom"]
     headings = page.locator("main h2").all_text_contents()
     assert headings == ["Findings", "Figures", "Tables", "All layouts"]
+    found = page.locator("[id='-findings'] h3").all_text_contents()
+    assert found[:3] == ["How it scales", "Best layout of each number of nodes", "What failed, and why"]
     assert visit.column("failed", "Layout") == [slug_of(ran, 4)]
     assert visit.column("failed", "Evidence")[0].endswith("Tried to allocate <b onclick=alert(1)>2.00 GiB</b>")
     assert visit.column("best", "Nodes") == ["1", "2", "8"]

@@ -128,3 +128,35 @@ def test_what_may_be_less_says_how_much_less(capsys: pytest.CaptureFixture[str])
     assert "| Mem [GiB] | At least | Verdict |" in " ".join(plan.split())
     assert "- uncertain: Mem is a guess; what is needed may be as little as At least, or more" in plan
     assert "will not fit: 95 % of At least" not in plan
+
+
+def test_a_search_over_layouts_of_several_batches(capsys: pytest.CaptureFixture[str]) -> None:
+    """Strong and weak series lose points to layouts of another batch, unless each batch is sought by itself."""
+    layouts = [{**BLOCK, "tensor": 1}, {**BLOCK, "tensor": 1, "nodes": 2, "global_batch": "{{ 16 * ranks }}"}]
+    remarks, _ = planned(capsys, layouts=layouts, search={"for_each": ["nodes"]})
+    (remark,) = (remark for remark in remarks if "seeks" in remark)
+    assert remark.startswith("sweep.yaml:") and "at any batch (GBS 16, 32)" in remark
+    assert "for_each: [nodes, global_batch] seeks" in remark
+    for changes in ({"search": {"for_each": ["nodes", "global_batch"]}}, {"search": {}, "layouts": layouts[:1]}):
+        assert not any("seeks" in remark for remark in planned(capsys, **{"layouts": layouts, **changes})[0])
+
+
+def test_more_threads_than_shared_cores(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ranks times threads are told of where fewer cores are shared, the ranks alone where threads are unknown."""
+    machine = toy()["machine"] | {"name": "mine", "shared_cores": 3}
+    block = {"nodes": [1, 2, 4], "global_batch": 16, "sequence_length": 128}
+    one = machine | {"environment": {"OMP_NUM_THREADS": 1}}
+    two = [
+        {"name": "one"},
+        {"name": "two", "env": {"OMP_NUM_THREADS": 2}},
+        {"name": "any", "env": {"OMP_NUM_THREADS": ""}},
+    ]
+    remarks, _ = planned(capsys, machine=one, layouts=[block], variants=two)
+    told = sorted(remark.partition(" (sweep.yaml")[0] for remark in remarks if " threads at once " in remark)
+    assert told == [
+        "1 layout will run at least 4 threads at once on the 3 cores of machine mine",
+        "1 layout will run up to 4 threads at once on the 3 cores of machine mine",
+        "2 layouts will run up to 8 threads at once on the 3 cores of machine mine",
+    ]
+    remarks, _ = planned(capsys, machine=one | {"shared_cores": 4}, layouts=[block])
+    assert not [remark for remark in remarks if " threads at once " in remark]

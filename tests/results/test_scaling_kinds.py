@@ -6,8 +6,8 @@ import pytest
 
 from nodesweep.config.columns import TIDY
 from nodesweep.config.headings import HEADINGS
-from nodesweep.results.scaling import UNEXPLAINED, best_of_each, losses
-from nodesweep.results.scaling_kinds import KINDS, Scaling, bases, efficiency_percent
+from nodesweep.results.scaling import REST, UNEXPLAINED, ScalingLoss, best_of_each, losses
+from nodesweep.results.scaling_kinds import KINDS, Scaling, bases, efficiency_interval, efficiency_percent
 
 
 def row(nodes: int, batch: int | None, seconds: float | None, **changes: Any) -> dict[str, Any]:
@@ -61,6 +61,9 @@ def percents(rows: list[dict[str, Any]]) -> list[tuple[float | None, ...]]:
         ([row(1, 16, 9.0), row(2, 32, 9.0, tensor=2)], []),
         ([row(1, 16, 9.0), row(2, 32, 9.0, algorithm="ring")], []),  # a parameter makes another problem
         ([row(1, 16, 9.0), row(2, 32, 9.0, context=2, expert=2)], [("weak, GBS 8 a rank", [1, 2])]),
+        ([row(1, 16, 9.0), row(2, 32, 9.0, sequence_length_tokens=200)], []),  # other tokens: another problem
+        ([*WEAK[:2], row(4, 64, 9.0, outcome="oom")], [("weak, GBS 8 a rank", [1, 2])]),
+        ([row(1, 16, 9.0, pipeline=2), row(2, 32, 9.0, context=2, data=2)], [("weak, GBS 8 a rank", [1, 2])]),
         ([row(1, 16, 9.0, ranks=8, ranks_per_node=8), row(2, 16, 9.0, ranks=8, ranks_per_node=4)],
          [("strong, GBS 16", [1, 2])]),
     ],
@@ -124,6 +127,71 @@ def test_the_best_of_each_series() -> None:
         *(("weak, GBS 8 a rank", 1, 100.0), ("weak, GBS 8 a rank", 2, 110.0), ("weak, GBS 8 a rank", 4, 125.0)),
     ]
     assert [(one.among, one.row["nodes"]) for one in best_of_each(WEAK)] == [("", 1), ("", 2), ("", 4)]
+
+
+GRID = [row(nodes, batch, 6.0 * batch / nodes + 4.0) for nodes in (1, 2, 4, 8) for batch in (16, 32, 64, 128)]
+
+
+def test_the_best_of_a_grid() -> None:
+    """Nodes x batches: the best at any batch and at each; weak series have no layouts of their own to show."""
+    assert [one.words for one in Scaling.of(GRID).series][:5] == [
+        *(f"strong, GBS {batch}" for batch in (16, 32, 64, 128)),
+        "weak, GBS 8 a rank",
+    ]
+    found = best_of_each(GRID)
+    assert [one.among for one in found] == [
+        *(["any GBS"] * 4),
+        *(f"strong, GBS {batch}" for batch in (16, 32, 64, 128) for _ in range(4)),
+    ]
+    assert len({one.row["slug"] for one in found}) == len(GRID), "each point of the grid is there"
+
+
+def test_what_a_plan_will_scale() -> None:
+    """Layouts that have not run are in the series that they will make; none of them is in one yet."""
+    waiting = [one | {"state": "pending", "outcome": None, "iteration_seconds": None} for one in BOTH]
+    assert [(one.words, one.counts) for one in Scaling.planned(waiting).series] == [
+        ("strong, GBS 16", (1, 2, 4)),
+        ("weak, GBS 8 a rank", (1, 2, 4)),
+    ]
+    assert not Scaling.of(waiting).series
+
+
+def repeated(one: dict[str, Any], low: float, high: float) -> dict[str, Any]:
+    """A row whose median over several runs lies between these seconds."""
+    return one | {"run_seconds_low": low, "run_seconds_high": high}
+
+
+def test_the_interval_of_an_efficiency() -> None:
+    """95 to 105 s against 36 to 44 s on 4 nodes: from 95 / (4 x 44) to 105 / (4 x 36); none where one ran once."""
+    base, last = repeated(STRONG[0], 95.0, 105.0), repeated(STRONG[2], 36.0, 44.0)
+    assert efficiency_interval(last, base) == pytest.approx((100 * 95 / 176, 100 * 105 / 144))
+    assert efficiency_interval(base, base) is None
+    assert efficiency_interval(last, STRONG[0]) is None and efficiency_interval(STRONG[2], base) is None
+    weak = repeated(WEAK[2], 100.0, 150.0)
+    assert efficiency_interval(weak, base) == pytest.approx((100 * 95 / 150, 105.0))
+    (loss,) = losses([base, STRONG[1], last])
+    assert loss.between == pytest.approx((95 / 176, 105 / 144))
+
+
+@pytest.mark.parametrize(
+    ("between", "told", "sync"),
+    [
+        (None, True, (1.0, 1.0)),
+        ((0.75, 0.85), True, (0.78, 1.37)),  # log 1.25 over log (1 / 0.75) and over log (1 / 0.85)
+        ((0.6, 0.9), False, None),  # the loss at one end is 4.8 times that at the other
+        ((0.9, 1.1), False, None),  # perhaps none is lost
+    ],
+)
+def test_shares_in_a_loss_that_is_not_known_well(
+    between: tuple[float, float] | None, told: bool, sync: tuple[float, float] | None
+) -> None:
+    """A sync of 25 % of the computing, all of a loss of 20 %: its share is as uncertain as the loss."""
+    loss = ScalingLoss(WEAK[0], WEAK[2], {"the DP sync": 1.25, REST: 1.0}, between=between)
+    assert loss.is_told is told
+    if sync:
+        assert tuple(round(end, 2) for end in loss.reach["the DP sync"]) == sync
+        low, high = loss.reach[REST]
+        assert (low, high) == pytest.approx((1 - loss.reach["the DP sync"][1], 1 - loss.reach["the DP sync"][0]))
 
 
 def test_each_kind_has_a_column_and_a_heading() -> None:

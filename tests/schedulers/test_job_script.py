@@ -20,12 +20,10 @@ from nodesweep.sweep.study import Study
 
 
 def test_script_of_the_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Any) -> None:
-    """The rendered script of an 8-rank layout, paths of this machine replaced by their meaning."""
+    """The rendered script of a layout of two ranks, paths of this machine replaced by their meaning."""
     monkeypatch.chdir(tmp_path)
     study = Study.load([REPOSITORY / "config" / "quickstart.yaml"])
-    layout = next(
-        layout for layout in study.layouts.values() if (layout.data, layout.tensor, layout.pipeline) == (2, 2, 2)
-    )
+    layout = next(layout for layout in study.layouts.values() if layout.context == 2)
     text = render(layout, "quickstart", study.folder)
     for path, name in ((str(tmp_path), "/WORK"), (sys.executable, "/VENV/bin/python"), (str(REPOSITORY), "/NODESWEEP")):
         text = text.replace(path, name)

@@ -23,9 +23,8 @@ def test_the_same_sweep_with_another_profile(slurm: Cluster, tmp_path: Path, mon
     """A sweep written for this machine runs on the cluster: two of the quickstart, ranks started by srun."""
     enter(slurm, monkeypatch)
     quickstart = yaml.safe_load((REPOSITORY / "config" / "quickstart.yaml").read_text())
-    quickstart["layouts"] = [{**quickstart["layouts"][0], "nodes": [1, 2], "tensor": 1, "pipeline": 1}]
-    quickstart["iterations"] = {"total": 3, "warmup": 1}
-    del quickstart["exclude"]
+    quickstart["layouts"] = [{**quickstart["layouts"][0], "nodes": [1, 2], "tensor": 1, "pipeline": 1, "context": 1}]
+    quickstart |= {"iterations": {"total": 3, "warmup": 1}, "repeats": 1}
     config = write(tmp_path / "sweep.yaml", quickstart)
     run = run_snakemake(tmp_path, config, *QUICKLY, profile="slurm")
     assert run.returncode == 0, run.stdout

@@ -102,6 +102,15 @@ def percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.1f} %"
 
 
+def percents_between(ends: tuple[float, float] | None) -> str:
+    """Between what a share lies, to stand behind it; empty where that is not known.
+
+    >>> percents_between((53.98, 72.92)), percents_between(None)
+    ('(54 to 73)', '')
+    """
+    return f"({ends[0]:.0f} to {ends[1]:.0f})" if ends else ""
+
+
 def signed_percent(value: float | None) -> str:
     """A difference: `+9.8 %`.
 

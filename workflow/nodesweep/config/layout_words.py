@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+import yaml
+
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "mxfp8", "nvfp4"]
 """Number formats of matrix products: tf32 is stored as fp32; mxfp8 and nvfp4 scale small blocks of numbers."""
 Sharding = Literal["none", "zero1", "zero2", "zero3", "hsdp"]
@@ -53,6 +55,16 @@ def word_of(words: Mapping[str, tuple[str, ...]], text: str) -> str | None:
     """
     wanted = _squeezed(text)
     return next((word for word, others in words.items() if wanted in map(_squeezed, (word, *others))), None)
+
+
+def other_spellings(words: Mapping[str, tuple[str, ...]]) -> list[str | int | bool]:
+    """What else stands for one of the words, as YAML reads it.
+
+    >>> other_spellings({"none": ("off", "ddp"), "zero3": ("fsdp", "3")})
+    [False, 'ddp', 'fsdp', 3]
+    """
+    read = [yaml.safe_load(other) for others in words.values() for other in others]
+    return list({repr(value): value for value in read}.values())
 
 
 def _squeezed(text: str) -> str:

@@ -18,7 +18,7 @@ from .repeats import Repeats
 from .sweep import NEEDED, Block, EnoughIterations, Iterations, Sweep, Together, Variant, When
 from .tables import Annotation, Table, TableColumn
 from .training import MemoryConstants, Search, Training
-from .types import OWN_WORDS
+from .types import OTHER_SPELLINGS, OWN_WORDS
 from .workload import Refusal, Workload
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
@@ -179,7 +179,8 @@ def _cells(*cells: str) -> str:
 def _type(schema: dict[str, Any]) -> str:
     """A JSON Schema type in words."""
     if "anyOf" in schema:
-        shown = (one for one in schema["anyOf"] if one.get("type") != "null" and one.get("pattern") not in OWN_WORDS)
+        left_out = {"type": ("null",), "pattern": OWN_WORDS, "title": (OTHER_SPELLINGS,)}
+        shown = (one for one in schema["anyOf"] if not any(one.get(key) in values for key, values in left_out.items()))
         options = [_type(option) for option in shown]
         return " or ".join(dict.fromkeys(options))
     if len(schema.get("enum", ())) > _MOST_WORDS:

@@ -33,7 +33,7 @@ from .expressions import (
     is_expression,
 )
 from .layout_field import Kind, LayoutField
-from .layout_words import word_of
+from .layout_words import other_spellings, word_of
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _OPTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
@@ -269,6 +269,8 @@ Condition = Annotated[str, AfterValidator(condition_over(LAYOUT_NAMES))]
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"\{[{%]"}
 OWN_WORDS = (PARAMETER_NAME, _PARAMETER_ORDER, _EXPRESSION_SCHEMA["pattern"])
 """Patterns of what may stand for a word of ours wherever there is a choice: a parameter, an expression."""
+OTHER_SPELLINGS = "Other spellings"
+"""Title of the part of a schema that the reference of keys leaves out: what else a value is called."""
 _AXIS_NAMES = tuple(name for name in WORD_NAMES if name in (*LAYOUT_NAMES, "model", "machine"))
 """What an expression of an axis knows, beside free parameters."""
 
@@ -320,7 +322,8 @@ def axis_of(row: LayoutField) -> Any:
     """The type of an axis with the values of a field."""
     if not row.words:
         return _AXIS_OF_KIND[row.kind]
-    return axis(_choice_of(row), {"type": "string", "enum": [*row.words]})
+    others = {"title": OTHER_SPELLINGS, "enum": other_spellings(row.words)}
+    return axis(_choice_of(row), {"anyOf": [{"type": "string", "enum": [*row.words]}, others]})
 
 
 def _choice_of(row: LayoutField) -> Any:

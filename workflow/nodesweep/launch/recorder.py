@@ -63,8 +63,8 @@ class Recorder:
             end = replace(end, cause="hang", state=f"cancelled as hanging ({end.state})")
         requested = meant.iterations.total
         verdict = decide(end, reading, requested, is_torn(job.directory, job.key, end, reading))
-        if state.enough and end.cause == "cancelled":
-            verdict = verdict_of_enough(reading, state.enough, requested) or verdict
+        if state.enough:
+            verdict = verdict_of_enough(verdict, end, reading, state.enough, requested)
         other = another_script(start_mark(job.directory, job.key), state.script_sha256)
         verdict = replace(verdict, note="; ".join(filter(None, (verdict.note, other))))
         record = terminal_record(slug, job, state, end, verdict, requested, reading.content_bytes)

@@ -144,10 +144,14 @@ class Watcher:
         if sighting.state == "running":
             submission.runs_since = submission.runs_since or time.monotonic()
             submission.is_ending = end_marker(job.directory, job.key) is not None
-            if not submission.is_ending and (silent_seconds := self._outputs.silent(job)) is not None:
+            if submission.is_ending:
+                return
+            silent_seconds = None if submission.enough else self._outputs.silent(job)
+            if silent_seconds is not None:
                 self._hangs(slug, job, silent_seconds)
-            if not submission.is_ending:
-                self._enough.look(submission)
+            self._enough.look(submission)
+        elif submission.enough:  # requeued, or suspended, before it heard that it was to end
+            self._enough.end(submission)
 
     def _note_suspension(self, submission: Submission, sighting: Sighting) -> None:
         """Count for how long a job is suspended, to within a look; what it does not say meanwhile is no hanging."""

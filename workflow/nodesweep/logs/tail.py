@@ -19,15 +19,17 @@ MARK_BYTES = 256
 
 class GrowingLog:
     """A log as it grows; `changed` is when it did so last, in seconds of its file server's clock, None without a log.
+    `is_read`: whether a look has come to its end.
 
     The first look at a large one reads its head and its tail. Where that is not enough because iterations do not say
-    their numbers, it is read from its start, a bounded part at each look. One that was replaced, or cut, is read anew.
+    their numbers, or where it is to be read as a `whole`, it is read from its start, a bounded part at each look. One
+    that was replaced, or cut, is read anew.
     """
 
-    def __init__(self, path: Path, form: Format | None):
+    def __init__(self, path: Path, form: Format | None, whole: bool = False):
         self.path = path
         self.changed: float | None = None
-        self._form = form
+        self._form, self._whole = form, whole
         self._forget()
 
     def _forget(self) -> None:
@@ -36,6 +38,7 @@ class GrowingLog:
         self._offset = 0
         self._looked = False
         self._mark = b""
+        self.is_read = False
         self._file: tuple[int, int] | None = None
 
     def look(self) -> LogReading:
@@ -67,15 +70,16 @@ class GrowingLog:
 
     def _read(self, descriptor: int, size: int) -> None:
         first, self._looked = not self._looked, True
-        if first and size > HEAD_BYTES + TAIL_BYTES:
+        if first and not self._whole and size > HEAD_BYTES + TAIL_BYTES:
             self._feed(descriptor, HEAD_BYTES)
             head = self._reader.reading(b"")
             self._skip_to(descriptor, size - TAIL_BYTES)
             self._feed(descriptor, size)
             if _goes_on(head, self._reader.reading(b"")):
                 self._reader, self._offset = Reader(self._form), 0
-        if self._offset < size:
-            self._feed(descriptor, min(size, self._offset + LOOK_BYTES))
+        end = min(size, self._offset + LOOK_BYTES)
+        self._feed(descriptor, end)
+        self.is_read = end == size
 
     def _skip_to(self, descriptor: int, place: int) -> None:
         """Go on with the first line that begins behind a place."""

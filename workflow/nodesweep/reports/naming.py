@@ -104,15 +104,26 @@ def naming_of(rows: Iterable[TidyRow]) -> tuple[NamePart, ...]:
 
 
 def named(row: TidyRow, parts: Iterable[NamePart], most: int = WORD) -> str:
-    """A row by those of these parts that it has, `MP 4, AC on, 2.2 GHz`; `most`: characters of a word of the config."""
-    words = (part.words(row[part.column], most) for part in parts if row[part.column] is not None)
+    """A row by those of these parts that it has, `MP 4, AC on, 2.2 GHz`; `most`: characters of a word of the config.
+
+    >>> parts = [NamePart.of_field(LAYOUT_FIELDS[name]) for name in ("tensor", "context")]
+    >>> [named({"tensor": 1, "context": size}, parts) for size in (1, 2)], named({"context": 1}, parts[1:])
+    (['MP 1', 'MP 1, CP 2'], 'CP 1')
+    """
+    words = (part.words(row[part.column], most) for part in _worth_saying(row, parts))
     return ", ".join(word for word in words if word)
 
 
 def named_tersely(row: TidyRow, parts: Iterable[NamePart], most: int = WORD) -> str:
     """A row by these parts in fewer characters than `named` takes: `384 nodes MP4 AC 2.2GHz s2048`."""
-    words = (part.terse_words(row[part.column], most) for part in parts if row[part.column] is not None)
+    words = (part.terse_words(row[part.column], most) for part in _worth_saying(row, parts))
     return " ".join(word for word in words if word)
+
+
+def _worth_saying(row: TidyRow, parts: Iterable[NamePart]) -> list[NamePart]:
+    """The parts that a row has, but for those that go without saying where others are left."""
+    known = [part for part in parts if row[part.column] is not None]
+    return [part for part in known if not part.goes_without_saying(row[part.column])] or known
 
 
 def distinct(rows: Sequence[TidyRow], parts: Sequence[NamePart]) -> int:

@@ -13,12 +13,15 @@ from nodesweep.common.units import GIB
 from nodesweep.config.layout_fields import GIVEN
 from nodesweep.config.parameters import ParameterField, parameter_field, parameter_fields
 from nodesweep.launch.plan import Planned
+from nodesweep.results.predicted_scaling import rows_of_layouts
+from nodesweep.results.scaling_kinds import Scaling, ScalingSeries
 from nodesweep.sweep.expand import Rejected
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
 
 from .plan_remarks import layouts_in_words
 from .prediction import FORECAST_HEADINGS, forecast_cells, heading_of, known_fields, memory_source, said
+from .scaling import planned_scaling
 
 LEFT = frozenset({"Layout", "Outcome", "Law", "For example", "Reason and way out", "Verdict", "Why"})
 _OF_THE_JOB = {"iterations": "Iterations", "queue": "Queue", "elapse_limit_seconds": "Limit [s]"}
@@ -87,6 +90,7 @@ def plan_markdown(study: Study, layouts: Sequence[Planned], remarks: Sequence[st
     parts = [
         f"# Plan: {inert(study.sweep.title or study.sweep.sweep)}",
         f"{len(points)} points: {', '.join(counts)}. {_hours(runs, not_run)}",
+        *filter(None, [planned_scaling(series_of_plan([*runs, *ended]))]),
         *("\n".join(f"- {inert(remark)}" for remark in some) for some in [remarks] if some),
         _sources(layouts),
         f"## To run ({len(runs)})",
@@ -105,6 +109,11 @@ def plan_markdown(study: Study, layouts: Sequence[Planned], remarks: Sequence[st
         parts += [f"## Rejected ({len(rejected)})", _by_law(rejected)]
         parts += [pipe_table([*headings, "Law", "Reason and way out"], rows, LEFT)]
     return "\n\n".join(parts) + "\n"
+
+
+def series_of_plan(layouts: Sequence[Planned]) -> tuple[ScalingSeries, ...]:
+    """The series that layouts make once they have run: strong, weak, throughput."""
+    return Scaling.planned(rows_of_layouts([one.layout for one in layouts])).series
 
 
 def _parameters(study: Study) -> dict[str, ParameterField]:

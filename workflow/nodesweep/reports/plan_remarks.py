@@ -16,6 +16,8 @@ from .contradictions import contradictory_settings
 
 Where = Callable[[Key], str | None]
 """`file:line: key` of a key of the sweep; None where it was left out."""
+MOST_BATCHES = 5
+"""Batches that one remark names."""
 _PLACEHOLDER = "/path/to/"
 """How a path begins that whoever shipped a file left to its users."""
 
@@ -28,6 +30,8 @@ def plan_remarks(study: Study, layouts: Sequence[Planned], where: Where) -> list
         *_idle_conditions(study, where),
         *_placeholders(study.sweep, [one.layout for one in layouts], where),
         *_memory_not_judged(layouts),
+        *_search_over_batches(study, where),
+        *_more_threads_than_cores([one.layout for one in layouts if one.runs], where),
         *_limits_of_queues([one.layout for one in layouts if one.runs]),
     ]
 
@@ -91,6 +95,30 @@ def _memory_not_judged(layouts: Sequence[Planned]) -> Iterator[str]:
         )
 
 
+def _more_threads_than_cores(layouts: Sequence[Layout], where: Where) -> Iterator[str]:
+    """Machines whose ranks share cores, and are to run more threads than these at once."""
+    found: dict[tuple[str, int, int | None], list[int]] = {}
+    for layout in layouts:
+        cores = layout.machine.cores_shared_by_ranks
+        threads = _threads_of_rank(layout)
+        if cores and (count := layout.ranks * (threads or 1)) > cores:
+            found.setdefault((layout.machine.name, cores, threads), []).append(count)
+    for (name, cores, threads), counts in found.items():
+        at_most = "at least" if threads is None else "up to"
+        known = where(("machine", "shared_cores"))
+        yield (
+            f"{layouts_in_words(len(counts))} will run {at_most} {max(counts)} threads at once "
+            f"on the {cores} cores of machine {name}{f' ({known})' if known else ''}: ranks take turns, "
+            "and iterations last longer than with a core for each"
+        )
+
+
+def _threads_of_rank(layout: Layout) -> int | None:
+    """Threads that OMP_NUM_THREADS asks for; None where it is left out, or known only as the job starts."""
+    given = environment_of(layout).get("OMP_NUM_THREADS", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 6 and int(given) else None
+
+
 def _limits_of_queues(layouts: Sequence[Layout]) -> Iterator[str]:
     """Queues of which jobs ask for all the time there is."""
     found = Counter(
@@ -103,3 +131,23 @@ def _limits_of_queues(layouts: Sequence[Layout]) -> Iterator[str]:
             f"{layouts_in_words(count)} will ask for all of the {limit} s of queue {name}: no run tells how long they "
             "take, and a guess sets no limit; give iterations.expected_seconds, or elapse_limit_seconds of the machine"
         )
+
+
+def _search_over_batches(study: Study, where: Where) -> Iterator[str]:
+    """That a search compares layouts of several batches, and so leaves out points of strong and weak series."""
+    search = study.sweep.search
+    if search is None or len({layout.nodes for layout in study.layouts.values()}) < 2:
+        return
+    batches: dict[tuple[Any, ...], set[int]] = {}
+    for layout in study.layouts.values():
+        group = tuple(layout.values().get(name) for name in search.for_each)
+        batches.setdefault(group, set()).add(layout.global_batch)
+    most = max(batches.values(), key=len, default=set())
+    if len(most) < 2:
+        return
+    shown = ", ".join(map(str, sorted(most)[:MOST_BATCHES])) + (", ..." if len(most) > MOST_BATCHES else "")
+    each = ", ".join(dict.fromkeys(("nodes", "global_batch", *search.for_each)))
+    yield (
+        f"{where(('search',)) or 'search'} seeks the best at any batch (GBS {shown}), by tokens, and leaves out what "
+        f"cannot beat it: points of strong and weak series too; for_each: [{each}] seeks the best of each point"
+    )

@@ -17,6 +17,8 @@ from .times_of_runs import TimesOfRuns
 
 FALSE_ALARMS = 0.01
 """Probability that runs are said to disagree which differ by no more than their own iterations let them."""
+RUNS_DISAGREE = "runs disagree"
+"""How the flag begins that runs of a layout differ by more than their iterations let them."""
 _MEDIANS = (
     "iteration_seconds",
     "iteration_seconds_median",
@@ -123,7 +125,7 @@ def _apart(results: Sequence[LayoutRun]) -> list[str]:
     pairs = len(results) * (len(results) - 1) // 2
     if not is_beyond_noise(fast, slow, FALSE_ALARMS / pairs, min(map(len, used))):
         return []
-    return [f"runs disagree: {four_figures(_seconds(fastest))} to {four_figures(_seconds(slowest))} s"]
+    return [f"{RUNS_DISAGREE}: {four_figures(_seconds(fastest))} to {four_figures(_seconds(slowest))} s"]
 
 
 def _used(run: LayoutRun) -> list[float]:

@@ -1,129 +1,90 @@
-"""Whether the iterations of a run that still goes on are enough: its median is known as well as somebody asked for.
+"""Runs that are ended since their iterations are enough: when a log that grows shows that, and how they ended."""
 
-What is asked is how far the median so far may lie from that of the whole run. Iterations of one run are not
-independent, and looking after each of them until chance is kind is no measurement, so that all of this must hold:
-
-- looks are few, each with 15 % more records than the one before, and share the allowed share of errors among them;
-- the two records that hold the median (`common/median_interval.py`) are within the asked precision, their ranks taken
-  as far from the middle as runs above and below the median, longer than chance makes them, call for;
-- a straight drift through all records, with its error, would move the median of the whole run by no more either.
-
-A change that comes later, and that nothing before tells of, cannot be foreseen.
-"""
-
-import math
-from collections.abc import Sequence
-from functools import lru_cache
+import re
 from itertools import pairwise
-from statistics import NormalDist
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nodesweep.common.median_interval import median_interval
 from nodesweep.config.sweep import EnoughIterations
 from nodesweep.logs.reading import LogReading
-from nodesweep.logs.warmup import warm_up_records
+from nodesweep.logs.warmup import timed, warm_up_records
 
 from .outcome import Verdict
 
-LOOKS_APART = 1.15
+if TYPE_CHECKING:  # schedulers take long to load
+    from nodesweep.schedulers.base import End
+
+_BY_THE_SCHEDULER = ("cancelled", "preempted", "node_failure", "time_limit")
+"""Causes by which a job ends from outside, whatever its training does."""
 RULE = "the launcher ended the job, since its iterations were enough"
+ENDED_AFTER = "the job was ended from outside, and its iterations were enough"
+_SAVED = re.compile(r"(\d+) of \d+ iterations saved")
 
 
-def looks(least: int, total: int) -> tuple[int, ...]:
-    """After how many records of `total` a run is looked at, the first time with `least`.
-
-    >>> looks(10, 20)
-    (10, 12, 14, 17)
-    """
-    found = []
-    while least < total:
-        found.append(least)
-        least = max(least + 1, math.ceil(least * LOOKS_APART))
-    return tuple(found)
-
-
-def is_enough(seconds: Sequence[float], total: int, percent: float, confidence: float, least: int) -> bool:
-    """Whether the median of these records is, with `confidence`, within `percent` of that of all `total` of them.
-
-    `seconds`: of all records after warm-up, in their order. Decided by the last look that they allow.
-    """
-    past = [count for count in looks(least, total) if count <= len(seconds)]
-    if not past:
-        return False
-    count = past[-1]
-    values = np.asarray(seconds[:count], dtype=float)
-    typical = float(np.median(values))
-    allowed = typical * percent / 100
-    deviations = NormalDist().inv_cdf(1 - (1 - confidence) / len(looks(least, total)) / 2)
-    longer = _variance_factor(np.sign(values - typical))
-    wider = 2 * NormalDist().cdf(deviations * math.sqrt(longer * (1 - count / total))) - 1
-    interval = median_interval(values.tolist(), wider)
-    if interval is None or max(typical - interval.low, interval.high - typical) > allowed:
-        return False
-    slope, slope_error = _drift(values)
-    drift = (abs(slope) + deviations * slope_error * math.sqrt(longer)) * (total - count) / 2
-    return drift <= allowed
-
-
-def _variance_factor(signs: NDArray[np.float64]) -> float:
-    """By how much the variance of the median is that of independent records: from how above and below follow."""
-    signs = signs - signs.mean()
-    count, total = len(signs), 0.0
-    variance = float(signs @ signs)
-    if not variance:  # all alike
-        return 1.0
-    for lag in range(1, count // 2):
-        correlation = float(signs[lag:] @ signs[:-lag]) / variance + 1 / count
-        if correlation <= 0:
-            break
-        total += correlation
-    return 1 + 2 * total
-
-
-def _drift(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The median slope through all pairs of records (Theil and Sen), and its standard error from what is left."""
-    count = len(values)
-    first, second = _pairs(count)
-    slope = float(np.median((values[second] - values[first]) / (second - first)))
-    left = values - slope * np.arange(count)
-    scatter = 1.4826 * float(np.median(np.abs(left - np.median(left))))
-    return slope, scatter * math.sqrt(12 / count**3)
+def uncertainty(reading: LogReading, iterations: int) -> str:
+    """Why the log of a run of so many iterations is not read with certainty; empty where it is."""
+    records, interval = reading.iterations, reading.log_interval
+    if reading.format is None or not records:
+        return "it has no iterations of a known format"
+    if not reading.shows_start:
+        return "it does not show the start of the run"
+    if reading.restarts:
+        return "numbers of iterations go back, as after a restart or of two trainers"
+    near = reading.near_misses.get(reading.format.iteration.name)
+    if near is not None:
+        return f"line {near.line} is almost an iteration"
+    if reading.signatures:
+        return f"line {reading.signatures[0].line} tells of a failure"
+    for row in records:
+        if not (row.seconds or 0) > 0 and row is not records[0]:  # that has none by time stamps alone
+            return f"line {row.line} has no time"
+        if row.is_nan or row.cut:
+            return f"the loss in line {row.line} is {'cut' if row.cut else 'not a number'}"
+        if row.total not in (None, iterations):
+            return f"line {row.line} is of {row.total} iterations, and {iterations} were asked for"
+    if any(after.number - before.number != interval for before, after in pairwise(records[1:])):
+        return "iterations are missing"
+    return ""
 
 
 def done_enough(reading: LogReading, iterations: int, warmup: int, asked: EnoughIterations) -> bool:
-    """Whether a log that still grows shows enough of so many iterations; False for one that is not read with certainty.
+    """Whether a log that still grows shows enough of so many iterations; False for one not read with certainty."""
+    interval = reading.log_interval
+    if not interval or reading.iterations_done >= iterations or uncertainty(reading, iterations):
+        return False
+    used = timed(reading)[warm_up_records(reading, warmup) :]
+    if len(used) < asked.least:
+        return False
+    from .enough_rule import is_enough  # numpy takes a quarter of a second to import
 
-    So is a log of no known format or with lines that are almost records, with gaps, restarts or records without a time,
-    of another number of iterations, with a failure in it, or with a loss that is not a number.
-    """
-    records, interval = reading.iterations, reading.log_interval
-    if reading.format is None or not reading.shows_start or not interval or reading.restarts:
-        return False
-    if reading.near_misses or reading.signatures or any(row.seconds is None or row.is_nan for row in records):
-        return False
-    if {row.total for row in records} - {None, iterations} or reading.iterations_done >= iterations:
-        return False
-    steps = {after.number - before.number for before, after in pairwise(records[1:])}
-    if steps != {interval}:
-        return False
-    used = [row.seconds for row in records[warm_up_records(reading, warmup) :] if row.seconds is not None]
+    seconds = [row.seconds for row in used if row.seconds is not None]
     left = (iterations - reading.iterations_done) // interval
-    return is_enough(used, len(used) + left, asked.percent, asked.confidence, asked.least)
+    rounding = max(row.seconds_rounding for row in used)
+    return is_enough(seconds, len(used) + left, asked.percent, asked.confidence, asked.least, rounding)
 
 
-def verdict_of_enough(reading: LogReading, iteration: int, requested: int) -> Verdict | None:
-    """How a job ended that was cancelled since its first iterations were enough; None where its log lacks them."""
-    latest = reading.latest
-    if latest is None or latest.is_nan or not iteration <= reading.iterations_done < requested or reading.restarts:
-        return None
-    shown = f"line {latest.line}: iteration {reading.iterations_done} of {requested}"
+def verdict_of_enough(verdict: Verdict, end: "End", reading: LogReading, iteration: int, requested: int) -> Verdict:
+    """How a job ended whose first iterations were enough: well, where it was ended from outside after them.
+
+    `verdict`: by its end and its log alone, which holds where the log shows another cause, or lacks those iterations.
+    """
+    done, latest = reading.iterations_done, reading.latest
+    if end.cause not in _BY_THE_SCHEDULER or verdict.cause != end.cause or reading.restarts:
+        return verdict
+    if latest is None or latest.is_nan or not iteration <= done < requested:
+        return verdict
     where = f"stopped at iteration {iteration}: enough"
-    note = f"{where}, {requested - reading.iterations_done} of {requested} iterations saved"
-    return Verdict("ok", where, shown, note, RULE, "ok")
+    note, rule = f"{where}, {requested - done} of {requested} iterations saved", RULE
+    if end.cause != "cancelled" or end.usage.restarts:
+        note, rule = f"{note}; scheduler says {end.state or end.cause}", ENDED_AFTER
+    shown = f"line {latest.line}: iteration {done} of {requested}"
+    return Verdict("ok", where, shown, note, rule, "ok")
 
 
-@lru_cache(maxsize=256)
-def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.triu_indices(count, 1)
+def iterations_saved(note: str) -> int:
+    """How many iterations a run did not do since those before were enough, by the note of its verdict.
+
+    >>> iterations_saved("stopped at iteration 14: enough, 36 of 50 iterations saved"), iterations_saved("")
+    (36, 0)
+    """
+    found = _SAVED.search(note)
+    return int(found[1]) if found else 0

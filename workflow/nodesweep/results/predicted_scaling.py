@@ -1,6 +1,6 @@
 """What predictions say of scaling: the batch of more nodes in a weak series, and the speed per node that is left."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from nodesweep.config.tidy_row import TidyRow
@@ -44,5 +44,10 @@ def predicted_efficiencies(
 
 def row_of_layout(layout: Layout) -> TidyRow:
     """The row of results.csv that a layout has before it runs."""
-    (row,) = records(build([LayoutRun(layout, "pending", None, None)]))
+    (row,) = rows_of_layouts([layout])
     return row
+
+
+def rows_of_layouts(layouts: Iterable[Layout]) -> list[TidyRow]:
+    """The rows of results.csv that layouts have before they run."""
+    return records(build([LayoutRun(layout, "pending", None, None) for layout in layouts]))

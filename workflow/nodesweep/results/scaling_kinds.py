@@ -7,10 +7,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from nodesweep.common.outcomes import is_result
-from nodesweep.config.tidy_row import TidyRow, count_of, number_of, required_count, required_number, text_of
+from nodesweep.config.tidy_row import TidyRow, TidyValue, count_of, number_of, required_count, required_number, text_of
 
 from .comparable import PROBLEM_COLUMNS, has_known_problem, problem_of
 
@@ -23,13 +23,14 @@ KindName = Literal["strong", "weak", "throughput"]
 class ScalingKind:
     """A way in which rows on several numbers of nodes belong together.
 
-    `column`: of results.csv, for the speed per node that is left. `same`: what they have in common beside the problem.
-    `batch_of`: how much that is of a row, as a name has it behind "GBS"; None where it is not known. `any_batch`: they
-    share none of it. `grows`: the global batch grows with the ranks.
+    `column`: of results.csv, for the speed per node that is left. `meaning`: what it is, in words. `same`: what they
+    have in common beside the problem. `batch_of`: how much that is of a row, as a name has it behind "GBS"; None where
+    it is not known. `any_batch`: they share none of it. `grows`: the global batch grows with the ranks.
     """
 
     name: KindName
     column: str
+    meaning: str
     same: str
     batch_of: Callable[[TidyRow], str | None]
     any_batch: bool = False
@@ -62,9 +63,29 @@ def batch_of_rank(row: TidyRow) -> str | None:
     return None
 
 
-STRONG = ScalingKind("strong", "scaling_efficiency_percent", "global batch", _batch_of_iteration)
-WEAK = ScalingKind("weak", "weak_efficiency_percent", "batch per rank", batch_of_rank, grows=True)
-THROUGHPUT = ScalingKind("throughput", "throughput_efficiency_percent", "free batch", lambda row: "any", any_batch=True)
+STRONG = ScalingKind(
+    "strong",
+    column="scaling_efficiency_percent",
+    meaning="more nodes share one global batch",
+    same="global batch",
+    batch_of=_batch_of_iteration,
+)
+WEAK = ScalingKind(
+    "weak",
+    column="weak_efficiency_percent",
+    meaning="the global batch grows with the ranks",
+    same="batch per rank",
+    batch_of=batch_of_rank,
+    grows=True,
+)
+THROUGHPUT = ScalingKind(
+    "throughput",
+    column="throughput_efficiency_percent",
+    meaning="numbers of nodes have batches of their own",
+    same="free batch",
+    batch_of=lambda row: "any",
+    any_batch=True,
+)
 KINDS = (STRONG, WEAK, THROUGHPUT)
 SeriesKey = tuple[KindName, Hashable, str]
 """A kind, what rows of it have in common but for the batch, and what they have in common of the batch."""
@@ -89,6 +110,11 @@ class ScalingSeries:
         return min(self.rows, key=lambda row: (-required_count(row, "nodes"), seconds_of_sample(row)))
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of nodes it stands on, in rising order."""
+        return tuple(sorted({required_count(row, "nodes") for row in self.rows}))
+
+    @property
     def words(self) -> str:
         """The series in words, such as `weak, GBS 8 a rank`."""
         return self.kind.words(self.batch)
@@ -97,18 +123,18 @@ class ScalingSeries:
 def series_over_nodes(
     rows: Iterable[TidyRow], problem: Callable[[TidyRow], Hashable]
 ) -> dict[SeriesKey, ScalingSeries]:
-    """Strong, then weak, then throughput series of the measured rows of each problem.
+    """Strong, then weak, then throughput series of these rows, problem by problem.
 
     A batch is free, and its series of the throughput, only where a number of nodes of the problem is in no other
     series: else strong and weak series tell it all.
     """
-    measured = [row for row in rows if is_timed(row) and row["nodes"] and row[BATCH]]
-    problems = [problem(row) for row in measured]
+    known = [row for row in rows if row["nodes"] and row[BATCH]]
+    problems = [problem(row) for row in known]
     found: dict[SeriesKey, ScalingSeries] = {}
     told: dict[Hashable, set[int]] = {}
     for kind in KINDS:
         groups: dict[SeriesKey, list[TidyRow]] = {}
-        for row, one in zip(measured, problems, strict=True):
+        for row, one in zip(known, problems, strict=True):
             if batch := kind.batch_of(row):
                 groups.setdefault((kind.name, one, batch), []).append(row)
         for key, group in groups.items():
@@ -120,16 +146,44 @@ def series_over_nodes(
     return found
 
 
+class HasRows(Protocol):
+    """Whatever holds rows of results.csv."""
+
+    @property
+    def rows(self) -> tuple[TidyRow, ...]:
+        """The rows."""
+
+
+AnySeries = TypeVar("AnySeries", bound=HasRows)
+
+
+def with_own_rows(series: Iterable[AnySeries]) -> list[AnySeries]:
+    """The series that have a row which none before them has: the others show nothing new."""
+    seen: set[TidyValue] = set()
+    found: list[AnySeries] = []
+    for one in series:
+        slugs = {row["slug"] for row in one.rows}
+        if not slugs <= seen:
+            found.append(one)
+        seen |= slugs
+    return found
+
+
 @dataclass(frozen=True)
 class Scaling:
-    """The series of rows of one campaign, model, MP and all else but nodes, their splits and the batch."""
+    """The series of rows that share campaign, model, MP and all else but nodes, their splits and the batch."""
 
     of_key: Mapping[SeriesKey, ScalingSeries]
 
     @classmethod
     def of(cls, rows: Iterable[TidyRow]) -> "Scaling":
         """What scales how, by the measured rows."""
-        return cls(series_over_nodes((row for row in rows if has_known_problem(row)), _problem_but_batch))
+        return cls.planned(row for row in rows if is_timed(row))
+
+    @classmethod
+    def planned(cls, rows: Iterable[TidyRow]) -> "Scaling":
+        """What scales how once all of these rows are measured; their series have no fastest row yet."""
+        return cls(series_over_nodes((row for row in rows if has_known_problem(row)), problem_but_batch))
 
     @property
     def series(self) -> tuple[ScalingSeries, ...]:
@@ -139,11 +193,11 @@ class Scaling:
     def of_row(self, kind: ScalingKind, row: TidyRow) -> ScalingSeries | None:
         """The series of a kind to which a row belongs, measured or not; None where there is none."""
         batch = kind.batch_of(row)
-        return self.of_key.get((kind.name, _problem_but_batch(row), batch)) if batch else None
+        return self.of_key.get((kind.name, problem_but_batch(row), batch)) if batch else None
 
     def bases(self, row: TidyRow) -> dict[KindName, TidyRow]:
         """The rows that the speed of a row is compared with, by kind."""
-        problem = _problem_but_batch(row)
+        problem = problem_but_batch(row)
         found = ((kind.name, self.of_key.get((kind.name, problem, kind.batch_of(row) or ""))) for kind in KINDS)
         return {name: series.base for name, series in found if series is not None}
 
@@ -170,6 +224,33 @@ def efficiency_percent(row: TidyRow, base: TidyRow | None) -> float | None:
     return 100 * required_number(base, "iteration_seconds") * required_count(base, "nodes") / (seconds * nodes) * work
 
 
+def efficiency_interval(row: TidyRow, base: TidyRow | None) -> tuple[float, float] | None:
+    """The percents between which the efficiency lies while both times lie within the intervals of their runs.
+
+    None where either has no such interval, and of the base itself.
+
+    >>> base = {"slug": "n1", "iteration_seconds": 100.0, "nodes": 1, "global_batch_samples": 16}
+    >>> base |= {"run_seconds_low": 90.0, "run_seconds_high": 110.0}
+    >>> row = base | {"slug": "n2", "iteration_seconds": 60.0, "nodes": 2}
+    >>> row |= {"run_seconds_low": 50.0, "run_seconds_high": 75.0}
+    >>> efficiency_percent(row, base), efficiency_interval(row, base)
+    (83.33333333333333, (60.0, 110.0))
+    """
+    percent = efficiency_percent(row, base)
+    if base is None or percent is None or row["slug"] == base["slug"]:
+        return None
+    (slow, fast), (base_slow, base_fast) = _factors_of_runs(row), _factors_of_runs(base)
+    if not slow or not fast or not base_slow or not base_fast:
+        return None
+    return percent * base_fast / slow, percent * base_slow / fast
+
+
+def _factors_of_runs(row: TidyRow) -> tuple[float | None, float | None]:
+    """The ends of the interval of a row's runs over its time, the slower first; None where there is none."""
+    seconds, low, high = (number_of(row, name) for name in ("iteration_seconds", "run_seconds_low", "run_seconds_high"))
+    return (high / seconds, low / seconds) if seconds and low and high else (None, None)
+
+
 def is_timed(row: TidyRow) -> bool:
     """Whether the time of a row stands for its layout."""
     return is_result(text_of(row, "outcome")) and bool(row["iteration_seconds"])
@@ -180,6 +261,7 @@ def seconds_of_sample(row: TidyRow) -> float:
     return required_number(row, "iteration_seconds") / (count_of(row, BATCH) or 1)
 
 
-def _problem_but_batch(row: TidyRow) -> Hashable:
+def problem_but_batch(row: TidyRow) -> Hashable:
+    """What rows have in common that may stand in one series, whatever their batch."""
     problem = problem_of(row)
     return problem[:_PLACE] + problem[_PLACE + 1 :]

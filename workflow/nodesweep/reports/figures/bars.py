@@ -29,7 +29,7 @@ def shares(figure: Figure, sheet: Sheet) -> altair.LayerChart:
         counts[bar["bar"]] = bar["nodes"]
     y = counted_bars(counts, "Nodes")
     axis = altair.Axis(title="Share of an iteration [%]", grid=False, values=[0, 20, 40, 60, 80, 100])
-    most = max([100.0, *(mark["percent"] for mark in marks)])
+    most = max([100.0, *(mark["high" if "high" in mark else "percent"] for mark in marks)])
     x = altair.X(field="start", type="quantitative", axis=axis, scale=altair.Scale(domain=[0, most], nice=False))
     scale = altair.Scale(domain=parts, range=[_COLOURS[part] for part in parts])
     colour = altair.Color("part:N", title=None, scale=scale, legend=legend(parts, symbolType="square"))
@@ -39,6 +39,8 @@ def shares(figure: Figure, sheet: Sheet) -> altair.LayerChart:
         head = sheet.chart(heads).mark_text(align="left", fontSize=9, fontWeight="bold", color=INK, dy=1, limit=WIDTH)
         layers.append(head.encode(y=y, x=altair.value(0), text="series:N"))
     layers += _percents(bars, marks, parts[0], sheet, y)
+    if ends := [mark for mark in marks if "low" in mark]:
+        layers.append(sheet.chart(ends).mark_rule(color=INK).encode(y=y, x="low:Q", x2="high:Q"))
     if marks:
         scale = altair.Scale(domain=[EFFICIENCY], range=["diamond"])
         shape = altair.Shape("part:N", title=None, scale=scale, legend=legend([EFFICIENCY]))
@@ -53,7 +55,7 @@ def _percents(
     bars: Sequence[Datum], marks: Sequence[Datum], first: str, sheet: Sheet, y: altair.Y
 ) -> list[altair.Chart]:
     """The percents of shares that are wide enough: left-aligned in the first share, right-aligned in the others."""
-    hidden = {mark["bar"]: mark["percent"] for mark in marks}
+    hidden = {mark["bar"]: [mark[name] for name in ("low", "percent", "high") if name in mark] for mark in marks}
     shown = [bar for bar in bars if bar["percent"] >= _LEAST_TOLD and not _under(hidden.get(bar["bar"]), bar)]
     text = altair.Text("percent:Q", format=".0f")
     found = []
@@ -66,11 +68,12 @@ def _percents(
     return found
 
 
-def _under(percent: float | None, bar: Datum) -> bool:
-    """Whether a diamond covers the place of a share's number."""
-    if percent is None:
+def _under(span: Sequence[float] | None, bar: Datum) -> bool:
+    """Whether a diamond, or the line through it, covers the place of a share's number."""
+    if span is None:
         return False
-    return percent <= _NUMBER if bar["start"] == 0 else bar["end"] - _NUMBER <= percent <= bar["end"] + 2
+    start, end = (0, _NUMBER) if bar["start"] == 0 else (bar["end"] - _NUMBER, bar["end"] + 2)
+    return span[0] <= end and start <= span[-1]
 
 
 def memory(figure: Figure, sheet: Sheet) -> altair.LayerChart:

@@ -1,6 +1,7 @@
 """Figures -> Vega-Lite specs with all their data in them, by Altair."""
 
 import json
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,10 @@ from .marks import Sheet
 from .style import CONFIG, PIXELS
 
 HEADING, BELOW = 56, 68
-"""Characters of the two lines above a figure that fit into a column."""
+"""Characters of a line of the title, and of one below it, that fit into a column."""
+_LINES = 2
+"""Lines below the title at most."""
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _DRAWN: dict[str, Callable[[Figure, Sheet], altair.LayerChart]] = {
     "strong-scaling": scaling,
     "weak-scaling": steady,
@@ -31,11 +35,22 @@ _DRAWN: dict[str, Callable[[Figure, Sheet], altair.LayerChart]] = {
 def spec_of(figure: Figure, heading: str) -> dict[str, Any]:
     """The Vega-Lite spec of a figure; nothing in it is fetched. `heading`: the name of the sweep."""
     sheet = Sheet()
-    title = altair.TitleParams(plain(heading, HEADING) or " ", subtitle=plain(figure.below, BELOW) or " ")
+    title = altair.TitleParams(plain(heading, HEADING) or " ", subtitle=below(figure.below))
     chart = _DRAWN[figure.name](figure, sheet).properties(title=title, description=figure.caption)
     spec = chart.to_dict()
     del spec["$schema"]  # an address, and Vega-Lite is told from the spec itself
     return spec | {"config": CONFIG, "datasets": sheet.datasets}
+
+
+def below(text: str) -> list[str]:
+    """What stands below a title, in lines that fit, broken between values.
+
+    >>> below(", ".join(["1B", "PP 1", "s" * 55, "GBS 16"]))
+    ['1B, PP 1, sssssssssssssssssssssssssssssssssssssssssssssssssssssss,', 'GBS 16']
+    """
+    values = plain(text).replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
+    lines = textwrap.wrap(values, BELOW, max_lines=_LINES, placeholder=" …")
+    return [line.replace(_NO_BREAK, " ") for line in lines or [" "]]
 
 
 def files_of(figure: Figure, spec: dict[str, Any]) -> dict[str, bytes]:

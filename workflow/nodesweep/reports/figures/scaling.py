@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from nodesweep.config.tidy_row import TidyRow, required_count, required_number
-from nodesweep.results.scaling_kinds import KINDS, STRONG, THROUGHPUT, WEAK, KindName, ScalingKind
+from nodesweep.results.scaling_kinds import KINDS, STRONG, THROUGHPUT, WEAK, KindName, ScalingKind, with_own_rows
 
 from .axes import ticks
 from .curves import Curve, CurvePoint, no_curve
@@ -69,7 +69,8 @@ def _times(
     layers["lines"] += band
     shown = [required_count(row, NODES) for one in series for row in one.rows]
     counts = ticks(shown + [point[NODES] for point in band])
-    return Figure(name, title, caption, selection.below, selection.names, counts, layers | {"band": band})
+    x = NODES, f"Nodes ({kind.name} scaling)"
+    return Figure(name, title, caption, selection.below, selection.names, counts, layers | {"band": band}, x)
 
 
 def throughput_scaling(rows: Iterable[TidyRow]) -> Figure | MissingFigure:
@@ -90,9 +91,8 @@ def throughput_scaling(rows: Iterable[TidyRow]) -> Figure | MissingFigure:
         *selection.notes,
     )
     counts = ticks(required_count(row, NODES) for one in series for row in one.rows)
-    return Figure(
-        name, "Tokens per second against nodes", caption, selection.below, selection.names, counts, dict(layers)
-    )
+    title, x = "Tokens per second against nodes", (NODES, "Nodes (at any batch)")
+    return Figure(name, title, caption, selection.below, selection.names, counts, dict(layers), x)
 
 
 def tflops(rows: Iterable[TidyRow]) -> Figure | MissingFigure:
@@ -100,7 +100,7 @@ def tflops(rows: Iterable[TidyRow]) -> Figure | MissingFigure:
     rated = [row for row in rows if known(row, NODES, "tflops_per_node", "iteration_seconds")]
     if len({row[NODES] for row in rated}) < 2:
         return MissingFigure("tflops", "TFLOPs are not known on several numbers of nodes")
-    selection = _selection(series_of_kinds(rated))
+    selection = _selection(with_own_rows(series_of_kinds(rated)))
     caption = sentences("TFLOPs per node against nodes, recomputation counted.", *selection.notes)
     layers = selection.layers("tflops", "tflops_per_node", rate=True)
     counts = ticks(required_count(row, NODES) for row in rated)

@@ -70,12 +70,13 @@ def distinguishing_parts(rows: Sequence[TidyRow], axis: str) -> list[NamePart]:
 
 def shared(rows: Sequence[TidyRow], axis: str) -> str:
     """What all rows have in common, in words: `30B, PP 48, GBS 1536`."""
+    if not rows:
+        return ""
     same = [part for part in _naming(rows) if part.column != axis and distinct(rows, [part]) == 1]
-    return (
-        series_name(rows[0], [part for part in same if not part.goes_without_saying(rows[0][part.column])])
-        if rows
-        else ""
-    )
+    values = {part: rows[0][part.column] for part in same}
+    told = [part for part, value in values.items() if value is not None and not part.goes_without_saying(value)]
+    finer = {part.field.name for part in told if part.field}
+    return plain(named(rows[0], [part for part in told if not (part.field and part.field.same_fact in finer)], WORD))
 
 
 def series_name(row: TidyRow, parts: Iterable[NamePart]) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nodesweep.config.tidy_row import TidyRow, required_number
-from nodesweep.results.scaling_kinds import ScalingKind
+from nodesweep.results.scaling import SAME
+from nodesweep.results.scaling_kinds import Scaling, ScalingKind, efficiency_interval, with_own_rows
 
 from .figure import Datum, Figure, MissingFigure, known, sentences
 from .kinds import NODES, KindSeries, series_of_kinds
@@ -30,7 +31,7 @@ def efficiency(rows: Sequence[TidyRow]) -> Figure | MissingFigure:
     split = [row for row in timed if None not in [row[column] for column in PARTS.values()]]
     if not split:
         return MissingFigure("efficiency", "no fit says yet where the time of the runs goes")
-    shown = _shown(series_of_kinds(split))
+    shown, scaling = _shown(with_own_rows(series_of_kinds(split))), Scaling.of(rows)
     bars = [row for one in shown for row in one.rows]
     named = [{**row, **one.stand_ins} for one in shown for row in one.rows]
     naming = distinguishing_parts(named, NODES)
@@ -46,7 +47,9 @@ def efficiency(rows: Sequence[TidyRow]) -> Figure | MissingFigure:
         for row in one.rows:
             layers["bars"] += _stacked(row, parts, count)
             if (percent := row[one.kind.column]) is not None:
-                layers["marks"].append(datum(row, bar=count, percent=percent, part=EFFICIENCY))
+                ends = efficiency_interval(row, scaling.bases(row).get(one.kind.name))
+                interval = {"low": ends[0], "high": ends[1]} if ends else {}
+                layers["marks"].append(datum(row, bar=count, percent=percent, part=EFFICIENCY, **interval))
                 kinds += [one.kind] if one.kind not in kinds else []
             count += 1
     drawn = len({row["slug"] for row in bars})
@@ -56,10 +59,20 @@ def efficiency(rows: Sequence[TidyRow]) -> Figure | MissingFigure:
         f"{' or '.join(kind.same for kind in kinds)}."
         if layers["marks"]
         else "",
+        "Line through it: between what it lies by the runs of both." if _has_ends(layers["marks"]) else "",
+        "Above 100 %: more speed per node than there." if _is_above(layers["marks"]) else "",
         f"{drawn} of {len(split)} layouts: the series that are fastest most often." if drawn < len(split) else "",
     )
     title = "Shares of an iteration, and scaling efficiency"
     return Figure("efficiency", title, caption, shared(named, NODES), tuple(names), layers=layers)
+
+
+def _has_ends(marks: Sequence[Datum]) -> bool:
+    return any("low" in mark for mark in marks)
+
+
+def _is_above(marks: Sequence[Datum]) -> bool:
+    return any(mark["percent"] > 100 * (1 + SAME) for mark in marks)
 
 
 def _shown(series: list[KindSeries]) -> list[KindSeries]:

@@ -27,9 +27,13 @@ class ShortTable:
 
 @dataclass(frozen=True)
 class Findings:
-    """The findings that stand before all figures: a table each, None where there is nothing to show."""
+    """The findings that stand before all figures: a table each, None where there is nothing to show.
+
+    `kinds`: what the ways of scaling mean that `losses` tell of.
+    """
 
     best: DataGrid | None
+    kinds: str
     losses: tuple[str, ...]
     failed: ShortTable | None
     unread: ShortTable | None
@@ -42,6 +46,7 @@ def findings(rows: Sequence[TidyRow], explained: Explanation | None, rejected: S
     """The findings that follow from the rows of a sweep and from the points that broke a law."""
     return Findings(
         best=_best(explained),
+        kinds=explained.kinds if explained else "",
         losses=explained.losses if explained else (),
         failed=_ended("failed", rows, lambda outcome: outcome != "ok" and not is_undecided(outcome)),
         unread=_ended("unread", rows, is_undecided),

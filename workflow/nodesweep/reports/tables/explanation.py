@@ -1,20 +1,21 @@
 """Explained rows of results.csv -> the last part of the tables: where time goes, predictions, the best layouts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas
 
 from nodesweep.common.markdown import inert
+from nodesweep.common.numbers import percents_between
 from nodesweep.config.layout_fields import GIVEN, SPREAD
 from nodesweep.config.parameters import parameter_fields
 from nodesweep.config.sweep import Sweep
-from nodesweep.config.tidy_row import required_text
+from nodesweep.config.tidy_row import TidyRow, required_text
 from nodesweep.reports.naming import differing
-from nodesweep.reports.scaling import best_cells, best_table, by_campaign, sentence
+from nodesweep.reports.scaling import best_cells, best_table, by_campaign, kinds_in_words, sentences
 from nodesweep.results.scaling import best_of_each, losses
-from nodesweep.results.scaling_kinds import KINDS
+from nodesweep.results.scaling_kinds import KINDS, Scaling, ScalingKind, efficiency_interval
 from nodesweep.results.table import records
 
 from .cells import COLUMN_OF_HEADING, EXPLAINING, columns_with, known, varies
@@ -54,10 +55,11 @@ _EXPLAINS = ("compute_percent", *(kind.column for kind in KINDS), "mfu_percent")
 class Explanation:
     """What a tidy table tells: where the time goes, each problem's loss in words, the best layouts, the predictions.
 
-    `times`, `predicted`: None where no row has what they show. `best`: headings and cells in markdown, and
-    `best_slugs` the layouts of these rows.
+    `kinds`: what the ways of scaling mean, empty for a strong one alone. `times`, `predicted`: None where no row has
+    what they show. `best`: headings and cells in markdown, and `best_slugs` the layouts of these rows.
     """
 
+    kinds: str
     losses: tuple[str, ...]
     best: tuple[list[str], list[list[str]]] | None
     best_slugs: tuple[str, ...]
@@ -73,9 +75,9 @@ def explained_of(frame: pandas.DataFrame) -> Explanation | None:
     rows = records(measured)
     parts, campaigns = differing(rows), by_campaign(rows)
     best, lost = best_of_each(records(frame)), list(losses(rows))
-    kinds = len({loss.series.kind for loss in lost if loss.series}) > 1
     return Explanation(
-        losses=tuple(sentence(loss, parts, campaigns, kinds) for loss in lost),
+        kinds=kinds_in_words(lost),
+        losses=tuple(sentences(lost, parts, campaigns)),
         best=best_cells(best, parts, campaigns) if best else None,
         best_slugs=tuple(required_text(one.row, "slug") for one in best),
         times=_part(frame.dropna(subset=["iteration_seconds"]), _TIMES),
@@ -91,6 +93,7 @@ def explanation(sweep: Sweep, frame: pandas.DataFrame) -> str:
     text = template("explanation.md.j2").render(
         times=_in_markdown(sweep, found.times),
         predicted=_in_markdown(sweep, found.predicted),
+        kinds=found.kinds,
         losses=[inert(loss) for loss in found.losses],
         best=best_table(*found.best) if found.best else "",
     )
@@ -113,8 +116,18 @@ def _part(frame: pandas.DataFrame, headings: tuple[str, ...]) -> SectionTable | 
     columns = (COLUMN_OF_HEADING[heading] for heading in ("Sec/it", *headings))
     shown = (replace(one, shown=known("memory_mib")) if one.heading == "Mem" else one for one in columns)
     rows = records(frame)
+    scaling = Scaling.of(rows)
+    kinds = {kind.column: kind for kind in KINDS}
+    shown = (
+        replace(one, mark=_between(scaling, kinds[one.sources[0]])) if one.sources[0] in kinds else one for one in shown
+    )
     view = TableView((*columns_with(parameter_fields(rows).values(), _IDENTITY), *shown))
     return SectionTable(view.shown(rows), rows) if rows else None
+
+
+def _between(scaling: Scaling, kind: ScalingKind) -> Callable[[TidyRow], str]:
+    """What stands behind the efficiency of a row: between what it lies by its runs and those of its base."""
+    return lambda row: percents_between(efficiency_interval(row, scaling.bases(row).get(kind.name)))
 
 
 def _has_all(frame: pandas.DataFrame, columns: Sequence[str]) -> "pandas.Series[bool]":

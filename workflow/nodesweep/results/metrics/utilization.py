@@ -6,7 +6,7 @@ from nodesweep.performance.calibration.time_model import FIRST_NOISE
 from nodesweep.performance.cost import node_hours_per_billion_tokens, training_days
 from nodesweep.performance.dimensions import unknown_parts
 from nodesweep.performance.timing import TimeParts
-from nodesweep.results.scaling_kinds import BATCH, KINDS, ScalingKind, efficiency_percent
+from nodesweep.results.scaling_kinds import BATCH, KINDS, ScalingKind, efficiency_interval, efficiency_percent
 
 from .row import ExplainedFigure, RowContext
 
@@ -97,7 +97,10 @@ def _efficiency(kind: ScalingKind) -> Callable[[RowContext], ExplainedFigure]:
         if row[BATCH] != base[BATCH]:
             here, there, what = f"{here} / {row[BATCH]}", f"{there} / {base[BATCH]}", f"{what} / GBS"
         formula = f"{what} of {base['slug']}, the fastest on the fewest nodes, over that of this one, in %"
-        return ExplainedFigure.by_formula(value, formula, f"100 x {there} / ({here})")
+        ends = efficiency_interval(row, base)
+        between = "{:.4g} to {:.4g} while both times lie within the intervals of their runs"
+        more = [between.format(*ends)] if ends else []
+        return ExplainedFigure.by_formula(value, formula, f"100 x {there} / ({here})", *more)
 
     return figure
 
