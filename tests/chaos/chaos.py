@@ -30,6 +30,7 @@ from nodesweep.sweep.study import Study
 
 LATEST_KILL_SECONDS = 6.0
 LONGEST_LAUNCH_SECONDS = 240
+OUT_OF_MEMORY_NODES = 6
 POLICY = {"jobs_at_once": 4, "retries": 3}
 # What differs between any two runs of a sweep: names of submissions, and what the cluster gave them.
 OF_ONE_RUN = ["attempt", "job_id", "log", "allocated_nodes"]
@@ -43,7 +44,7 @@ class Report:
 
     kills: int = 0
     sweeps: int = 0
-    layouts: int = 0
+    runs: int = 0
     starts: int = 0
     scripted: int = 0
     events: Counter[str] = field(default_factory=Counter)
@@ -51,7 +52,7 @@ class Report:
 
     def __str__(self) -> str:
         return (
-            f"{self.kills} launchers killed over {self.sweeps} sweeps of {self.layouts} layouts in all: "
+            f"{self.kills} launchers killed over {self.sweeps} sweeps of {self.runs} runs in all: "
             f"{self.starts} starts, {self.scripted} of them repeated after scripted failures "
             f"({', '.join(f'{count} x {name}' for name, count in self.events.items())}), {len(self.wrong)} wrong"
         )
@@ -175,22 +176,26 @@ class Campaign:
     def _check(
         self, one: Sweep, expected: pandas.DataFrame, but: tuple[str, ...] = (), disk_full: bool = False
     ) -> None:
-        """Starts are those the journal has ends for, scripted failures alone come twice, and the rows are the same."""
+        """Starts are those the journal has ends for, scripted failures alone come twice, and the rows are the same.
+
+        A second run of what runs out of memory is needless, and starts at most once.
+        """
         study = Study.load([one.home / "sweep.yaml"], results=one.home / "results")
         self.report.sweeps += 1
-        for slug in study.layouts:
+        for slug, run in study.runs.items():
             starts = one.starts(slug)
             ends = journal.records_in(journal.read(study.journal(slug)))
             started = [end for end in ends if (study.directory(slug) / f"{end.key}.started").exists()]
             failures = sum(end.outcome in ("crash", "node_failure", "preempted") for end in started[:-1])
-            self.report.layouts += 1
+            needless = run.repeat > 1 and run.nodes == OUT_OF_MEMORY_NODES and not started
+            self.report.runs += not needless
             self.report.starts += starts
             self.report.scripted += failures
             # A script may end after its mark and before its trainer, on a full disk or with its node: fewer starts
             # than marks then, never more.
             cut_short = len(started) if disk_full else sum(end.outcome == "node_failure" for end in started)
             unexplained = not len(started) - cut_short <= starts <= len(started)
-            if unexplained or len(started) - failures != 1:
+            if unexplained or len(started) - failures != (not needless):
                 self.report.wrong.append(f"{one.home}/{slug}: {starts} starts, ends {[e.outcome for e in ends]}")
         rows = _rows(one)
         same = [name for name in expected.columns if name not in but]
@@ -200,7 +205,10 @@ class Campaign:
 
 
 def sweep(folder: Path, options: dict[str, str]) -> dict[str, Any]:
-    """Layouts of 1 to 8 nodes; one crashes in its first run, one runs out of memory. `options`: of all its jobs."""
+    """Layouts of 1 to 8 nodes, two runs each; the runs of one crash at first, one runs out of memory.
+
+    `options`: of all its jobs.
+    """
     return {
         "sweep": "chaos",
         "model": {"name": "toy", "layers": 4, "hidden_size": 64, "attention_heads": 4, "vocab_size": 1024},
@@ -210,19 +218,24 @@ def sweep(folder: Path, options: dict[str, str]) -> dict[str, Any]:
             "setup": [f"mkdir -p {folder}/starts"],
             "command": [
                 *("bash", str(TOY_TRAINER), "{{ iterations }}", "{{ 0.1 * micro_batch }}"),
-                "{{ 'once' if nodes == 3 else 'oom' if nodes == 6 else 'ok' }}",
+                f"{{{{ 'once' if nodes == 3 else 'oom' if nodes == {OUT_OF_MEMORY_NODES} else 'ok' }}}}",
             ],
             "environment": {"STARTS": f"{folder}/starts/{{{{ slug }}}}"},
             "log_format": "megatron-deepspeed",
         },
         "iterations": {"total": 3, "warmup": 1},
-        "layouts": [{"nodes": [1, 2, 3, 4, 6, 8], "micro_batch": [1, 2], "global_batch": 48, "sequence_length": 128}],
+        "repeats": 2,
+        "layouts": [
+            {"nodes": [OUT_OF_MEMORY_NODES, 3, 1, 2, 4, 8], "global_batch": 48, "sequence_length": 128},
+            {"nodes": [2, 8], "micro_batch": 2, "global_batch": 48, "sequence_length": 128},
+        ],
     }
 
 
 def _rows(one: Sweep) -> pandas.DataFrame:
-    """results.csv without what belongs to one run; the evidence without its line's number."""
+    """results.csv without what belongs to one run, and without whether a needless run was made all the same."""
     rows = pandas.read_csv(one.home / "results" / "chaos" / "results.csv")
+    rows.loc[rows["nodes"] == OUT_OF_MEMORY_NODES, ["runs_ended", "flags"]] = None
     return rows.drop(columns=OF_ONE_RUN)
 
 

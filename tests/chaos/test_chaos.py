@@ -21,4 +21,4 @@ def test_twenty_killed_launchers() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     assert report.wrong == []
-    assert (report.kills, report.starts) == (20, report.layouts + report.scripted)
+    assert (report.kills, report.starts) == (20, report.runs + report.scripted)

@@ -4,10 +4,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from paths import REPOSITORY
 from shared_folder import wait_for
-from sweeps import drained, held, launched, run_nodesweep, run_snakemake, starts, study_in, toy, write
+from sweeps import drained, held, launched, run_nodesweep, run_snakemake, runner_of, starts, study_in, toy, write
 
+from nodesweep.cli.main import main
+from nodesweep.common.errors import NodesweepError
 from nodesweep.config.repeats import Repeats
 from nodesweep.launch.decisions import Decisions, Ran
 from nodesweep.launch.history import decisions_of
@@ -113,6 +116,22 @@ def test_a_failure_is_not_repeated(tmp_path: Path) -> None:
     assert starts(tmp_path) == {first: 2, second: 1, f"{first}-r3": 1}
 
 
+def test_what_failed_without_a_launcher_is_made_again_with_its_repeats(tmp_path: Path) -> None:
+    """A first run that crashed while no launcher was there runs again, and its old end keeps no second run back."""
+    hold = held(tmp_path)
+    ending = "{{ 'ok' if '-r2' in slug else 'once' }}"
+    study = study_in(tmp_path, ending=ending, hold=str(hold), layouts=[{"nodes": 1, **AXES}], repeats=2)
+    first, second = study.runs
+    launcher = runner_of(study)
+    launcher.add([first])
+    launcher.step()
+    hold.unlink()
+    wait_for(lambda: list(study.directory(first).glob("*.exit")))
+    done = run_all(study)
+    assert [done[slug].record.outcome for slug in (first, second)] == ["ok", "ok"]
+    assert starts(tmp_path) == {first: 2, second: 1}
+
+
 def test_more_repeats_keep_what_ran(tmp_path: Path) -> None:
     """A sweep whose repeats are raised makes the new runs alone."""
     run_all(uneven_study(tmp_path, 500, 500))
@@ -133,8 +152,35 @@ def test_asked_for_by_name(tmp_path: Path) -> None:
     assert [path.exists() for path in study.records] == [True, False]
     run_all(study)
     assert starts(tmp_path) == {first: 1, second: 2}
+    with pytest.raises(NodesweepError, match=f"{first} has no run 3: `repeats` gives it 2"):
+        study.runs_named(f"{first}-r3")
     told = run_nodesweep(tmp_path, "rerun", *command, first).stdout
     assert [line.partition(":")[0] for line in told.splitlines()] == [first, second]
+
+
+def test_two_runs_of_a_layout_beside_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`diff` shows what two runs ran with, by their names; a row of several runs stands for the one in the middle."""
+    study = uneven_study(tmp_path, 490, 500, 520, repeats=3)
+    run_all(study)
+    monkeypatch.chdir(tmp_path)
+    for slug, run in study.runs.items():
+        (log,) = study.directory(slug).glob("*.log")
+        log.with_suffix(".provenance").write_text(f"host\tname\tof {run.repeat}\nsoftware\ttorch\t2.13\n")
+    main(["measure", "--configfile", "sweep.yaml"])
+    first, second, third = study.runs
+
+    def said(*words: str) -> str:
+        capsys.readouterr()
+        main(["diff", *words])
+        return "".join(capsys.readouterr())
+
+    told = said(first, third)
+    assert told.startswith(f"# What differs between results/toy:{second} and results/toy:{third}")
+    assert "| name | of 2     | of 3    |" in told and "Equal: the script, 1 of software." in told
+    assert "| name | of 2     | of 1    |" in said(f"toy:{second}", f"{first}-r1")
+    assert f"results/toy:{first} has no run 4" in said(first, f"{first}-r4")
 
 
 def test_a_budget_counts_every_run(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 # scripts, so that measure, which needs all records, must have a reason of its own to be looked at: the plan.
 # One list stands for all scripts: Snakemake would match each of 10,000 inputs against each of 10,000 outputs.
 rule run:
-    """One layout, submitted and watched by the nodesweep executor; a new script never runs a finished layout again."""
+    """One run of a layout, submitted and watched by the nodesweep executor; a new script never repeats a finished one."""
     input:
         scripts=ancient(study.scripts_list),
     output:

@@ -168,7 +168,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
         self.logger.info(visible(line), extra={"nodesweep": "detail"})
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
-        """Queue layouts; the runner submits their scripts when their turn comes, and says so, a line each.
+        """Queue runs; the runner submits their scripts when their turn comes, and says so, a line each.
 
         `run_job_pre` would have Snakemake say a page of each.
         """
@@ -215,7 +215,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
             self.workflow.scheduler.executor_error_callback(error)
 
     def _report(self, finished: list[Finished]) -> None:
-        """Report the layouts the runner is done with."""
+        """Report the runs the runner is done with."""
         for done in finished:
             info = self._handed.pop(done.slug)
             if done.final:
@@ -254,7 +254,7 @@ class Executor(RealExecutor):  # type: ignore[misc]  # Snakemake's interface has
         if self._runner is not None:
             self._runner.wake()
             progress = replace(self._runner.progress, left_seconds=None)
-            self._tell(f"{progress.done} of {progress.total} layouts done: {progress.words}")
+            self._tell(progress.line)
         if self._watching is not None:
             self._watching.join()
         self._lock.release()

@@ -21,7 +21,7 @@ from .bar import LaunchBar, on_terminal
 
 LOOK_SECONDS = 0.25
 SHARE, LEAST_STEP = 10, 10
-"""Not on a terminal: a line of progress at every tenth of the layouts, where that is ten of them or more,"""
+"""Not on a terminal: a line of progress at every tenth of the runs, where that is ten of them or more,"""
 LINE_SECONDS = 60.0
 """and after a minute in which something has changed."""
 LONGEST = 400
@@ -142,7 +142,7 @@ class LogHandler(LogHandlerBase):
                 if self._bar is not None:
                     self._bar.show(progress)
             if self._bar is None and progress is not None and self._is_due(progress):
-                self._show(f"{progress.done} of {progress.total} layouts done: {plain(progress.words)}", logging.INFO)
+                self._show(plain(progress.line), logging.INFO)
             self._last = progress
 
     def _is_due(self, progress: LaunchProgress) -> bool:

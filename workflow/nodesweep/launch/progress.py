@@ -14,8 +14,9 @@ MOST_TOLD = 10
 class LaunchProgress:
     """How far a launcher is: of `total` layouts so many are done with; `left_seconds` is an estimate.
 
-    `may_end_early`: whether runs may take less than that, as their iterations may be enough before they are all done.
-    `outcomes`: how many ended how, and how many are left to the user, which are not done.
+    `outcomes`: how many ended how, and how many are left to the user, which are not done. `counted`: what is counted,
+    where a sweep repeats its layouts `runs`. `may_end_early`: whether runs may take less than estimated, as their
+    iterations may be enough before they are all done.
     """
 
     done: int
@@ -24,7 +25,17 @@ class LaunchProgress:
     queued: int
     outcomes: Mapping[str, int] = field(default_factory=dict)
     left_seconds: float | None = None
+    counted: str = "layouts"
     may_end_early: bool = False
+
+    @property
+    def line(self) -> str:
+        """How many are done, and the counts in words.
+
+        >>> LaunchProgress(3, 4, 1, 0, {"ok": 3}, counted="runs").line
+        '3 of 4 runs done: 1 running, 3 ok'
+        """
+        return f"{self.done} of {self.total} {self.counted} done: {self.words}"
 
     @property
     def words(self) -> str:

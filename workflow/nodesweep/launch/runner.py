@@ -84,8 +84,9 @@ class Runner:
         total = max(self._total, done + len(left))
         running = {one.slug: one.runs_since for one in opened if one.runs_since is not None}
         seconds = self._expectations.seconds_left(running, left, total - done - len(left)) if done < total else None
+        queued, counted = len(opened) - len(running), "runs" if len(self._study.run_numbers) > 1 else "layouts"
         early = any(self._study.runs[slug].iterations.enough for slug in left if slug in self._study.runs)
-        return LaunchProgress(done, total, len(running), len(opened) - len(running), outcomes, seconds, early)
+        return LaunchProgress(done, total, len(running), queued, outcomes, seconds, counted, early)
 
     def recover(self) -> None:
         """Find every job an earlier launcher left, also those of layouts the sweep no longer holds.
@@ -321,6 +322,8 @@ class Runner:
         if timed:
             self._recorder.write_measurements()
         self._decisions.ended(slug, ran_of(self._study, slug, record, timed))
+        if slug not in self._handed and needs_run(self._study, record):  # it is made again when its turn comes
+            self._decisions.reopened(slug)
         if self._decisions.searches:
             self._waiting.rerank()
 

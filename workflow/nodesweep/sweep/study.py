@@ -134,6 +134,8 @@ class Study:
             return self.runs_of(name)
         if row in self.layouts and number == "1":
             return [self.layouts[row]]
+        if row in self.layouts and name not in self.runs:
+            raise NodesweepError(f"{row} has no run {number:.20}: `repeats` gives it {self.run_numbers[-1]}")
         return [self.runs[name]] if name in self.runs else [self.layout(name)]
 
     def layout(self, slug: str) -> Layout:
