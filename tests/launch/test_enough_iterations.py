@@ -225,5 +225,12 @@ def test_job_whose_log_is_not_certain_goes_on_and_says_why(tmp_path):
     for _ in range(4):
         assert runner.step() == []
     assert (
-        len([line for line in lines if "not ended however enough its iterations: iterations are missing" in line]) == 1
+        len(
+            [
+                line
+                for line in lines
+                if "nobody can tell whether its iterations are enough: iterations are missing" in line
+            ]
+        )
+        == 1
     )

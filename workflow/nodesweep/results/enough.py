@@ -1,6 +1,7 @@
 """Runs that are ended since their iterations are enough: when a log that grows shows that, and how they ended."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,10 @@ def verdict_of_enough(verdict: Verdict, end: "End", reading: LogReading, iterati
     done, latest = reading.iterations_done, reading.latest
     if end.cause not in _BY_THE_SCHEDULER or verdict.cause != end.cause or reading.restarts:
         return verdict
-    if latest is None or latest.is_nan or not iteration <= done < requested:
+    if latest is None or latest.is_nan or done < iteration:
+        lacking = f"iterations up to {iteration} were enough, and its log does not show them"
+        return replace(verdict, note="; ".join(filter(None, (verdict.note, lacking))))
+    if done >= requested:
         return verdict
     where = f"stopped at iteration {iteration}: enough"
     ended = f", ended at {done}" if done > iteration else ""
