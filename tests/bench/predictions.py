@@ -2,7 +2,8 @@
 
 `python tests/bench/predictions.py [FOLDER]`: runs it in a new folder, or takes what lies in a folder it ran in.
 Prints what `plan` foresaw of memory beside what was measured, then each time as the others predict it, halved in every
-way that is: fitted to five of the nine layouts that have a time, asked for the other four.
+way that is: fitted to five of the nine layouts that have a time, asked for the other four. A half that has no run of a
+layout's CP or sharding tells nothing of it: such are counted as refused.
 """
 
 import os
@@ -15,7 +16,6 @@ from pathlib import Path
 from statistics import fmean
 
 from nodesweep.common.units import MIB
-from nodesweep.launch.records import read_phase
 from nodesweep.performance.calibration.observations import Observation
 from nodesweep.performance.calibration.time_fit import fit
 from nodesweep.performance.dimensions import Dimensions
@@ -45,19 +45,23 @@ def show_times(study: Study, rows: dict[str, dict]) -> None:
     seconds = {slug: row["iteration_seconds"] for slug, row in rows.items() if row["outcome"] == "ok"}
     scatter = {slug: rows[slug]["iteration_seconds_half_interquartile_range"] / seconds[slug] for slug in seconds}
     cases = {slug: Dimensions.of(study.layouts[slug]) for slug in seconds}
-    predicted, inside = defaultdict(list), []
+    predicted, inside, refused = defaultdict(list), [], defaultdict(int)
     for half in combinations(seconds, (len(seconds) + 1) // 2):
         model = fit([Observation(slug, cases[slug], seconds[slug], None, scatter=scatter[slug]) for slug in half]).model
         for slug in set(seconds) - set(half):
+            if model is None or model.refusal(cases[slug]):
+                refused[slug] += 1
+                continue
             found = model.estimate(cases[slug])
             predicted[slug].append(found.seconds)
             inside.append(found.low_seconds <= seconds[slug] <= found.high_seconds)
-    print("\nseconds of an iteration: measured; predicted by halves of the others, in the mean; mean error, worst:")
+    print("\nseconds of an iteration: measured; predicted by halves of the others; mean error, worst; refused:")
     errors = []
     for slug in seconds:
         off = [100 * abs(value / seconds[slug] - 1) for value in predicted[slug]]
         errors += off
-        print(f"  {slug:50} {seconds[slug]:6.3f} {fmean(predicted[slug]):6.3f} {fmean(off):5.1f} % {max(off):5.1f} %")
+        told = f"{fmean(predicted[slug]):6.3f} {fmean(off):5.1f} % {max(off):5.1f} %" if off else "none" + 19 * " "
+        print(f"  {slug:50} {seconds[slug]:6.3f} {told} {refused[slug]:4d}")
     held = 100 * fmean(inside)
     print(
         f"of {len(errors)} predictions: {fmean(errors):.1f} % off in the mean, {max(errors):.0f} % at worst; ", end=""
@@ -73,7 +77,7 @@ def main() -> None:
             run()
         study = Study.load([DEFAULT_SWEEP])
         rows = {row["slug"]: row for row in records(from_csv((study.folder / "results.csv").read_text()))}
-        unfinished = [slug for slug in study.layouts if read_phase(study, slug)[0] != "ended"]
+        unfinished = [slug for slug in study.layouts if not rows[slug]["outcome"]]
         if unfinished:
             sys.exit(f"not ended: {', '.join(unfinished)}")
         show_memory(study, rows)

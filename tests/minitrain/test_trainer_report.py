@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from trainer_runs import options, train
 
-from minitrain import report
+from minitrain import report, timers
 from minitrain.arguments import read_arguments
 
 GIVEN = read_arguments(options(hidden_size=256, seq_length=256, vocab_size=2048, lr=1e-4, train_iters=6), 8)
@@ -106,6 +106,16 @@ def test_memory_line():
     )
 
 
+@pytest.mark.parametrize(("torch_exchanges", "name"), [(False, "compute"), (True, "compute-and-exchange")])
+def test_parts_of_a_step(torch_exchanges: bool, name: str):
+    """Of 10 s for the passes 7 ran, 2 of these exchanged; the part says where torch's own exchanges are in it."""
+    timers.forget()
+    timers.seconds |= {"forward-backward": 10.0, "passes": 7.0, "exchange": 2.0, "gradient-sync": 1.0, "optimizer": 0.5}
+    parts = timers.parts(torch_exchanges)
+    timers.forget()
+    assert parts == {name: 5.0, "exchange": 2.0, "pipeline-wait": 3.0, "gradient-sync": 1.0, "optimizer": 0.5}
+
+
 def test_event_line():
     """Moments carry the date in Megatron's form, blank at the end."""
     moment = datetime(2026, 11, 22, 20, 30, 1)
@@ -114,13 +124,14 @@ def test_event_line():
     )
 
 
-def test_memory_watch_keeps_the_largest():
-    """The largest data segment recorded stays after its memory was freed."""
-    watch = report.MemoryWatch("cpu")
-    block = bytearray(200 * 2**20)
-    watch.record_data_segment()
+def test_memory_keeps_the_peak():
+    """The largest data segment stays after its memory was freed, though nobody looked while it was there."""
+    before = report.memory_now("cpu")
+    earlier = int(before.max_reserved - before.reserved)
+    block = b"1" * ((earlier + 200) * 2**20)
     del block
-    now = watch.now()
+    now = report.memory_now("cpu")
+    assert now.max_reserved - before.max_reserved == pytest.approx(200, abs=20)
     assert now.max_reserved - now.reserved > 150
     assert 0 < now.allocated <= now.max_allocated
 

@@ -252,6 +252,69 @@ def test_a_layer_of_llama_keeps_what_its_matrices_and_norms_read() -> None:
     assert stage_memory(case, 0, NOTHING).activations == 12 * 16.75 * hidden / 8 + stage_input_and_embedding
 
 
+# A layer of Llama: s 16, b 2, h 8, f 24, q 8, k 4 wide, without dropout and scores: all of 32 tokens.
+LLAMA = SMALL.changed(
+    kv_heads=1,
+    ffn_hidden_size=24,
+    gated_ffn=True,
+    norm="rmsnorm",
+    positions="rotary",
+    biases="none",
+    layers=1,
+    tied_embeddings=False,
+    training=Training(flash_attention=True, dropout=False, fused_kernels=False, context_gathers=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("axes", "elements"),
+    [
+        ({}, (4 + 2) * 8 + 4 * 24 + (8 + 2 * 4) + (8 + 4) + 2 * 8),
+        ({"precision": "bf16"}, (2 + 2 * (2 + 2)) * 8 + 4 * 24 + (8 + 2 * 4) + (8 + 4) + 2 * 8),
+        ({"training": Training(flash_attention=True, dropout=False)}, 4 * 8 + 3 * 24 + (8 + 2 * 4) + 8),
+        ({"activation_checkpointing": True, "recomputation": "selective"}, 6 * 8 + 4 * 24 + 16 + 12 + 8),
+        ({"nodes": 2, "tensor": 2, "kv_heads": 2, "head_width": 2, "attention_heads": 4}, 48 + (96 + 16 + 12 + 16) / 2),
+    ],
+    ids=["plain", "bf16", "fused", "selective", "tensor parallelism"],
+)
+def test_a_layer_of_plain_operations(axes: dict[str, object], elements: float) -> None:
+    """States read by norms, normalised, their outputs; gate, SiLU, up, product; q, k, v; q, k turned; output twice."""
+    case = LLAMA.changed(**axes)
+    size = 2 if case.precision == "bf16" else 4
+    stage_input_and_embedding = 2 * 32 * 8 * size
+    assert stage_memory(case, 0, NOTHING).activations == 32 * elements * size + stage_input_and_embedding
+
+
+def test_keys_and_values_gathered_over_context() -> None:
+    """Of 16 tokens of a rank q turned and the output twice, keys and values of 32, and a mask of 4 x 4 and 4 x 16.
+
+    A sample of 16 has four pieces; a rank's two see 4 and 16 keys, the other's 8 and 12: 80 elements in both cases.
+    """
+    case = LLAMA.changed(nodes=2, context=2)
+    elements = 6 * 8 + 4 * 24 + 3 * 8 + 2 * 2 * 4
+    stage_input_and_embedding = 2 * 16 * 8 * 4
+    assert stage_memory(case, 0, NOTHING).activations == 4 * (16 * elements + 80) + stage_input_and_embedding
+
+
+def test_a_loss_of_plain_operations() -> None:
+    """12 bytes a logit, split over tensor parallelism 16 of each half, and one hidden state."""
+    assert stage_memory(LLAMA, 0, NOTHING).logits == 32 * (128 * 12 + 8 * 4)
+    halves = LLAMA.changed(nodes=2, tensor=2, vocab_size=256, kv_heads=2)
+    assert stage_memory(halves, 0, NOTHING).logits == 32 * (128 * 16 + 8 * 4)
+
+
+@pytest.mark.parametrize(("error_percent", "verdict"), [(5, "fits"), (15, "tight"), (40, "tight")])
+def test_constants_that_are_far_off_decide_less(error_percent: float, verdict: str) -> None:
+    """16735 MiB of 19000 fit where the constants were 5 % off, and are too near the limit where they were 15 % off."""
+    constants = FUGAKU.model_copy(update={"error_percent": error_percent})
+    machine = Machine(scheduler="pjm", memory_mib_per_node=19000)
+    workload = Workload(command=("train",), memory_constants=constants)
+    assert memory_of(case_of(192, 1, 4), machine, workload, None).verdict == verdict
+    small = Machine(scheduler="pjm", memory_mib_per_node=12000)
+    expected = "tight" if error_percent == 40 else "will not fit"
+    assert memory_of(case_of(192, 1, 4), small, workload, None).verdict == expected
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

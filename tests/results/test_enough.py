@@ -136,12 +136,12 @@ def test_percents_below_the_digits_of_a_log_are_never_reached(tmp_path):
 @pytest.mark.parametrize(
     ("end", "text", "outcome", "note"),
     [
-        (End(143, "cancelled", "CANCELLED"), SURE, "ok", "enough, 30 of 50 iterations saved"),
+        (End(143, "cancelled", "CANCELLED"), SURE, "ok", "enough, ended at 20, 30 of 50 iterations saved"),
         (
             End(143, "cancelled", "CANCELLED", usage=Usage(restarts=1)),
             SURE,
             "ok",
-            "enough, 30 of 50 iterations saved; scheduler says CANCELLED",
+            "enough, ended at 20, 30 of 50 iterations saved; scheduler says CANCELLED",
         ),
         (End(None, "preempted", "PREEMPTED"), SURE, "ok", "iterations saved; scheduler says PREEMPTED"),
         (End(None, "node_failure", "NODE_FAIL"), SURE, "ok", "iterations saved; scheduler says NODE_FAIL"),

@@ -111,7 +111,7 @@ def test_what_memory_depends_on_is_typed_in_no_workload_whose_command_says_it() 
         for name in WORKLOADS
     }
     assert {name: list(keys) for name, keys in typed.items() if keys} == {
-        "minitrain": ["flash_attention", "dropout", "tied_embeddings"],
+        "minitrain": ["flash_attention", "dropout", "tied_embeddings", "fused_kernels", "context_gathers"],
         "torchtitan": ["sequence_parallel", "flash_attention", "dropout", "tied_embeddings", "balanced_stages"],
     }
 

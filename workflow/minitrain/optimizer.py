@@ -195,7 +195,13 @@ class Adam:
         with timed("gradient-sync"):
             gradients = [updated.gradients() for updated in self.updated]
         with timed("optimizer"):
-            norm, mean_loss = self._combine(gradients, loss)
+            sums = self._sums(gradients, loss)
+        with timed("gradient-sync"):  # here the ranks that are done wait for the slowest, of other stages too
+            if self.grid.mesh is not None:
+                dist.all_reduce(sums)
+        with timed("optimizer"):
+            square, mean_loss = sums.tolist()
+            norm = square**0.5
             flat = [gradient for part in gradients for gradient in part]
             factor = MAX_GRADIENT_NORM / (norm + 1e-6)
             if factor < 1:
@@ -231,8 +237,8 @@ class Adam:
         for updated, part in zip(self.updated, values, strict=True):
             updated.publish(part)
 
-    def _combine(self, gradients: list[list[torch.Tensor]], loss: torch.Tensor | None) -> tuple[float, float]:
-        """The global gradient norm and the mean loss of the global batch, known to every rank.
+    def _sums(self, gradients: list[list[torch.Tensor]], loss: torch.Tensor | None) -> torch.Tensor:
+        """What this rank adds to the square of the global gradient norm, and to the mean loss of the global batch.
 
         Each rank divides its squares by the number of ranks that hold the same values, so one sum over all ranks is
         the square of the norm over the whole model. The ranks of the last stage divide the loss in the same way.
@@ -244,7 +250,4 @@ class Adam:
         if loss is not None:
             names = ("group", "data", "context", "tensor")
             sums[1] = loss.double() / torch.tensor([self.grid.sizes[name] for name in names]).prod()
-        if self.grid.mesh is not None:
-            dist.all_reduce(sums)
-        square, mean_loss = sums.tolist()
-        return square**0.5, mean_loss
+        return sums

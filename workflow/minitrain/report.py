@@ -149,46 +149,34 @@ class Memory:
         )
 
 
-class MemoryWatch:
-    """The memory of this process.
+def memory_now(device: str) -> Memory:
+    """The memory of this process up to this moment.
 
     CUDA's allocator states all four figures. On the CPU "allocated" is the resident set now (VmRSS) and "max
     allocated" its peak (VmHWM, kept by the kernel); "reserved" is the data segment (VmData: what `ulimit -d`
-    limits, thread stacks included) and "max reserved" the largest that `record_data_segment` saw. Without /proc
-    the peak resident set (getrusage) stands for all four.
+    limits, thread stacks included) and "max reserved" its peak. Of that the kernel keeps none, but tensors are
+    resident as long as they are there: the data segment was larger than now by as much as the resident set was.
+    Without /proc the peak resident set (getrusage) stands for all four.
     """
+    if device == "cuda":
+        from torch import cuda
 
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.largest_data_mebibytes = 0.0
-
-    def record_data_segment(self) -> None:
-        """Record the size of the data segment now; call it where that is large (the kernel keeps no peak of it)."""
-        if self.device == "cpu" and PROCESS_STATUS.exists():
-            self.largest_data_mebibytes = max(self.largest_data_mebibytes, process_status()["VmData"])
-
-    def now(self) -> Memory:
-        """The figures of this moment."""
-        if self.device == "cuda":
-            from torch import cuda
-
-            return Memory(
-                allocated=cuda.memory_allocated() / MEBIBYTE,
-                max_allocated=cuda.max_memory_allocated() / MEBIBYTE,
-                reserved=cuda.memory_reserved() / MEBIBYTE,
-                max_reserved=cuda.max_memory_reserved() / MEBIBYTE,
-            )
-        if not PROCESS_STATUS.exists():
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            return Memory(allocated=peak, max_allocated=peak, reserved=peak, max_reserved=peak)
-        self.record_data_segment()
-        status = process_status()
         return Memory(
-            allocated=status["VmRSS"],
-            max_allocated=status["VmHWM"],
-            reserved=status["VmData"],
-            max_reserved=self.largest_data_mebibytes,
+            allocated=cuda.memory_allocated() / MEBIBYTE,
+            max_allocated=cuda.max_memory_allocated() / MEBIBYTE,
+            reserved=cuda.memory_reserved() / MEBIBYTE,
+            max_reserved=cuda.max_memory_reserved() / MEBIBYTE,
         )
+    if not PROCESS_STATUS.exists():
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return Memory(allocated=peak, max_allocated=peak, reserved=peak, max_reserved=peak)
+    status = process_status()
+    return Memory(
+        allocated=status["VmRSS"],
+        max_allocated=status["VmHWM"],
+        reserved=status["VmData"],
+        max_reserved=status["VmData"] + status["VmHWM"] - status["VmRSS"],
+    )
 
 
 def process_status() -> dict[str, float]:

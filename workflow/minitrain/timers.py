@@ -41,16 +41,16 @@ def forget() -> None:
     seconds.clear()
 
 
-def parts() -> dict[str, float]:
-    """Seconds of a step's parts, none counted twice: `step` is their sum.
+def parts(torch_exchanges: bool) -> dict[str, float]:
+    """Seconds of a step's parts, none counted twice: their sum is the step.
 
-    Passes that nothing times by themselves (no pipeline) are all of the passes' time. What torch exchanges in the
-    passes itself (tensor parallelism, FSDP) is in `compute`.
+    Passes that nothing times by themselves (no pipeline) are all of the passes' time. `torch_exchanges`: whether torch
+    itself exchanges in the passes (tensor parallelism, FSDP), which is told from computing by the part's name alone.
     """
     whole, exchange = seconds["forward-backward"], seconds["exchange"]
     passes = seconds.get("passes", whole)
     return {
-        "compute": passes - exchange,
+        "compute-and-exchange" if torch_exchanges else "compute": passes - exchange,
         "exchange": exchange,
         "pipeline-wait": whole - passes,
         "gradient-sync": seconds["gradient-sync"],

@@ -76,10 +76,7 @@ class Trainer:
 
     def __init__(self, given: Arguments, grid: Grid) -> None:
         self.given, self.grid = given, grid
-        self.memory = report.MemoryWatch(grid.device.type)
         stages = build_stages(given, grid)
-        for stage in stages:
-            stage.register_forward_hook(lambda *_: self.memory.record_data_segment())
         self.step = make_step(given, grid, stages)
         self.adam = Adam(given, grid, [named for stage in stages for named in stage.named_parameters()])
         self.places = places_of(given.seq_length, given.context_parallel_size, grid.index("context"))
@@ -92,7 +89,7 @@ class Trainer:
             try:
                 norm, loss = self.iterate(iteration)
             except (RuntimeError, MemoryError):  # out of memory among others: say how much there was
-                write_line(self.memory.now().line(self.grid.rank, iteration - 1))
+                self.write_memory(iteration - 1)
                 raise
             interval.losses.append(loss)
             if iteration % self.given.log_interval == 0 or iteration == self.given.train_iters:
@@ -102,16 +99,20 @@ class Trainer:
                     write_line(interval.line(self.given, iteration, norm))
                 interval, start = report.Interval(), time.perf_counter()
             if iteration in (1, self.given.train_iters):
-                write_line(self.memory.now().line(self.grid.rank, iteration))
+                self.write_memory(iteration)
             if iteration == 1:
                 timers.forget()
+
+    def write_memory(self, iteration: int) -> None:
+        """Write this rank's memory line after so many iterations."""
+        write_line(report.memory_now(self.grid.device.type).line(self.grid.rank, iteration))
 
     def write_times(self) -> None:
         """Write what the parts of an iteration took, on average without the first one; on a GPU nothing is known."""
         count = self.given.train_iters - 1
         if self.grid.device.type != "cpu" or not count:
             return
-        parts = timers.parts()
+        parts = timers.parts(self.given.tensor_model_parallel_size > 1 or self.given.shards_data)
         extremes = torch.tensor([[sign * seconds / count for seconds in parts.values()] for sign in (-1, 1)])
         if self.grid.mesh is not None:
             dist.all_reduce(extremes, dist.ReduceOp.MAX)
@@ -126,7 +127,6 @@ class Trainer:
         """Run one iteration; returns the global gradient norm and the mean loss of the global batch."""
         tokens, targets = self.batch(iteration)
         loss = self.step(tokens, targets)
-        self.memory.record_data_segment()
         return self.adam.step(loss)
 
     def batch(self, iteration: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:

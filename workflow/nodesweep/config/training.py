@@ -48,6 +48,10 @@ class Training(StrictModel):
     """Whether attention is computed without keeping its sequence x sequence matrices."""
     dropout: bool = True
     """Whether dropout masks are kept."""
+    fused_kernels: bool = True
+    """Whether gates, RMSNorm and rotary positions are one kernel each; without it what lies between is kept too."""
+    context_gathers: bool = False
+    """Whether context parallelism keeps the keys and values of whole samples, and the mask of a rank's tokens."""
     tied_embeddings: bool = True
     """Whether the output layer uses the embedding's weights."""
 
@@ -74,6 +78,9 @@ class MemoryConstants(StrictModel):
     """Memory taken for activations over the bytes of their tensors, with activation checkpointing; else unknown."""
     allocator_factor_without_recomputation: Factor | None = None
     """Memory taken for activations over the bytes of their tensors, without activation checkpointing; else unknown."""
+
+    error_percent: Annotated[float, Field(ge=0, lt=100)] = 5.0
+    """How far peaks were off by these constants, in percent; a peak nearer than that to the limit is called tight."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

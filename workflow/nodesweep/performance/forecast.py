@@ -24,7 +24,7 @@ GUESSED = MemoryConstants(process_mib=500, allocator_factor=1.1, allocator_facto
 LEAST = MemoryConstants(process_mib=0, allocator_factor=0.7, allocator_factor_without_recomputation=0.7)
 """No software stack that was fitted took less: what does not fit even so is hopeless before anything was measured."""
 TIGHT = 0.05
-"""A prediction so near the limit, relative, is called tight."""
+"""A prediction by runs so near the limit, relative, is called tight; one by constants of a workload by their error."""
 MOST_ERROR = 0.05
 """Relative standard error of a predicted peak from which on it decides nothing but the hopeless."""
 GUESSED_SHARE = 0.3
@@ -38,7 +38,7 @@ class MemoryForecast:
 
     `peak`: None where no formula gives it. `least_bytes`: the peak where all that is not known is at its best, of which
     only weights, gradients and optimizer states are counted where there is no formula; 0 where nothing is known.
-    `source`: what the constants rest on, or why there is no peak.
+    `source`: what the constants rest on, or why there is no peak. `margin`: how far the peak may be off, relative.
     """
 
     peak: MemoryPeak | None
@@ -46,6 +46,7 @@ class MemoryForecast:
     least_bytes: float
     sure: bool
     source: str
+    margin: float = TIGHT
 
     @property
     def bytes(self) -> float | None:
@@ -59,11 +60,11 @@ class MemoryForecast:
             return ""
         if self.peak is None:
             return "will not fit" if self.least_bytes > self.limit_bytes else ""
-        if (1 - TIGHT) * min(self.least_bytes, self.peak.highest_bytes) > self.limit_bytes:
+        if (1 - self.margin) * min(self.least_bytes, self.peak.highest_bytes) > self.limit_bytes:
             return "will not fit"
         if not self.sure:
             return "uncertain"
-        return "tight" if self.peak.highest_bytes > (1 - TIGHT) * self.limit_bytes else "fits"
+        return "tight" if self.peak.highest_bytes > (1 - self.margin) * self.limit_bytes else "fits"
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,8 @@ def _by_workload(case: Dimensions, limit_bytes: float | None, given: MemoryConst
     recomputation = LAYOUT_FIELDS["activation_checkpointing"].phrase(case.activation_checkpointing)
     missing = "" if sure else f", without a factor for {recomputation}"
     source = f"workload.memory_constants{missing}{f'; {refusal}' if refusal else ''}"
-    return MemoryForecast(found, limit_bytes, least.highest_bytes, sure=sure, source=source)
+    margin = given.error_percent / 100
+    return MemoryForecast(found, limit_bytes, least.highest_bytes, sure=sure, source=source, margin=margin)
 
 
 def _at_least(constants: MemoryConstants) -> MemoryConstants:

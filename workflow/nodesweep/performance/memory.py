@@ -1,8 +1,7 @@
 """Bytes a rank needs in each pipeline stage, part by part, in the first iteration and in those after it.
 
 Symbols: L layers, h hidden size, f feed-forward width, a heads, s sequence, V padded vocabulary, t = MP, p = PP, d =
-DP, b micro batch, m micro batches per replica; D bytes of an element (4 in fp32, else 2), M bytes of one of a dropout
-mask (4 in fp32 on CPUs, where masks are numbers; 1 in mixed precision).
+DP, b micro batch, m micro batches per replica; D bytes of an element (4 in fp32, else 2).
 
 Parameters of a stage are those of its parts (performance/model_parts.py): what tensor parallelism splits over t, the
 rest whole, V h/t in the first stage, and in the last where it is not also the first or the output layer is not tied.
@@ -11,16 +10,9 @@ rest whole, V h/t in the first stage, and in the last where it is not also the f
   the optimizer (1), gradients too (2), weights too (3).
   Source: Rajbhandari et al. 2020 (arXiv 1910.02054), section 3; Megatron-LM's fp32 gradient accumulation.
 
-Activations of a layer and micro batch, kept for the backward pass (Korthikanti et al. 2022, arXiv 2205.05198, section
-4, with D and M in place of 2 and 1 and f in place of 4 h; q and k are the widths of all heads of q, and of k or v):
-  s b h (4 D + 2 M) + s b (2 q + 2 k + 2 f) D / t + b a s^2 (2 D + M) / t
-A gate keeps one f more; a norm of q and k keeps these, q + k; one of four norms a layer keeps one h more, and where one
-norm serves attention and feed-forward both are spared. Context parallelism divides s. What a mixture of experts or
-latent attention keeps depends on how tokens are sent and padded: no formula here knows it.
-Sequence parallelism divides the first term by t too; flash attention does without the third; without dropout M = 0
-and one D is left in the third. Full recomputation keeps the layer's input, s b h D, and selective all but the third
-term. A micro batch also keeps the stage's input, in the first stage the embedding's output, and the b s^2 bytes of the
-attention mask (none with flash attention).
+Activations: those of a layer and micro batch by performance/activations.py. Full recomputation keeps the layer's input,
+s b h D, and selective all but the core of attention. A micro batch also keeps the stage's input, in the first stage the
+embedding's output, and the b s^2 bytes of the attention mask (none with flash attention).
 
 In flight in stage i (Narayanan et al. 2021, arXiv 2104.04473, section 2.2): min(p - i, m) micro batches (1F1B), all m
 (GPipe), or min(2 (p - i - 1) + (v - 1) p + 1, v m) chunks of L / (p v) layers (interleaved, as Megatron-LM warms up,
@@ -28,7 +20,9 @@ with another group of micro batches in place of (v - 1) p). Where stages are une
 
 Working memory: what is recomputed for one layer, one more b a s^2 D / t (not with flash attention), the gradient of the
 widest weight, D h f/t (twice that with a gate), with ZeRO 3 the weights of a layer; in the last stage s b V/t (D + 4) +
-s b h D for the logits.
+s b h D for the logits. Without fused kernels the loss has 12 bytes in place of D + 4: in fp32 the logarithms of
+probabilities, their gradient and that of the logits; where t > 1 it has 16, since torch's loss_parallel turns the
+logarithms back into probabilities.
 
 Peak = C + weights + gradients + optimizer + max(phi (activations + working + logits), 4 bytes a parameter of Adam's
 step). In the first iteration the activations meet no moments of Adam yet, 8 bytes a parameter less. C, what a process
@@ -57,14 +51,23 @@ from dataclasses import dataclass
 from nodesweep.common.units import MIB
 from nodesweep.config.training import MemoryConstants
 
+from .activations import (
+    FP32_BYTES,
+    WIDE,
+    element_bytes,
+    hidden_bytes,
+    is_plain,
+    layer_bytes,
+    score_bytes,
+    tokens_of_rank,
+)
 from .dimensions import Dimensions, unknown_parts
-from .model_parts import Place, attention_widths
+from .model_parts import Place
 
 ADAM_MOMENT_BYTES = 8
 ADAM_STEP_BYTES = 4
-_STATE_BYTES = dict.fromkeys(("fp32", "tf32"), (4, 4, 8))
+_STATE_BYTES = dict.fromkeys(WIDE, (4, 4, 8))
 _MIXED_STATE_BYTES = (2, 4, 12)
-_LOSS_BYTES = 4
 _FEW_BITS = ("fp8", "mxfp8", "nvfp4")
 """Formats in which a trainer keeps some tensors, and others not."""
 
@@ -235,44 +238,6 @@ def _layer_parameters(case: Dimensions) -> float:
     return (at["layers"] + at["dense layers"] + at["expert layers"]) / case.layers
 
 
-def _element_bytes(case: Dimensions) -> int:
-    return 4 if case.precision in _STATE_BYTES else 2
-
-
-def _mask_bytes(case: Dimensions) -> int:
-    return (4 if case.precision in _STATE_BYTES else 1) if case.training.dropout else 0
-
-
-def _tokens(case: Dimensions) -> float:
-    """Tokens of a micro batch on a rank."""
-    return case.sequence_length * case.micro_batch / case.degree("context")
-
-
-def _hidden_bytes(case: Dimensions) -> float:
-    """Bytes of one micro batch of hidden states."""
-    return _tokens(case) * case.hidden_size * _element_bytes(case)
-
-
-def _score_bytes(case: Dimensions) -> float:
-    """Bytes of one sequence x sequence matrix of each head of a rank; none with flash attention."""
-    if case.training.flash_attention:
-        return 0.0
-    scores = case.sequence_length**2 / case.degree("context")
-    return case.micro_batch * case.attention_heads / case.tensor * scores * _element_bytes(case)
-
-
-def _layer_bytes(case: Dimensions) -> tuple[float, float]:
-    """Bytes that the backward pass of a layer needs: outside the core of attention, and of the core."""
-    size, mask, norms = _element_bytes(case), _mask_bytes(case), case.norms_per_layer
-    tokens, tensor, (q, kv) = _tokens(case), case.tensor, attention_widths(case)
-    inputs = norms + (1 if norms == 1 else 2)
-    unsplit = tokens * case.hidden_size * (inputs * size + 2 * mask)
-    attention = 2 * (q + kv) + (0 if case.qk_norm == "none" else q + kv)
-    split = tokens * (attention + (3 if case.gated_ffn else 2) * case.ffn_hidden_size) * size
-    core = _score_bytes(case) * ((2 * size + mask) / size if case.training.dropout else 1)
-    return unsplit / (tensor if case.training.sequence_parallel else 1) + split / tensor, core
-
-
 def _in_flight(case: Dimensions, stage: int) -> float:
     """Bytes of activations kept for the micro batches, or chunks of them, that a stage has under way."""
     training, stages, waiting = case.training, case.pipeline, case.micro_batches
@@ -285,7 +250,7 @@ def _in_flight(case: Dimensions, stage: int) -> float:
         under_way = min(2 * (stages - stage - 1) + (chunks - 1) * group + 1, chunks * waiting)
     else:
         under_way = min(stages - stage, waiting)
-    hidden, mask = _hidden_bytes(case), 0 if training.flash_attention else case.micro_batch * case.sequence_length**2
+    hidden, mask = hidden_bytes(case), 0 if training.flash_attention else case.micro_batch * case.sequence_length**2
     kept = _kept_of_chunk(case, case.stage_layers(stage) / chunks, chunks) + hidden + mask
     embedded = hidden * under_way / chunks if stage == 0 else 0
     return under_way * kept + embedded
@@ -293,27 +258,29 @@ def _in_flight(case: Dimensions, stage: int) -> float:
 
 def _kept_of_chunk(case: Dimensions, layers: float, chunks: int) -> float:
     """Bytes of the layers of a chunk and a micro batch that are kept for the backward pass."""
-    around, core = _layer_bytes(case)
+    around, core = layer_bytes(case)
     if not case.activation_checkpointing:
         return layers * (around + core)
     of_stage = case.maybe("recomputed_layers")
     recomputed = min(of_stage / chunks, layers) if of_stage else layers
-    kept = _hidden_bytes(case) if case.training.recomputation == "full" else around
+    kept = hidden_bytes(case) if case.training.recomputation == "full" else around
     return recomputed * kept + (layers - recomputed) * (around + core)
 
 
 def _working(case: Dimensions) -> float:
     """Bytes of working memory."""
-    around, core = _layer_bytes(case)
-    size, training = _element_bytes(case), case.training
+    around, core = layer_bytes(case)
+    size, training = element_bytes(case), case.training
     recomputed = 0.0
     if case.activation_checkpointing:
         recomputed = around + core if training.recomputation == "full" else core
     gathered = size * _layer_parameters(case) if training.zero_stage == 3 else 0.0
     widest = size * case.hidden_size * case.ffn_hidden_size * (2 if case.gated_ffn else 1) / case.tensor
-    return recomputed + _score_bytes(case) + widest + gathered
+    return recomputed + score_bytes(case) + widest + gathered
 
 
 def _logits(case: Dimensions) -> float:
     """Bytes of the logits, of what the loss makes of them in fp32, and of the gradient of the hidden states."""
-    return _tokens(case) * case.vocabulary / case.tensor * (_element_bytes(case) + _LOSS_BYTES) + _hidden_bytes(case)
+    plain_bytes = (3 if case.tensor == 1 else 4) * FP32_BYTES
+    each = plain_bytes if is_plain(case) else element_bytes(case) + FP32_BYTES
+    return tokens_of_rank(case) * case.vocabulary / case.tensor * each + hidden_bytes(case)

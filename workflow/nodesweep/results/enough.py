@@ -73,17 +73,18 @@ def verdict_of_enough(verdict: Verdict, end: "End", reading: LogReading, iterati
     if latest is None or latest.is_nan or not iteration <= done < requested:
         return verdict
     where = f"stopped at iteration {iteration}: enough"
-    note, rule = f"{where}, {requested - done} of {requested} iterations saved", RULE
+    ended = f", ended at {done}" if done > iteration else ""
+    note, rule = f"{where}{ended}, {requested - done} of {requested} iterations saved", RULE
     if end.cause != "cancelled" or end.usage.restarts:
         note, rule = f"{note}; scheduler says {end.state or end.cause}", ENDED_AFTER
     shown = f"line {latest.line}: iteration {done} of {requested}"
     return Verdict("ok", where, shown, note, rule, "ok")
 
 
-def iterations_saved(note: str) -> int:
-    """How many iterations a run did not do since those before were enough, by the note of its verdict.
+def iterations_in(note: str) -> int:
+    """How many iterations a run saved since those before were enough, by the note of its verdict.
 
-    >>> iterations_saved("stopped at iteration 14: enough, 36 of 50 iterations saved"), iterations_saved("")
+    >>> iterations_in("stopped at iteration 14: enough, 36 of 50 iterations saved"), iterations_in("")
     (36, 0)
     """
     found = _SAVED.search(note)
