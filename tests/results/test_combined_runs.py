@@ -145,5 +145,6 @@ def test_what_runs_saved_that_ended_early_is_their_sum(tmp_path: Path) -> None:
     row = row_of(runs)
     assert row["iterations_saved"] == 48
     assert row["node_hours_saved"] == pytest.approx((44 * 30 + 4 * 36) * 384 / 3600)
-    assert "2 of 3 runs stopped once enough, 48 of 66 iterations saved" in str(row["flags"])
+    assert "2 of 3 runs stopped once enough, 48 of 66 iterations saved" in str(row["outcome_note"])
+    assert "stopped" not in str(row["flags"])
     assert (row_of_run(runs[0])["iterations_saved"], row_of_run(runs[2]).get("iterations_saved")) == (44, None)

@@ -43,11 +43,11 @@ def combined(runs: Sequence[LayoutRun]) -> LayoutRun:
     ended = [run for run in runs if run.status == "ended"]
     chosen = results[(len(results) - 1) // 2] if results else (ended or runs)[0]
     times = TimesOfRuns.of([_seconds(run) for run in results]) if len(results) > 1 else None
-    over = OverRuns(chosen.layout.slug, len(results), len(ended), times, _saved(results))
+    over = OverRuns(chosen.layout.slug, len(results), len(ended), times, _saved(results), _stopped(results))
     measurement = chosen.measurement
     if measurement is not None:
         measurement = _with_medians(measurement, results)
-        flags = (*_flags(chosen, results), *_failures(chosen, runs), *_apart(results), *_stopped(results))
+        flags = (*_flags(chosen, results), *_failures(chosen, runs), *_apart(results))
         measurement = replace(measurement, flags=flags)
     return LayoutRun(runs[0].layout, chosen.status, chosen.record, measurement, over)
 
@@ -110,14 +110,14 @@ def _saved(results: Sequence[LayoutRun]) -> SavedIterations | None:
     )
 
 
-def _stopped(results: Sequence[LayoutRun]) -> list[str]:
+def _stopped(results: Sequence[LayoutRun]) -> str:
     """How many of several runs did not do all their iterations, and how many iterations they saved together."""
     stopped = [saved for saved in map(saved_iterations, results) if saved is not None and saved.iterations]
     if not stopped or len(results) < 2:
-        return []
+        return ""
     requested = sum(run.record.iterations_requested or 0 for run in results if run.record)
     saved = sum(one.iterations for one in stopped)
-    return [f"{len(stopped)} of {len(results)} runs stopped once enough, {saved} of {requested} iterations saved"]
+    return f"{len(stopped)} of {len(results)} runs stopped once enough, {saved} of {requested} iterations saved"
 
 
 def _apart(results: Sequence[LayoutRun]) -> list[str]:

@@ -34,7 +34,7 @@ class OverRuns(NamedTuple):
     """What the row of a layout that runs several times is made of: `results` of `ended` runs, and their times.
 
     `shown`: the run whose job, log and records stand in the row. `times`: None of fewer than two results. `saved`: by
-    all results together, None where none of them could save anything.
+    all results together, None where none of them could save anything. `note`: what is to be said of how they ended.
     """
 
     shown: str
@@ -42,6 +42,7 @@ class OverRuns(NamedTuple):
     ended: int
     times: TimesOfRuns | None
     saved: SavedIterations | None = None
+    note: str = ""
 
 
 class LayoutRun(NamedTuple):
@@ -127,6 +128,8 @@ def _state(run: LayoutRun) -> dict[str, TidyValue]:
     record = run.record
     ended = record if run.status == "ended" else None
     note = record.evidence if record and run.status in (*NOT_RUN, UNREADABLE) else ended.note if ended else None
+    if run.over and run.over.note:
+        note = "; ".join(filter(None, (note, run.over.note)))
     return {
         "state": run.status,
         "outcome": ended.outcome if ended else None,
