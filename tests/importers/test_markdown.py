@@ -9,6 +9,8 @@ from nodesweep.common.errors import NodesweepError
 from nodesweep.importers.markdown import Imported, import_markdown
 from nodesweep.importers.markdown.cells import cell_text, number_cell
 from nodesweep.importers.markdown.columns import column_of
+from nodesweep.results.comparable import PROBLEM_COLUMNS
+from nodesweep.results.scaling_kinds import bases, efficiency_percent
 
 ROWS = [(192, 1, 3534.9, 1.16), (384, 2, 1841.6, 1.115), (768, 4, 982.8, 1.045), (1536, 8, 558.7, 0.92)]
 """Nodes, DP, seconds and TFLOPs per node of a 30B model with MP 4, PP 48, GBS 1536."""
@@ -335,6 +337,19 @@ def test_what_is_no_table_of_results():
     imported = import_markdown(text, "study.md")
     assert [one["nodes"] for one in figures(imported)] == [8]
     assert [(one.line, one.text[:10]) for one in imported.remarks] == [(17, "left alone"), (21, "left alone")]
+
+
+def test_machines_are_no_series_of_one():
+    """Two machines in one table share no efficiency: 100 s on 4 nodes of one and 40 s on 8 of another are no 125 %."""
+    heading, rest = "System | Nodes | DP | MP | PP | GBS | Sec/it", (4, 48, 1536)
+    rows = [("GB300 / 72", 192, 1, *rest, 100), ("GB200", 384, 2, *rest, 40), ("GB200", 768, 4, *rest, 25)]
+    imported = study(*(row(*cells) for cells in rows), headings=heading)
+    assert not any("System" in remark.text for remark in imported.remarks)
+    found = [dict.fromkeys(PROBLEM_COLUMNS) | one for one in figures(imported)]
+    assert [one["campaign"] for one in found] == ["study-GB300-72", "study-GB200", "study-GB200"]
+    first, second, third = bases(found)
+    assert not first and second["strong"]["slug"] == third["strong"]["slug"] == found[1]["slug"]
+    assert efficiency_percent(found[2], third["strong"]) == 80.0  # 40 x 384 / (25 x 768)
 
 
 def test_unknown_columns_are_kept():

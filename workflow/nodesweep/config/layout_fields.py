@@ -153,6 +153,8 @@ _VARIANT = LayoutField(
     axis=False,
     optional=True,
     sets_problem=True,
+    headings=r"variant|system|hardware|machine|platform|cluster|(?:gpu|accelerator|device|chip|processor|node)s?"
+    r" (?:type|model|name)|システム|(?:計算)?機種",
 )
 LAYOUT_FIELDS: dict[str, LayoutField] = {**rows_of(LayoutValues), "variant": completed(_VARIANT)}
 """The rows of a layout by name, in the order of the columns of results.csv."""

@@ -1,5 +1,6 @@
 """Hand-kept markdown tables of benchmark results -> measurements and findings: `nodesweep import`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -60,14 +61,17 @@ class Imported:
     def figures(self) -> Iterator[dict[str, TidyValue]]:
         """Rows for the tidy table.
 
-        Each table is a campaign of its own: nobody knows whether two were made with one software stack.
+        Each table is a campaign of its own: nobody knows whether two were made with one software stack. So is each
+        machine that a table names.
         """
-        return ({**row.figures.row(), "campaign": self.campaign(table)} for table in self.tables for row in table.rows)
+        return (self.figures_of(table, row) for table in self.tables for row in table.rows)
 
-    def campaign(self, table: ImportedTable) -> str:
-        """The campaign of a table: the name of the file, with the table's number where there are several."""
+    def figures_of(self, table: ImportedTable, row: ImportedRow) -> dict[str, TidyValue]:
+        """A row for the tidy table; of its campaign are file, table where there are several, and machine."""
         stem = self.file.rpartition(".")[0] or self.file
-        return f"{stem}-{self.tables.index(table) + 1}" if len(self.tables) > 1 else stem
+        number = str(self.tables.index(table) + 1) if len(self.tables) > 1 else ""
+        machine = re.sub(r"[^\w.+-]+", "-", str(row.figures.layout["variant"] or ""))[:60].strip("-")
+        return {**row.figures.row(), "campaign": "-".join(filter(None, (stem, number, machine)))}
 
     def document(self) -> str:
         """The corrected tables as markdown."""

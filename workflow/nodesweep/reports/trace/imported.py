@@ -42,7 +42,8 @@ FOLLOWS = {
     },
     "ranks_per_node": f"what fits {PARALLEL_PRODUCT} of the table's rows",
     "tokens_per_second": "GBS x sequence length / sec/it",
-    "campaign": "the file and the number of its table: nobody knows whether two were made with one software stack",
+    "campaign": "the file, the number of its table and the machine of the row: nobody knows whether two were made with "
+    "one software stack",
 }
 """Where columns of results.csv come from that have no cell of their own."""
 
@@ -72,7 +73,7 @@ class TraceableImport:
 
     def values(self) -> dict[str, str]:
         """The cells of the row by column."""
-        figures = {**self.row.figures.row(), "campaign": self.document.campaign(self.table)}
+        figures = self.document.figures_of(self.table, self.row)
         return cells_of(to_csv(build((), [figures])), self.row.figures.slug)
 
     def lines(self, numbers: set[int]) -> tuple[dict[int, str], list[str]]:
