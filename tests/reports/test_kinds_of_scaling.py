@@ -32,6 +32,7 @@ from nodesweep.results.scaling_kinds import STRONG as STRONG_SCALING
 from nodesweep.results.scaling_kinds import ScalingSeries
 from nodesweep.results.table import build, explained, records
 from nodesweep.sweep.layout import Layout
+from nodesweep.sweep.study import Study
 
 POINT = {"sequence_length": 128, "pipeline": 1}
 STRONG = [(1, 16, 100.0), (2, 16, 60.0), (4, 16, 40.0)]
@@ -359,8 +360,30 @@ def test_predictions_follow_the_kind(
     assert "gbs16" in capsys.readouterr().out, "nothing was measured: the batch stays"
     assert main(["predict", "--nodes", "4", "--scaling", "weak", *config]) == 0
     said = capsys.readouterr().out
-    assert "weak scaling: GBS 8 a rank; --scaling strong keeps GBS 16" in said and "n4-dp4-mp1-pp1-mbs1-gbs32" in said
+    assert "weak scaling: GBS 8 a rank; --global-batch 16 keeps it" in said and "n4-dp4-mp1-pp1-mbs1-gbs32" in said
     assert main(["predict", "--scaling", "weak", *config]) != 0
     assert "give --nodes too" in capsys.readouterr().err
     assert main(["predict", "--nodes", "4", "--global-batch", "64", "--scaling", "weak", *config]) != 0
     assert "leave out --scaling" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "like"), [("strong", "n4-dp4-mp1-pp1-mbs1-gbs16"), ("weak", "n4-dp4-mp1-pp1-mbs1-gbs64")]
+)
+def test_predictions_go_by_a_layout_that_scales_as_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: str, like: str
+) -> None:
+    """GBS 64 on 4 nodes has the most tokens per second, but is in no strong series: GBS 16 has 3 rows."""
+    monkeypatch.chdir(tmp_path)
+    blocks = [{"nodes": nodes, "global_batch": batch, "sequence_length": 128} for nodes, batch, _ in BOTH]
+    config = ["--configfile", str(write(tmp_path / "sweep.yaml", toy(layouts=blocks)))]
+    found = records(table(tmp_path, BOTH))
+    monkeypatch.setattr("nodesweep.cli.predict._rows", lambda study: named_as(study, found))
+    assert main(["predict", "--nodes", "8", "--scaling", asked, *config]) == 0
+    assert capsys.readouterr().out.startswith(f"like {like}-")
+
+
+def named_as(study: Study, found: list[TidyRow]) -> list[TidyRow]:
+    """The rows with the slugs that layouts of their size have in a study."""
+    slugs = {(layout.nodes, layout.global_batch): layout.slug for layout in study.layouts.values()}
+    return [{**row, "slug": slugs[row["nodes"], row["global_batch_samples"]]} for row in found]

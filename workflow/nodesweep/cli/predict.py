@@ -11,9 +11,15 @@ from nodesweep.performance.calibration import Calibration
 from nodesweep.performance.calibration.files import read_calibrations
 from nodesweep.performance.predict import layouts_like, predict_layouts
 from nodesweep.reports.prediction import prediction_text, table
-from nodesweep.results.predicted_scaling import batch_of_ranks, predicted_efficiencies, row_of_layout, scales_weakly
+from nodesweep.results.predicted_scaling import (
+    batch_of_ranks,
+    predicted_efficiencies,
+    row_of_layout,
+    scales_weakly,
+    slugs_in_series,
+)
 from nodesweep.results.results_file import read_results
-from nodesweep.results.scaling_kinds import batch_of_rank
+from nodesweep.results.scaling_kinds import KindName, batch_of_rank
 from nodesweep.results.table import records
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.study import Study
@@ -36,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE[,VALUE...]",
         help="values of a free parameter of the sweep; may be given several times",
     )
-    parser.add_argument("--like", metavar="SLUG", help="layout that says the rest (default: the fastest measured)")
+    parser.add_argument(
+        "--like",
+        metavar="SLUG",
+        help="layout that says the rest (default: the fastest measured, with --scaling of a series that scales so)",
+    )
     parser.add_argument(
         "--scaling",
         choices=("strong", "weak"),
@@ -50,20 +60,20 @@ def run(options: argparse.Namespace) -> None:
     study = study_of(options)
     calibrations = read_calibrations(study)
     _check_campaign(options.campaign, calibrations)
-    like = study.layout_beginning(options.like) if options.like else _fastest(study)
+    rows = _rows(study)
+    like = study.layout_beginning(options.like) if options.like else _fastest(study, rows, options.scaling)
     axes = {name: values for name in AXES if (values := getattr(options, name)) is not None}
     parameters = dict(options.parameter)
     for name in parameters:
         if name not in study.sweep.parameters:
             known = ", ".join(study.sweep.parameters) or "it has none"
             raise NodesweepError(f"--parameter {name}: no parameter of {study.sweep.sweep}; known here: {known}")
-    rows = _rows(study)
     grown = _grown_batch(options, rows, like)
     expansion = layouts_like(study.sweep, like, axes | grown, parameters)
     found = predict_layouts(study.sweep, expansion.layouts, calibrations, options.campaign)
     print(f"like {like.slug}, but for {', '.join((*axes, *parameters)) or 'nothing'}")
     if grown:
-        print(f"weak scaling: GBS {batch_of_rank(row_of_layout(like))}; --scaling strong keeps GBS {like.global_batch}")
+        print(f"weak scaling: GBS {batch_of_rank(row_of_layout(like))}; --global-batch {like.global_batch} keeps it")
     print()
     print(
         table(found, predicted_efficiencies(rows, found, options.campaign)),
@@ -97,10 +107,14 @@ def _grown_batch(options: argparse.Namespace, rows: Sequence[TidyRow], like: Lay
     return {"global_batch": [batch_of_ranks(like)]} if weak else {}
 
 
-def _fastest(study: Study) -> Layout:
-    """The measured layout with the most tokens per second; the one with the most nodes where none was measured."""
-    measured = {row["slug"]: row["tokens_per_second"] for row in _rows(study) if row["tokens_per_second"]}
-    layouts = list(study.layouts.values())
+def _fastest(study: Study, rows: Sequence[TidyRow], scaling: KindName | None) -> Layout:
+    """The measured layout with the most tokens per second; the one with the most nodes where none was measured.
+
+    Where layouts are in a series that scales as asked for, it is one of them.
+    """
+    measured = {row["slug"]: row["tokens_per_second"] for row in rows if row["tokens_per_second"]}
+    asked = slugs_in_series(rows, scaling) if scaling else set()
+    layouts = [layout for layout in study.layouts.values() if layout.slug in asked] or list(study.layouts.values())
     return max(layouts, key=lambda layout: (measured.get(layout.slug, 0.0), layout.nodes))
 
 

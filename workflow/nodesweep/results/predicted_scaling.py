@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from nodesweep.config.tidy_row import TidyRow
+from nodesweep.config.tidy_row import TidyRow, text_of
 from nodesweep.performance.predict import WhatIf
 from nodesweep.sweep.layout import Layout
 
@@ -16,6 +16,11 @@ def scales_weakly(rows: Sequence[TidyRow], layout: Layout) -> bool:
     """Whether a layout is in a weak series of the measured rows, and in no strong one."""
     scaling, row = Scaling.of(rows), row_of_layout(layout)
     return scaling.of_row(WEAK, row) is not None and scaling.of_row(STRONG, row) is None
+
+
+def slugs_in_series(rows: Sequence[TidyRow], kind: KindName) -> set[str]:
+    """The slugs of the measured rows that are in a series of this kind."""
+    return {text_of(row, "slug") or "" for one in Scaling.of(rows).series if one.kind.name == kind for row in one.rows}
 
 
 def batch_of_ranks(layout: Layout) -> str:
