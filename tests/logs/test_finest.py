@@ -107,6 +107,8 @@ def test_a_batch_that_grows(read):
     finest = with_finest_seconds(read(text), IterationAmounts(32))
     assert [row.seconds_from for row in finest.iterations] == ["samples_per_second"] * 4
     assert [row.seconds for row in finest.iterations] == [1.0] * 4
+    of_all, of_last = (sources(found, IterationAmounts(32)) for found in (finest.iterations, finest.iterations[-2:]))
+    assert ([one.amount for one in of_all], [one.amount for one in of_last]) == ([None], [32.0]), "no batch is of all"
 
 
 def test_ranks_and_sequence_length_must_be_known(read):

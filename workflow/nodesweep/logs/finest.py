@@ -34,7 +34,7 @@ class IterationAmounts:
 class SecondsSource:
     """Where the seconds of some records come from: so many, with at most so many seconds of rounding.
 
-    `figure`: a name of FIGURES. `amount`: what was divided by the rate in the last of them, None for a time.
+    `figure`: a name of FIGURES. `amount`: what was divided by the rate, None for a time and where it changes.
     """
 
     figure: str
@@ -99,9 +99,9 @@ def sources(records: tuple[Iteration, ...], amounts: IterationAmounts) -> tuple[
     found = []
     for figure, count in counts.most_common():
         of_it = [row for row in records if row.seconds_from == figure]
-        amount = _amounts(of_it[-1], amounts).get(figure)
+        divided = {one.value for row in of_it if (one := _amounts(row, amounts).get(figure))}
         rounding = max(row.seconds_rounding for row in of_it)
-        found.append(SecondsSource(figure, count, rounding, amount.value if amount else None))
+        found.append(SecondsSource(figure, count, rounding, divided.pop() if len(divided) == 1 else None))
     return tuple(found)
 
 
