@@ -101,6 +101,13 @@ def test_nothing_fits_surely():
     assert "MP 4 (left as it is)" in figures(imported)[1]["flags"]
 
 
+def test_times_as_programs_write_them():
+    """Floats with all their digits are numbers, 0.7656000000000001 s among them."""
+    imported = study(*study_rows(seconds={0: "0.7656000000000001", 1: "0.0123456789012345678"}), model="")
+    times = [one["iteration_seconds"] for one in figures(imported)]
+    assert times[:2] == [0.7656000000000001, 0.012345678901234568]
+
+
 def test_column_in_milliseconds():
     """One finding for the column; times are exact in the corrected table, remarks stay."""
     rows = study_rows(seconds={0: "3534883.3(1itrのみ実行)", 1: "1,841,598.85", 2: "982766.6", 3: "558696.9"})
