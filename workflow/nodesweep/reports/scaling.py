@@ -21,6 +21,8 @@ from nodesweep.results.scaling_kinds import (
 from .naming import NamePart, distinct, named
 
 LEAST_SHARE = 0.005
+SAME_BY_RUNS = 0.05
+"""How far the interval of a speed per node may reach from the same, for it to be called the same."""
 MOST_BATCHES = 2
 """Batches at which one problem scales in one way that have a sentence each."""
 MOST_SPANS = 2
@@ -133,7 +135,7 @@ def _between(loss: ScalingLoss) -> str:
 def _kept(loss: ScalingLoss) -> str:
     """What becomes of the speed per node, in words."""
     between = f" ({_between(loss)})" if loss.between else ""
-    if abs(math.log(loss.kept)) < SAME:
+    if abs(math.log(loss.kept)) < SAME and all(abs(math.log(end)) < SAME_BY_RUNS for end in loss.between or ()):
         return f"the speed per node stays the same{between}."
     if loss.between and loss.between[0] <= 1 <= loss.between[1]:
         return f"{_percent(loss)} of the speed per node is left: too far apart to tell whether any is lost."

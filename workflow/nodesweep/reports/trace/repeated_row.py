@@ -6,8 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nodesweep.common.numbers import four_figures
-from nodesweep.results.combined_runs import combined, results_of
-from nodesweep.results.measurement import IterationStatistics
+from nodesweep.results.combined_runs import MEDIANS, combined, results_of
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, to_csv
 
@@ -15,8 +14,9 @@ from .columns import COLUMNS, MEASURED, SAVED, axis
 from .facts import LayoutFacts, Trace, cells_of
 from .layout_row import TraceableLayout
 
-_MEDIANS = tuple(name for name in MEASURED if name in IterationStatistics.__dataclass_fields__ and "seconds" in name)
-_OF_THE_SHOWN = (*(name for name in MEASURED if name not in _MEDIANS), "state", "attempt", "job_id", "log")
+_FOLLOW = ("tokens_per_second", "tflops_per_node", "model_tflops_per_node", "aggregate_petaflops")
+"""Figures that follow from the medians."""
+_OF_THE_SHOWN = (*(name for name in MEASURED if name not in (*MEDIANS, *_FOLLOW)), "state", "attempt", "job_id", "log")
 _OVER_RUNS = {
     "runs": "how many of these runs did their work",
     "runs_ended": "how many of these runs have ended",
@@ -72,10 +72,10 @@ class TraceableRepeats:
             return Trace(("the run in the middle by its time; where none did its work, the first that has ended",))
         found = COLUMNS.get(name, axis(name))(self._facts)
         several = len(results_of(self._made)) > 1
-        if name in _MEDIANS and several:
+        if name in MEDIANS and several:
             return Trace((f"median over {len(results_of(self._made))} runs of", *self._each(name)))
-        if name.startswith("memory_") and several:
-            return Trace(("the highest peak of", *self._peaks()))
+        if name.startswith("memory_") and several and (peaks := self._peaks()):
+            return Trace(("the highest peak of", *peaks))
         if name in _OF_THE_SHOWN:
             return replace(found, sentences=(f"of {self._shown.slug}, the run that is shown", *found.sentences))
         return found
