@@ -89,13 +89,17 @@ class TimeForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a layout is expected to take; no time where nothing is known of it."""
+    """What a layout is expected to take; no time where nothing is known of it.
+
+    `refusal`: why the runs there are do not tell the time, where there are any.
+    """
 
     case: Dimensions
     memory: MemoryForecast
     time: TimeForecast | None
     node_hours: float | None
     most_node_hours: float | None
+    refusal: str = ""
 
 
 def forecast(layout: Layout, calibration: Calibration | None = None) -> Forecast:
@@ -113,6 +117,7 @@ def forecast(layout: Layout, calibration: Calibration | None = None) -> Forecast
         time=time,
         node_hours=hours(time.seconds) if time else None,
         most_node_hours=hours(time.high_seconds) if time else None,
+        refusal=calibration.refusal(case) if calibration and (time is None or time.guess) else "",
     )
 
 

@@ -120,7 +120,8 @@ def _time(one: WhatIf) -> list[str]:
     if time is None and not case.knows("stage_flops"):
         return ["time: unknown, for no formula gives the FLOPs; iterations.expected_seconds gives a guess"]
     if time is None:
-        return ["time: nothing is known of it; peak_tflops of the machine or iterations.expected_seconds give a guess"]
+        known = f"unknown: {one.forecast.refusal}" if one.forecast.refusal else "nothing is known of it"
+        return [f"time: {known}; peak_tflops of the machine or iterations.expected_seconds give a guess"]
     micro = time.parts.compute_seconds / case.micro_batches
     parts = [
         f"compute {four_figures(time.parts.compute_seconds)} s = {case.micro_batches} micro batches x {micro:.4g} s",

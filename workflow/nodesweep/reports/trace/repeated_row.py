@@ -16,7 +16,8 @@ from .layout_row import TraceableLayout
 
 _FOLLOW = ("tokens_per_second", "tflops_per_node", "model_tflops_per_node", "aggregate_petaflops")
 """Figures that follow from the medians."""
-_OF_THE_SHOWN = (*(name for name in MEASURED if name not in (*MEDIANS, *_FOLLOW)), "state", "attempt", "job_id", "log")
+_OF_ITS_JOB = ("state", "attempt", "job_id", "log", "allocated_nodes", "energy_joules", "power_watts")
+_OF_THE_SHOWN = (*(name for name in MEASURED if name not in (*MEDIANS, *_FOLLOW)), *_OF_ITS_JOB)
 _OVER_RUNS = {
     "runs": "how many of these runs did their work",
     "runs_ended": "how many of these runs have ended",
