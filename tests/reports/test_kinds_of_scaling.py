@@ -223,6 +223,14 @@ def test_what_all_rows_have_in_common_fits() -> None:
     assert len(lines) == 2 and all(len(line) <= 68 for line in lines) and lines[1].endswith("…")
 
 
+def test_as_good_at_another_batch(tmp_path: Path) -> None:
+    """A layout of another batch is as good by its tokens per second: 32 samples in 200 s are 20, of 128 tokens each."""
+    found = explained_of(table(tmp_path, [(1, 16, 100.0), (1, 32, 200.0), (2, 16, 50.0), (2, 32, 100.0)]))
+    assert found is not None and found.best is not None
+    first = found.best[1][0]
+    assert first[:3] == ["any GBS", "1", "DP 1, GBS 16"] and first[-1] == "DP 1, GBS 32: 20 tokens/s"
+
+
 def test_the_plan_names_what_will_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything runs plan.md says of which kinds its layouts are; nothing where there are none."""
     monkeypatch.chdir(tmp_path)

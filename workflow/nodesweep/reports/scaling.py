@@ -232,12 +232,18 @@ def best_cells(
             f"{tokens_per_second(best.row):.0f}",
             *([_efficiency(best)] if several else []),
             str(best.measured),
-            word(_first([f"{named(row, parts)}: {_seconds(row)} s" for row in best.ties])),
+            word(_first([_tie(row, best.row, parts) for row in best.ties])),
             *([word(_first([_unmeasured(row, parts) for row in best.unmeasured]))] if unmeasured else []),
         ]
         for best in found
     ]
     return headings, rows
+
+
+def _tie(row: TidyRow, best: TidyRow, parts: Sequence[NamePart]) -> str:
+    """A layout that is as good as the best, with its seconds, or its speed where it has another batch."""
+    same = row[BATCH] == best[BATCH]
+    return f"{named(row, parts)}: {f'{_seconds(row)} s' if same else f'{tokens_per_second(row):.0f} tokens/s'}"
 
 
 def _efficiency(best: BestLayout) -> str:
