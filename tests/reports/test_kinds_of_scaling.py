@@ -122,6 +122,13 @@ def loss_of(between: tuple[float, float] | None, kept: float, **flagged: str) ->
     return ScalingLoss(first, last, {"the DP sync": 1 / kept, REST: 1.0}, series, between)
 
 
+def test_no_more_is_said_than_the_fit_tells() -> None:
+    """A sync that doubles the time where it grows by a quarter, 3.1 times the loss in logarithms, explains nothing."""
+    far = replace(loss_of(None, 0.8), factors={"the DP sync": 2.0, REST: 0.625})
+    said = sentence(far, (), campaigns=False)
+    assert said.endswith("80 % of the speed per node is left. The fit is too far off to tell what the loss goes to.")
+
+
 @pytest.mark.parametrize(
     ("loss", "said"),
     [

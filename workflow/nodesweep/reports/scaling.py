@@ -7,7 +7,7 @@ from nodesweep.common.markdown import pipe_table
 from nodesweep.common.numbers import UNKNOWN, percent, percents_between, rounded, word
 from nodesweep.config.tidy_row import TidyRow, number_of, required_count, text_of
 from nodesweep.results.combined_runs import RUNS_DISAGREE
-from nodesweep.results.scaling import SAME, UNEXPLAINED, BestLayout, ScalingLoss, tokens_per_second
+from nodesweep.results.scaling import REST, SAME, UNEXPLAINED, BestLayout, ScalingLoss, tokens_per_second
 from nodesweep.results.scaling_kinds import (
     BATCH,
     STRONG,
@@ -151,6 +151,8 @@ def _causes(loss: ScalingLoss, at: str = "") -> str:
         return "No fit tells why." if gains else "No fit tells where the rest goes."
     if not loss.is_told:
         return f"Its runs differ too much to tell what the {'gain comes by' if gains else 'loss goes to'}."
+    if min(loss.reach.get(REST, (0.0, 0.0))) < -1:
+        return f"The fit is too far off to tell what the {'gain comes by' if gains else 'loss goes to'}."
     shares = sorted(loss.shares.items(), key=lambda item: -item[1])
     more, less = ("comes by", "is lost to") if gains else ("goes to", "comes back by")
     most = [(name, loss.reach[name]) for name, share in shares if share > LEAST_SHARE]
