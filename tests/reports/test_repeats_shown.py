@@ -63,6 +63,8 @@ def test_why(folder: Path) -> None:
     one = told(folder, "why", f"{first}-r2", "Sec/it")
     assert one.startswith(f"{first}-r2\n") and "iteration_seconds (Sec/it) = 0.6003499999999999" in one
     assert "= 0.50035" in told(folder, "why", f"{first}-r1", "Sec/it")
+    assert told(folder, "why", f"{first[:-1]}-r3", "Sec/it").startswith(f"{first}-r3\n")
+    assert "tflops_per_node (TFLOPs) = " in text and "the run that is shown" not in text
 
 
 def test_plan_and_status(folder: Path) -> None:

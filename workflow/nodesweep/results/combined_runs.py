@@ -29,7 +29,7 @@ MEDIANS = (
     "log_tflops_per_node_median",
     "log_tflops_per_node_mean",
 )
-"""Figures of a row that are medians of those of its runs."""
+"""Figures of a row that are medians over its runs."""
 
 
 def combined(runs: Sequence[LayoutRun]) -> LayoutRun:

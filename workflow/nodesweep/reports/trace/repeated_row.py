@@ -14,10 +14,8 @@ from .columns import COLUMNS, MEASURED, SAVED, axis
 from .facts import LayoutFacts, Trace, cells_of
 from .layout_row import TraceableLayout
 
-_FOLLOW = ("tokens_per_second", "tflops_per_node", "model_tflops_per_node", "aggregate_petaflops")
-"""Figures that follow from the medians."""
 _OF_ITS_JOB = ("state", "attempt", "job_id", "log", "allocated_nodes", "energy_joules", "power_watts")
-_OF_THE_SHOWN = (*(name for name in MEASURED if name not in (*MEDIANS, *_FOLLOW)), *_OF_ITS_JOB)
+_OF_THE_SHOWN = (*(name for name in MEASURED if name not in MEDIANS), *_OF_ITS_JOB)
 _OVER_RUNS = {
     "runs": "how many of these runs did their work",
     "runs_ended": "how many of these runs have ended",
@@ -74,7 +72,8 @@ class TraceableRepeats:
         found = COLUMNS.get(name, axis(name))(self._facts)
         several = len(results_of(self._made)) > 1
         if name in MEDIANS and several:
-            return Trace((f"median over {len(results_of(self._made))} runs of", *self._each(name)))
+            each = self._each(name)
+            return Trace((f"median over {len(each)} runs of", *each)) if each else found
         if name.startswith("memory_") and several and (peaks := self._peaks()):
             return Trace(("the highest peak of", *peaks))
         if name in _OF_THE_SHOWN:
@@ -88,7 +87,8 @@ class TraceableRepeats:
             assert run.measurement is not None and run.measurement.statistics is not None
             used = [run.measurement.series.line[place] for place in run.measurement.used]
             place = f"{run.layout.slug}/{run.measurement.log_name}:{used[0]}-{used[-1]}"
-            told.append(f"{place}: {getattr(run.measurement.statistics, name)!r}")
+            value = getattr(run.measurement.statistics, name)
+            told += [] if value is None else [f"{place}: {value!r}"]
         return told
 
     def _peaks(self) -> list[str]:

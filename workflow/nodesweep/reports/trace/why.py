@@ -47,8 +47,7 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     """
     columns = _columns(study.sweep, names)
     rows = _rows(study, origins.where, foreign)
-    of_rows = tuple(name for name in rows if name == slug or not _is_run(study, name))
-    slug = _named(slug, of_rows, f"layout, imported or ingested row of {study.sweep.sweep}")
+    slug = _meant(study, rows, slug)
     if slug not in study.layouts:
         columns = tuple(name for name in columns if name in TIDY and not (name in EXPLAINED and _is_run(study, slug)))
     row, plain_columns = rows[slug], [name for name in columns if name not in EXPLAINED]
@@ -148,6 +147,18 @@ def _columns(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
             raise NodesweepError(f"{name!r:.80} is no column of results.csv and no heading of the tables; {hint}")
         found |= dict.fromkeys(known[exact])
     return tuple(found) or (*TIDY, *sweep.parameters)
+
+
+def _meant(study: Study, rows: Mapping[str, TraceableRow], slug: str) -> str:
+    """The one row that is meant by its slug or how that begins; or a run of it, with `-r2` behind."""
+    what = f"layout, imported or ingested row of {study.sweep.sweep}"
+    of_rows = tuple(name for name in rows if name == slug or not _is_run(study, name))
+    start, _, number = slug.rpartition("-r")
+    if start and number.isdecimal() and not any(name.startswith(slug) for name in of_rows):
+        run = f"{_named(start, of_rows, what)}-r{number}"
+        if run in rows:
+            return run
+    return _named(slug, of_rows, what)
 
 
 def _named(slug: str, known: tuple[str, ...], what: str) -> str:
