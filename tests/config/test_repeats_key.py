@@ -66,5 +66,5 @@ def test_runs_of_a_study(tmp_path: Path) -> None:
     assert [run.slug for run in often.runs_named(f"{first}-r1")] == [first]
     assert [run.slug for run in often.runs_named(f"{first}-r3")] == [f"{first}-r3"]
     assert [run.slug for run in often.runs_named(first)] == list(often.runs)[:3]
-    with pytest.raises(ConfigError.__base__, match="has no layout"):
+    with pytest.raises(ConfigError.__base__, match="has no run 4: `repeats` gives it 3"):
         often.runs_named(f"{first}-r4")

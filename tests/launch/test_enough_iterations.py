@@ -1,6 +1,7 @@
 """Tests of jobs that are ended once their iterations are enough, on real processes."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def test_run_is_ended_once_its_iterations_are_enough(tmp_path):
     assert said[0].iteration >= 9
     assert done.record.outcome == "ok" and done.final
     assert done.record.where == f"stopped at iteration {said[0].iteration}: enough"
-    assert done.record.note.startswith(f"{done.record.where}, 3") and done.record.note.endswith(" iterations saved")
+    note = re.fullmatch(rf"{done.record.where}(?:, ended at (\d+))?, (3\d\d) of 400 iterations saved", done.record.note)
+    assert note and int(note[1] or said[0].iteration) == 400 - int(note[2])
     (slug,) = study.runs
     measured = json.loads((study.directory(slug) / "measurement.json").read_text())
     assert measured["statistics"]["iteration_seconds"] == 0.5
@@ -223,5 +225,12 @@ def test_job_whose_log_is_not_certain_goes_on_and_says_why(tmp_path):
     for _ in range(4):
         assert runner.step() == []
     assert (
-        len([line for line in lines if "not ended however enough its iterations: iterations are missing" in line]) == 1
+        len(
+            [
+                line
+                for line in lines
+                if "nobody can tell whether its iterations are enough: iterations are missing" in line
+            ]
+        )
+        == 1
     )

@@ -187,6 +187,17 @@ def test_what_a_sweep_adds_up_to(tmp_path: Path) -> None:
     assert late.left_seconds == 1  # it should have ended: never 0 while something is left
 
 
+@pytest.mark.parametrize("enough", [True, False])
+def test_estimate_says_where_runs_may_end_early(tmp_path: Path, enough: bool) -> None:
+    """93 iterations of 12.34 s at most: less where `iterations.enough` may end the run."""
+    study = study_in(tmp_path, iterations={"total": 100, **({"enough": {"percent": 1}} if enough else {})})
+    rows = rows_of(study)[1:]
+    sweep = sweep_status("toy", [row.status for row in rows], {rows[0].status.slug: LogProgress(7, 100, 12.34)}, {})
+    text = "\n".join(line.plain for line in head(sweep, "12:00:00", 120))
+    assert "about 19 min left, by estimate" in text
+    assert ("by estimate, less where iterations are enough" in text) == enough
+
+
 def test_layouts_are_named_by_what_differs(tmp_path: Path) -> None:
     """Short names: the nodes always, other fields where layouts differ; what nearly all share only the others say."""
     axes = {"nodes": 2, "tensor": [1, 2], "global_batch": 16, "sequence_length": 128}

@@ -1,6 +1,7 @@
 """Several runs of a layout in one row: medians, how far they are apart, which run is shown, and what is remarked."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,19 @@ def test_calibration_takes_a_layout_once(tmp_path: Path) -> None:
     (found,) = calibrations_of(SWEEP, rows, {}).values()
     assert [(run.name, run.seconds) for run in found.runs] == [(rows[0].layout.slug, 31.0)]
     assert "not of one software stack" not in found.time.refusal
+
+
+def test_what_runs_saved_that_ended_early_is_their_sum(tmp_path: Path) -> None:
+    """Runs that stopped after 6 of 50 and 10 iterations of 30 and 36 s save 44 and 4 of them on 384 nodes."""
+    runs = made(tmp_path, 30.0, 36.0, 31.0)
+    for place, (requested, saved) in enumerate([(50, 44), (10, 4), (6, 0)]):
+        record = runs[place].record
+        assert record is not None
+        note = f"stopped at iteration 6: enough, {saved} of {requested} iterations saved" if saved else ""
+        runs[place] = runs[place]._replace(record=replace(record, note=note, iterations_requested=requested))
+    row = row_of(runs)
+    assert row["iterations_saved"] == 48
+    assert row["node_hours_saved"] == pytest.approx((44 * 30 + 4 * 36) * 384 / 3600)
+    assert "2 of 3 runs stopped once enough, 48 of 66 iterations saved" in str(row["outcome_note"])
+    assert "stopped" not in str(row["flags"])
+    assert (row_of_run(runs[0])["iterations_saved"], row_of_run(runs[2]).get("iterations_saved")) == (44, None)

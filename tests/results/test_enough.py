@@ -84,6 +84,8 @@ def reading_of(folder: Path, text: str) -> LogReading:
 
 
 SURE = "".join(map(record, range(1, 21)))
+OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n"
+LACKING = "iterations up to 14 were enough, and its log does not show them"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ SURE = "".join(map(record, range(1, 21)))
         (START + SURE + record(21, loss="NaN"), "the loss in line 22 is not a number"),
         (START + SURE + record(21)[:90] + "\n" + record(22), "iterations are missing"),
         (START + SURE + record(21)[:160] + "\n" + record(22), "the loss in line 22 is cut"),
-        (START + SURE + "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n", "line 22 tells of a"),
+        (START + SURE + OUT_OF_MEMORY, "line 22 tells of a"),
         (START + SURE + record(21, 0.0), "line 22 has no time"),
     ],
     ids=lambda value: "log" if value.startswith("[") else value or "sure",
@@ -136,20 +138,20 @@ def test_percents_below_the_digits_of_a_log_are_never_reached(tmp_path):
 @pytest.mark.parametrize(
     ("end", "text", "outcome", "note"),
     [
-        (End(143, "cancelled", "CANCELLED"), SURE, "ok", "enough, 30 of 50 iterations saved"),
+        (End(143, "cancelled", "CANCELLED"), SURE, "ok", "enough, ended at 20, 30 of 50 iterations saved"),
         (
             End(143, "cancelled", "CANCELLED", usage=Usage(restarts=1)),
             SURE,
             "ok",
-            "enough, 30 of 50 iterations saved; scheduler says CANCELLED",
+            "enough, ended at 20, 30 of 50 iterations saved; scheduler says CANCELLED",
         ),
         (End(None, "preempted", "PREEMPTED"), SURE, "ok", "iterations saved; scheduler says PREEMPTED"),
         (End(None, "node_failure", "NODE_FAIL"), SURE, "ok", "iterations saved; scheduler says NODE_FAIL"),
         (End(None, "time_limit", "TIMEOUT"), SURE, "ok", "iterations saved; scheduler says TIMEOUT"),
-        (End(None, "preempted", "PREEMPTED"), "", "preempted", ""),  # its log is gone
-        (End(143, "cancelled", "CANCELLED"), record(1), "cancelled", ""),  # or was cut
+        (End(None, "preempted", "PREEMPTED"), "", "preempted", LACKING),  # its log is gone
+        (End(143, "cancelled", "CANCELLED"), record(1), "cancelled", LACKING),  # or was cut
         (End(1), SURE + "ValueError: bad\n", "crash", ""),
-        (End(143, "cancelled", "CANCELLED"), SURE + "torch.OutOfMemoryError: CUDA out of memory.\n", "oom", ""),
+        (End(143, "cancelled", "CANCELLED"), SURE + OUT_OF_MEMORY, "oom", "scheduler says CANCELLED"),
         (End(0), "".join(map(record, range(1, 51))), "ok", ""),
     ],
     ids=lambda value: f"log of {value.count(chr(10))} lines" if isinstance(value, str) and chr(10) in value else None,
@@ -159,4 +161,5 @@ def test_end_after_enough_iterations_is_ok_where_it_came_from_outside(tmp_path, 
     reading = reading_of(tmp_path, text and START + text)
     verdict = verdict_of_enough(decide(end, reading, 50), end, reading, 14, 50)
     assert verdict.outcome == outcome
-    assert note in verdict.note and bool(note) == verdict.note.startswith("stopped at iteration 14: enough")
+    assert note in verdict.note and bool(note) == bool(verdict.note)
+    assert verdict.note.startswith("stopped at iteration 14: enough") == (outcome == "ok" and bool(note))

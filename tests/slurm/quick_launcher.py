@@ -21,7 +21,7 @@ from nodesweep.sweep.study import Study
 
 
 def launch(config: Path, policy: Policy) -> int:
-    """Run all layouts that need a run; 1 where one of them needs another."""
+    """Make all runs that a sweep needs; 1 where one of them needs another."""
     study = Study.load([config])
     withdraw_records(study)
     lock = SweepLock(study.folder)
@@ -29,12 +29,12 @@ def launch(config: Path, policy: Policy) -> int:
     scheduler = scheduler_of(study.sweep.machine.scheduler)
     runner = Runner(study, scheduler, policy, say, decisions_of(study), check_lock=lock.check)
     runner.recover()
-    open_layouts = {slug for slug in study.layouts if not study.record(slug).exists()}
-    runner.add(list(open_layouts))
+    open_runs = {slug for slug in study.runs if not study.record(slug).exists()}
+    runner.add(list(open_runs))
     final = True
-    while open_layouts:
+    while open_runs:
         for done in runner.step():
-            open_layouts.discard(done.slug)
+            open_runs.discard(done.slug)
             final = final and done.final
         runner.wait(0.2)
     lock.release()

@@ -79,6 +79,17 @@ def four_figures(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
+def saved(iterations: int | None, node_hours: float | None) -> str:
+    """Iterations that were saved, and their node-hours.
+
+    >>> saved(36, 12.3456), saved(0, 0.0), saved(None, None)
+    ('36 (12.35 node-h)', '0', '-')
+    """
+    if iterations is None:
+        return UNKNOWN
+    return f"{iterations} ({four_figures(node_hours)} node-h)" if iterations else "0"
+
+
 def anything(value: Any) -> str:
     """A field of a layout, whatever its kind."""
     return yes_no(value) if isinstance(value, bool) else word(None if value is None else str(value))

@@ -53,6 +53,8 @@ TIDY = {
     "iterations_requested": Tidy("count", "iterations the run was to train for"),
     "warmup_iterations": Tidy("count", "first iterations left out by the config"),
     "iterations": Tidy("count", "last iteration in the log"),
+    "iterations_saved": Tidy("count", "iterations not done since those before were enough, over all runs", later=True),
+    "node_hours_saved": Tidy("number", "node-hours these would have cost at the pace of those done", later=True),
     "records_used": Tidy("count", "records of the log in the statistics"),
     "records_dropped": Tidy("count", "first records left out as warm-up"),
     "statistic": Tidy("word", "what stands for the iterations, median or mean"),

@@ -88,6 +88,13 @@ _STANDARD = (
         meaning="runs that did their work, which the other figures are medians of; all that ended where that is more",
     ),
     StandardHeading(
+        heading="Saved",
+        columns=("iterations_saved", "node_hours_saved"),
+        shown="known",
+        meaning="iterations not done since those before were enough, over all runs, and the node-hours that they would "
+        "have cost at the same pace; {saved}",
+    ),
+    StandardHeading(
         heading="TFLOPs",
         columns=("tflops_per_node",),
         number="tflops_per_node",

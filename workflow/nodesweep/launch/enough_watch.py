@@ -73,7 +73,7 @@ class EnoughWatch:
             if done_enough(finest, total, warmup, asked):
                 return reading.iterations_done
             if len(reading.iterations) > asked.least and (doubt := uncertainty(finest, total)):
-                doubts.append(f"{slug}: not ended however enough its iterations: {doubt} [{path.name}]")
+                doubts.append(f"{slug}: nobody can tell whether its iterations are enough: {doubt} [{path.name}]")
         if doubts and job.key not in self._told:
             self._told.add(job.key)
             self._tell(doubts[0])

@@ -15,7 +15,8 @@ class LaunchProgress:
     """How far a launcher is: of `total` layouts so many are done with; `left_seconds` is an estimate.
 
     `outcomes`: how many ended how, and how many are left to the user, which are not done. `counted`: what is counted,
-    where a sweep repeats its layouts `runs`.
+    where a sweep repeats its layouts `runs`. `may_end_early`: whether runs may take less than estimated, as their
+    iterations may be enough before they are all done.
     """
 
     done: int
@@ -25,6 +26,7 @@ class LaunchProgress:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     left_seconds: float | None = None
     counted: str = "layouts"
+    may_end_early: bool = False
 
     @property
     def line(self) -> str:
@@ -41,12 +43,15 @@ class LaunchProgress:
 
         >>> LaunchProgress(3, 9, 2, 0, {"ok": 2, "oom": 1}, 130).words
         '2 running, 4 waiting, 2 ok, 1 oom, about 2 min left'
+        >>> LaunchProgress(3, 9, 1, 0, {"ok": 8}, 130, may_end_early=True).words
+        '1 running, 8 ok, about 2 min left, less where iterations are enough'
         """
         waiting = self.total - sum(self.outcomes.values()) - self.running - self.queued
         counts = {"running": self.running, "queued": self.queued, "waiting": waiting, **self.outcomes}
         words = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count > 0]
         if self.left_seconds is not None and self.done < self.total:
             words.append(f"about {in_words(self.left_seconds)} left")
+            words += ["less where iterations are enough"] if self.may_end_early else []
         return ", ".join(words)
 
 

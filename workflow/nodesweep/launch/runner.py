@@ -85,7 +85,8 @@ class Runner:
         running = {one.slug: one.runs_since for one in opened if one.runs_since is not None}
         seconds = self._expectations.seconds_left(running, left, total - done - len(left)) if done < total else None
         queued, counted = len(opened) - len(running), "runs" if len(self._study.run_numbers) > 1 else "layouts"
-        return LaunchProgress(done, total, len(running), queued, outcomes, seconds, counted)
+        early = any(self._study.runs[slug].iterations.enough for slug in left if slug in self._study.runs)
+        return LaunchProgress(done, total, len(running), queued, outcomes, seconds, counted, early)
 
     def recover(self) -> None:
         """Find every job an earlier launcher left, also those of layouts the sweep no longer holds.

@@ -21,7 +21,8 @@ class SweepStatus:
 
     `budget_node_hours`: what the config allows. `at_once`: how many may be queued or running at once, where known.
     `troubled`: how many layouts somebody should look at. `others`: how many have run that are none of the sweep.
-    `total` is of runs, `layouts` of what they are runs of.
+    `total` is of runs, `layouts` of what they are runs of. `may_end_early`: whether what is left may take less than is
+    foreseen, as iterations may be enough before they are all done.
     """
 
     name: str
@@ -37,6 +38,7 @@ class SweepStatus:
     troubled: int = 0
     others: int = 0
     layouts: int = 0
+    may_end_early: bool = False
 
 
 def by_importance(status: LayoutStatus, troubled: bool) -> int:
@@ -78,6 +80,7 @@ def sweep_status(
         troubled=sum(one.troubled or may_hang(progress.get(one.slug)) for one in layouts),
         others=others,
         layouts=len({one.layout.row for one in layouts}),
+        may_end_early=any(one.layout.iterations.enough for one in (*runs.values(), *waits.values())),
     )
 
 

@@ -162,7 +162,8 @@ def head(sweep: SweepStatus, when: str, width: int, problem: str = "") -> list[T
     if not left:
         ahead = "nothing left to run"
     elif sweep.left_seconds is not None:
-        ahead = f"about {in_words(sweep.left_seconds)} left, by estimate"
+        less = ", less where iterations are enough" if sweep.may_end_early else ""
+        ahead = f"about {in_words(sweep.left_seconds)} left, by estimate{less}"
     else:
         ahead = f"{left} left, no estimate: {'no run tells yet' if sweep.running else 'nothing runs'}"
     hours = [f"{_hours(sweep.spent_node_hours)} spent"]

@@ -12,7 +12,7 @@ from nodesweep.performance.dimensions import Dimensions
 
 from .measure import rates_of
 from .measurement import IterationStatistics, Measurement
-from .rows import LayoutRun, OverRuns
+from .rows import LayoutRun, OverRuns, SavedIterations, saved_iterations
 from .times_of_runs import TimesOfRuns
 
 FALSE_ALARMS = 0.01
@@ -43,11 +43,12 @@ def combined(runs: Sequence[LayoutRun]) -> LayoutRun:
     ended = [run for run in runs if run.status == "ended"]
     chosen = results[(len(results) - 1) // 2] if results else (ended or runs)[0]
     times = TimesOfRuns.of([_seconds(run) for run in results]) if len(results) > 1 else None
-    over = OverRuns(chosen.layout.slug, len(results), len(ended), times)
+    over = OverRuns(chosen.layout.slug, len(results), len(ended), times, _saved(results), _stopped(results))
     measurement = chosen.measurement
     if measurement is not None:
         measurement = _with_medians(measurement, results)
-        measurement = replace(measurement, flags=(*_flags(chosen, results), *_failures(chosen, runs), *_apart(results)))
+        flags = (*_flags(chosen, results), *_failures(chosen, runs), *_apart(results))
+        measurement = replace(measurement, flags=flags)
     return LayoutRun(runs[0].layout, chosen.status, chosen.record, measurement, over)
 
 
@@ -99,6 +100,24 @@ def _failures(chosen: LayoutRun, runs: Sequence[LayoutRun]) -> list[str]:
     failed = [run.record for run in runs if run.status == "ended" and run is not chosen and run.record]
     numbers = {run.record.slug: run.layout.repeat for run in runs if run.record}
     return [f"run {numbers[one.slug]}: {one.verdict}" for one in failed if not is_result(one.outcome)]
+
+
+def _saved(results: Sequence[LayoutRun]) -> SavedIterations | None:
+    """What runs saved together that did their work; None where all were to do all their iterations."""
+    known = [saved for saved in map(saved_iterations, results) if saved is not None]
+    return (
+        SavedIterations(sum(one.iterations for one in known), sum(one.node_hours for one in known)) if known else None
+    )
+
+
+def _stopped(results: Sequence[LayoutRun]) -> str:
+    """How many of several runs did not do all their iterations, and how many iterations they saved together."""
+    stopped = [saved for saved in map(saved_iterations, results) if saved is not None and saved.iterations]
+    if not stopped or len(results) < 2:
+        return ""
+    requested = sum(run.record.iterations_requested or 0 for run in results if run.record)
+    saved = sum(one.iterations for one in stopped)
+    return f"{len(stopped)} of {len(results)} runs stopped once enough, {saved} of {requested} iterations saved"
 
 
 def _apart(results: Sequence[LayoutRun]) -> list[str]:

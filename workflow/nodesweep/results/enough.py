@@ -1,6 +1,7 @@
 """Runs that are ended since their iterations are enough: when a log that grows shows that, and how they ended."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -70,20 +71,24 @@ def verdict_of_enough(verdict: Verdict, end: "End", reading: LogReading, iterati
     done, latest = reading.iterations_done, reading.latest
     if end.cause not in _BY_THE_SCHEDULER or verdict.cause != end.cause or reading.restarts:
         return verdict
-    if latest is None or latest.is_nan or not iteration <= done < requested:
+    if latest is None or latest.is_nan or done < iteration:
+        lacking = f"iterations up to {iteration} were enough, and its log does not show them"
+        return replace(verdict, note="; ".join(filter(None, (verdict.note, lacking))))
+    if done >= requested:
         return verdict
     where = f"stopped at iteration {iteration}: enough"
-    note, rule = f"{where}, {requested - done} of {requested} iterations saved", RULE
+    ended = f", ended at {done}" if done > iteration else ""
+    note, rule = f"{where}{ended}, {requested - done} of {requested} iterations saved", RULE
     if end.cause != "cancelled" or end.usage.restarts:
         note, rule = f"{note}; scheduler says {end.state or end.cause}", ENDED_AFTER
     shown = f"line {latest.line}: iteration {done} of {requested}"
     return Verdict("ok", where, shown, note, rule, "ok")
 
 
-def iterations_saved(note: str) -> int:
-    """How many iterations a run did not do since those before were enough, by the note of its verdict.
+def iterations_in(note: str) -> int:
+    """How many iterations a run saved since those before were enough, by the note of its verdict.
 
-    >>> iterations_saved("stopped at iteration 14: enough, 36 of 50 iterations saved"), iterations_saved("")
+    >>> iterations_in("stopped at iteration 14: enough, 36 of 50 iterations saved"), iterations_in("")
     (36, 0)
     """
     found = _SAVED.search(note)

@@ -2,17 +2,19 @@
 
 from typing import NamedTuple
 
-from nodesweep.common.outcomes import NOT_RUN
+from nodesweep.common.outcomes import NOT_RUN, is_result
 from nodesweep.config.columns import TIDY
 from nodesweep.config.layout_fields import COLUMNS
 from nodesweep.config.model import Model
 from nodesweep.config.model_fields import is_plain
 from nodesweep.config.tidy_row import TidyRow, TidyValue
 from nodesweep.performance import flops
+from nodesweep.performance.cost import node_hours
 from nodesweep.performance.dimensions import Dimensions, UnknownSizeError
 from nodesweep.schedulers.base import Usage
 from nodesweep.sweep.layout import Layout
 
+from .enough import iterations_in
 from .measurement import Measurement
 from .terminal_record import TerminalRecord
 from .times_of_runs import TimesOfRuns
@@ -21,16 +23,26 @@ UNREADABLE = "unreadable"
 """Where a layout stands whose files do not tell whether it runs."""
 
 
+class SavedIterations(NamedTuple):
+    """Iterations that were not done since those before were enough, and what they would have cost at the same pace."""
+
+    iterations: int
+    node_hours: float
+
+
 class OverRuns(NamedTuple):
     """What the row of a layout that runs several times is made of: `results` of `ended` runs, and their times.
 
-    `shown`: the run whose job, log and records stand in the row. `times`: None of fewer than two results.
+    `shown`: the run whose job, log and records stand in the row. `times`: None of fewer than two results. `saved`: by
+    all results together, None where none of them could save anything. `note`: what is to be said of how they ended.
     """
 
     shown: str
     results: int
     ended: int
     times: TimesOfRuns | None
+    saved: SavedIterations | None = None
+    note: str = ""
 
 
 class LayoutRun(NamedTuple):
@@ -48,7 +60,26 @@ class LayoutRun(NamedTuple):
 
 def row_of_run(run: LayoutRun) -> TidyRow:
     """The row of a layout, whatever became of it; columns that are not named are not known."""
-    return {**_layout(run.layout), **_state(run), **_measured(run), **_over_runs(run.over), "source": "run"}
+    return {
+        **_layout(run.layout),
+        **_state(run),
+        **_measured(run),
+        **_over_runs(run.over),
+        **_saved(run),
+        "source": "run",
+    }
+
+
+def saved_iterations(run: LayoutRun) -> SavedIterations | None:
+    """What a run saved that did its work; None of one that was to do all its iterations."""
+    statistics = run.measurement.statistics if run.measurement else None
+    if run.status != "ended" or run.record is None or statistics is None or not is_result(run.record.outcome):
+        return None
+    iterations = iterations_in(run.record.note)
+    if not iterations and run.layout.iterations.enough is None:
+        return None
+    hours = node_hours(iterations * statistics.iteration_seconds, run.layout.nodes)
+    return SavedIterations(iterations, hours)
 
 
 def size_label(model: Model) -> str:
@@ -97,6 +128,8 @@ def _state(run: LayoutRun) -> dict[str, TidyValue]:
     record = run.record
     ended = record if run.status == "ended" else None
     note = record.evidence if record and run.status in (*NOT_RUN, UNREADABLE) else ended.note if ended else None
+    if run.over and run.over.note:
+        note = "; ".join(filter(None, (note, run.over.note)))
     return {
         "state": run.status,
         "outcome": ended.outcome if ended else None,
@@ -136,6 +169,12 @@ def _over_runs(over: OverRuns | None) -> dict[str, TidyValue]:
         row |= {"run_seconds_low": times.low, "run_seconds_high": times.high}
         row["run_seconds_confidence_percent"] = 100 * times.confidence
     return row
+
+
+def _saved(run: LayoutRun) -> dict[str, TidyValue]:
+    """What a layout saved by runs that ended early, all its runs together; nothing where none could."""
+    saved = run.over.saved if run.over else saved_iterations(run)
+    return {} if saved is None else {"iterations_saved": saved.iterations, "node_hours_saved": saved.node_hours}
 
 
 def figures(measurement: Measurement, nodes: int | None) -> dict[str, TidyValue]:

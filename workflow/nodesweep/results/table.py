@@ -46,7 +46,7 @@ _RATES = (
     "hfu_percent",
 )
 """Columns in proportion to the speed of an iteration."""
-_COSTS = ("node_hours_per_billion_tokens", "training_days")
+_COSTS = ("node_hours_per_billion_tokens", "training_days", "node_hours_saved")
 """Columns in proportion to the seconds of an iteration."""
 CELL_CHARACTERS = 1000
 """Characters of a text in the table at most."""

@@ -10,13 +10,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.common.markdown import inert, pipe_table
+from nodesweep.common.numbers import four_figures
 from nodesweep.config.expressions import UNKNOWN, compile_condition
 from nodesweep.config.headings import MARKS
 from nodesweep.config.model_fields import MODEL_FIELDS
 from nodesweep.config.parameters import ParameterField, parameter_field, parameter_fields
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tables import Annotation, Statistic, Table
-from nodesweep.config.tidy_row import TidyRow, count_of
+from nodesweep.config.tidy_row import TidyRow, count_of, number_of
 from nodesweep.performance.dimensions import Dimensions
 from nodesweep.performance.flops import CONVENTIONS
 from nodesweep.results.rows import size_label
@@ -327,7 +328,10 @@ def _words(sweep: Sweep, view: TableView, rows: Rows) -> dict[str, Any]:
     warmups = sorted({count for count in several if count is not None} or {sweep.iterations.warmup})
     first = " or ".join(map(str, warmups))
     after = f"(the first {first}, or more where the times show it)" if any(warmups) else "(where the times show any)"
+    iterations = sum(count_of(row, "iterations_saved") or 0 for row in rows)
+    hours = sum(number_of(row, "node_hours_saved") or 0.0 for row in rows)
     return {
+        "saved": f"all together {iterations:,} iterations, {four_figures(hours)} node-hours",
         "size": inert(size_label(sweep.model) or "unknown"),
         "memory": MEMORY_MEANING[sweep.workload.memory_source],
         "iterations": f"{view.statistic} of the logged iterations after warm-up {after}",

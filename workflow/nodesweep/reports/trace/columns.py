@@ -108,6 +108,15 @@ def ended(name: str, facts: RunFacts) -> Trace:
     return Trace(sentences, (int(named[1]),)) if named else Trace((*sentences, f"evidence: {evidence}"))
 
 
+def _saved(name: str, facts: LayoutFacts) -> Trace:
+    """What a run saved that ended early: its note, and for node-hours what they follow from."""
+    if facts.record is None or facts.status != "ended":
+        return Trace((facts.outlook,))
+    noted = Trace((f"{facts.record_place}: note: {facts.record.note or 'none'}",))
+    follows = "iterations_saved * iteration_seconds * nodes / 3600"
+    return noted if name == "iterations_saved" else Trace((follows, *noted.sentences))
+
+
 def _flags(facts: LayoutFacts) -> Trace:
     if facts.measurement is None:
         return Trace((facts.missing,))
@@ -160,6 +169,9 @@ OVER_RUNS = tuple(
 )
 """Columns that only a layout has that runs several times."""
 
+SAVED = ("iterations_saved", "node_hours_saved")
+"""Columns that only a layout has that may end early."""
+
 COLUMNS: dict[str, LayoutTracer] = {
     **MEASURED,
     "slug": _follows(lambda layout: "the layout's fields, and a hash of what else changes its run"),
@@ -182,6 +194,7 @@ COLUMNS: dict[str, LayoutTracer] = {
     "power_watts": partial(usage, "power_watts"),
     "iterations_requested": _setting("iterations", "total"),
     "warmup_iterations": _setting("iterations", "warmup"),
+    **{name: partial(_saved, name) for name in SAVED},
     "statistic": _setting("statistic"),
     **dict.fromkeys(OVER_RUNS, _repeats),
     "log": _recorded("log"),

@@ -11,7 +11,7 @@ from nodesweep.results.measurement import IterationStatistics
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, to_csv
 
-from .columns import COLUMNS, MEASURED, axis
+from .columns import COLUMNS, MEASURED, SAVED, axis
 from .facts import LayoutFacts, Trace, cells_of
 from .layout_row import TraceableLayout
 
@@ -65,6 +65,9 @@ class TraceableRepeats:
     def _trace(self, name: str) -> Trace:
         if name in _OVER_RUNS:
             return Trace((_OVER_RUNS[name], *self._each("iteration_seconds")))
+        if name in SAVED:
+            notes = (f"{run.layout.slug}: {run.record.note or 'none'}" for run in results_of(self._made) if run.record)
+            return Trace((f"sum over {len(results_of(self._made))} runs, whose notes are", *notes))
         if name == "shown_run":
             return Trace(("the run in the middle by its time; where none did its work, the first that has ended",))
         found = COLUMNS.get(name, axis(name))(self._facts)

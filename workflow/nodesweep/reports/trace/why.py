@@ -21,7 +21,7 @@ from nodesweep.results.metrics import EXPLAINED
 from nodesweep.results.results_file import MOST_BYTES
 from nodesweep.sweep.study import Study
 
-from .columns import OVER_RUNS
+from .columns import OVER_RUNS, SAVED
 from .explained import explained_traces
 from .facts import MEASURE, LayoutFacts, Trace, TraceableRow, cells_of
 from .imported import imported_rows
@@ -35,9 +35,9 @@ _READERS: dict[str, Callable[[Path], Mapping[str, TraceableRow]]] = {
     "ingested": ingested_rows,
 }
 """Readers of rows that come from elsewhere, by the name of the folder of their files."""
-_SELDOM = {*(row.column for row in MODEL_FIELDS.values() if row.optional), *OVER_RUNS}
+_SELDOM = {*(row.column for row in MODEL_FIELDS.values() if row.optional), *OVER_RUNS, *SAVED}
 """Columns that are passed over where they are empty and not asked for: sizes most models lack, and what only repeated
-runs have."""
+runs have, or those that may end early."""
 
 
 def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, names: Iterable[str]) -> str:
