@@ -16,7 +16,7 @@ from .cost import node_hours
 from .dimensions import Dimensions
 from .least_state import knows_state, least_state_bytes
 from .memory import MemoryPeak, fitted_factor, no_formula, peak
-from .timing import TimeParts, passes, time_parts
+from .timing import TimeParts, no_time_formula, passes, time_parts
 
 MemoryVerdict = Literal["fits", "tight", "will not fit", "uncertain", ""]
 GUESSED = MemoryConstants(process_mib=500, allocator_factor=1.1, allocator_factor_without_recomputation=1.1)
@@ -183,12 +183,12 @@ def _at_least(constants: MemoryConstants) -> MemoryConstants:
 
 
 def _time(layout: Layout, case: Dimensions, calibration: Calibration | None) -> TimeForecast | None:
-    found = calibration.estimate(case) if calibration and case.knows("stage_flops") else None
+    found = calibration.estimate(case) if calibration else None
     if found is not None and calibration is not None:
         source = f"{len(calibration.runs)} runs of campaign {calibration.campaign}"
         return TimeForecast(found.parts, found.low_seconds, found.high_seconds, found.by, source)
     guess = _guessed(layout, case) if layout.expected_seconds is None else _expected(layout, case)
-    reason = calibration.refusal(case) if calibration else ""
+    reason = calibration.refusal(case) if calibration else no_time_formula(case)
     return replace(guess, source=f"{guess.source}; {reason}") if guess and reason else guess
 
 

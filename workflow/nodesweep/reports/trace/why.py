@@ -23,7 +23,7 @@ from nodesweep.sweep.study import Study
 
 from .columns import OVER_RUNS, SAVED
 from .explained import explained_traces
-from .facts import MEASURE, Trace, TraceableRow, cells_of
+from .facts import MEASURE, LayoutFacts, Trace, TraceableRow, cells_of
 from .imported import imported_rows
 from .ingested import ingested_rows
 from .layout_row import TraceableLayout
@@ -57,7 +57,7 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     if not _is_run(study, slug):
         table_values, table_doubts = _table_values(row.folder / "results.csv", slug)
     if len(plain_columns) < len(columns):
-        explained, explained_values = explained_traces(study, row.folder, slug)
+        explained, explained_values = explained_traces(study, row.folder, slug, _facts_of(row))
         traces, values = {**traces, **explained}, {**values, **explained_values}
     text = [slug, *(f"  {line}" for line in (*row.head, *doubts, *table_doubts))]
     alike: dict[tuple[Trace, str, str], list[str]] = {}
@@ -107,6 +107,12 @@ def _rows(study: Study, where: Callable[[Key], str | None], foreign: Iterable[Pa
     for path in foreign:
         rows |= _READERS[path.parent.name](path)
     return rows
+
+
+def _facts_of(row: TraceableRow) -> LayoutFacts | None:
+    """What is known of a layout, by its first run; None for a row from elsewhere."""
+    first = row.runs[0] if isinstance(row, TraceableRepeats) else row
+    return first.facts if isinstance(first, TraceableLayout) else None
 
 
 def _is_run(study: Study, slug: str) -> bool:
