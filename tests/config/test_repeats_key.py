@@ -37,9 +37,9 @@ def test_repeats(given: dict[str, Any], found: Repeats, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        (0, "repeats.at_least"),
+        (0, "repeats must be a whole number of runs from 1 to 1000, or a mapping of keys, not 0"),
         (True, "repeats"),
-        (2.5, "repeats.at_least"),
+        (2.5, "repeats must be a whole number of runs from 1 to 1000, or a mapping of keys, not 2.5"),
         ("many", "repeats"),
         ({"at_least": 2}, "repeats.at_most"),
         ({"at_least": 3, "at_most": 2}, "at_most 2 is less than at_least 3; raise it, or lower that"),

@@ -137,6 +137,10 @@ WRONG = {
         },
         "(zero2) no gradients to share out; use --use-distributed-optimizer",
     ),
+    "negative rate": (1, {"lr": -1}, "'-1' is not a number of at least 0"),
+    "endless rate": (1, {"lr": "inf"}, "'inf' is not a number of at least 0"),
+    "no rate": (1, {"lr": "nan"}, "'nan' is not a number of at least 0"),
+    "seed": (1, {"seed": 2**63}, "is not a whole number from 0 to 4294967296"),
     "zero": (1, {"num_layers": 0}, "'0' is not a whole number of at least 1"),
     "unknown": (1, {"dropout": 0.1}, "unrecognized arguments: --dropout 0.1"),
     "missing": (1, {"num_layers": None}, "--num-layers"),
@@ -168,6 +172,13 @@ def test_other_ranks_are_silent():
     place = {"RANK": "1", "WORLD_SIZE": "3", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost"}
     run = train(1, options(), variables=place)
     assert (run.code, run.out, run.errors) == (2, "", "")
+
+
+def test_rank_that_is_none_speaks_itself():
+    """A rank whose own number is wrong says so, whatever its number: no other rank knows."""
+    run = train(1, options(), variables={"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost"})
+    assert (run.code, run.out) == (2, "")
+    assert run.errors.startswith("minitrain: error: RANK=2 is not below WORLD_SIZE=2") and run.errors.count("\n") == 1
 
 
 def test_missing_address_is_told_once():

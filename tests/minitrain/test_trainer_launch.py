@@ -1,5 +1,11 @@
 """Ranks from the environment of each launcher."""
 
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from minitrain.launch import LaunchError, Place, expand_hosts, place_from_environment
@@ -99,6 +105,10 @@ def test_one_rank_needs_no_address():
         ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}, "export MASTER_ADDR="),
         ({"PMIX_RANK": "0", "MASTER_ADDR": "head"}, "export PMIX_SIZE or WORLD_SIZE="),
         ({"RANK": "one", "WORLD_SIZE": "2"}, "RANK='one' is not a number"),
+        (
+            {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "head", "MASTER_PORT": "99999"},
+            "MASTER_PORT=99999 is no port",
+        ),
         ({"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "head"}, "RANK=2 is not below WORLD_SIZE=2"),
     ],
 )
@@ -126,3 +136,36 @@ def test_what_is_missing_is_named(given: dict[str, str], message: str):
 def test_host_lists(text: str, hosts: list[str]):
     """Slurm's host lists are expanded in order, zeros kept."""
     assert expand_hosts(text) == hosts
+
+
+def test_ranks_end_with_the_process_that_started_them(tmp_path: Path):
+    """A run whose first process is killed leaves no rank behind that holds cores."""
+    program = (
+        "import os, pathlib, sys, time\n"
+        "from minitrain.local import run_ranks\n"
+        "def rank(place):\n"
+        "    (pathlib.Path(sys.argv[1]) / f'{os.getpid()}').touch()\n"
+        "    time.sleep(60)\n"
+        "run_ranks(2, rank)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
+    assert comes_true(lambda: len(list(tmp_path.iterdir())) == 2)
+    starter.kill()
+    starter.wait()
+    assert comes_true(lambda: not any(is_running(path.name) for path in tmp_path.iterdir()))
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether a condition holds within ten seconds."""
+    limit = time.monotonic() + 10
+    while not condition() and time.monotonic() < limit:
+        time.sleep(0.05)
+    return condition()
+
+
+def is_running(process: str) -> bool:
+    """Whether a process of this id is there, and no zombie."""
+    try:
+        return Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -169,6 +169,24 @@ def test_a_kind_never_measured_has_a_wide_interval() -> None:
     assert found.high_seconds / found.low_seconds > 1.12**2
 
 
+def test_tensor_parallelism_that_costs_much() -> None:
+    """MP 2 over a slow network, 8 times as long a micro batch as MP 1, is fitted where it ran, and foreseen by MP 2."""
+    sizes = [  # nodes, DP, MP, AC, seconds
+        (96, 2, 1, False, 1.0),
+        (96, 2, 1, True, 1.4),
+        (48, 1, 1, False, 1.0),
+        (48, 1, 1, True, 1.4),
+        (192, 2, 2, False, 8.0),
+        (192, 2, 2, True, 11.2),
+    ]
+    runs = [
+        Observation(f"{nodes} {ac}", case_of(nodes, data, tensor, ac, data), seconds, None, scatter=0.05)
+        for nodes, data, tensor, ac, seconds in sizes
+    ]
+    assert max(percent_errors(runs, runs)) < 20
+    assert percent_errors(runs[:5], runs[5:])[0] < 40
+
+
 def test_memory_of_april() -> None:
     """Three peaks give constants that predict them within 1.3 %, and the two that ran out as hopeless."""
     model = calibrate("april", april()).memory.model

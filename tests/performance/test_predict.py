@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fugaku_runs import JUNE
-from sweeps import REPOSITORY, write
+from sweeps import REPOSITORY, toy, write
 
 from nodesweep.cli.main import main
 from nodesweep.config.sweep import Sweep
@@ -124,6 +124,25 @@ def test_what_cannot_be_asked(study, capsys, words, message):
     assert main(["predict", *words, "--configfile", str(REPOSITORY / "config" / "fugaku-30b.yaml")]) == 1
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
+
+
+def test_why_runs_do_not_tell_a_time(tmp_path, monkeypatch, capsys):
+    """Runs of up to 4 replicas say nothing of the sync of 8, and that is said where no guess stands in for it."""
+    monkeypatch.chdir(tmp_path)
+    small = toy(layouts=[{"nodes": [1, 2, 4], "global_batch": 16, "sequence_length": 128}], campaign="june")
+    config = write(tmp_path / "sweep.yaml", small)
+    found = Study.load([config])
+    sizes = {"global_batch_samples": 16, "sequence_length_tokens": 128, "activation_checkpointing": False}
+    sizes |= {"layers": 4, "hidden_size": 64, "attention_heads": 4, "vocab_size": 1024, "pipeline": 1, "tensor": 1}
+    small_rows = [
+        row | sizes | {"nodes": nodes, "data": nodes, "iteration_seconds": 1 / nodes}
+        for row, nodes in zip(rows("june"), (1, 2, 4), strict=False)
+    ]
+    found.calibration("june").parent.mkdir(parents=True)
+    found.calibration("june").write_text(calibrations_of(found.sweep, (), {"june": small_rows})["june"].to_yaml())
+    assert main(["predict", "--nodes", "8", "--configfile", str(config)]) == 0
+    said = "time: unknown: the runs go up to DP 4 and do not tell the DP sync of DP 8; peak_tflops of the machine or"
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["--nodes", "0"], ["--frequency-ghz", "nan"], ["--activation-checkpointing", "x"]])

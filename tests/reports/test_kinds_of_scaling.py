@@ -123,6 +123,13 @@ def loss_of(between: tuple[float, float] | None, kept: float, **flagged: str) ->
     return ScalingLoss(first, last, {"the DP sync": 1 / kept, REST: 1.0}, series, between)
 
 
+def test_no_more_is_said_than_the_fit_tells() -> None:
+    """A sync that doubles the time where it grows by a quarter, 3.1 times the loss in logarithms, explains nothing."""
+    far = replace(loss_of(None, 0.8), factors={"the DP sync": 2.0, REST: 0.625})
+    said = sentence(far, (), campaigns=False)
+    assert said.endswith("80 % of the speed per node is left. The fit is too far off to tell what the loss goes to.")
+
+
 @pytest.mark.parametrize(
     ("loss", "said"),
     [
@@ -146,6 +153,10 @@ def loss_of(between: tuple[float, float] | None, kept: float, **flagged: str) ->
             "Of the gain 85 to 122 % comes by the DP sync.",
         ),
         (loss_of((0.97, 1.03), 1.0), "the speed per node stays the same (97 to 103 % by its runs)."),
+        (
+            loss_of((0.83, 1.2), 1.0),
+            "100 % (83 to 120 % by its runs) of the speed per node is left: too far apart to tell whether any is lost.",
+        ),
         (
             loss_of(None, 0.8, flags="runs disagree: 1 to 2 s; 1 iteration only"),
             "80 % of the speed per node is left. Of the loss 100 % goes to the DP sync. "
@@ -222,6 +233,14 @@ def test_what_all_rows_have_in_common_fits() -> None:
     assert shared([row | {"activation_checkpointing": False, "recomputation": "none"}], "nodes") == "MP 1, AC off"
     lines = below(", ".join(["30B", *(f"parameter {number}" for number in range(20))]))
     assert len(lines) == 2 and all(len(line) <= 68 for line in lines) and lines[1].endswith("…")
+
+
+def test_as_good_at_another_batch(tmp_path: Path) -> None:
+    """A layout of another batch is as good by its tokens per second: 32 samples in 200 s are 20, of 128 tokens each."""
+    found = explained_of(table(tmp_path, [(1, 16, 100.0), (1, 32, 200.0), (2, 16, 50.0), (2, 32, 100.0)]))
+    assert found is not None and found.best is not None
+    first = found.best[1][0]
+    assert first[:3] == ["any GBS", "1", "DP 1, GBS 16"] and first[-1] == "DP 1, GBS 32: 20 tokens/s"
 
 
 def test_the_plan_names_what_will_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,16 @@ def test_parameters_that_nothing_asks_for(capsys: pytest.CaptureFixture[str]) ->
     assert "Nothing asks for repeat: layouts that differ in that alone run alike." in remarks
 
 
+def test_enough_that_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 12 iterations 2 are warm-up, and 10 are looked at for the first time once the run is over."""
+    enough = {"percent": 1, "least": 10}
+    remarks, _ = planned(capsys, iterations={"total": 12, "warmup": 2, "enough": enough}, layouts=[BLOCK])
+    said = "ends no run of 3 layouts: it looks first at 10 iterations after warm-up (enough.least), and there are 10"
+    assert f"sweep.yaml:27: iterations.enough {said}" in remarks
+    remarks, _ = planned(capsys, iterations={"total": 13, "warmup": 2, "enough": enough}, layouts=[BLOCK])
+    assert not [remark for remark in remarks if "iterations.enough" in remark]
+
+
 def test_paths_that_are_still_to_be_filled_in(capsys: pytest.CaptureFixture[str]) -> None:
     """A variable that has the path of a shipped file is named with its place; one that `when` mends is not counted."""
     environment = {"MEGATRON_LM": "/path/to/Megatron-LM", "STARTS": "/data/path/to/starts"}

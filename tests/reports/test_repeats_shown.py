@@ -58,9 +58,13 @@ def test_why(folder: Path) -> None:
     assert "run_seconds_low = 0.50035\n    by order statistics" in text
     assert "half the interval that holds the median over its runs with 75 %" in text
     assert "results.csv is older" not in text
+    assert "tflops_per_node (TFLOPs) = " in text and "the run that is shown" not in text  # it follows from the median
+    assert "the highest peak of" not in told(folder, "why", first, "memory_mib")  # no run says its memory
     one = told(folder, "why", f"{first}-r2", "Sec/it")
     assert one.startswith(f"{first}-r2\n") and "iteration_seconds (Sec/it) = 0.6003499999999999" in one
     assert "= 0.50035" in told(folder, "why", f"{first}-r1", "Sec/it")
+    assert told(folder, "why", f"{first[:-1]}-r3", "Sec/it").startswith(f"{first}-r3\n")
+    assert "tflops_per_node (TFLOPs) = " in text and "the run that is shown" not in text
 
 
 def test_plan_and_status(folder: Path) -> None:

@@ -117,19 +117,6 @@ def test_the_causes_of_a_weak_loss() -> None:
     assert {name: round(share, 6) for name, share in loss.shares.items() if round(share, 6)} == {"the DP sync": 1.0}
 
 
-@pytest.mark.parametrize(("compute", "told"), [(80.0, True), (65.0, True), (63.0, False)])
-def test_a_fit_that_loses_far_more_than_was_lost_tells_no_cause(compute: float, told: bool) -> None:
-    """80 % are left, and by the fit compute is 80, 65 or 63 % of the time: 1, 1.93 or 2.07 times that loss."""
-    parts = {"bubble_percent": 0.0, "sharing_percent": 0.0}
-    rows = [
-        {**WEAK[0], **parts, "compute_percent": 100.0, "sync_percent": 0.0},
-        {**WEAK[2], **parts, "compute_percent": compute, "sync_percent": 100.0 - compute},
-    ]
-    (loss,) = losses(rows)
-    assert round(loss.kept, 6) == 0.8
-    assert (UNEXPLAINED not in loss.factors) is told
-
-
 def test_the_best_of_each_series() -> None:
     """Beside the fastest at any batch stands that of each batch; MP may differ, as it may in one series alone."""
     rows = [*BOTH, row(4, 16, 30.0, tensor=2)]

@@ -73,6 +73,8 @@ def reason_of(tmp_path: Path, workload: Any, model: Any = None, **block: Any) ->
         (["--untie-embeddings-and-output-weights"], "tied_embeddings", False),
         (["--num-virtual-stages-per-pipeline-rank=2"], "chunks_per_stage", 2),
         (["--num-virtual-stages-per-pipeline-rank=2"], "pipeline_schedule", "interleaved"),
+        (["--pipeline-schedule=gpipe"], "pipeline_schedule", "gpipe"),
+        (["--parallelism.pipeline_parallel_schedule=ZBVZeroBubble"], "pipeline_schedule", "zero-bubble"),
         (["--recompute-granularity=selective"], "recomputation", "selective"),
         (["--microbatch-group-size-per-virtual-pipeline-stage=4"], "micro_batch_group", 4),
         (["--account-for-embedding-in-pipeline-split", "--num-layers=3"], "embedding_as_layer", True),
@@ -93,7 +95,7 @@ def test_training_is_read_off_the_command(tmp_path: Path, words: list[str], key:
 
 def test_every_key_of_training_can_be_read() -> None:
     """The keys that no command says are those that a trainer is by nature."""
-    read = {"zero_stage", "chunks_per_stage", "pipeline_schedule", "recomputation"}
+    read = {"zero_stage", "chunks_per_stage", "recomputation"}
     by_name = {row.field for row in SETTINGS} & Training.model_fields.keys()
     assert Training.model_fields.keys() - by_name - read == {"balanced_stages", "fused_kernels", "context_gathers"}
 

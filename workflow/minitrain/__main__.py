@@ -8,7 +8,7 @@ import os
 import sys
 
 from minitrain.arguments import ArgumentError, local_ranks, read_arguments
-from minitrain.launch import LaunchError, Place, is_rank_0, place_from_environment
+from minitrain.launch import LaunchError, Place, RankError, is_rank_0, place_from_environment
 from minitrain.local import run_ranks
 
 
@@ -19,7 +19,7 @@ def main() -> int:
         place = Place() if count else place_from_environment(os.environ)
         given = read_arguments(sys.argv[1:], count or place.world_size)
     except (ArgumentError, LaunchError) as error:
-        if is_rank_0(os.environ):
+        if isinstance(error, RankError) or is_rank_0(os.environ):
             print(f"minitrain: error: {error}", file=sys.stderr)
         return 2
 
@@ -27,7 +27,11 @@ def main() -> int:
     from minitrain.train import load, run
 
     if count is None or count == 1:
-        run(given, place)
+        try:
+            run(given, place)
+        except LaunchError as error:
+            print(f"minitrain: error: {error}", file=sys.stderr)
+            return 2
         return 0
     load(given)
     return run_ranks(count, lambda place: run(given, place))

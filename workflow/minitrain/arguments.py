@@ -1,9 +1,13 @@
 """The command line: Megatron's names, and the laws a layout must keep. Nothing here imports torch."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
+
+MOST_SEED = 2**32
+"""The largest seed: torch takes 64 bits, of which the number of a sample needs some."""
 
 
 class ArgumentError(Exception):
@@ -147,6 +151,24 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _rate(text: str) -> float:
+    """The finite number of at least 0 that a text states; argparse.ArgumentTypeError where it states none."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return rate
+
+
+def _seed(text: str) -> int:
+    """The whole number that a text states, up to MOST_SEED; argparse.ArgumentTypeError where it states none."""
+    if not text.isdecimal() or int(text) > MOST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_SEED}")
+    return int(text)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of minitrain's command line."""
     parser = _Parser(prog="python -m minitrain", description=__doc__, allow_abbrev=False)
@@ -154,8 +176,8 @@ def make_parser() -> argparse.ArgumentParser:
     for name in ("--micro-batch-size", "--global-batch-size", "--train-iters"):
         parser.add_number(name, required=True, help="samples" if "batch" in name else None)
     _add_layout(parser)
-    parser.add_argument("--lr", type=float, default=3e-4)
-    parser.add_argument("--seed", type=int, default=1234)
+    parser.add_argument("--lr", type=_rate, default=3e-4)
+    parser.add_argument("--seed", type=_seed, default=1234)
     parser.add_argument("--bf16", action="store_true", help="weights in bfloat16, gradients and masters in float32")
     parser.add_number("--log-interval", default=1, help="iterations; times are means over it")
     parser.add_number("--distributed-timeout-minutes", default=10)

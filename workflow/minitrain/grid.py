@@ -11,7 +11,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from minitrain.arguments import Arguments
 from minitrain.exchange import Links, masks_of, places_of, rotations
-from minitrain.launch import Place
+from minitrain.launch import LaunchError, Place
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,7 @@ def make_grid(given: Arguments, place: Place) -> Grid:
         torch.cuda.set_device(device)
     if place.world_size == 1:
         return Grid(rank=0, device=device, sizes=sizes, mesh=None, experts=None)
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        init_method=f"tcp://{place.address}:{place.port}",
-        rank=place.rank,
-        world_size=place.world_size,
-        timeout=timedelta(minutes=given.distributed_timeout_minutes),
-    )
+    _connect(given, place, "nccl" if device.type == "cuda" else "gloo")
     kept = {name for name, size in sizes.items() if size > 1}
     if given.shards_data:
         kept |= {"data", "expert_data"}
@@ -111,6 +105,24 @@ def make_grid(given: Arguments, place: Place) -> Grid:
     of_experts = [name for name in OF_EXPERTS if name in kept] if given.num_experts else []
     experts = _mesh(device, sizes, of_experts) if of_experts else None
     return Grid(rank=place.rank, device=device, sizes=sizes, mesh=mesh, experts=experts)
+
+
+def _connect(given: Arguments, place: Place, backend: str) -> None:
+    """Meet the other ranks; LaunchError where rank 0 cannot listen, or is not reached."""
+    try:
+        dist.init_process_group(
+            backend,
+            init_method=f"tcp://{place.address}:{place.port}",
+            rank=place.rank,
+            world_size=place.world_size,
+            timeout=timedelta(minutes=given.distributed_timeout_minutes),
+        )
+    except dist.DistNetworkError as error:
+        reason = str(error).partition("\n")[0]
+        raise LaunchError(
+            f"rank {place.rank} does not meet the others at {place.address}, port {place.port}: {reason}; "
+            "export MASTER_ADDR and a MASTER_PORT that is free there to all ranks"
+        ) from error
 
 
 def _mesh(device: torch.device, sizes: dict[str, int], names: Sequence[str]) -> DeviceMesh:

@@ -22,6 +22,10 @@ class LaunchError(Exception):
     """The environment says that there are several ranks, but not enough to bring them together."""
 
 
+class RankError(LaunchError):
+    """The number of this very rank is wrong, of which no other rank knows."""
+
+
 @dataclass(frozen=True)
 class Place:
     """One rank's place in the run, and where rank 0 listens (address None: a run of one process)."""
@@ -42,7 +46,9 @@ def place_from_environment(environment: Mapping[str, str]) -> Place:
     if launcher is None:
         return Place()
     rank_name, size_names, local_names = LAUNCHERS[launcher]
-    rank = _number(environment, rank_name)
+    if not environment[rank_name].isdecimal():
+        raise RankError(_no_number(environment, rank_name))
+    rank = int(environment[rank_name])
     size_name = next((name for name in size_names if name in environment), None)
     if size_name is None:
         raise LaunchError(
@@ -53,7 +59,7 @@ def place_from_environment(environment: Mapping[str, str]) -> Place:
     if world_size == 1:
         return Place()
     if rank >= world_size:
-        raise LaunchError(f"{rank_name}={rank} is not below {size_name}={world_size}; check the launcher's environment")
+        raise RankError(f"{rank_name}={rank} is not below {size_name}={world_size}; check the launcher's environment")
     return Place(
         rank=rank,
         world_size=world_size,
@@ -76,10 +82,13 @@ def _launcher(environment: Mapping[str, str]) -> str | None:
 
 def _number(environment: Mapping[str, str], name: str) -> int:
     """A rank or a count from the environment; LaunchError where it is no number."""
-    text = environment[name]
-    if not text.isdecimal():
-        raise LaunchError(f"{name}={text!r} is not a number; check the launcher's environment")
-    return int(text)
+    if not environment[name].isdecimal():
+        raise LaunchError(_no_number(environment, name))
+    return int(environment[name])
+
+
+def _no_number(environment: Mapping[str, str], name: str) -> str:
+    return f"{name}={environment[name]!r} is not a number; check the launcher's environment"
 
 
 def _master_address(environment: Mapping[str, str], launcher: str, world_size: int) -> str:
@@ -112,7 +121,10 @@ def _resolves(host: str) -> bool:
 def _master_port(environment: Mapping[str, str], launcher: str) -> int:
     """The port of rank 0: MASTER_PORT, else one that differs between the jobs and steps of Slurm."""
     if environment.get("MASTER_PORT"):
-        return _number(environment, "MASTER_PORT")
+        port = _number(environment, "MASTER_PORT")
+        if not 0 < port < 65536:
+            raise LaunchError(f"MASTER_PORT={port} is no port; export one from 1024 to 65535 to all ranks")
+        return port
     job = environment.get("SLURM_JOB_ID", "")
     if launcher != "Slurm" or not job.isdecimal():
         return DEFAULT_PORT

@@ -1,5 +1,6 @@
 """Ranks of one machine without a launcher: torch is loaded once, then each rank is a fork of this process."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from minitrain.launch import Place
 
 END_SECONDS = 5.0
+PR_SET_PDEATHSIG = 1
+"""What Linux' prctl calls the signal that a process gets once its parent has died."""
 
 
 def run_ranks(count: int, run: Callable[[Place], None]) -> int:
@@ -18,7 +21,7 @@ def run_ranks(count: int, run: Callable[[Place], None]) -> int:
 
     The caller runs no thread and uses no CUDA device yet: neither lives on in a fork.
     """
-    port = free_port()
+    port, parent = free_port(), os.getpid()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     ranks: dict[int, int] = {}
     try:
@@ -26,7 +29,7 @@ def run_ranks(count: int, run: Callable[[Place], None]) -> int:
             place = Place(rank=rank, world_size=count, local_rank=rank, address="127.0.0.1", port=port)
             process = os.fork()
             if process == 0:
-                _be_rank(place, run)
+                _be_rank(place, run, parent)
             ranks[process] = rank
         return _watch(ranks)
     finally:
@@ -41,11 +44,14 @@ def free_port() -> int:
         return port
 
 
-def _be_rank(place: Place, run: Callable[[Place], None]) -> None:
-    """The life of a fork; it never returns into the parent's code."""
+def _be_rank(place: Place, run: Callable[[Place], None], parent: int) -> None:
+    """The life of a fork, which ends with its parent's; it never returns into the parent's code."""
     status = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before it was asked for
+            os._exit(1)
         run(place)
         status = 0
     except Exception:

@@ -79,9 +79,8 @@ def shard_over_copies(given: Arguments, stage: Stage, grid: Grid) -> None:
             fully_shard(experts, mesh=of_experts, mp_policy=policy, reshard_after_forward=again)
             assert isinstance(experts, FSDPModule), "fully_shard makes the experts an FSDPModule"
             experts.set_gradient_divide_factor(given.copies)
-            if (
-                grid.sizes["expert_data"] > 1
-            ):  # gloo cannot scale a sum on the way; a group of one is divided twice then
+            # gloo cannot scale a sum on the way; a group of one is divided twice then
+            if grid.sizes["expert_data"] > 1:
                 experts.set_force_sum_reduction_for_comms(True)
         fully_shard(layer, mesh=mesh, mp_policy=policy, reshard_after_forward=again)
     fully_shard(stage, mesh=mesh, mp_policy=policy, reshard_after_forward=again)

@@ -85,7 +85,11 @@ TIDY = {
     "iteration_seconds_error": Tidy("number", "seconds by which another run of it may be faster or slower"),
     "mfu_percent": Tidy("number", "model FLOPs utilization: recomputation not counted, of the peak, in %", True),
     "hfu_percent": Tidy("number", "hardware FLOPs utilization: recomputation counted, of the peak, in %", True),
-    "compute_percent": Tidy("number", "share of an iteration in which micro batches are computed, by the fit, in %"),
+    "compute_percent": Tidy(
+        "number",
+        "share of an iteration in which micro batches are computed, with what MP, CP and sharding exchange for each, "
+        "by the fit, in %",
+    ),
     "bubble_percent": Tidy("number", "share in which stages wait for the pipeline to fill and drain, by the fit, in %"),
     "sync_percent": Tidy("number", "share that data-parallel replicas cost beside their work, by the fit, in %"),
     "sharing_percent": Tidy("number", "share in which ranks wait for cores that others have, by the fit, in %"),

@@ -7,7 +7,9 @@ from pydantic_core import core_schema
 
 from .types import Positive, StrictModel
 
-_Runs = Annotated[int, Field(strict=True, ge=1, le=1000)]
+MOST_RUNS = 1000
+"""Runs of a layout at most."""
+_Runs = Annotated[int, Field(strict=True, ge=1, le=MOST_RUNS)]
 
 
 class Repeats(StrictModel):
@@ -39,9 +41,14 @@ class NumberOfRuns:
         return core_schema.no_info_before_validator_function(_repeats, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, handler(schema)]}
+        return {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_RUNS}, handler(schema)]}
 
 
 def _repeats(value: Any) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {"at_least": value, "at_most": value} if is_number else value
+    if isinstance(value, dict | Repeats):
+        return value
+    if type(value) is not int or not 1 <= value <= MOST_RUNS:
+        raise ValueError(
+            f"must be a whole number of runs from 1 to {MOST_RUNS}, or a mapping of keys, not {value!r:.40}"
+        )
+    return {"at_least": value, "at_most": value}

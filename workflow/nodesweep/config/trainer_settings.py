@@ -177,6 +177,11 @@ _STAGES = {"0": "none", "1": "zero1", "2": "zero2", "3": "zero3"}
 _STRATEGIES = {"no_shard": "none", "optim": "zero1", "optim_grads": "zero2", "optim_grads_params": "zero3"}
 _MEGATRON_FSDP = ("use_megatron_fsdp", "use_custom_fsdp")
 _GRANULARITIES = {"full": "full", "selective": "selective"}
+_SCHEDULES = {
+    **{name: name for name in ("1f1b", "gpipe", "interleaved")},
+    "interleaved1f1b": "interleaved",
+    **dict.fromkeys(("zero-bubble", "interleavedzerobubble", "zbvzerobubble", "dualpipev"), "zero-bubble"),
+}
 
 _ROWS: dict[str, tuple[tuple[str, Callable[[str, Settings], Any]], ...]] = {
     "sharding": (
@@ -200,6 +205,11 @@ _ROWS: dict[str, tuple[tuple[str, Callable[[str, Settings], Any]], ...]] = {
         ("num_virtual_stages_per_pipeline_rank", _count),
         ("pipeline_model_parallel_layout", _chunks_of_layout),
         ("virtual_pipeline_model_parallel_size", _count),
+    ),
+    "pipeline_schedule": (
+        ("pipeline_schedule", _word(_SCHEDULES, "other")),
+        ("parallelism.pipeline_parallel_schedule", _word(_SCHEDULES, "other")),
+        ("parallelism.pipeline_parallel_schedule_csv", _word({}, "other")),
     ),
     "micro_batch_group": (("microbatch_group_size_per_virtual_pipeline_stage", _count),),
     "embedding_as_layer": (

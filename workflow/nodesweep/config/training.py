@@ -10,16 +10,19 @@ from .types import OneOfOrParameter, StrictModel
 
 FACTORS = (0.5, 5.0)
 Factor = Annotated[float, Field(ge=FACTORS[0], le=FACTORS[1])]
-Schedule = Literal["1f1b", "gpipe", "interleaved"]
+Schedule = Literal["1f1b", "gpipe", "interleaved", "zero-bubble", "other"]
+WITH_FORMULA = ("1f1b", "gpipe", "interleaved")
+"""The schedules of which formulas tell what a stage keeps and how long it waits."""
 
 
 class Training(StrictModel):
     """What of a trainer's settings its memory and time depend on, beside the layout; the command must agree with it."""
 
     pipeline_schedule: Schedule = "1f1b"
-    """Order of forward and backward passes in the pipeline."""
+    """Order of forward and backward passes in the pipeline. Memory and bubble of `zero-bubble`, where gradients of
+    weights are worked out later than those of inputs, and of any `other` are not known."""
     chunks_per_stage: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
-    """Model chunks of each pipeline stage (virtual stages) of the interleaved schedule."""
+    """Model chunks of each pipeline stage (virtual stages); 1f1b and gpipe have one."""
     micro_batch_group: Annotated[int, Field(strict=True, ge=1, le=10**9)] | None = None
     """Micro batches that a chunk works through before the next one's turn, in the interleaved schedule
     (`--microbatch-group-size-per-virtual-pipeline-stage`); as many as there are stages where left out."""
@@ -54,6 +57,11 @@ class Training(StrictModel):
     """Whether context parallelism keeps the keys and values of whole samples, and the mask of a rank's tokens."""
     tied_embeddings: bool = True
     """Whether the output layer uses the embedding's weights."""
+
+    @property
+    def chunks(self) -> int:
+        """Model chunks of each pipeline stage, as its schedule has them."""
+        return 1 if self.pipeline_schedule in ("1f1b", "gpipe") else self.chunks_per_stage
 
     @model_validator(mode="after")
     def _one_rule_of_stages(self) -> Self:

@@ -16,7 +16,7 @@ from nodesweep.performance.calibration.time_model import TimeModel
 from nodesweep.sweep.layout import Layout
 
 from .dimensions import Dimensions
-from .timing import passes, stage_work
+from .timing import no_time_formula, passes, stage_work
 
 _UNMEASURED_RHO = 0.1
 """The share of the work that tensor parallelism does not divide, before any run is measured: the prior of the fit."""
@@ -56,7 +56,7 @@ class SearchProgress:
     def hopeless(self, slug: str) -> str:
         """Why a layout cannot be the best of its group; empty while it can."""
         model, best = self._model(slug), self.best(self.group(slug))
-        if model is None or best is None or best.slug == slug:
+        if model is None or best is None or best.slug == slug or no_time_formula(self.cases[slug]):
             return ""
         found = model.estimate(self.cases[slug])
         if self._value(slug, found.low_seconds) < best.value * (1 - self.config.within):
@@ -113,7 +113,7 @@ class SearchProgress:
             runs = [
                 Observation(other, self.cases[other], seconds, None, scatter=self._scatter.get(other))
                 for other, seconds in list(self._seconds.items())  # another thread may take in a run meanwhile
-                if self.layouts[other].stack == stack and self.cases[other].knows("stage_flops")
+                if self.layouts[other].stack == stack and not no_time_formula(self.cases[other])
             ]
             self._models[stack] = fit(runs).model
         return self._models[stack]

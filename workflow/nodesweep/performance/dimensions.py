@@ -11,7 +11,7 @@ from nodesweep.config.layout_fields import AXES, FIELDS, LayoutValues
 from nodesweep.config.layout_words import Precision
 from nodesweep.config.model_fields import MODEL_FIELDS, ModelSizes, default_of
 from nodesweep.config.tidy_row import TidyRow, field_of
-from nodesweep.config.training import Training
+from nodesweep.config.training import WITH_FORMULA, Training
 from nodesweep.config.workload import Workload
 from nodesweep.sweep.broken_law import BrokenLaw
 from nodesweep.sweep.constraints import broken_laws, completed
@@ -44,6 +44,24 @@ class NoFormulaError(UnknownSizeError):
 def unknown_parts(case: "Dimensions") -> str:
     """That a model has parts that no formula is known for, in words."""
     return f"the model has parts that no formula is known for: {case.other_parts}"
+
+
+def unknown_schedule(case: "Dimensions") -> str:
+    """The schedule of a pipeline that no formula is known for, in words; empty where one is, or without a pipeline.
+
+    >>> late = Training(pipeline_schedule="zero-bubble")
+    >>> unknown_schedule(Dimensions(pipeline=2, training=late)), unknown_schedule(Dimensions(pipeline=1, training=late))
+    ('the zero-bubble schedule', '')
+    """
+    training = case.training
+    if case.degree("pipeline") == 1:
+        return ""
+    if training.pipeline_schedule not in WITH_FORMULA:
+        zero_bubble = training.pipeline_schedule == "zero-bubble"
+        return "the zero-bubble schedule" if zero_bubble else "a schedule that is none of those known"
+    if training.pipeline_schedule == "interleaved" and training.chunks == 1:
+        return "the interleaved schedule with an unknown number of chunks"
+    return ""
 
 
 class Dimensions(LayoutValues, ModelSizes):
@@ -258,8 +276,7 @@ class Dimensions(LayoutValues, ModelSizes):
     def stage_layers(self, stage: int) -> float:
         """Layers of a pipeline stage, counted from 0; an even share where they cannot be split as the trainer would."""
         if self.has_uneven_stages:
-            chunks = self.training.chunks_per_stage if self.training.pipeline_schedule == "interleaved" else 1
-            found = chunk_layers(self.layers, self.pipeline, chunks, self.training)
+            found = chunk_layers(self.layers, self.pipeline, self.training.chunks, self.training)
             if not isinstance(found, BrokenLaw):
                 return stage_layers(found, self.pipeline)[stage]
         return self.layers / self.pipeline

@@ -16,7 +16,7 @@ from .cost import node_hours
 from .dimensions import Dimensions
 from .least_state import knows_state, least_state_bytes
 from .memory import MemoryPeak, fitted_factor, no_formula, peak
-from .timing import TimeParts, passes, time_parts
+from .timing import TimeParts, no_time_formula, passes, time_parts
 
 MemoryVerdict = Literal["fits", "tight", "will not fit", "uncertain", ""]
 GUESSED = MemoryConstants(process_mib=500, allocator_factor=1.1, allocator_factor_without_recomputation=1.1)
@@ -89,13 +89,17 @@ class TimeForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a layout is expected to take; no time where nothing is known of it."""
+    """What a layout is expected to take; no time where nothing is known of it.
+
+    `refusal`: why the runs there are do not tell the time, where there are any.
+    """
 
     case: Dimensions
     memory: MemoryForecast
     time: TimeForecast | None
     node_hours: float | None
     most_node_hours: float | None
+    refusal: str = ""
 
 
 def forecast(layout: Layout, calibration: Calibration | None = None) -> Forecast:
@@ -113,6 +117,7 @@ def forecast(layout: Layout, calibration: Calibration | None = None) -> Forecast
         time=time,
         node_hours=hours(time.seconds) if time else None,
         most_node_hours=hours(time.high_seconds) if time else None,
+        refusal=calibration.refusal(case) if calibration and (time is None or time.guess) else "",
     )
 
 
@@ -178,12 +183,12 @@ def _at_least(constants: MemoryConstants) -> MemoryConstants:
 
 
 def _time(layout: Layout, case: Dimensions, calibration: Calibration | None) -> TimeForecast | None:
-    found = calibration.estimate(case) if calibration and case.knows("stage_flops") else None
+    found = calibration.estimate(case) if calibration else None
     if found is not None and calibration is not None:
         source = f"{len(calibration.runs)} runs of campaign {calibration.campaign}"
         return TimeForecast(found.parts, found.low_seconds, found.high_seconds, found.by, source)
     guess = _guessed(layout, case) if layout.expected_seconds is None else _expected(layout, case)
-    reason = calibration.refusal(case) if calibration else ""
+    reason = calibration.refusal(case) if calibration else no_time_formula(case)
     return replace(guess, source=f"{guess.source}; {reason}") if guess and reason else guess
 
 

@@ -22,7 +22,8 @@ Working memory: what is recomputed for one layer, one more b a s^2 D / t (not wi
 widest weight, D h f/t (twice that with a gate), with ZeRO 3 the weights of a layer; in the last stage s b V/t (D + 4) +
 s b h D for the logits. Without fused kernels the loss has 12 bytes in place of D + 4: in fp32 the logarithms of
 probabilities, their gradient and that of the logits; where t > 1 it has 16, since torch's loss_parallel turns the
-logarithms back into probabilities.
+logarithms back into probabilities. With GPipe m - 1 micro batches wait there for their way back, each with 4 s b V/t of
+the loss and what the last norm takes and gives, 2 s b h D.
 
 Peak = C + weights + gradients + optimizer + max(phi (activations + working + logits), 4 bytes a parameter of Adam's
 step). In the first iteration the activations meet no moments of Adam yet, 8 bytes a parameter less. C, what a process
@@ -61,7 +62,7 @@ from .activations import (
     score_bytes,
     tokens_of_rank,
 )
-from .dimensions import Dimensions, unknown_parts
+from .dimensions import Dimensions, unknown_parts, unknown_schedule
 from .model_parts import Place
 
 ADAM_MOMENT_BYTES = 8
@@ -167,7 +168,10 @@ def no_formula(case: Dimensions) -> str:
         return f"no formula is known for the activations of {' and '.join(found)}"
     if (offload := case.maybe("offload")) not in (None, "none"):
         return f"no formula is known for what stays on the device with offload {offload}"
-    return f"no formula is known for what is kept in {case.precision}" if case.precision in _FEW_BITS else ""
+    if case.precision in _FEW_BITS:
+        return f"no formula is known for what is kept in {case.precision}"
+    schedule = unknown_schedule(case)
+    return f"memory of {schedule} is not known" if schedule else ""
 
 
 def stage_memory(case: Dimensions, stage: int, constants: MemoryConstants) -> StageMemory:
@@ -242,7 +246,7 @@ def _in_flight(case: Dimensions, stage: int) -> float:
     """Bytes of activations kept for the micro batches, or chunks of them, that a stage has under way."""
     training, stages, waiting = case.training, case.pipeline, case.micro_batches
     chunks = 1
-    if training.pipeline_schedule == "gpipe":
+    if _keeps_all(case):
         under_way = waiting
     elif training.pipeline_schedule == "interleaved":
         chunks = training.chunks_per_stage
@@ -280,7 +284,17 @@ def _working(case: Dimensions) -> float:
 
 
 def _logits(case: Dimensions) -> float:
-    """Bytes of the logits, of what the loss makes of them in fp32, and of the gradient of the hidden states."""
+    """Bytes of the logits, of what the loss makes of them in fp32, and of the gradient of the hidden states.
+
+    With GPipe also what the loss and the norm before it keep of the micro batches that wait for their way back.
+    """
     plain_bytes = (3 if case.tensor == 1 else 4) * FP32_BYTES
     each = plain_bytes if is_plain(case) else element_bytes(case) + FP32_BYTES
-    return tokens_of_rank(case) * case.vocabulary / case.tensor * each + hidden_bytes(case)
+    logits, hidden = tokens_of_rank(case) * case.vocabulary / case.tensor, hidden_bytes(case)
+    waiting = case.micro_batches - 1 if _keeps_all(case) else 0
+    return logits * each + hidden + waiting * (FP32_BYTES * logits + 2 * hidden)
+
+
+def _keeps_all(case: Dimensions) -> bool:
+    """Whether all micro batches are forward before the first goes back; without a pipeline they never are."""
+    return case.training.pipeline_schedule == "gpipe" and case.pipeline > 1

@@ -5,7 +5,8 @@ replicas.
 
 - a: seconds of one micro batch in one stage, forward and backward, what its tensor-parallel ranks send each other
   included. a m is compute; a (p - 1) / v is the bubble, the time in which a stage waits for the pipeline to fill and to
-  drain: Narayanan et al. 2021 (arXiv 2104.04473), section 2.2. GPipe and 1F1B have the same bubble.
+  drain: Narayanan et al. 2021 (arXiv 2104.04473), section 2.2. GPipe and 1F1B have the same bubble. How long stages
+  wait in other schedules is not known: no run of such a one is fitted or predicted, and a guess has no bubble.
 - Where ranks share the cores of one machine, and are more than these, they take turns: a m times the ranks over the
   cores, if that is longer than a (m + (p - 1) / v); while a stage waits, others have its core.
 - c g(d): what replicas cost beside their micro batches. Which form g has is not known beforehand; each has a meaning.
@@ -24,7 +25,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .dimensions import Dimensions
+from .dimensions import Dimensions, unknown_schedule
 
 
 def _constant(data: int) -> float:
@@ -90,7 +91,20 @@ def passes(case: Dimensions) -> float:
     >>> passes(case), passes(case.changed(shared_cores=96))  # 1536 + 47; twice as many ranks as cores
     (1583.0, 3072.0)
     """
-    return max(case.micro_batches + (case.pipeline - 1) / _chunks(case), _turns(case))
+    return max(case.micro_batches + (_stages(case) - 1) / case.training.chunks, _turns(case))
+
+
+def no_time_formula(case: Dimensions) -> str:
+    """Why no run tells the time of another like this case; empty where one does."""
+    if not case.knows("stage_flops"):
+        return "no formula gives the FLOPs"
+    schedule = unknown_schedule(case)
+    return f"the bubble of {schedule} is not known" if schedule else ""
+
+
+def _stages(case: Dimensions) -> int:
+    """Stages that wait for each other; one where no formula tells how long they do."""
+    return 1 if unknown_schedule(case) else case.pipeline
 
 
 def _turns(case: Dimensions) -> float:
@@ -113,13 +127,10 @@ def iteration_seconds(
 
 def time_parts(case: Dimensions, micro_batch_seconds: float, sync_seconds: float) -> TimeParts:
     """Parts of an iteration of a case; ranks that take turns on shared cores have no bubble."""
-    alone = iteration_seconds(micro_batch_seconds, case.micro_batches, case.pipeline, _chunks(case), sync_seconds)
+    alone = iteration_seconds(
+        micro_batch_seconds, case.micro_batches, _stages(case), case.training.chunks, sync_seconds
+    )
     turns = micro_batch_seconds * _turns(case)
     if turns <= alone.compute_seconds + alone.bubble_seconds:
         return alone
     return replace(alone, bubble_seconds=0.0, sharing_seconds=turns - alone.compute_seconds)
-
-
-def _chunks(case: Dimensions) -> int:
-    """Model chunks of each stage."""
-    return case.training.chunks_per_stage if case.training.pipeline_schedule == "interleaved" else 1

@@ -28,6 +28,7 @@ def plan_remarks(study: Study, layouts: Sequence[Planned], where: Where) -> list
         *contradictory_settings(study.layouts.values(), where),
         *_idle_parameters(study),
         *_idle_conditions(study, where),
+        *_idle_enough([one.layout for one in layouts if one.runs], where),
         *_placeholders(study.sweep, [one.layout for one in layouts], where),
         *_memory_not_judged(layouts),
         *_search_over_batches(study, where),
@@ -53,6 +54,19 @@ def _idle_conditions(study: Study, where: Where) -> Iterator[str]:
     for key, condition in conditions_without_effect(sweep, study.expansion):
         none = "point" if key[0] == "exclude" else "layout"
         yield f"{where(key) or dotted(key)} holds for no {none}, and changes nothing: {condition:.120}"
+
+
+def _idle_enough(layouts: Sequence[Layout], where: Where) -> Iterator[str]:
+    """That runs are to end early which are over before they are looked at."""
+    asked = [(one.iterations, one.iterations.enough) for one in layouts]
+    idle = [(each.total - each.warmup, enough.least) for each, enough in asked if enough]
+    short = [pair for pair in idle if pair[0] <= pair[1]]
+    if short:
+        most, least = max(short)
+        yield (
+            f"{where(('iterations', 'enough')) or 'iterations.enough'} ends no run of {layouts_in_words(len(short))}: "
+            f"it looks first at {least} iterations after warm-up (enough.least), and there are {most}"
+        )
 
 
 def _placeholders(sweep: Sweep, layouts: Sequence[Layout], where: Where) -> Iterator[str]:

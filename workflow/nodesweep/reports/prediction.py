@@ -11,6 +11,7 @@ from nodesweep.config.layout_fields import GIVEN
 from nodesweep.config.parameters import parameter_fields
 from nodesweep.performance.forecast import Forecast, MemoryForecast
 from nodesweep.performance.predict import WhatIf
+from nodesweep.performance.timing import no_time_formula
 from nodesweep.results.scaling_kinds import KINDS, KindName
 
 _HEADING_OF = {row.columns[0]: heading for heading, row in HEADINGS.items() if row.explains}
@@ -120,7 +121,8 @@ def _time(one: WhatIf) -> list[str]:
     if time is None and not case.knows("stage_flops"):
         return ["time: unknown, for no formula gives the FLOPs; iterations.expected_seconds gives a guess"]
     if time is None:
-        return ["time: nothing is known of it; peak_tflops of the machine or iterations.expected_seconds give a guess"]
+        known = f"unknown: {one.forecast.refusal}" if one.forecast.refusal else "nothing is known of it"
+        return [f"time: {known}; peak_tflops of the machine or iterations.expected_seconds give a guess"]
     micro = time.parts.compute_seconds / case.micro_batches
     parts = [
         f"compute {four_figures(time.parts.compute_seconds)} s = {case.micro_batches} micro batches x {micro:.4g} s",
@@ -128,6 +130,8 @@ def _time(one: WhatIf) -> list[str]:
         f"DP sync {four_figures(time.parts.sync_seconds)} s at DP {case.data}",
         *([f"shared cores {four_figures(time.parts.sharing_seconds)} s"] if time.parts.sharing_seconds else []),
     ]
+    if reason := no_time_formula(case):
+        parts = [f"its parts are unknown: {reason}"]
     cost = [
         f"{four_figures(one.tokens_per_second)} tokens/s",
         f"{four_figures(one.node_hours_per_billion_tokens)} node-hours per 1e9 tokens",

@@ -7,7 +7,7 @@ from nodesweep.common.markdown import pipe_table
 from nodesweep.common.numbers import UNKNOWN, percent, percents_between, rounded, word
 from nodesweep.config.tidy_row import TidyRow, number_of, required_count, text_of
 from nodesweep.results.combined_runs import RUNS_DISAGREE
-from nodesweep.results.scaling import SAME, UNEXPLAINED, BestLayout, ScalingLoss, tokens_per_second
+from nodesweep.results.scaling import REST, SAME, UNEXPLAINED, BestLayout, ScalingLoss, tokens_per_second
 from nodesweep.results.scaling_kinds import (
     BATCH,
     STRONG,
@@ -21,6 +21,8 @@ from nodesweep.results.scaling_kinds import (
 from .naming import NamePart, distinct, named
 
 LEAST_SHARE = 0.005
+SAME_BY_RUNS = 0.05
+"""How far the interval of a speed per node may reach from the same, for it to be called the same."""
 MOST_BATCHES = 2
 """Batches at which one problem scales in one way that have a sentence each."""
 MOST_SPANS = 2
@@ -133,7 +135,7 @@ def _between(loss: ScalingLoss) -> str:
 def _kept(loss: ScalingLoss) -> str:
     """What becomes of the speed per node, in words."""
     between = f" ({_between(loss)})" if loss.between else ""
-    if abs(math.log(loss.kept)) < SAME:
+    if abs(math.log(loss.kept)) < SAME and all(abs(math.log(end)) < SAME_BY_RUNS for end in loss.between or ()):
         return f"the speed per node stays the same{between}."
     if loss.between and loss.between[0] <= 1 <= loss.between[1]:
         return f"{_percent(loss)} of the speed per node is left: too far apart to tell whether any is lost."
@@ -151,6 +153,8 @@ def _causes(loss: ScalingLoss, at: str = "") -> str:
         return "No fit tells why." if gains else "No fit tells where the rest goes."
     if not loss.is_told:
         return f"Its runs differ too much to tell what the {'gain comes by' if gains else 'loss goes to'}."
+    if min(loss.reach.get(REST, (0.0, 0.0))) < -1:
+        return f"The fit is too far off to tell what the {'gain comes by' if gains else 'loss goes to'}."
     shares = sorted(loss.shares.items(), key=lambda item: -item[1])
     more, less = ("comes by", "is lost to") if gains else ("goes to", "comes back by")
     most = [(name, loss.reach[name]) for name, share in shares if share > LEAST_SHARE]
@@ -232,12 +236,18 @@ def best_cells(
             f"{tokens_per_second(best.row):.0f}",
             *([_efficiency(best)] if several else []),
             str(best.measured),
-            word(_first([f"{named(row, parts)}: {_seconds(row)} s" for row in best.ties])),
+            word(_first([_tie(row, best.row, parts) for row in best.ties])),
             *([word(_first([_unmeasured(row, parts) for row in best.unmeasured]))] if unmeasured else []),
         ]
         for best in found
     ]
     return headings, rows
+
+
+def _tie(row: TidyRow, best: TidyRow, parts: Sequence[NamePart]) -> str:
+    """A layout that is as good as the best, with its seconds, or its speed where it has another batch."""
+    same = row[BATCH] == best[BATCH]
+    return f"{named(row, parts)}: {f'{_seconds(row)} s' if same else f'{tokens_per_second(row):.0f} tokens/s'}"
 
 
 def _efficiency(best: BestLayout) -> str:

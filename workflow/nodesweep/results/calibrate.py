@@ -16,6 +16,7 @@ from nodesweep.performance.calibration.observations import (
     workload_of_row,
 )
 from nodesweep.performance.dimensions import Dimensions, unknown_parts
+from nodesweep.performance.timing import no_time_formula
 
 from .measurement import IterationStatistics
 from .rows import LayoutRun
@@ -38,7 +39,7 @@ def calibrations_of(
     for run in runs:
         campaign = campaigns[run.layout.stack]
         case = Dimensions.of(run.layout)
-        campaign.targets += [case] if case.knows("stage_flops") else []
+        campaign.targets += [] if no_time_formula(case) else [case]
         if run.record is not None and run.status == "ended":
             _sort_in(campaign, run)
     for name, rows in foreign.items():

@@ -19,7 +19,7 @@ FALSE_ALARMS = 0.01
 """Probability that runs are said to disagree which differ by no more than their own iterations let them."""
 RUNS_DISAGREE = "runs disagree"
 """How the flag begins that runs of a layout differ by more than their iterations let them."""
-_MEDIANS = (
+MEDIANS = (
     "iteration_seconds",
     "iteration_seconds_median",
     "iteration_seconds_mean",
@@ -29,6 +29,7 @@ _MEDIANS = (
     "log_tflops_per_node_median",
     "log_tflops_per_node_mean",
 )
+"""Figures of a row that are medians over its runs."""
 
 
 def combined(runs: Sequence[LayoutRun]) -> LayoutRun:
@@ -72,7 +73,7 @@ def _with_medians(chosen: Measurement, results: Sequence[LayoutRun]) -> Measurem
     if len(results) < 2 or chosen.statistics is None:
         return chosen
     found = [vars(_statistics(run)) for run in results]
-    known = {name: [one[name] for one in found if one[name] is not None] for name in _MEDIANS}
+    known = {name: [one[name] for one in found if one[name] is not None] for name in MEDIANS}
     medians = {name: median(values) for name, values in known.items() if values}
     rates = rates_of(Dimensions.of(results[0].layout), medians["iteration_seconds"])
     peaks = [run.measurement.memory for run in results if run.measurement and run.measurement.memory]

@@ -159,28 +159,21 @@ def _best(group: Sequence[TidyRow]) -> BestLayout | None:
 def losses(rows: Sequence[TidyRow]) -> Iterator[ScalingLoss]:
     """The loss from the fewest nodes to the most, of each series over numbers of nodes.
 
-    Its cause is UNEXPLAINED where the rows do not say where their time goes, or by the fit lose more than MOST_APART
-    times what was lost, on a logarithmic scale: a fit that is so far off tells no cause.
+    Its cause is UNEXPLAINED where the rows do not say where their time goes.
     """
     for series in Scaling.of(rows).series:
         base, last = series.base, series.last
         percents = efficiency_interval(last, base)
         between = (percents[0] / 100, percents[1] / 100) if percents else None
-        if factors := _factors(base, last):
-            yield ScalingLoss(base, last, factors, series, between)
+        if None not in [one[name] for one in (base, last) for name in _SHARES] and base["compute_percent"]:
+            yield ScalingLoss(base, last, _factors(base, last), series, between)
         elif kept := efficiency_percent(last, base):
             yield ScalingLoss(base, last, {UNEXPLAINED: 100 / kept}, series, between)
 
 
 def _factors(base: TidyRow, row: TidyRow) -> dict[str, float]:
-    """By how many times the node-seconds of a sample grow by each cause; empty where no fit tells."""
-    if None in [one[name] for one in (base, row) for name in _SHARES] or not base["compute_percent"]:
-        return {}
     first, last = _split(base), _split(row)
-    factors = {name: last[name] / first[name] for name in last}
-    grown = math.prod(factors.values())
-    lost, by_fit = abs(math.log(grown)), abs(math.log(grown / factors[REST]))
-    return factors if lost < SAME or by_fit <= MOST_APART * lost else {}
+    return {name: last[name] / first[name] for name in last}
 
 
 def _split(row: TidyRow) -> dict[str, float]:

@@ -58,6 +58,8 @@ class Contradiction:
         """What is contradicted, `place` being where its key stands, and what to do."""
         at = f" ({place.partition(': ')[0]})" if place else ""
         says = f"{self.name}{at} is {_shown(self.value)}, but the command says {_shown(self.said.value)}: {self.said}"
+        if self.key is None and self.field not in LAYOUT_FIELDS:
+            return f"{says}; predictions go by the former: change the block or the command"
         if self.key is None:
             return f"{says}; give {self.field}: {_shown(self.said.value)} in the block, or change the command"
         return f"{says}; predictions go by the former: take it out, and they go by the command, or change the command"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from nodesweep.config.layout_words import Sharding
-from nodesweep.config.training import Training
+from nodesweep.config.training import WITH_FORMULA, Training
 from nodesweep.config.workload import Workload
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ def fields_of(training: Training, activation_checkpointing: bool) -> dict[str, A
     'full'
     """
     return {
-        "virtual_pipeline": training.chunks_per_stage if training.pipeline_schedule == "interleaved" else 1,
+        "virtual_pipeline": training.chunks,
         "sharding": _SHARDED[training.zero_stage],
         "sequence_parallel": training.sequence_parallel,
         "recomputation": training.recomputation if activation_checkpointing else "none",
@@ -71,8 +71,10 @@ def training_of(values: Mapping[str, Any], training: Training) -> Training:
     """
     update: dict[str, Any] = {}
     chunks, sharding = values.get("virtual_pipeline"), values.get("sharding")
-    if chunks is not None and chunks != fields_of(training, False)["virtual_pipeline"]:
-        update = {"pipeline_schedule": "interleaved" if chunks > 1 else "1f1b", "chunks_per_stage": chunks}
+    if chunks is not None and chunks != training.chunks:
+        update["chunks_per_stage"] = chunks
+        if training.pipeline_schedule in WITH_FORMULA:
+            update["pipeline_schedule"] = "interleaved" if chunks > 1 else "1f1b"
     if sharding is not None:
         update["zero_stage"] = next((stage for stage, name in _SHARDED.items() if name == sharding), 3)
     if values.get("sequence_parallel") is not None:

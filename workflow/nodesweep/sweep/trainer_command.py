@@ -10,12 +10,14 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from nodesweep.common.errors import ConfigError
 from nodesweep.config.expressions import filled, names_in
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.loader import Key
+from nodesweep.config.parameters import ParameterValue
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.trainer_settings import ALSO_READ, SaidSetting, fields_said
 from nodesweep.config.trainer_settings import SETTINGS as READ
@@ -234,8 +236,10 @@ def said_by_itself(values: Mapping[str, Any], parts: HasParts) -> Mapping[str, S
     return said_by(workload, context_of({**values, **left_to_workload(values, workload)}, parts))
 
 
-def workload_by_command(values: Mapping[str, Any], sweep: Sweep) -> Workload:
-    """The workload of a sweep as its command says for a run from elsewhere, of which `values` are known.
+def workload_by_command(
+    values: Mapping[str, Any], sweep: Sweep, parameters: Mapping[str, ParameterValue] = MappingProxyType({})
+) -> Workload:
+    """The workload of a sweep as its command says for a run from elsewhere, of which values and parameters are known.
 
     The workload as it is where they are too few.
     """
@@ -245,7 +249,7 @@ def workload_by_command(values: Mapping[str, Any], sweep: Sweep) -> Workload:
         return sweep.workload
     return workload_as_run(
         {**fields, **{name: values.get(name) for name in SETTINGS}, "variant": ""},
-        Parts(sweep.model, sweep.machine, sweep.workload, None, sweep.iterations),
+        Parts(sweep.model, sweep.machine, sweep.workload, None, sweep.iterations, parameters),
     )
 
 

@@ -11,6 +11,7 @@ from nodesweep.common.errors import ConfigError, NodesweepError
 from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.loader import parsed_yaml
 from nodesweep.performance.dimensions import Dimensions
+from nodesweep.performance.timing import no_time_formula
 
 from .memory_model import MemoryFit
 from .observations import ExcludedRun
@@ -50,6 +51,8 @@ class Calibration:
 
         Runs that do not determine everything may still determine all that matters to one case.
         """
+        if reason := no_time_formula(case):
+            return reason
         model = self.time.model
         if model is None or (self.time.refusal and model.rows == 1):
             return self.time.refusal

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from nodesweep.performance.dimensions import Dimensions
+from nodesweep.performance.timing import no_time_formula
 
 from . import Calibration
 from . import memory_fit as memories
@@ -21,7 +22,8 @@ def calibrate(
     time = times.fit(observations, targets, each=True)
     probe = None
     if time.refusal and time.model is not None:
-        probe = probes.cheapest(time.model, [*targets, *(one.case for one in observations)])
+        cases = [*targets, *(one.case for one in observations)]
+        probe = probes.cheapest(time.model, (case for case in cases if not no_time_formula(case)))
     return Calibration(
         campaign=campaign,
         time=time,

@@ -10,6 +10,7 @@ from nodesweep.config.layout_fields import LAYOUT_FIELDS
 from nodesweep.config.memory_sources import unit_of
 from nodesweep.config.model import Model
 from nodesweep.config.model_fields import MODEL_FIELDS
+from nodesweep.config.parameters import parameters_of
 from nodesweep.config.sweep import Sweep
 from nodesweep.config.tidy_row import TidyRow, TidyValue, field_of, number_of, text_of
 from nodesweep.config.workload import Workload
@@ -96,7 +97,7 @@ def _observation(row: TidyRow, workload: Workload, model: Model | None) -> Obser
 def workload_of_row(row: TidyRow, sweep: Sweep) -> Workload:
     """The workload of a sweep as its command says for the run in a row of results.csv."""
     known = {name: field_of(row, field) for name, field in LAYOUT_FIELDS.items() if field.column}
-    return workload_by_command(known, sweep)
+    return workload_by_command(known, sweep, parameters_of(row))
 
 
 def case_of(row: TidyRow, workload: Workload, model: Model | None) -> Dimensions | None:

@@ -33,6 +33,8 @@ NEXT_TO_NOTHING = 1e-6
 """A parameter this near its floor, by its scale, is taken to be 0."""
 PRIORS = {RHO: (0.1, 0.1), SMALL: (0.0, 0.3), KAPPA: (0.0, 0.3)}
 """Mean and standard deviation of rho, q and kappa, by their places among the parameters."""
+MEASURED_KAPPA_SPREAD = 3.0
+"""Standard deviation of kappa where runs with and without MP tell it: over a slow network MP 2 takes 8 times MP 1."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ class RunArrays:
         return numpy.bincount(self.kind)[self.kind] > 1
 
     @property
+    def tell_kappa(self) -> bool:
+        """Whether runs with and without tensor parallelism are there, so that its cost is measured."""
+        return bool(self.tensor.min() == 1 < self.tensor.max())
+
+    @property
     def tell_noise(self) -> bool:
         """Whether the runs determine more than their parameters, so that what is left is the noise of the times."""
         counts = numpy.bincount(self.kind)
@@ -102,6 +109,7 @@ class SyncFormFit:
         self._runs, self._name = runs, name
         self._noise, self._prior_spread = numpy.hypot(noise, runs.rounding_sigma), spread
         self._sync = numpy.array([FORMS[name](case.data) for case in runs.cases])
+        self._priors = {**PRIORS, KAPPA: (0.0, MEASURED_KAPPA_SPREAD)} if runs.tell_kappa else PRIORS
         self._solve()
 
     @property
@@ -181,7 +189,7 @@ class SyncFormFit:
 
     def _residuals(self, x: FloatArray) -> FloatArray:
         """Errors over the noise of the runs, then of the priors, then the deltas over their spread."""
-        of_priors = [(x[place] - mean) / spread for place, (mean, spread) in PRIORS.items()]
+        of_priors = [(x[place] - mean) / spread for place, (mean, spread) in self._priors.items()]
         errors = (self._predicted(x) / self._runs.seconds - 1) / self._noise
         return numpy.concatenate([errors, of_priors, x[COMMON:] / self._prior_spread])
 
@@ -198,7 +206,7 @@ class SyncFormFit:
         deltas = numpy.arange(kinds)
         places += [(of_priors, numpy.array(list(PRIORS))), (len(numbers) + len(PRIORS) + deltas, COMMON + deltas)]
         values += [
-            numpy.array([1 / spread for _, spread in PRIORS.values()]),
+            numpy.array([1 / spread for _, spread in self._priors.values()]),
             numpy.full(kinds, 1 / self._prior_spread),
         ]
         at = tuple(numpy.concatenate(part) for part in zip(*places, strict=True))

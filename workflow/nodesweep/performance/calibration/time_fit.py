@@ -22,7 +22,7 @@ import numpy
 
 from nodesweep.common.arrays import FloatArray
 from nodesweep.performance.dimensions import Dimensions
-from nodesweep.performance.timing import FORMS
+from nodesweep.performance.timing import FORMS, no_time_formula
 
 from .least_squares import kept_digits
 from .observations import Observation
@@ -85,8 +85,11 @@ def fit(observations: Sequence[Observation], targets: Iterable[Dimensions] = (),
     timed = [
         TimedRun(one.name, one.case, one.seconds, one.scatter, one.rounding)
         for one in observations
-        if one.seconds is not None
+        if one.seconds is not None and not no_time_formula(one.case)
     ]
+    untold = next((why for one in observations if one.seconds is not None and (why := no_time_formula(one.case))), "")
+    if not timed and untold:
+        return TimeFit(refusal=f"no run tells the time of another: {untold}")
     if not timed:
         return TimeFit(refusal="no run with a time; it takes two to tell anything")
     contradiction = _contradiction(timed)

@@ -136,6 +136,13 @@ def formula(filled_in: Callable[[Dimensions, IterationStatistics], tuple[str, ..
     return statistic(lambda facts, measurement, statistics: Trace(filled_in(facts.dimensions, statistics)))
 
 
+RATES: dict[str, RunTracer] = {
+    "tokens_per_second": formula(lambda sizes, found: formulas.tokens_per_second(sizes, found.iteration_seconds)),
+    "tflops_per_node": formula(lambda sizes, found: formulas.rate(sizes, found.iteration_seconds, True)),
+    "model_tflops_per_node": formula(lambda sizes, found: formulas.rate(sizes, found.iteration_seconds, False)),
+    "aggregate_petaflops": formula(lambda sizes, found: formulas.aggregate(sizes, found.tflops_per_node)),
+}
+"""Columns that follow from the seconds of an iteration."""
 MEASURED: dict[str, RunTracer] = {
     "outcome": partial(ended, "outcome"),
     "where": partial(ended, "where"),
@@ -152,13 +159,9 @@ MEASURED: dict[str, RunTracer] = {
     "iteration_seconds_mean": statistic(partial(seconds, "mean")),
     "iteration_seconds_half_interquartile_range": statistic(spread),
     "iteration_seconds_rounding": statistic(rounding),
-    "tokens_per_second": formula(lambda sizes, found: formulas.tokens_per_second(sizes, found.iteration_seconds)),
-    "tflops_per_node": formula(lambda sizes, found: formulas.rate(sizes, found.iteration_seconds, True)),
-    "model_tflops_per_node": formula(lambda sizes, found: formulas.rate(sizes, found.iteration_seconds, False)),
     "log_tflops_per_node": statistic(partial(log_tflops, "")),
     "log_tflops_per_node_median": statistic(partial(log_tflops, "median")),
     "log_tflops_per_node_mean": statistic(partial(log_tflops, "mean")),
-    "aggregate_petaflops": formula(lambda sizes, found: formulas.aggregate(sizes, found.tflops_per_node)),
     "first_loss": measured(partial(loss, 0)),
     "last_loss": measured(partial(loss, -1)),
 }
@@ -174,6 +177,7 @@ SAVED = ("iterations_saved", "node_hours_saved")
 
 COLUMNS: dict[str, LayoutTracer] = {
     **MEASURED,
+    **RATES,
     "slug": _follows(lambda layout: "the layout's fields, and a hash of what else changes its run"),
     **{row.column: axis(name) for name, row in AXES.items() if not row.follows},
     "ranks_per_node": _setting("machine", "ranks_per_node"),

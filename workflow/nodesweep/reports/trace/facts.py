@@ -19,7 +19,8 @@ from nodesweep.results.measurement import Measurement
 from nodesweep.results.terminal_record import TerminalRecord
 from nodesweep.sweep.layout import Layout
 from nodesweep.sweep.settings import SETTINGS
-from nodesweep.sweep.trainer_command import said_by_itself
+from nodesweep.sweep.template_values import context_of
+from nodesweep.sweep.trainer_command import said_by, said_by_itself
 
 MEASURE = "run `nodesweep measure`"
 """What to do where results are missing or older than their log."""
@@ -109,17 +110,21 @@ class LayoutFacts:
         return self.where(key)
 
     def by_workload(self, name: str) -> str | None:
-        """Where the workload says a field that a block may leave out: at its key, else in a word of its command."""
-        place, said = self._made(("workload", *SETTINGS[name])), self._said.get(name)
+        """Where the workload says a field that a block may leave out, or a key of `training`: there or in a command."""
+        key = SETTINGS.get(name, ("training", name))
+        place, said = self._made(("workload", *key)), self._said.get(name)
         if place or said is None or (name == "recomputation" and said.value == "none"):
             return place
         return f"{said}: {self._place(said.key)}"
 
     @cached_property
     def _said(self) -> Mapping[str, SaidSetting]:
-        """What the command says of fields that are left to the workload."""
+        """What the command says of fields that are left to the workload, and of keys of `training` for this layout."""
+        values = self.layout.fields()
         try:
-            return said_by_itself(self.layout.fields(), self.layout)
+            whole = said_by(self.layout.workload, context_of(values, self.layout))
+            of_training = {name: one for name, one in whole.items() if name not in SETTINGS}
+            return {**said_by_itself(values, self.layout), **of_training}
         except ConfigError:  # the job script tells of what is wrong with a template
             return {}
 

@@ -19,7 +19,7 @@ from nodesweep.results.table import build, to_csv
 from nodesweep.results.terminal_record import TerminalRecord
 
 from . import formulas
-from .columns import MEASURED
+from .columns import MEASURED, RATES
 from .facts import Trace, cells_of
 
 _SETTINGS: dict[Key, str] = {
@@ -101,6 +101,7 @@ def _flags(facts: JobFacts) -> Trace:
 _KNOWN: dict[str, Callable[[JobFacts], Trace]] = {
     **{column: _field(row.name) for column, row in LAYOUT_COLUMNS.items() if row.name in TOLD_FIELDS},
     **MEASURED,
+    **RATES,
     "slug": _says("the path of the log, and a hash of it"),
     "model_size": _size,
     "campaign": _says("the name they were ingested under: logs ingested together are taken to be of one campaign"),

@@ -6,8 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nodesweep.common.numbers import four_figures
-from nodesweep.results.combined_runs import combined, results_of
-from nodesweep.results.measurement import IterationStatistics
+from nodesweep.results.combined_runs import MEDIANS, combined, results_of
 from nodesweep.results.rows import LayoutRun
 from nodesweep.results.table import build, to_csv
 
@@ -15,8 +14,8 @@ from .columns import COLUMNS, MEASURED, SAVED, axis
 from .facts import LayoutFacts, Trace, cells_of
 from .layout_row import TraceableLayout
 
-_MEDIANS = tuple(name for name in MEASURED if name in IterationStatistics.__dataclass_fields__ and "seconds" in name)
-_OF_THE_SHOWN = (*(name for name in MEASURED if name not in _MEDIANS), "state", "attempt", "job_id", "log")
+_OF_ITS_JOB = ("state", "attempt", "job_id", "log", "allocated_nodes", "energy_joules", "power_watts")
+_OF_THE_SHOWN = (*(name for name in MEASURED if name not in MEDIANS), *_OF_ITS_JOB)
 _OVER_RUNS = {
     "runs": "how many of these runs did their work",
     "runs_ended": "how many of these runs have ended",
@@ -72,10 +71,11 @@ class TraceableRepeats:
             return Trace(("the run in the middle by its time; where none did its work, the first that has ended",))
         found = COLUMNS.get(name, axis(name))(self._facts)
         several = len(results_of(self._made)) > 1
-        if name in _MEDIANS and several:
-            return Trace((f"median over {len(results_of(self._made))} runs of", *self._each(name)))
-        if name.startswith("memory_") and several:
-            return Trace(("the highest peak of", *self._peaks()))
+        if name in MEDIANS and several:
+            each = self._each(name)
+            return Trace((f"median over {len(each)} runs of", *each)) if each else found
+        if name.startswith("memory_") and several and (peaks := self._peaks()):
+            return Trace(("the highest peak of", *peaks))
         if name in _OF_THE_SHOWN:
             return replace(found, sentences=(f"of {self._shown.slug}, the run that is shown", *found.sentences))
         return found
@@ -87,7 +87,8 @@ class TraceableRepeats:
             assert run.measurement is not None and run.measurement.statistics is not None
             used = [run.measurement.series.line[place] for place in run.measurement.used]
             place = f"{run.layout.slug}/{run.measurement.log_name}:{used[0]}-{used[-1]}"
-            told.append(f"{place}: {getattr(run.measurement.statistics, name)!r}")
+            value = getattr(run.measurement.statistics, name)
+            told += [] if value is None else [f"{place}: {value!r}"]
         return told
 
     def _peaks(self) -> list[str]:

@@ -23,7 +23,7 @@ from nodesweep.sweep.study import Study
 
 from .columns import OVER_RUNS, SAVED
 from .explained import explained_traces
-from .facts import MEASURE, Trace, TraceableRow, cells_of
+from .facts import MEASURE, LayoutFacts, Trace, TraceableRow, cells_of
 from .imported import imported_rows
 from .ingested import ingested_rows
 from .layout_row import TraceableLayout
@@ -47,8 +47,7 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     """
     columns = _columns(study.sweep, names)
     rows = _rows(study, origins.where, foreign)
-    of_rows = tuple(name for name in rows if name == slug or not _is_run(study, name))
-    slug = _named(slug, of_rows, f"layout, imported or ingested row of {study.sweep.sweep}")
+    slug = _meant(study, rows, slug)
     if slug not in study.layouts:
         columns = tuple(name for name in columns if name in TIDY and not (name in EXPLAINED and _is_run(study, slug)))
     row, plain_columns = rows[slug], [name for name in columns if name not in EXPLAINED]
@@ -58,7 +57,7 @@ def why(study: Study, origins: Origins, foreign: Iterable[Path], slug: str, name
     if not _is_run(study, slug):
         table_values, table_doubts = _table_values(row.folder / "results.csv", slug)
     if len(plain_columns) < len(columns):
-        explained, explained_values = explained_traces(study, row.folder, slug)
+        explained, explained_values = explained_traces(study, row.folder, slug, _facts_of(row))
         traces, values = {**traces, **explained}, {**values, **explained_values}
     text = [slug, *(f"  {line}" for line in (*row.head, *doubts, *table_doubts))]
     alike: dict[tuple[Trace, str, str], list[str]] = {}
@@ -110,6 +109,12 @@ def _rows(study: Study, where: Callable[[Key], str | None], foreign: Iterable[Pa
     return rows
 
 
+def _facts_of(row: TraceableRow) -> LayoutFacts | None:
+    """What is known of a layout, by its first run; None for a row from elsewhere."""
+    first = row.runs[0] if isinstance(row, TraceableRepeats) else row
+    return first.facts if isinstance(first, TraceableLayout) else None
+
+
 def _is_run(study: Study, slug: str) -> bool:
     """Whether a slug names one of several runs of a layout, which has no row of its own in results.csv."""
     return slug not in study.layouts and slug.rpartition("-r")[0] in study.layouts
@@ -148,6 +153,18 @@ def _columns(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
             raise NodesweepError(f"{name!r:.80} is no column of results.csv and no heading of the tables; {hint}")
         found |= dict.fromkeys(known[exact])
     return tuple(found) or (*TIDY, *sweep.parameters)
+
+
+def _meant(study: Study, rows: Mapping[str, TraceableRow], slug: str) -> str:
+    """The one row that is meant by its slug or how that begins; or a run of it, with `-r2` behind."""
+    what = f"layout, imported or ingested row of {study.sweep.sweep}"
+    of_rows = tuple(name for name in rows if name == slug or not _is_run(study, name))
+    start, _, number = slug.rpartition("-r")
+    if start and number.isdecimal() and not any(name.startswith(slug) for name in of_rows):
+        run = f"{_named(start, of_rows, what)}-r{number}"
+        if run in rows:
+            return run
+    return _named(slug, of_rows, what)
 
 
 def _named(slug: str, known: tuple[str, ...], what: str) -> str:
