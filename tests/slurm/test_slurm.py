@@ -213,12 +213,18 @@ def test_no_controller_for_a_while(either: Cluster, tmp_path: Path) -> None:
     """slurmctld goes away in mid-sweep and comes back: the sweep goes on, and nothing starts twice."""
     study, lines = slurm_study(tmp_path, [3, 4, 5, 6], seconds=1), []
     either.wait_idle(6, 30)
-    stop = threading.Timer(1.5, either.stop_controller)
-    start = threading.Timer(12, either.start_controller)
-    stop.start()
-    start.start()
+
+    def go_away_until_it_is_told() -> None:
+        either.stop_controller()
+        try:
+            wait_for(lambda: any("no answer from the scheduler" in line for line in lines), 40)
+        finally:
+            either.start_controller()
+
+    outage = threading.Timer(1.5, go_away_until_it_is_told)
+    outage.start()
     done = run_on_slurm(study, lines, seconds=90, jobs_at_once=2)
-    start.join()
+    outage.join()
     assert {one.record.outcome for one in done.values()} == {"ok"}
     assert starts(tmp_path) == dict.fromkeys(study.layouts, 1)
     assert any("no answer from the scheduler" in line for line in lines)
