@@ -113,13 +113,23 @@ def percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.1f} %"
 
 
+def from_to(low: float, high: float) -> str:
+    """Two percentages, with a decimal where they would look alike.
+
+    >>> from_to(53.98, 72.92), from_to(44.81, 45.23)
+    ('54 to 73', '44.8 to 45.2')
+    """
+    decimals = 1 if f"{low:.0f}" == f"{high:.0f}" else 0
+    return f"{low:.{decimals}f} to {high:.{decimals}f}"
+
+
 def percents_between(ends: tuple[float, float] | None) -> str:
     """Between what a share lies, to stand behind it; empty where that is not known.
 
     >>> percents_between((53.98, 72.92)), percents_between(None)
     ('(54 to 73)', '')
     """
-    return f"({ends[0]:.0f} to {ends[1]:.0f})" if ends else ""
+    return f"({from_to(*ends)})" if ends else ""
 
 
 def signed_percent(value: float | None) -> str:

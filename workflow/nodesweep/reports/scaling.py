@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable, Sequence
 
 from nodesweep.common.markdown import pipe_table
-from nodesweep.common.numbers import UNKNOWN, percent, percents_between, rounded, word
+from nodesweep.common.numbers import UNKNOWN, from_to, percent, percents_between, rounded, word
 from nodesweep.config.tidy_row import TidyRow, number_of, required_count, text_of
 from nodesweep.results.combined_runs import RUNS_DISAGREE
 from nodesweep.results.scaling import REST, SAME, UNEXPLAINED, BestLayout, ScalingLoss, tokens_per_second
@@ -129,7 +129,7 @@ def _percent(loss: ScalingLoss) -> str:
 
 def _between(loss: ScalingLoss) -> str:
     low, high = loss.between or (loss.kept, loss.kept)
-    return f"{100 * low:.0f} to {100 * high:.0f} % by its runs"
+    return f"{from_to(100 * low, 100 * high)} % by its runs"
 
 
 def _kept(loss: ScalingLoss) -> str:
