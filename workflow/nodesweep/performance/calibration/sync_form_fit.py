@@ -34,7 +34,7 @@ NEXT_TO_NOTHING = 1e-6
 PRIORS = {RHO: (0.1, 0.1), SMALL: (0.0, 0.3), KAPPA: (0.0, 0.3)}
 """Mean and standard deviation of rho, q and kappa, by their places among the parameters."""
 MEASURED_KAPPA_SPREAD = 3.0
-"""Standard deviation of kappa where runs with and without MP tell it: over a slow network MP 2 takes 8 times MP 1."""
+"""Standard deviation of kappa where runs with and without MP tell it: MP 2 may be far slower than one rank alone."""
 
 
 @dataclass(frozen=True)
